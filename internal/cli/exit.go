@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// exitStatus is shown in the help of every command (docs: exit codes).
+const exitStatus = `  0    ok
+  1    failure
+  2    usage error, or an invalid file
+  3    partial: created, and not ready
+  4    authentication or permission
+  5    not found
+  6    conflict, or a precondition does not hold
+  7    the build failed
+  8    timed out
+  9    rolled back: the former state serves again
+  75   transient, try again
+  130  interrupted (143: terminated)
+Any other code is a failure too.`
+
+// exitCode is the one place where a kind becomes a number.
+func exitCode(kind fault.Kind) int {
+	switch kind {
+	case fault.Usage:
+		return 2
+	case fault.Partial:
+		return 3
+	case fault.Auth:
+		return 4
+	case fault.NotFound:
+		return 5
+	case fault.Conflict:
+		return 6
+	case fault.Build:
+		return 7
+	case fault.Timeout:
+		return 8
+	case fault.RolledBack:
+		return 9
+	case fault.Transient:
+		return 75
+	}
+	return 1
+}
+
+// signalCode is 128 plus the number of the signal that cancelled ctx, or 0.
+func signalCode(ctx context.Context) int {
+	if ctx.Err() == nil {
+		return 0
+	}
+	// NotifyContext's cause carries the signal, as text only, since Go 1.26.
+	if cause := context.Cause(ctx); cause != nil && strings.Contains(cause.Error(), syscall.SIGTERM.String()) {
+		return 128 + int(syscall.SIGTERM)
+	}
+	return 128 + int(syscall.SIGINT)
+}
+
+// report prints err, if there is one, and returns the exit code.
+func (f *Factory) report(ctx context.Context, err error) int {
+	if err == nil {
+		return 0
+	}
+	// A reader that went away (`kn-lite list | head -1`) is not an error to talk about.
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrClosed) {
+		return 0
+	}
+	code := exitCode(fault.KindOf(err))
+	if sig := signalCode(ctx); sig != 0 {
+		code = sig
+	}
+	if f.jsonErrors() {
+		f.reportJSON(err, code)
+		return code
+	}
+	text := err.Error()
+	if errors.Is(err, context.Canceled) && signalCode(ctx) != 0 && fault.HintOf(err) == "" {
+		text = "interrupted"
+	}
+	f.IO.Error(text, fault.HintOf(err))
+	return code
+}
+
+// reportJSON writes the error as one line of JSON on stderr, for pipelines
+// that asked for JSON.
+func (f *Factory) reportJSON(err error, code int) {
+	object := struct {
+		APIVersion string `json:"apiVersion"`
+		Kind       string `json:"kind"`
+		Reason     string `json:"reason"`
+		Op         string `json:"op,omitempty"`
+		Subject    string `json:"subject,omitempty"`
+		Message    string `json:"message"`
+		Hint       string `json:"hint,omitempty"`
+		ExitCode   int    `json:"exitCode"`
+	}{APIVersion: apiVersion, Kind: "Error", Reason: fault.KindOf(err).String(), Message: err.Error(), Hint: fault.HintOf(err), ExitCode: code}
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		object.Op, object.Subject = e.Op, e.Subject
+	}
+	// Marshalling strings and an int cannot fail.
+	line, _ := json.Marshal(object)
+	f.IO.Line(string(line))
+}

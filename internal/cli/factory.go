@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"sync"
+	"time"
+
+	"github.com/kn-lite/kn-lite/internal/config"
+	"github.com/kn-lite/kn-lite/internal/term"
+)
+
+// Factory hands each command what it needs, lazily: --help and completion
+// neither read a file nor open a connection.
+type Factory struct {
+	Sys    *System
+	IO     *term.IO
+	Flags  globalFlags
+	Config func() (*config.Config, error) // settings; read once
+}
+
+// globalFlags are accepted by every command.
+type globalFlags struct {
+	Namespace  string
+	Context    string
+	Kubeconfig string
+	Output     string
+	Color      string
+	Quiet      bool
+	Verbose    bool
+	NoInput    bool
+	Timeout    time.Duration // 0: the command's own default
+}
+
+func newFactory(sys *System) *Factory {
+	f := &Factory{Sys: sys, IO: sys.IO}
+	f.Config = sync.OnceValues(func() (*config.Config, error) {
+		return config.Load(config.Sources{Env: sys.Env})
+	})
+	return f
+}
+
+// applyGlobals makes the global flags take effect, before any command runs.
+func (f *Factory) applyGlobals() error {
+	switch {
+	case f.Flags.Quiet:
+		f.IO.Verbosity = term.Quiet
+	case f.Flags.Verbose:
+		f.IO.Verbosity = term.Verbose
+	}
+	f.IO.NoInput = f.Flags.NoInput
+	if err := checkColor(f.Flags.Color); err != nil {
+		return err
+	}
+	f.IO.SetColor(f.Flags.Color)
+	return checkOutput(f.Flags.Output)
+}

@@ -1,0 +1,51 @@
+// Package cli is the command tree: flags, output formats and exit codes. It is
+// the only importer of cobra; the commands call the packages below it and hold
+// no logic of their own.
+package cli
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/kn-lite/kn-lite/internal/term"
+)
+
+// System is everything the program takes from its surroundings, so that tests
+// can run the whole of it in-process.
+type System struct {
+	Args []string // argv, with the program's name first
+	IO   *term.IO
+	Env  func(string) string
+	Vars []string // the whole environment as KEY=value, for child processes
+	Dir  func() (string, error)
+	Now  func() time.Time
+}
+
+// SystemOf is the real surroundings of the process.
+func SystemOf(args []string, in, out, err *os.File) *System {
+	return &System{
+		Args: args,
+		IO:   term.System(os.Getenv, in, out, err),
+		Env:  os.Getenv,
+		Vars: os.Environ(),
+		Dir:  os.Getwd,
+		Now:  time.Now,
+	}
+}
+
+// Main runs the program and returns its exit code. The first interrupt asks
+// politely by cancelling ctx, the second kills the process at once.
+func Main(ctx context.Context, sys *System) int {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+
+	factory := newFactory(sys)
+	root := newRootCmd(factory)
+	root.SetArgs(sys.Args[1:])
+	_, err := root.ExecuteContextC(ctx)
+	return factory.report(ctx, err)
+}

@@ -1,0 +1,129 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/template"
+
+	"k8s.io/client-go/util/jsonpath"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/term"
+)
+
+// apiVersion stands in every JSON and YAML document that kn-lite prints. Its
+// fields only ever grow.
+const apiVersion = "kn-lite.dev/v1"
+
+func checkOutput(format string) error {
+	switch format {
+	case "", "table", "json", "yaml", "name":
+		return nil
+	}
+	for _, prefix := range []string{"jsonpath=", "go-template="} {
+		if strings.HasPrefix(format, prefix) {
+			return nil
+		}
+	}
+	return fault.Usagef("-o %s: unknown output format", format).WithHint("use table, json, yaml, name, jsonpath=TEMPLATE or go-template=TEMPLATE")
+}
+
+func checkColor(when string) error {
+	switch when {
+	case "auto", "always", "never":
+		return nil
+	}
+	return fault.Usagef("--color %s: use auto, always or never", when)
+}
+
+// answer is a command's result in its three forms.
+type answer struct {
+	Object any          // what json, yaml and the templates see; its kind and apiVersion are fields
+	Names  []string     // what -o name prints, a line each
+	Table  func() error // what a person sees
+}
+
+// print writes the answer in the form that -o asked for.
+func (f *Factory) print(a answer) error {
+	format, body, _ := strings.Cut(f.Flags.Output, "=")
+	switch format {
+	case "", "table":
+		return a.Table()
+	case "name":
+		for _, name := range a.Names {
+			if err := f.IO.Answer("%s", name); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	text, err := render(format, body, a.Object)
+	if err != nil {
+		return err
+	}
+	return f.IO.Answer("%s", text)
+}
+
+func render(format, body string, object any) (string, error) {
+	raw, err := json.MarshalIndent(object, "", "  ")
+	if err != nil {
+		return "", err
+	}
+	if format == "json" {
+		return string(raw), nil
+	}
+	if format == "yaml" {
+		text, err := yaml.JSONToYAML(raw)
+		return strings.TrimRight(string(text), "\n"), err
+	}
+	// The templates address fields by their JSON names, as kubectl's do.
+	var generic any
+	if err := json.Unmarshal(raw, &generic); err != nil {
+		return "", err
+	}
+	var out bytes.Buffer
+	if format == "jsonpath" {
+		if !strings.HasPrefix(body, "{") {
+			body = "{" + body + "}"
+		}
+		path := jsonpath.New("output")
+		if err := path.Parse(body); err != nil {
+			return "", fault.Usagef("-o jsonpath: %w", err)
+		}
+		if err := path.Execute(&out, generic); err != nil {
+			return "", fault.Usagef("-o jsonpath: %w", err)
+		}
+		return out.String(), nil
+	}
+	tmpl, err := template.New("output").Parse(body)
+	if err != nil {
+		return "", fault.Usagef("-o go-template: %w", err)
+	}
+	if err := tmpl.Execute(&out, generic); err != nil {
+		return "", fault.Usagef("-o go-template: %w", err)
+	}
+	return out.String(), nil
+}
+
+// jsonErrors tells whether a program, not a person, reads the errors.
+func (f *Factory) jsonErrors() bool { return f.Flags.Output == "json" }
+
+// table is the common case of answer.Table.
+func (f *Factory) table(header []string, rows func(*term.Table)) func() error {
+	return func() error {
+		t := term.NewTable(header...)
+		rows(t)
+		return f.IO.Write(t)
+	}
+}
+
+// plural is "1 layer", "2 layers".
+func plural(n int, noun string) string {
+	if n == 1 {
+		return fmt.Sprintf("1 %s", noun)
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

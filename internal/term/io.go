@@ -1,0 +1,205 @@
+// Package term is the only place that writes to a terminal: streams, colour,
+// tables, progress and prompts. stdout carries the answer and nothing else,
+// stderr tells the story.
+package term
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/colorprofile"
+	xterm "golang.org/x/term"
+)
+
+// Verbosity says how much of the story is told.
+type Verbosity int
+
+// From nothing but errors to every request.
+const (
+	Quiet   Verbosity = -1
+	Normal  Verbosity = 0
+	Verbose Verbosity = 1
+)
+
+// IO holds the three streams and what is known about them.
+type IO struct {
+	In  io.Reader
+	Out io.Writer // the answer: raw, never coloured unless it is a terminal
+	Err io.Writer // the story
+
+	Verbosity Verbosity
+	NoInput   bool // never ask, whatever the terminal says
+
+	inTTY, outTTY, errTTY bool
+	env                   func(string) string
+	width                 func() int
+	theme                 theme
+
+	mu   sync.Mutex // guards Err while a live region is on the screen
+	live *region    // nil when nothing is being redrawn
+}
+
+// System wires the process's own streams.
+func System(env func(string) string, in, out, err *os.File) *IO {
+	forced := env("KN_LITE_FORCE_TTY") != ""
+	streams := &IO{
+		In: in, Out: out, Err: err, env: env,
+		inTTY:  xterm.IsTerminal(int(in.Fd())),
+		outTTY: forced || xterm.IsTerminal(int(out.Fd())),
+		errTTY: forced || xterm.IsTerminal(int(err.Fd())),
+	}
+	streams.width = func() int {
+		if cols, _, e := xterm.GetSize(int(err.Fd())); e == nil && cols > 0 {
+			return cols
+		}
+		return 80
+	}
+	streams.SetColor("auto")
+	return streams
+}
+
+// Test gives streams backed by buffers, with no terminal and no colour.
+func Test() (streams *IO, out, err *bytes.Buffer) {
+	out, err = new(bytes.Buffer), new(bytes.Buffer)
+	streams = &IO{
+		In: strings.NewReader(""), Out: out, Err: err,
+		env:   func(string) string { return "" },
+		width: func() int { return 80 },
+	}
+	streams.SetColor("never")
+	return streams, out, err
+}
+
+// SetColor applies --color: auto, always or never. With auto the environment
+// decides, NO_COLOR first (https://no-color.org: present and not empty), then
+// CLICOLOR_FORCE, CLICOLOR and TERM, then whether the stream is a terminal.
+func (s *IO) SetColor(when string) {
+	profile := colorprofile.NoTTY
+	if s.wantsColor(when) {
+		profile = colorprofile.ANSI
+		if strings.Contains(s.env("COLORTERM"), "truecolor") {
+			profile = colorprofile.TrueColor
+		}
+	}
+	s.theme = newTheme(profile)
+}
+
+func (s *IO) wantsColor(when string) bool {
+	switch {
+	case when == "always":
+		return true
+	case when == "never", s.env("NO_COLOR") != "":
+		return false
+	case s.env("CLICOLOR_FORCE") != "" && s.env("CLICOLOR_FORCE") != "0":
+		return true
+	case s.env("CLICOLOR") == "0", s.env("TERM") == "dumb":
+		return false
+	}
+	return s.errTTY
+}
+
+// OutIsTTY tells whether a person is reading the answer.
+func (s *IO) OutIsTTY() bool { return s.outTTY }
+
+// Live tells whether lines on stderr may be redrawn in place: a terminal that
+// can move its cursor, and no CI system collecting a log.
+func (s *IO) Live() bool {
+	return s.errTTY && s.Verbosity == Normal && s.env("CI") == "" && s.env("TERM") != "dumb"
+}
+
+// CanPrompt tells whether a question may be asked at all.
+func (s *IO) CanPrompt() bool {
+	return s.inTTY && s.errTTY && !s.NoInput && s.env("CI") == ""
+}
+
+// Answer writes one line to stdout.
+func (s *IO) Answer(format string, args ...any) error {
+	_, err := fmt.Fprintf(s.Out, format+"\n", args...)
+	return err
+}
+
+// Step reports something that has been done.
+func (s *IO) Step(format string, args ...any) {
+	s.tell(s.theme.ok.Render(s.theme.glyph.done) + " " + fmt.Sprintf(format, args...))
+}
+
+// Note reports something that is being done or worth knowing.
+func (s *IO) Note(format string, args ...any) {
+	s.tell(s.theme.dim.Render(s.theme.glyph.note) + " " + fmt.Sprintf(format, args...))
+}
+
+// Warn reports something that the user probably did not intend.
+func (s *IO) Warn(format string, args ...any) {
+	s.tell(s.theme.warn.Render("warning:") + " " + fmt.Sprintf(format, args...))
+}
+
+// Debug is shown with -v only.
+func (s *IO) Debug(format string, args ...any) {
+	if s.Verbosity >= Verbose {
+		s.tell(s.theme.dim.Render(fmt.Sprintf(format, args...)))
+	}
+}
+
+// Error prints an error and what to do about it. It is never silenced.
+func (s *IO) Error(text, hint string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.eraseLive()
+	fmt.Fprintln(s.Err, s.theme.bad.Render("error:")+" "+text)
+	for line := range strings.SplitSeq(hint, "\n") {
+		if line != "" {
+			fmt.Fprintln(s.Err, "  "+line)
+		}
+	}
+}
+
+// Raw writes the output of another program, as it is, to stderr.
+func (s *IO) Raw(text string) {
+	s.tell(strings.TrimRight(text, "\n"))
+}
+
+// tell writes one line of the story, above the live region if there is one.
+func (s *IO) tell(line string) {
+	if s.Verbosity <= Quiet {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.eraseLive()
+	fmt.Fprintln(s.Err, line)
+	s.drawLive()
+}
+
+// theme is every style and glyph in use.
+type theme struct {
+	ok, warn, bad, dim, bold lipgloss.Style
+	glyph                    struct{ done, note, fail string }
+}
+
+func newTheme(p colorprofile.Profile) theme {
+	var t theme
+	t.glyph.done, t.glyph.note, t.glyph.fail = "✓", "•", "✗"
+	if p <= colorprofile.Ascii {
+		return t
+	}
+	t.ok = lipgloss.NewStyle().Foreground(lipgloss.Green)
+	t.warn = lipgloss.NewStyle().Foreground(lipgloss.Yellow)
+	t.bad = lipgloss.NewStyle().Foreground(lipgloss.Red).Bold(true)
+	t.dim = lipgloss.NewStyle().Faint(true)
+	t.bold = lipgloss.NewStyle().Bold(true)
+	return t
+}
+
+// Line writes one line to stderr whatever the verbosity: for output that a
+// program reads, such as an error in JSON.
+func (s *IO) Line(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.eraseLive()
+	fmt.Fprintln(s.Err, text)
+}

@@ -1,0 +1,67 @@
+package term
+
+import (
+	"bufio"
+	"fmt"
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+)
+
+// Table is columns of text for people; scripts use -o json.
+type Table struct {
+	header []string
+	rows   [][]string
+}
+
+// NewTable starts a table with its column heads, in upper case as kubectl has them.
+func NewTable(header ...string) *Table { return &Table{header: header} }
+
+// Row adds a line; missing cells are empty.
+func (t *Table) Row(cells ...string) { t.rows = append(t.rows, cells) }
+
+// Write prints the table to stdout, each column as wide as its widest cell.
+func (s *IO) Write(t *Table) error {
+	widths := make([]int, len(t.header))
+	for _, row := range append([][]string{t.header}, t.rows...) {
+		for i, cell := range row {
+			if i < len(widths) {
+				widths[i] = max(widths[i], ansi.StringWidth(cell))
+			}
+		}
+	}
+	w := bufio.NewWriter(s.Out)
+	for _, row := range append([][]string{t.header}, t.rows...) {
+		var line strings.Builder
+		for i := range widths {
+			cell := ""
+			if i < len(row) {
+				cell = row[i]
+			}
+			line.WriteString(cell)
+			line.WriteString(strings.Repeat(" ", widths[i]-ansi.StringWidth(cell)+3))
+		}
+		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
+	}
+	return w.Flush()
+}
+
+// Confirm asks a yes/no question whose default is no. Without somebody to ask
+// it answers no; callers check CanPrompt first and offer --yes.
+func (s *IO) Confirm(format string, args ...any) (bool, error) {
+	if !s.CanPrompt() {
+		return false, nil
+	}
+	s.mu.Lock()
+	fmt.Fprintf(s.Err, format+" [y/N] ", args...)
+	s.mu.Unlock()
+	line, err := bufio.NewReader(s.In).ReadString('\n')
+	if err != nil && line == "" {
+		return false, err
+	}
+	switch strings.ToLower(strings.TrimSpace(line)) {
+	case "y", "yes":
+		return true, nil
+	}
+	return false, nil
+}

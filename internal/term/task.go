@@ -1,0 +1,187 @@
+package term
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"charm.land/bubbles/v2/progress"
+	"github.com/charmbracelet/x/ansi"
+)
+
+// redrawEvery is fast enough to look alive and slow enough to cost nothing.
+const redrawEvery = 100 * time.Millisecond
+
+// Task is something that takes a while. On a terminal it is a line that moves;
+// elsewhere it is one line when it starts and one when it ends.
+type Task struct {
+	io      *IO
+	label   atomic.Pointer[string]
+	total   int64 // bytes, 0 when there is nothing to count
+	current atomic.Int64
+	started time.Time
+}
+
+// Start begins a task. total is in bytes; 0 shows a spinner and no figures.
+// Exactly one of Done and Fail must follow.
+func (s *IO) Start(total int64, format string, args ...any) *Task {
+	t := &Task{io: s, total: total, started: time.Now()}
+	label := fmt.Sprintf(format, args...)
+	t.label.Store(&label)
+	if !s.Live() {
+		s.Note("%s …", label)
+		return t
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live == nil {
+		s.live = newRegion(s)
+	}
+	s.live.tasks = append(s.live.tasks, t)
+	return t
+}
+
+// Add counts n more bytes.
+func (t *Task) Add(n int64) { t.current.Add(n) }
+
+// Update changes what the line says, e.g. the reason for still waiting. Off a
+// terminal each change is a line of its own.
+func (t *Task) Update(format string, args ...any) {
+	label := fmt.Sprintf(format, args...)
+	if old := t.label.Swap(&label); *old == label || t.io.Live() {
+		return
+	}
+	t.io.Note("%s …", label)
+}
+
+// Done ends the task with what has been achieved.
+func (t *Task) Done(format string, args ...any) {
+	t.remove()
+	t.io.Step("%s %s", fmt.Sprintf(format, args...), t.io.theme.dim.Render("("+Duration(time.Since(t.started))+")"))
+}
+
+// Fail ends the task without success; the error itself is reported by the caller.
+func (t *Task) Fail() {
+	t.remove()
+	t.io.tell(t.io.theme.bad.Render(t.io.theme.glyph.fail) + " " + *t.label.Load())
+}
+
+// Drop ends the task without a word.
+func (t *Task) Drop() { t.remove() }
+
+func (t *Task) remove() {
+	s := t.io
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live == nil {
+		return
+	}
+	s.eraseLive()
+	kept := s.live.tasks[:0]
+	for _, other := range s.live.tasks {
+		if other != t {
+			kept = append(kept, other)
+		}
+	}
+	s.live.tasks = kept
+	if len(kept) == 0 {
+		close(s.live.stop)
+		s.live = nil
+		return
+	}
+	s.drawLive()
+}
+
+func (t *Task) line(frame string, width int) string {
+	text := frame + " " + *t.label.Load()
+	if t.total > 0 {
+		done := min(t.current.Load(), t.total)
+		bar := progress.New(progress.WithWidth(20), progress.WithoutPercentage())
+		text += fmt.Sprintf("  %s %s/%s", bar.ViewAs(float64(done)/float64(t.total)), Bytes(done), Bytes(t.total))
+	} else {
+		text += " " + t.io.theme.dim.Render(Duration(time.Since(t.started)))
+	}
+	return ansi.Truncate(text, width-1, "…")
+}
+
+// region is the block of lines at the bottom of the screen that is redrawn.
+// It is guarded by IO.mu.
+type region struct {
+	tasks []*Task
+	drawn int // lines on the screen now
+	frame int
+	stop  chan struct{}
+}
+
+func newRegion(s *IO) *region {
+	r := &region{stop: make(chan struct{})}
+	go func() {
+		tick := time.NewTicker(redrawEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-r.stop:
+				return
+			case <-tick.C:
+				s.mu.Lock()
+				if s.live == r {
+					r.frame++
+					s.eraseLive()
+					s.drawLive()
+				}
+				s.mu.Unlock()
+			}
+		}
+	}()
+	return r
+}
+
+// eraseLive and drawLive are called with IO.mu held.
+func (s *IO) eraseLive() {
+	if s.live == nil || s.live.drawn == 0 {
+		return
+	}
+	fmt.Fprint(s.Err, strings.Repeat("\x1b[1A\x1b[2K", s.live.drawn)+"\r")
+	s.live.drawn = 0
+}
+
+func (s *IO) drawLive() {
+	if s.live == nil {
+		return
+	}
+	frames := []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
+	frame := frames[s.live.frame%len(frames)]
+	for _, t := range s.live.tasks {
+		fmt.Fprintln(s.Err, t.line(s.theme.ok.Render(frame), s.width()))
+	}
+	s.live.drawn = len(s.live.tasks)
+}
+
+// Bytes is a size for people: 512 B, 1.5 kB, 12.3 MB (powers of ten, as docker
+// and registries print them).
+func Bytes(n int64) string {
+	const unit = 1000
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, suffix := float64(n), ""
+	for _, s := range []string{"kB", "MB", "GB", "TB"} {
+		value, suffix = value/unit, s
+		if value < unit {
+			break
+		}
+	}
+	return fmt.Sprintf("%.1f %s", value, suffix)
+}
+
+// Duration is an elapsed time for people: 80ms, 1.2s, 2m05s.
+func Duration(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%dms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	}
+	return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+}

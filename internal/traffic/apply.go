@@ -1,0 +1,154 @@
+package traffic
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// Change is one line of the difference between two splits.
+type Change struct {
+	Name string // revision or @latest
+	Tag  string
+	From int // percent
+	To   int
+}
+
+// String is "hello-v1 100 % → 50 %".
+func (c Change) String() string {
+	name := c.Name
+	if c.Tag != "" {
+		name += " (" + c.Tag + ")"
+	}
+	return fmt.Sprintf("%s %s → %s", name, percent(c.From), percent(c.To))
+}
+
+// Apply gives the split that an edit asks for. Targets that the edit does not
+// name lose their share; those with a tag stay, at 0 %. The order of the lines
+// that stay is kept, new ones follow in the order of the edit.
+func Apply(current Split, edit []Resolved) (next Split, changes []Change, err error) {
+	current = current.Normal()
+	next = slices.Clone(current)
+	for i := range next {
+		next[i].Percent, next[i].URL = 0, ""
+	}
+	for _, r := range edit {
+		i := line(current, r.Target)
+		if i < 0 {
+			next = append(next, Target{Revision: r.Target.Revision, Latest: r.Target.Latest})
+			i = len(next) - 1
+		}
+		next[i].Percent += r.Percent
+	}
+	next = slices.DeleteFunc(next, func(t Target) bool { return t.Percent == 0 && t.Tag == "" })
+	for i := range next {
+		if next[i].Latest {
+			next[i].Revision = ""
+		}
+	}
+	if sum := next.Sum(); sum != 100 {
+		return nil, nil, fault.New(fault.Usage, "traffic.apply", "", "the shares sum to %d, not to 100", sum)
+	}
+	return next, Diff(current, next), nil
+}
+
+// line picks the line of the split that an edit of target changes: the tagged
+// one if a tag is meant, else the one that has the traffic already, else one
+// without a tag, else any; -1 when there is none.
+func line(current Split, target Target) int {
+	if target.Tag != "" {
+		return current.Tagged(target.Tag)
+	}
+	best, bestRank := -1, 0
+	for i, t := range current {
+		if t.Latest != target.Latest || (!t.Latest && t.Revision != target.Revision) {
+			continue
+		}
+		rank := 1
+		if t.Tag == "" {
+			rank = 2
+		}
+		if t.Percent > 0 {
+			rank += 2
+		}
+		if rank > bestRank {
+			best, bestRank = i, rank
+		}
+	}
+	return best
+}
+
+// Diff lists what differs between two splits, in the order of the first and
+// then of the second.
+func Diff(from, to Split) []Change {
+	a, b := from.shares(), to.shares()
+	var out []Change
+	seen := make(map[place]bool)
+	for _, t := range append(slices.Clone(from), to...) {
+		p := t.place()
+		if seen[p] {
+			continue
+		}
+		seen[p] = true
+		_, before := a[p]
+		_, after := b[p]
+		if a[p] != b[p] || before != after {
+			out = append(out, Change{Name: t.Name(), Tag: t.Tag, From: a[p], To: b[p]})
+		}
+	}
+	return out
+}
+
+// DiffText is the difference in one line.
+func DiffText(changes []Change) string {
+	parts := make([]string, len(changes))
+	for i, c := range changes {
+		parts[i] = c.String()
+	}
+	return strings.Join(parts, ", ")
+}
+
+// CheckReady refuses a split that would send more traffic than now to a
+// revision that is not ready. A broken revision may always lose traffic.
+func CheckReady(known Known, next Split) error {
+	current := known.Split.Normal()
+	for _, t := range next {
+		if t.Percent == 0 {
+			continue
+		}
+		name := t.Pin(known.LatestReady)
+		if name == Latest {
+			return fault.New(fault.Conflict, "traffic.check", "service/"+known.Service, "no revision of it is ready yet, so %s leads nowhere", Latest).
+				WithHint("%s", known.listing())
+		}
+		i := slices.IndexFunc(known.Revisions, func(r Revision) bool { return r.Name == name })
+		if i < 0 {
+			continue // gone between two reads; the API server has the last word
+		}
+		r := known.Revisions[i]
+		if r.State == Ready || next.Percent(name, known.LatestReady) <= current.Percent(name, known.LatestReady) {
+			continue
+		}
+		return notReady(r)
+	}
+	return nil
+}
+
+func notReady(r Revision) error {
+	cause := "it is still starting"
+	if r.State == NotReady {
+		cause = r.Reason
+		if cause == "" {
+			cause = "its Ready condition is False"
+		}
+	} else if r.Reason != "" {
+		cause += " (" + r.Reason + ")"
+	}
+	if r.Message != "" {
+		cause += ": " + r.Message
+	}
+	return fault.New(fault.Conflict, "traffic.check", "revision/"+r.Name, "is not ready, so it gets no traffic: %s", cause).
+		WithHint("nothing was changed; fix the revision by deploying again, or choose another one")
+}

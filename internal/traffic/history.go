@@ -1,0 +1,75 @@
+package traffic
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// HistoryKey is the annotation on the service that remembers former splits.
+const HistoryKey = "kn-lite.dev/traffic-history"
+
+// historyLength bounds the annotation: twelve splits of three targets are
+// about 2 kB, far below the 256 kB that all annotations together may have.
+const historyLength = 12
+
+// Past is a split that was replaced.
+type Past struct {
+	Until time.Time // when it was replaced, UTC, whole seconds
+	Split Split
+}
+
+type wirePast struct {
+	Until time.Time    `json:"until"`
+	Split []wireTarget `json:"split"`
+}
+
+type wireTarget struct {
+	Revision string `json:"revision,omitempty"` // none: the latest
+	Percent  int    `json:"percent"`
+	Tag      string `json:"tag,omitempty"`
+}
+
+// Remember adds a split that is about to be replaced to the annotation's text
+// and forgets the oldest beyond the bound. A text that cannot be read is
+// started anew: history is a convenience and must never stop an edit.
+func Remember(annotation string, old Split, now time.Time) string {
+	past, err := History(annotation)
+	if err != nil {
+		past = nil
+	}
+	past = append(past, Past{Until: now.UTC().Truncate(time.Second), Split: old})
+	past = past[max(0, len(past)-historyLength):]
+	wire := make([]wirePast, len(past))
+	for i, p := range past {
+		wire[i].Until = p.Until
+		for _, t := range p.Split {
+			w := wireTarget{Revision: t.Revision, Percent: t.Percent, Tag: t.Tag}
+			if t.Latest {
+				w.Revision = ""
+			}
+			wire[i].Split = append(wire[i].Split, w)
+		}
+	}
+	// Strings, numbers and a time in this century cannot fail to marshal.
+	raw, _ := json.Marshal(wire)
+	return string(raw)
+}
+
+// History reads the annotation, the oldest split first.
+func History(annotation string) ([]Past, error) {
+	if annotation == "" {
+		return nil, nil
+	}
+	var wire []wirePast
+	if err := json.Unmarshal([]byte(annotation), &wire); err != nil {
+		return nil, err
+	}
+	out := make([]Past, len(wire))
+	for i, w := range wire {
+		out[i].Until = w.Until
+		for _, t := range w.Split {
+			out[i].Split = append(out[i].Split, Target{Revision: t.Revision, Latest: t.Revision == "", Percent: t.Percent, Tag: t.Tag})
+		}
+	}
+	return out, nil
+}

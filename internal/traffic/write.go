@@ -1,0 +1,207 @@
+package traffic
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// Snapshot is one version of a service, as far as traffic goes.
+type Snapshot struct {
+	Namespace, Name string
+	Version         string // resourceVersion: a write names the version it was computed from
+	Generation      int64
+	Spec            Split
+	History         string // the annotation HistoryKey, as it is
+	LatestReady     string
+	LatestCreated   string
+	URL             string
+
+	// What the cluster has made of it so far.
+	ObservedGeneration int64
+	Observed           Split
+	Routed             State // of the RoutesReady condition
+	RoutedReason       string
+	RoutedMessage      string
+	Ready              State // of the whole service
+	Reason             string
+	Message            string
+}
+
+// Store reads and writes the traffic of services in one namespace.
+type Store interface {
+	// Snapshot reads a service, from the API server and not from a cache.
+	// fault.NotFound when there is none.
+	Snapshot(ctx context.Context, service string) (*Snapshot, error)
+	// Revisions lists the service's revisions in any order.
+	Revisions(ctx context.Context, service string) ([]Revision, error)
+	// WriteSplit replaces spec.traffic and the annotation HistoryKey (left
+	// alone when history is "") of the version that snap is of, by an update
+	// that carries its resourceVersion. fault.Conflict when the service has
+	// moved on since. A lost reply to a committed write is not retried.
+	WriteSplit(ctx context.Context, snap *Snapshot, next Split, history string) (*Snapshot, error)
+	// WatchService calls visit with the service as it is and after each
+	// change, until visit says that it is done, fails, or ctx ends. It
+	// survives closed watches and expired versions. fault.NotFound when the
+	// service goes away.
+	WatchService(ctx context.Context, service string, visit func(*Snapshot) (done bool, err error)) error
+}
+
+// SetOptions says how Set behaves.
+type SetOptions struct {
+	DryRun       bool
+	IfGeneration int64 // when not 0: fail unless the service is at this generation
+	Now          time.Time
+	// Preview is called before anything is written, also on a dry run; it may
+	// be nil. An error stops the edit.
+	Preview func(Result) error
+}
+
+// Result is a split before and after.
+type Result struct {
+	Before  *Snapshot
+	Known   Known
+	Next    Split
+	Changes []Change  // empty: the split was already the one asked for
+	After   *Snapshot // nil on a dry run and when nothing changed
+}
+
+// errMoved marks a conflict that is final: the split itself has changed.
+var errMoved = errors.New("the split was changed by somebody else meanwhile")
+
+// Set makes the split what the edit says. It is an absolute edit: when
+// somebody else changes the service meanwhile it tries again only while the
+// split is still the one that was read, else it is a fault.Conflict with the
+// difference. It ends with ctx.
+func Set(ctx context.Context, store Store, service string, edit Edit, opts SetOptions) (Result, error) {
+	var first *Snapshot
+	for attempt := 0; ; attempt++ {
+		snap, err := store.Snapshot(ctx, service)
+		if err != nil {
+			return Result{}, err
+		}
+		if opts.IfGeneration != 0 && snap.Generation != opts.IfGeneration {
+			return Result{}, fault.New(fault.Conflict, "traffic.set", "service/"+service, "its generation is %d, expected %d", snap.Generation, opts.IfGeneration).
+				WithHint("somebody changed it meanwhile; its split is now %s", snap.Spec.Normal())
+		}
+		if first == nil {
+			first = snap
+		} else if !snap.Spec.Normal().Equal(first.Spec.Normal()) {
+			return Result{}, moved(service, first, snap)
+		}
+		result, err := plan(ctx, store, snap, edit)
+		if err != nil {
+			return Result{}, err
+		}
+		if opts.Preview != nil && attempt == 0 {
+			if err := opts.Preview(result); err != nil {
+				return Result{}, err
+			}
+		}
+		if opts.DryRun || len(result.Changes) == 0 {
+			return result, nil
+		}
+		result.After, err = store.WriteSplit(ctx, snap, result.Next, Remember(snap.History, snap.Spec.Normal(), opts.Now))
+		if fault.KindOf(err) != fault.Conflict {
+			return result, err
+		}
+		if err := pause(ctx, attempt); err != nil {
+			return Result{}, err
+		}
+	}
+}
+
+func plan(ctx context.Context, store Store, snap *Snapshot, edit Edit) (Result, error) {
+	revisions, err := store.Revisions(ctx, snap.Name)
+	if err != nil {
+		return Result{}, err
+	}
+	known := Known{Service: snap.Name, Revisions: revisions, LatestReady: snap.LatestReady, Split: snap.Spec.Normal()}
+	resolved, err := Resolve(known, edit)
+	if err != nil {
+		return Result{}, err
+	}
+	next, changes, err := Apply(known.Split, resolved)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := CheckReady(known, next); err != nil {
+		return Result{}, err
+	}
+	return Result{Before: snap, Known: known, Next: next, Changes: changes}, nil
+}
+
+func moved(service string, was, now *Snapshot) error {
+	return fault.New(fault.Conflict, "traffic.set", "service/"+service, "%w: %s", errMoved, DiffText(Diff(was.Spec.Normal(), now.Spec.Normal()))).
+		WithHint("nothing was changed; its split is now %s\nlook at it with `kn-lite traffic show %s` and decide again", now.Spec.Normal(), service)
+}
+
+// pause waits before the next try: 10 ms doubling to at most 1 s, spread so
+// that many writers do not meet again.
+func pause(ctx context.Context, attempt int) error {
+	longest := min(10*time.Millisecond<<min(attempt, 10), time.Second)
+	timer := time.NewTimer(longest/2 + rand.N(longest/2))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return fault.New(fault.Timeout, "traffic.set", "", "others kept changing the service: %w", ctx.Err()).
+			WithHint("nothing was changed; try again")
+	case <-timer.C:
+		return nil
+	}
+}
+
+// Await waits until the cluster routes as a write asked for: the generation is
+// observed, the route is ready and status.traffic says the same as the spec.
+// report, which may be nil, hears each new reason for waiting.
+func Await(ctx context.Context, store Store, written *Snapshot, report func(string)) (*Snapshot, error) {
+	var last *Snapshot
+	reason := ""
+	err := store.WatchService(ctx, written.Name, func(snap *Snapshot) (bool, error) {
+		last = snap
+		if snap.Generation > written.Generation && !snap.Spec.Normal().Equal(written.Spec.Normal()) {
+			return false, moved(written.Name, written, snap).(*fault.Error).
+				WithHint("the split was written, and then changed by somebody else; it is now %s", snap.Spec.Normal())
+		}
+		if snap.Routes() {
+			return true, nil
+		}
+		if why := snap.whyNot(); why != reason && report != nil {
+			reason = why
+			report(why)
+		}
+		return false, nil
+	})
+	if err != nil && ctx.Err() != nil && last != nil {
+		kind := fault.Partial
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			kind = fault.Timeout
+		}
+		return last, fault.New(kind, "traffic.await", "service/"+written.Name, "the split is written, and the route has not taken it up: %s: %w", last.whyNot(), ctx.Err()).
+			WithHint("it will when the cluster gets to it; see `kn-lite traffic show %s`", written.Name)
+	}
+	return last, err
+}
+
+// Routes tells whether the cluster routes as the spec says.
+func (s *Snapshot) Routes() bool {
+	return s.ObservedGeneration >= s.Generation && s.Routed == Ready && s.Observed.Equal(s.Spec.Normal())
+}
+
+func (s *Snapshot) whyNot() string {
+	switch {
+	case s.ObservedGeneration < s.Generation:
+		return "not yet seen by the controller"
+	case s.Routed != Ready && s.RoutedReason != "":
+		if s.RoutedMessage != "" {
+			return s.RoutedReason + ": " + s.RoutedMessage
+		}
+		return s.RoutedReason
+	case s.Routed != Ready:
+		return "the route is not ready"
+	}
+	return "the ingress still has " + s.Observed.String()
+}

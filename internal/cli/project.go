@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/function"
+)
+
+// project loads the func.yaml of dir, where "" is the working folder, and
+// tells its warnings. Each command calls it once.
+func (f *Factory) project(dir string) (*function.Function, error) {
+	if dir == "" {
+		dir = "."
+	}
+	project, err := function.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range project.Warnings {
+		f.IO.Warn("%s", w)
+	}
+	return project, nil
+}
+
+// projectHere is the working folder's project, or nil where there is none. A
+// broken func.yaml is an error: guessing past it could hit another service.
+func (f *Factory) projectHere() (*function.Function, error) {
+	project, err := function.Load(".")
+	if fault.KindOf(err) == fault.NotFound {
+		return nil, nil
+	}
+	return project, err
+}
+
+// serviceName is the service that a command is about: the one that was named
+// on the command line (an argument or --service), else the working folder's.
+func (f *Factory) serviceName(named string) (string, error) {
+	if named != "" {
+		return named, function.CheckName(named)
+	}
+	project, err := f.projectHere()
+	if err != nil {
+		return "", err
+	}
+	if project == nil {
+		return "", fault.Usagef("which service? there is no %s here to tell", function.File).
+			WithHint("name it with --service NAME, or go to the function's folder")
+	}
+	return project.Name, nil
+}
+
+// addServiceFlag gives cmd the -s/--service that serviceName resolves.
+func addServiceFlag(cmd *cobra.Command, named *string) {
+	cmd.Flags().StringVarP(named, "service", "s", "", "service (default: the name in ./func.yaml)")
+}
+
+// dirArg is the optional DIR argument: "." when it is left out.
+func dirArg(args []string) string {
+	if len(args) == 0 {
+		return "."
+	}
+	return args[0]
+}

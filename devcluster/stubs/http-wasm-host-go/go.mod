@@ -1,0 +1,5 @@
+module github.com/http-wasm/http-wasm-host-go
+
+go 1.25.0
+
+require github.com/tetratelabs/wazero v1.8.0

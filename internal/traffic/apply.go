@@ -34,13 +34,19 @@ func Apply(current Split, edit []Resolved) (next Split, changes []Change, err er
 	for i := range next {
 		next[i].Percent, next[i].URL = 0, ""
 	}
+	owner := make(map[int]string)
 	for _, r := range edit {
 		i := line(current, r.Target)
 		if i < 0 {
 			next = append(next, Target{Revision: r.Target.Revision, Latest: r.Target.Latest})
 			i = len(next) - 1
 		}
-		next[i].Percent += r.Percent
+		if other, taken := owner[i]; taken {
+			return nil, nil, fault.New(fault.Usage, "traffic.apply", "", "%s and %s are the same target, %s", other, r.Ref, next[i].label()).
+				WithHint("give it one share")
+		}
+		owner[i] = r.Ref
+		next[i].Percent = r.Percent
 	}
 	next = slices.DeleteFunc(next, func(t Target) bool { return t.Percent == 0 && t.Tag == "" })
 	for i := range next {

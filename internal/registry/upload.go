@@ -1,0 +1,254 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// mountable is a layer that lives in a registry already.
+type mountable interface {
+	source() (host, repository string)
+}
+
+// upload is one blob on its way up. It is the place where a session's offset
+// can be kept between attempts, for registries that resume.
+type upload struct {
+	layer     v1.Layer
+	digest    v1.Hash
+	size      int64
+	name      string
+	mountFrom string // another repository of the same registry that has the blob, or ""
+}
+
+// upload brings one blob to the registry unless it is there. Each attempt
+// starts with asking for it again, so a commit whose reply was lost is found.
+func (s *session) upload(ctx context.Context, u *upload) error {
+	transfer := s.c.opts.Progress.Blob(u.name, u.size)
+	outcome, sent := Failed, false
+	err := s.c.retry(ctx, s.c.opts.Policy.Attempts, func(ctx context.Context) error {
+		exists, err := s.blobExists(ctx, u)
+		if err != nil {
+			return err
+		}
+		if exists {
+			outcome = Skipped
+			if sent { // by an attempt whose reply was lost
+				outcome = Pushed
+				transfer.Add(u.size)
+			}
+			return nil
+		}
+		location, mounted, err := s.startUpload(ctx, u)
+		if err != nil {
+			return err
+		}
+		if mounted {
+			outcome = Mounted
+			return nil
+		}
+		sent = true
+		if location, err = s.sendBlob(ctx, u, location, transfer); err != nil {
+			return err
+		}
+		if err := s.commitBlob(ctx, u, location); err != nil {
+			transfer.Add(-u.size)
+			return err
+		}
+		outcome = Pushed
+		return nil
+	})
+	if err != nil {
+		outcome = Failed
+	}
+	transfer.Done(outcome)
+	return err
+}
+
+// blobExists asks for the blob; an answer that does not fit counts as no.
+func (s *session) blobExists(ctx context.Context, u *upload) (bool, error) {
+	resp, err := s.do(ctx, func(ctx context.Context, base string) (*http.Request, error) {
+		return http.NewRequestWithContext(ctx, http.MethodHead, base+"/blobs/"+u.digest.String(), nil)
+	})
+	if err != nil {
+		return false, err
+	}
+	switch resp.StatusCode {
+	case http.StatusOK:
+		resp.Body.Close()
+		got := resp.Header.Get("Docker-Content-Digest")
+		return (got == "" || got == u.digest.String()) && (resp.ContentLength <= 0 || resp.ContentLength == u.size), nil
+	case http.StatusNotFound:
+		resp.Body.Close()
+		return false, nil
+	}
+	return false, readStatusError(resp, now())
+}
+
+// startUpload opens an upload session, or has the blob mounted if it can be.
+func (s *session) startUpload(ctx context.Context, u *upload) (location *url.URL, mounted bool, err error) {
+	resp, err := s.do(ctx, func(ctx context.Context, base string) (*http.Request, error) {
+		target := base + "/blobs/uploads/"
+		if u.mountFrom != "" {
+			target += "?" + url.Values{"mount": {u.digest.String()}, "from": {u.mountFrom}}.Encode()
+		}
+		return http.NewRequestWithContext(ctx, http.MethodPost, target, nil)
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	switch {
+	case resp.StatusCode == http.StatusCreated && u.mountFrom != "":
+		resp.Body.Close()
+		return nil, true, nil
+	case resp.StatusCode == http.StatusAccepted:
+		resp.Body.Close()
+		location, err = s.location(resp)
+		return location, false, err
+	}
+	return nil, false, readStatusError(resp, now())
+}
+
+// location is where the next step goes. It may be relative, and may be another
+// host, which then gets no credentials.
+func (s *session) location(resp *http.Response) (*url.URL, error) {
+	location, err := resp.Location()
+	if err != nil {
+		return nil, errRetryable{fmt.Errorf("%s %s: the reply has no usable Location", resp.Request.Method, redact(resp.Request.URL))}
+	}
+	if err := s.c.checkTarget(resp.Request.URL.Host, location); err != nil {
+		return nil, err
+	}
+	return location, nil
+}
+
+// sendBlob uploads the content. Sending it again from the start is left to the
+// next attempt; only a renewed token or a redirect repeats it here.
+func (s *session) sendBlob(ctx context.Context, u *upload, location *url.URL, transfer Transfer) (*url.URL, error) {
+	body := &countedBody{transfer: transfer}
+	resp, err := s.do(ctx, func(ctx context.Context, _ string) (*http.Request, error) {
+		reader, err := body.open(u.layer)
+		if err != nil {
+			return nil, err
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodPatch, location.String(), reader)
+		if err != nil {
+			return nil, err
+		}
+		req.GetBody = func() (io.ReadCloser, error) { return body.open(u.layer) }
+		req.ContentLength = u.size
+		if u.size == 0 {
+			req.Body = http.NoBody
+		}
+		req.Header.Set("Content-Type", "application/octet-stream")
+		return req, nil
+	})
+	if err != nil {
+		body.takeBack()
+		return nil, err
+	}
+	switch resp.StatusCode {
+	// ECR answers 201 to a PATCH.
+	case http.StatusAccepted, http.StatusNoContent, http.StatusCreated:
+		resp.Body.Close()
+		next, err := s.location(resp)
+		if err != nil {
+			body.takeBack()
+		}
+		return next, err
+	}
+	body.takeBack()
+	return nil, lostSession(readStatusError(resp, now()))
+}
+
+// commitBlob makes the uploaded content a blob under its digest.
+func (s *session) commitBlob(ctx context.Context, u *upload, location *url.URL) error {
+	resp, err := s.do(withWork(ctx, u.size), func(ctx context.Context, _ string) (*http.Request, error) {
+		target := *location
+		query := target.Query()
+		query.Set("digest", u.digest.String())
+		target.RawQuery = query.Encode()
+		return http.NewRequestWithContext(ctx, http.MethodPut, target.String(), nil)
+	})
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusCreated && resp.StatusCode != http.StatusNoContent {
+		return lostSession(readStatusError(resp, now()))
+	}
+	defer resp.Body.Close()
+	if got := resp.Header.Get("Docker-Content-Digest"); got != "" && got != u.digest.String() {
+		return errRetryable{fmt.Errorf("the registry stored %s in place of the blob %s", oneLine(got), u.digest)}
+	}
+	return nil
+}
+
+// lostSession marks refusals in the middle of an upload that a new session can
+// cure: the session is unknown, its offset is another, the content was damaged
+// on the way.
+func lostSession(err *StatusError) error {
+	switch err.Status {
+	case http.StatusNotFound, http.StatusRequestedRangeNotSatisfiable:
+		return errRetryable{err}
+	case http.StatusBadRequest:
+		if err.Code == "DIGEST_INVALID" || err.Code == "BLOB_UPLOAD_INVALID" || err.Code == "SIZE_INVALID" {
+			return errRetryable{err}
+		}
+	}
+	return err
+}
+
+// countedBody tells the progress what has been read, and takes it back when
+// the bytes must be sent again. The transport may go on reading a body for a
+// moment after the request is over; what it reads then does not count.
+type countedBody struct {
+	transfer Transfer
+
+	mu      sync.Mutex
+	current *counter
+	sent    int64
+}
+
+func (b *countedBody) open(layer v1.Layer) (io.ReadCloser, error) {
+	reader, err := layer.Compressed()
+	if err != nil {
+		return nil, fmt.Errorf("reading the layer: %w", err)
+	}
+	b.takeBack()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.current = &counter{reader, b}
+	return b.current, nil
+}
+
+func (b *countedBody) takeBack() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.transfer.Add(-b.sent)
+	b.sent, b.current = 0, nil
+}
+
+func (b *countedBody) count(from *counter, n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.current == from {
+		b.sent += int64(n)
+		b.transfer.Add(int64(n))
+	}
+}
+
+type counter struct {
+	io.ReadCloser
+	body *countedBody
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.body.count(c, n)
+	return n, err
+}

@@ -1,0 +1,75 @@
+package cluster
+
+import (
+	"context"
+	"io"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// UserContainer is the name that Knative gives to the only container of a
+// revision when the template gives none.
+const UserContainer = "user-container"
+
+// QueueProxy is the name of Knative's own container in every pod.
+const QueueProxy = "queue-proxy"
+
+// ListPods reads the pods that match a label selector, e.g.
+// serving.knative.dev/revision=hello-v2.
+func (c *Client) ListPods(ctx context.Context, selector string) ([]corev1.Pod, error) {
+	list, err := c.core.Pods(c.namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		return nil, c.explain(call{verb: "list", resource: pods}, err)
+	}
+	return list.Items, nil
+}
+
+// PodLogs opens a container's log. The caller closes it; with Follow it ends
+// when the container does or ctx is cancelled.
+func (c *Client) PodLogs(ctx context.Context, pod string, o corev1.PodLogOptions) (io.ReadCloser, error) {
+	stream, err := c.core.Pods(c.namespace).GetLogs(pod, &o).Stream(ctx)
+	if err != nil {
+		return nil, c.explain(call{verb: "get", resource: podLogs, name: pod}, err)
+	}
+	return stream, nil
+}
+
+// ListEvents reads the events about one object. kind is e.g. Pod, Revision,
+// ReplicaSet; with name "" those about every object of that kind.
+func (c *Client) ListEvents(ctx context.Context, kind, name string) ([]corev1.Event, error) {
+	selector := "involvedObject.kind=" + kind
+	if name != "" {
+		selector += ",involvedObject.name=" + name
+	}
+	list, err := c.core.Events(c.namespace).List(ctx, metav1.ListOptions{FieldSelector: selector})
+	if err != nil {
+		return nil, c.explain(call{verb: "list", resource: events}, err)
+	}
+	return list.Items, nil
+}
+
+// ListDeployments reads the deployments that match a label selector.
+func (c *Client) ListDeployments(ctx context.Context, selector string) ([]appsv1.Deployment, error) {
+	list, err := c.apps.Deployments(c.namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		return nil, c.explain(call{verb: "list", resource: deployments}, err)
+	}
+	return list.Items, nil
+}
+
+// ListNodes reads the nodes of the cluster; many users may not.
+func (c *Client) ListNodes(ctx context.Context) ([]corev1.Node, error) {
+	list, err := c.core.Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, c.explain(call{verb: "list", resource: nodes, everywhere: true}, err)
+	}
+	return list.Items, nil
+}
+
+// NamespaceExists tells whether the client's namespace is there. Not being
+// allowed to look counts as yes: the write that follows will tell.
+func (c *Client) NamespaceExists(ctx context.Context) (bool, error) {
+	return c.namespaceExists(ctx)
+}

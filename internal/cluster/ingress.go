@@ -1,0 +1,121 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// ingressStatus is the part of Knative's internal Ingress that says where the
+// load balancer is. The type's own module would bring a client for one read.
+type ingressStatus struct {
+	Spec struct {
+		HTTPOption string `json:"httpOption"`
+	} `json:"spec"`
+	Status struct {
+		Public  loadBalancer `json:"publicLoadBalancer"`
+		Private loadBalancer `json:"privateLoadBalancer"`
+	} `json:"status"`
+}
+
+type loadBalancer struct {
+	Ingress []struct {
+		IP             string `json:"ip"`
+		Domain         string `json:"domain"`
+		DomainInternal string `json:"domainInternal"`
+	} `json:"ingress"`
+}
+
+// IngressAddresses is where a service's HTTP requests may be sent when DNS
+// does not know its host name, as host:port, best first: the load balancer's
+// address, a node port, the cluster's own address of the ingress. Which of
+// them this machine can reach is for the caller to try.
+func (c *Client) IngressAddresses(ctx context.Context, service string) ([]string, error) {
+	raw, err := c.rest.Get().AbsPath("/apis/networking.internal.knative.dev/v1alpha1/namespaces", c.namespace, "ingresses", service).DoRaw(ctx)
+	if err != nil {
+		return nil, c.explain(call{verb: "get", resource: ingresses, name: service}, err)
+	}
+	var ingress ingressStatus
+	if err := json.Unmarshal(raw, &ingress); err != nil {
+		return nil, fault.New(fault.Failure, "cluster.ingress", "ingress/"+service, "%w", err)
+	}
+	var out []string
+	for _, lb := range ingress.Status.Public.Ingress {
+		switch {
+		case lb.IP != "":
+			out = append(out, net.JoinHostPort(lb.IP, "80"))
+		case lb.Domain != "":
+			out = append(out, net.JoinHostPort(lb.Domain, "80"))
+		case lb.DomainInternal != "":
+			found, err := c.serviceAddresses(ctx, lb.DomainInternal)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, found...)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fault.New(fault.NotFound, "cluster.ingress", "service/"+service, "the cluster's ingress has no public address yet").
+			WithHint("give it with --ingress HOST:PORT or the setting `ingress`")
+	}
+	return out, nil
+}
+
+// serviceAddresses finds where NAME.NAMESPACE.svc.DOMAIN is reachable.
+func (c *Client) serviceAddresses(ctx context.Context, domain string) ([]string, error) {
+	parts := strings.SplitN(domain, ".", 3)
+	if len(parts) < 2 {
+		return nil, nil
+	}
+	svc, err := c.core.Services(parts[1]).Get(ctx, parts[0], metav1.GetOptions{})
+	if err != nil {
+		return nil, c.explain(call{verb: "get", resource: resource{"services", "Kubernetes service", false}, name: parts[1] + "/" + parts[0], everywhere: true}, err)
+	}
+	port := httpPort(svc)
+	var out []string
+	for _, lb := range svc.Status.LoadBalancer.Ingress {
+		if host := lb.IP + lb.Hostname; host != "" {
+			out = append(out, net.JoinHostPort(host, strconv.Itoa(int(port.Port))))
+		}
+	}
+	for _, ip := range svc.Spec.ExternalIPs {
+		out = append(out, net.JoinHostPort(ip, strconv.Itoa(int(port.Port))))
+	}
+	if port.NodePort != 0 {
+		// Nodes may be out of this user's sight; the other ways remain.
+		if list, err := c.ListNodes(ctx); err == nil {
+			for _, n := range list {
+				for _, a := range n.Status.Addresses {
+					if a.Type == corev1.NodeInternalIP || a.Type == corev1.NodeExternalIP {
+						out = append(out, net.JoinHostPort(a.Address, strconv.Itoa(int(port.NodePort))))
+					}
+				}
+			}
+		}
+	}
+	if ip := svc.Spec.ClusterIP; ip != "" && ip != corev1.ClusterIPNone {
+		out = append(out, net.JoinHostPort(ip, strconv.Itoa(int(port.Port))))
+	}
+	return out, nil
+}
+
+// httpPort is port 80, else the port with a name that says HTTP, else the first.
+func httpPort(svc *corev1.Service) corev1.ServicePort {
+	var best corev1.ServicePort
+	for i, p := range svc.Spec.Ports {
+		if p.Port == 80 {
+			return p
+		}
+		if i == 0 || (strings.HasPrefix(p.Name, "http") && !strings.HasPrefix(p.Name, "https") && !strings.HasPrefix(best.Name, "http")) {
+			best = p
+		}
+	}
+	return best
+}

@@ -1,0 +1,128 @@
+package cluster
+
+import (
+	"context"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"knative.dev/serving/pkg/apis/serving"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+)
+
+// manager owns the fields that kn-lite writes, in managedFields.
+const manager = "kn-lite"
+
+// GetService reads one Knative service. It is a NotFound error if it is absent.
+func (c *Client) GetService(ctx context.Context, name string) (*servingv1.Service, error) {
+	svc, err := c.serving.Services(c.namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return nil, c.explain(call{verb: "get", resource: services, name: name}, err)
+	}
+	return svc, nil
+}
+
+// ListServices reads the services of the namespace, or of all namespaces.
+func (c *Client) ListServices(ctx context.Context, allNamespaces bool) ([]servingv1.Service, error) {
+	namespace := c.namespace
+	if allNamespaces {
+		namespace = metav1.NamespaceAll
+	}
+	list, err := c.serving.Services(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, c.explain(call{verb: "list", resource: services, everywhere: allNamespaces}, err)
+	}
+	return list.Items, nil
+}
+
+// CreateService creates svc in the client's namespace. With dryRun the API
+// server defaults, validates and admits it, and stores nothing. It is a
+// Conflict error if the service exists.
+func (c *Client) CreateService(ctx context.Context, svc *servingv1.Service, dryRun bool) (*servingv1.Service, error) {
+	o := metav1.CreateOptions{FieldManager: manager}
+	if dryRun {
+		o.DryRun = []string{metav1.DryRunAll}
+	}
+	made, err := c.serving.Services(c.namespace).Create(ctx, svc, o)
+	if err != nil {
+		return nil, c.explain(call{verb: "create", resource: services, name: svc.Name}, err)
+	}
+	return made, nil
+}
+
+// UpdateService writes svc as it is. Its resourceVersion is the precondition:
+// a Conflict error means that somebody else has written in between.
+func (c *Client) UpdateService(ctx context.Context, svc *servingv1.Service, dryRun bool) (*servingv1.Service, error) {
+	o := metav1.UpdateOptions{FieldManager: manager}
+	if dryRun {
+		o.DryRun = []string{metav1.DryRunAll}
+	}
+	made, err := c.serving.Services(c.namespace).Update(ctx, svc, o)
+	if err != nil {
+		return nil, c.explain(call{verb: "update", resource: services, name: svc.Name}, err)
+	}
+	return made, nil
+}
+
+// DeleteService deletes the service and what it owns. With foreground the
+// service stays visible until everything it owns is gone, so that a watch for
+// its disappearance means just that.
+func (c *Client) DeleteService(ctx context.Context, name string, foreground bool) error {
+	policy := metav1.DeletePropagationBackground
+	if foreground {
+		policy = metav1.DeletePropagationForeground
+	}
+	err := c.serving.Services(c.namespace).Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: &policy})
+	if err != nil {
+		return c.explain(call{verb: "delete", resource: services, name: name}, err)
+	}
+	return nil
+}
+
+// GetRevision reads one revision.
+func (c *Client) GetRevision(ctx context.Context, name string) (*servingv1.Revision, error) {
+	rev, err := c.serving.Revisions(c.namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return nil, c.explain(call{verb: "get", resource: revisions, name: name}, err)
+	}
+	return rev, nil
+}
+
+// ListRevisions reads the revisions of one service, or with service "" those
+// of the whole namespace, in no particular order.
+func (c *Client) ListRevisions(ctx context.Context, service string) ([]servingv1.Revision, error) {
+	o := metav1.ListOptions{}
+	if service != "" {
+		o.LabelSelector = serving.ServiceLabelKey + "=" + service
+	}
+	list, err := c.serving.Revisions(c.namespace).List(ctx, o)
+	if err != nil {
+		return nil, c.explain(call{verb: "list", resource: revisions}, err)
+	}
+	return list.Items, nil
+}
+
+// DeleteRevision deletes one revision.
+func (c *Client) DeleteRevision(ctx context.Context, name string) error {
+	err := c.serving.Revisions(c.namespace).Delete(ctx, name, metav1.DeleteOptions{})
+	if err != nil {
+		return c.explain(call{verb: "delete", resource: revisions, name: name}, err)
+	}
+	return nil
+}
+
+// GetConfiguration reads the configuration of a service; it has its name.
+func (c *Client) GetConfiguration(ctx context.Context, name string) (*servingv1.Configuration, error) {
+	config, err := c.serving.Configurations(c.namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return nil, c.explain(call{verb: "get", resource: configurations, name: name}, err)
+	}
+	return config, nil
+}
+
+// GetRoute reads the route of a service; it has its name.
+func (c *Client) GetRoute(ctx context.Context, name string) (*servingv1.Route, error) {
+	route, err := c.serving.Routes(c.namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return nil, c.explain(call{verb: "get", resource: routes, name: name}, err)
+	}
+	return route, nil
+}

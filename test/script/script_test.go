@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/kn-lite/kn-lite/test/toolenv"
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -58,7 +60,7 @@ func fail(err error) int {
 }
 
 func TestScripts(t *testing.T) {
-	env, err := toolEnv()
+	env, err := toolenv.Vars()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,8 @@ type Snapshot struct {
 	LatestReady     string
 	LatestCreated   string
 	URL             string
+	Created         time.Time
+	Origin          any // the store's own object, for WriteSplit
 
 	// What the cluster has made of it so far.
 	ObservedGeneration int64

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kn-lite/kn-lite/internal/cluster"
 	"github.com/kn-lite/kn-lite/internal/config"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
@@ -15,6 +16,9 @@ type Factory struct {
 	IO     *term.IO
 	Flags  globalFlags
 	Config func() (*config.Config, error) // settings; read once
+
+	// Cluster depends on the flags, the working folder's func.yaml, Config and the kubeconfig.
+	Cluster func() (*cluster.Client, error)
 }
 
 // globalFlags are accepted by every command.
@@ -35,6 +39,7 @@ func newFactory(sys *System) *Factory {
 	f.Config = sync.OnceValues(func() (*config.Config, error) {
 		return config.Load(config.Sources{Env: sys.Env})
 	})
+	f.Cluster = sync.OnceValues(f.openCluster)
 	return f
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -19,6 +20,8 @@ type Factory struct {
 
 	// Cluster depends on the flags, the working folder's func.yaml, Config and the kubeconfig.
 	Cluster func() (*cluster.Client, error)
+
+	registry registryAccess
 }
 
 // globalFlags are accepted by every command.
@@ -57,4 +60,15 @@ func (f *Factory) applyGlobals() error {
 	}
 	f.IO.SetColor(f.Flags.Color)
 	return checkOutput(f.Flags.Output)
+}
+
+// withTimeout bounds ctx by --timeout, else by the command's own def; 0 is no bound.
+func (f *Factory) withTimeout(ctx context.Context, def time.Duration) (context.Context, context.CancelFunc) {
+	if f.Flags.Timeout > 0 {
+		def = f.Flags.Timeout
+	}
+	if def <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, def)
 }

@@ -31,13 +31,13 @@ const (
 
 func newRootCmd(f *Factory) *cobra.Command {
 	root := &cobra.Command{
-		Use:           "kn-lite",
-		Short:         "Deploy functions to Knative, with no container engine",
-		Long:          rootLong,
-		Example:       rootExample,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          cobra.ArbitraryArgs,
+		Use:               "kn-lite",
+		Short:             "Deploy functions to Knative, with no container engine",
+		Long:              rootLong,
+		Example:           rootExample,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              cobra.ArbitraryArgs,
 		PersistentPreRunE: func(*cobra.Command, []string) error { return f.applyGlobals() },
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -61,6 +61,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	addGlobalFlags(root, f)
 	root.AddCommand(
+		newPushCmd(f),
 		newVersionCmd(f),
 	)
 	wrapArgs(root)

@@ -15,11 +15,11 @@ import (
 
 // open gives the content of a blob. Nothing is asked before the first Read.
 func (i *image) open(d v1.Descriptor) io.ReadCloser {
-	name := "layer "
+	kind := "layer"
 	if d.Digest == i.parsed.Config.Digest {
-		name = "config "
+		kind = "config"
 	}
-	return &blobReader{ctx: i.ctx, sources: i.sources, want: d, hash: sha256.New(), name: name + d.Digest.Hex[:12]}
+	return &blobReader{ctx: i.ctx, sources: i.sources, want: d, hash: sha256.New(), kind: kind}
 }
 
 // blobReader reads a blob, goes on where it was when a connection breaks, moves
@@ -29,7 +29,7 @@ type blobReader struct {
 	ctx     context.Context
 	sources []*session
 	want    v1.Descriptor
-	name    string
+	kind    string
 
 	body     io.ReadCloser
 	offset   int64
@@ -121,7 +121,7 @@ func (b *blobReader) connect() error {
 	}
 	s := b.sources[0]
 	if b.transfer == nil {
-		b.transfer = s.c.opts.Progress.Blob(b.name, b.want.Size)
+		b.transfer = s.c.opts.Progress.Begin(Blob{Kind: b.kind, Digest: b.want.Digest.Hex[:12], Size: b.want.Size, Pull: true})
 	}
 	resp, err := s.do(b.ctx, func(ctx context.Context, base string) (*http.Request, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/blobs/"+b.want.Digest.String(), nil)

@@ -34,6 +34,7 @@ func (c credential) anonymous() bool {
 // ~/.docker/config.json hide REGISTRY_AUTH_FILE without a word.)
 type keychain struct {
 	authFile string
+	from     string // where authFile was named
 	env      func(string) string
 
 	mu    sync.Mutex
@@ -50,7 +51,7 @@ type place struct {
 // places in the order in which they count.
 func (k *keychain) places() []place {
 	if k.authFile != "" {
-		return []place{{k.authFile, k.authFile + " (--authfile)", true}}
+		return []place{{k.authFile, k.authFile + " (" + k.from + ")", true}}
 	}
 	for _, variable := range []string{"KN_LITE_AUTHFILE", "REGISTRY_AUTH_FILE"} {
 		if path := k.env(variable); path != "" {

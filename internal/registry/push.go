@@ -151,7 +151,7 @@ func (p *push) collectLayer(layer v1.Layer, what string) error {
 	if err != nil {
 		return err
 	}
-	u := &upload{layer: layer, digest: digest, size: size, name: what + " " + digest.Hex[:12]}
+	u := &upload{layer: layer, digest: digest, size: size, kind: what}
 	if from, ok := layer.(mountable); ok {
 		if host, repository := from.source(); host == p.ref.Registry && repository != p.ref.Repository {
 			u.mountFrom = repository
@@ -181,7 +181,7 @@ func (p *push) run(ctx context.Context) error {
 	}
 	if unchanged {
 		for _, u := range p.blobs {
-			p.c.opts.Progress.Blob(u.name, u.size).Done(Skipped)
+			p.c.opts.Progress.Begin(u.blob()).Done(Skipped)
 		}
 		return nil
 	}

@@ -30,11 +30,12 @@ import (
 // podman keep them (where Env allows to find them), no mirrors, the system's
 // certificates.
 type Options struct {
-	AuthFile string              // docker config.json or podman auth.json to use instead of all others
-	Env      func(string) string // environment, for credentials and proxies; nil is an empty one
-	Insecure []string            // host or host:port that may be spoken to in plain HTTP, besides loopback
-	Mirrors  map[string][]string // registry host → "host[:port][/prefix]" to pull from before it, in order
-	CAFile   string              // PEM bundle trusted in addition to the system's certificates
+	AuthFile     string              // docker config.json or podman auth.json to use instead of all others
+	AuthFileFrom string              // where AuthFile was named, for messages; default --authfile
+	Env          func(string) string // environment, for credentials and proxies; nil is an empty one
+	Insecure     []string            // host or host:port that may be spoken to in plain HTTP, besides loopback
+	Mirrors      map[string][]string // registry host → "host[:port][/prefix]" to pull from before it, in order
+	CAFile       string              // PEM bundle trusted in addition to the system's certificates
 
 	Jobs      int               // blobs moved at a time, default 4
 	Policy    Policy            // how often and how patiently to repeat
@@ -74,9 +75,15 @@ func (p Policy) withDefaults() Policy {
 
 // Progress hears about blobs as they move, from several goroutines at once.
 type Progress interface {
-	// Blob announces a blob (a layer or a config) of total bytes. name is
-	// "layer" or "config" and the first twelve digits of the digest.
-	Blob(name string, total int64) Transfer
+	Begin(Blob) Transfer
+}
+
+// Blob is a part of an image: a layer, the config.
+type Blob struct {
+	Kind   string // layer, config, or blob for what is neither
+	Digest string // the first twelve digits
+	Size   int64  // bytes
+	Pull   bool   // the direction
 }
 
 // Transfer is one blob on its way. Exactly one Done follows, also after an error.
@@ -113,7 +120,7 @@ func (o Outcome) String() string {
 
 type noProgress struct{}
 
-func (noProgress) Blob(string, int64) Transfer { return noTransfer{} }
+func (noProgress) Begin(Blob) Transfer { return noTransfer{} }
 
 type noTransfer struct{}
 
@@ -147,10 +154,13 @@ func New(opts Options) (*Client, error) {
 	if opts.UserAgent == "" {
 		opts.UserAgent = "kn-lite"
 	}
+	if opts.AuthFileFrom == "" {
+		opts.AuthFileFrom = "--authfile"
+	}
 	opts.Policy = opts.Policy.withDefaults()
 	c := &Client{
 		opts:      opts,
-		creds:     &keychain{authFile: opts.AuthFile, env: opts.Env},
+		creds:     &keychain{authFile: opts.AuthFile, from: opts.AuthFileFrom, env: opts.Env},
 		plain:     map[string]bool{},
 		endpoints: map[string]*endpoint{},
 		sessions:  map[string]*session{},

@@ -22,14 +22,18 @@ type upload struct {
 	layer     v1.Layer
 	digest    v1.Hash
 	size      int64
-	name      string
+	kind      string // for Progress
 	mountFrom string // another repository of the same registry that has the blob, or ""
+}
+
+func (u *upload) blob() Blob {
+	return Blob{Kind: u.kind, Digest: u.digest.Hex[:12], Size: u.size}
 }
 
 // upload brings one blob to the registry unless it is there. Each attempt
 // starts with asking for it again, so a commit whose reply was lost is found.
 func (s *session) upload(ctx context.Context, u *upload) error {
-	transfer := s.c.opts.Progress.Blob(u.name, u.size)
+	transfer := s.c.opts.Progress.Begin(u.blob())
 	outcome, sent := Failed, false
 	err := s.c.retry(ctx, s.c.opts.Policy.Attempts, func(ctx context.Context) error {
 		exists, err := s.blobExists(ctx, u)

@@ -1,0 +1,216 @@
+package cli
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/function"
+	"github.com/kn-lite/kn-lite/internal/registry"
+	"github.com/kn-lite/kn-lite/internal/term"
+)
+
+// registryAccess is what the Factory keeps to reach registries: the flags of
+// build, push and deploy, and the one client.
+type registryAccess struct {
+	insecure []string
+	caFile   string
+	authFile string
+
+	once     sync.Once
+	client   *registry.Client
+	err      error
+	progress *transferProgress
+}
+
+// addRegistryFlags gives cmd the flags that say how to reach registries.
+func (f *Factory) addRegistryFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringSliceVar(&f.registry.insecure, "insecure-registry", nil, "speak plain HTTP to this `HOST[:PORT]` (repeatable; loopback needs no flag)")
+	flags.StringVar(&f.registry.caFile, "registry-ca", "", "trust the certificate authority in this PEM `FILE` too")
+	flags.StringVar(&f.registry.authFile, "authfile", "", "registry credentials `FILE` (default: $REGISTRY_AUTH_FILE, then docker's and podman's)")
+	// The flags are registered above, so an error here cannot happen.
+	_ = cmd.MarkFlagFilename("registry-ca", "pem", "crt")
+	_ = cmd.MarkFlagFilename("authfile", "json")
+}
+
+// Registry is the client for all registries, made at the first call from flags
+// and settings. It reports its transfers to f.IO.
+func (f *Factory) Registry() (*registry.Client, error) {
+	r := &f.registry
+	r.once.Do(func() {
+		cfg, err := f.Config()
+		if err != nil {
+			r.err = err
+			return
+		}
+		opts := registry.Options{
+			AuthFile: r.authFile,
+			Env:      f.Sys.Env,
+			Insecure: append(r.insecure, cfg.InsecureRegistries...),
+			Mirrors:  cfg.Mirrors,
+			CAFile:   r.caFile,
+		}
+		// $KN_LITE_AUTHFILE, which is in cfg.AuthFile too, is left for the client
+		// to find, so that it can name the variable.
+		if opts.AuthFile == "" && f.Sys.Env("KN_LITE_AUTHFILE") == "" {
+			opts.AuthFile, opts.AuthFileFrom = cfg.AuthFile, cfg.File
+		}
+		if opts.CAFile == "" {
+			opts.CAFile = cfg.CAFile
+		}
+		r.progress = &transferProgress{io: f.IO}
+		opts.Progress = r.progress
+		r.client, r.err = registry.New(opts)
+	})
+	return r.client, r.err
+}
+
+// imageTag is where an image goes: the one that was named, else func.yaml's
+// image, else NAME in func.yaml's or the settings' registry.
+func (f *Factory) imageTag(named string, project *function.Function) (string, error) {
+	if named != "" || project == nil {
+		if named == "" {
+			return "", fault.Usagef("which image? there is no %s here to tell", function.File).WithHint("name it with --image REF")
+		}
+		_, err := registry.ParseTag(named)
+		return named, err
+	}
+	tag := project.Image
+	if tag == "" {
+		prefix := project.Registry
+		if prefix == "" {
+			cfg, err := f.Config()
+			if err != nil {
+				return "", err
+			}
+			prefix = cfg.Registry
+		}
+		if prefix == "" {
+			return "", fault.Usagef("no registry is known to put the image %q into", project.Name).
+				WithHint("set one: --image REGISTRY/%s, KN_LITE_REGISTRY=REGISTRY, or `registry:` in func.yaml", project.Name)
+		}
+		tag = strings.TrimRight(prefix, "/") + "/" + project.Name + ":latest"
+	}
+	_, err := registry.ParseTag(tag)
+	return tag, err
+}
+
+// pushImage pushes artifact to tag, tells the story, and returns the reference
+// by digest. build --push, push and deploy share it.
+func (f *Factory) pushImage(ctx context.Context, artifact registry.Artifact, tag string) (string, error) {
+	client, err := f.Registry()
+	if err != nil {
+		return "", err
+	}
+	f.registry.progress.reset()
+	task := f.IO.Start(0, "pushing to %s", tag)
+	ref, err := client.Push(ctx, artifact, tag)
+	if err != nil {
+		task.Fail()
+		return "", err
+	}
+	task.Done("pushed %s: %s", tag, f.registry.progress.summary())
+	return ref, nil
+}
+
+// transferProgress shows blobs on their way as tasks of the terminal and keeps
+// the figures for a summary.
+type transferProgress struct {
+	io *term.IO
+
+	mu     sync.Mutex
+	counts map[registry.Outcome]int // layers only
+	bytes  int64                    // really moved, everything
+}
+
+// smallBlob is what moves too fast to be worth a line.
+const smallBlob = 64 << 10
+
+// Begin implements registry.Progress.
+func (p *transferProgress) Begin(b registry.Blob) registry.Transfer {
+	return &transfer{progress: p, blob: b}
+}
+
+func (p *transferProgress) reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.counts, p.bytes = nil, 0
+}
+
+// summary is e.g. "3 layers, 1 new, 1 mounted (4.1 MB sent)".
+func (p *transferProgress) summary() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pushed, mounted, skipped := p.counts[registry.Pushed], p.counts[registry.Mounted], p.counts[registry.Skipped]
+	text := plural(pushed+mounted+skipped, "layer")
+	switch {
+	case pushed == 0 && mounted == 0:
+		return text + ", all there already"
+	case mounted > 0:
+		text += ", " + plural(mounted, "mounted layer")
+	}
+	return text + ", " + plural(pushed, "new layer") + " (" + term.Bytes(p.bytes) + " sent)"
+}
+
+// transfer is one blob. Its line appears with its first byte, so that blobs
+// that are there already do not flicker by.
+type transfer struct {
+	progress *transferProgress
+	blob     registry.Blob
+
+	mu    sync.Mutex
+	task  *term.Task
+	moved int64
+}
+
+func (t *transfer) verb() (doing, done string) {
+	if t.blob.Pull {
+		return "pulling", "pulled"
+	}
+	return "pushing", "pushed"
+}
+
+// Add implements registry.Transfer.
+func (t *transfer) Add(n int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.moved += n
+	if t.task == nil && n > 0 && t.blob.Size >= smallBlob {
+		doing, _ := t.verb()
+		t.task = t.progress.io.Start(t.blob.Size, "%s %s %s (%s)", doing, t.blob.Kind, t.blob.Digest, term.Bytes(t.blob.Size))
+	}
+	if t.task != nil {
+		t.task.Add(n)
+	}
+}
+
+// Done implements registry.Transfer.
+func (t *transfer) Done(outcome registry.Outcome) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.progress
+	p.mu.Lock()
+	if p.counts == nil {
+		p.counts = map[registry.Outcome]int{}
+	}
+	if t.blob.Kind == "layer" {
+		p.counts[outcome]++
+	}
+	if !t.blob.Pull {
+		p.bytes += t.moved
+	}
+	p.mu.Unlock()
+	_, done := t.verb()
+	switch {
+	case t.task == nil:
+		p.io.Debug("%s %s %s", t.blob.Kind, t.blob.Digest, outcome)
+	case outcome == registry.Failed:
+		t.task.Fail()
+	default:
+		t.task.Done("%s %s %s (%s)", done, t.blob.Kind, t.blob.Digest, term.Bytes(t.blob.Size))
+	}
+}

@@ -1,0 +1,69 @@
+package registry
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// OpenLayout reads the one image or index of an OCI layout, a folder as
+// https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md describes.
+func OpenLayout(dir string) (Artifact, error) {
+	const op = "registry.layout"
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.NotFound, op, dir, "there is no such folder")
+	}
+	broken := func(err error) error {
+		return fault.New(fault.Usage, op, dir, "not an OCI layout: %w", err).
+			WithHint("a layout is a folder with index.json, oci-layout and blobs/")
+	}
+	path, err := layout.FromPath(dir)
+	if err != nil {
+		return nil, broken(err)
+	}
+	index, err := path.ImageIndex()
+	if err != nil {
+		return nil, broken(err)
+	}
+	parsed, err := index.IndexManifest()
+	if err != nil {
+		return nil, broken(err)
+	}
+	if len(parsed.Manifests) != 1 {
+		return nil, fault.New(fault.Usage, op, dir, "the layout has %d images, want one", len(parsed.Manifests))
+	}
+	only := parsed.Manifests[0]
+	var artifact Artifact
+	switch {
+	case only.MediaType.IsIndex():
+		artifact, err = index.ImageIndex(only.Digest)
+	case only.MediaType.IsImage():
+		artifact, err = index.Image(only.Digest)
+	default:
+		err = errors.New("neither an image nor an index: " + oneLine(string(only.MediaType)))
+	}
+	if err != nil {
+		return nil, broken(err)
+	}
+	return artifact, nil
+}
+
+// OpenTar reads the one image of a tarball as `docker save` and
+// `kn-lite build --output tar:FILE` write it.
+func OpenTar(file string) (Artifact, error) {
+	const op = "registry.tar"
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.NotFound, op, file, "there is no such file")
+	}
+	image, err := tarball.ImageFromPath(file, nil)
+	if err != nil {
+		return nil, fault.New(fault.Usage, op, file, "not an image tarball: %w", err).
+			WithHint("it must be what `docker save` or `kn-lite build --output tar:FILE` writes, with one image in it")
+	}
+	return image, nil
+}

@@ -1,0 +1,69 @@
+# Thin verbs; what they do stands in the scripts and programs that they call.
+# `make help` lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+MAKEFLAGS += --no-print-directory
+
+BIN := $(CURDIR)/bin
+GO_BUILD := CGO_ENABLED=0 go build -trimpath
+PKG ?= ./...
+RUN ?=
+
+export FULL KEEP DEVCLUSTER
+
+.PHONY: help build demo test e2e bench verify update cluster-up cluster-down peers tools clean
+
+help: ## list the verbs
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## bin/kn-lite, for this machine
+	$(GO_BUILD) -ldflags '-s -w' -o $(BIN)/kn-lite ./cmd/kn-lite
+
+test: ## unit and script tests: no root, no cluster (PKG=./internal/traffic RUN=TestApply)
+	go test $(if $(RUN),-run '$(RUN)') $(PKG)
+
+e2e: ## tests on real Knative in a devcluster (RUN=main|seed|REGEXP, KEEP=1, DEVCLUSTER=name, FULL=1)
+	test/e2e/run $(RUN)
+
+demo: ## the main job on real Knative, told step by step
+	test/e2e/run demo
+
+bench: build peers ## start-up and build times beside kn and ko (FULL=1 for more runs)
+	go test -tags bench -count=1 -v -timeout 30m $(if $(RUN),-run '$(RUN)') ./test/bench
+
+verify: ## everything that can be checked without running the product
+	test/verify/run
+
+update: ## rewrite all that verify compares: formatting, generated docs, go.sum
+	test/verify/run --update
+
+cluster-up: ## real Knative on this machine; prints how to reach it (DEVCLUSTER=name)
+	devcluster/run up
+
+cluster-down: ## take it down and leave nothing (DEVCLUSTER=name)
+	devcluster/run down
+
+# The programs that kn-lite is compared with, and the tools that check it. Each
+# has a module of its own, so that no dependency of theirs reaches kn-lite's.
+peers: $(BIN)/kn $(BIN)/ko ## bin/kn and bin/ko, for tests and benchmarks
+
+tools: $(BIN)/golangci-lint $(BIN)/gofumpt $(BIN)/goreleaser ## the linters and the release tool
+
+$(BIN)/kn: test/peers/kn/go.mod test/peers/kn/go.sum
+	cd test/peers/kn && $(GO_BUILD) -ldflags '-s -w' -o $@ knative.dev/client/cmd/kn
+
+$(BIN)/ko: test/peers/ko/go.mod test/peers/ko/go.sum
+	cd test/peers/ko && $(GO_BUILD) -ldflags '-s -w' -o $@ github.com/google/ko
+
+$(BIN)/golangci-lint: tools/lint/go.mod tools/lint/go.sum
+	cd tools/lint && $(GO_BUILD) -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(BIN)/gofumpt: tools/lint/go.mod tools/lint/go.sum
+	cd tools/lint && $(GO_BUILD) -o $@ mvdan.cc/gofumpt
+
+$(BIN)/goreleaser: tools/release/go.mod tools/release/go.sum
+	cd tools/release && $(GO_BUILD) -o $@ github.com/goreleaser/goreleaser/v2
+
+clean: ## remove what was built here; caches stay
+	rm -rf $(BIN) dist

@@ -11,12 +11,12 @@ type Origin int
 
 // The origins that func.yaml can name.
 const (
-	Literal       Origin = iota // the text itself
-	LocalEnv                    // {{ env:NAME }}: the environment of the deploying machine
-	SecretKey                   // {{ secret:NAME:KEY }}
-	ConfigMapKey                // {{ configMap:NAME:KEY }}
-	AllOfSecret                 // {{ secret:NAME }}: every key, on an entry with no name
-	AllOfConfigMap              // {{ configMap:NAME }}
+	Literal        Origin = iota // the text itself
+	LocalEnv                     // {{ env:NAME }}: the environment of the deploying machine
+	SecretKey                    // {{ secret:NAME:KEY }}
+	ConfigMapKey                 // {{ configMap:NAME:KEY }}
+	AllOfSecret                  // {{ secret:NAME }}: every key, on an entry with no name
+	AllOfConfigMap               // {{ configMap:NAME }}
 )
 
 // EnvValue is the value of an environment variable or a label.

@@ -45,6 +45,7 @@ type Function struct {
 // Build is how the image is made.
 type Build struct {
 	Git                Git               `yaml:"git"`
+	Source             Source            `yaml:"source"` // what git became in 0.37.0; read it from Git
 	Builder            string            `yaml:"builder"`
 	BuilderImages      map[string]string `yaml:"builderImages"`
 	BaseImage          string            `yaml:"baseImage"`
@@ -60,6 +61,13 @@ type Git struct {
 	URL        string `yaml:"url"`
 	Revision   string `yaml:"revision"`
 	ContextDir string `yaml:"contextDir"`
+}
+
+// Source is Git in the layout of 0.37.0.
+type Source struct {
+	URL      string `yaml:"url"`
+	Revision string `yaml:"revision"`
+	Dir      string `yaml:"dir"`
 }
 
 // BuildVolume is a host folder that is mounted during a build.
@@ -105,6 +113,7 @@ type Volume struct {
 	Secret                *string                `yaml:"secret"`
 	ConfigMap             *string                `yaml:"configMap"`
 	PersistentVolumeClaim *PersistentVolumeClaim `yaml:"persistentVolumeClaim"`
+	Presistent            *PersistentVolumeClaim `yaml:"presistentVolumeClaim"` // sic, before 0.36.0; read the one above
 	EmptyDir              *EmptyDir              `yaml:"emptyDir"`
 	Path                  string                 `yaml:"path"`
 }

@@ -2,6 +2,7 @@ package function
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,31 +12,104 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
-type document struct{ source []byte }
+// maxSize is far above any real func.yaml (a few kB) and small enough that the
+// worst content is refused in well under 100 ms.
+const maxSize = 256 << 10
 
-// Load reads and checks dir's func.yaml. A missing file is fault.NotFound, a
-// broken one fault.Usage with the position of each mistake.
+// document is the file behind a Function: what an edit starts from.
+type document struct {
+	file   string // as shown in messages
+	mode   fs.FileMode
+	source []byte
+	saved  []byte // what is on the disk
+	root   *yaml.Node
+	marks  map[string]mark
+}
+
+// Load reads and checks dir's func.yaml. A missing file is fault.NotFound; a
+// broken one is fault.Usage and says every mistake with its line and column.
 func Load(dir string) (*Function, error) {
 	file := filepath.Join(dir, File)
-	source, err := os.ReadFile(file)
+	info, err := os.Stat(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.New(fault.NotFound, "function.load", file, "there is no %s", File).
-			WithHint("`kn-lite func create NAME -l LANG` makes a new function")
+		return nil, fault.New(fault.NotFound, "function.load", file, "no such file").
+			WithHint("run this in a function's folder, or make one: kn-lite func create NAME -l LANGUAGE")
+	}
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("not a regular file")
+	}
+	if err == nil && info.Size() > maxSize {
+		return nil, Fault([]Problem{tooLarge(file)})
+	}
+	var source []byte
+	if err == nil {
+		source, err = os.ReadFile(file)
 	}
 	if err != nil {
 		return nil, &fault.Error{Op: "function.load", Kind: fault.Failure, Subject: file, Err: err}
 	}
-	return Parse(dir, source)
+	f, err := Parse(dir, source)
+	if err != nil {
+		return nil, err
+	}
+	f.doc.mode = info.Mode().Perm()
+	return f, nil
 }
 
-// Parse is Load for content that is at hand.
+// Parse is Load for content that is at hand; dir is where it stands or will
+// stand.
 func Parse(dir string, source []byte) (*Function, error) {
-	f := &Function{Root: dir, doc: &document{source: source}}
-	return f, yaml.Unmarshal(source, f)
+	f := &Function{Root: dir}
+	problems := f.read(filepath.Join(dir, File), source)
+	if len(problems) == 0 {
+		problems = f.Problems()
+	}
+	if err := Fault(problems); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
-// UnmarshalYAML reads a template or a literal.
-func (v *EnvValue) UnmarshalYAML(n *yaml.Node) (err error) {
-	*v, err = ParseEnvValue(n.Value)
-	return err
+// read fills f from source; it reports syntax and types, not meaning.
+func (f *Function) read(file string, source []byte) []Problem {
+	f.doc = &document{file: file, mode: 0o644, source: source, saved: source}
+	root, problems := parseYAML(file, source)
+	if len(problems) > 0 {
+		return problems
+	}
+	d := &decoder{file: file, marks: map[string]mark{}}
+	d.document(root, f)
+	f.Warnings = d.warnings
+	f.doc.root, f.doc.marks = root, d.marks
+	return d.problems
+}
+
+// Position is "func.yaml:14:9" for a path such as run.envs[2].value; where the
+// file does not have that path, it is the nearest that it has.
+func (f *Function) Position(path string) string {
+	m := f.doc.mark(path)
+	return Problem{File: f.doc.file, Line: m.line, Col: m.col}.Where()
+}
+
+// mark is the position of path, else of what encloses it, else the file's start.
+func (doc *document) mark(path string) mark {
+	for p := path; p != ""; p = parentPath(p) {
+		if m, found := doc.marks[p]; found {
+			return m
+		}
+	}
+	return mark{line: 1, col: 1, path: path}
+}
+
+func parentPath(path string) string {
+	for i := len(path) - 1; i >= 0; i-- {
+		if path[i] == '.' || path[i] == '[' {
+			return path[:i]
+		}
+	}
+	return ""
+}
+
+func tooLarge(file string) Problem {
+	return Problem{File: file, Line: 1, Col: 1, Message: fmt.Sprintf("the file is larger than %d KiB", maxSize>>10)}
 }

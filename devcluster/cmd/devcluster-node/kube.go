@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"flag"
+	"os"
 	_ "time/tzdata" // CronJobs name time zones; the host may have none
 
 	"github.com/spf13/cobra"
@@ -19,19 +21,36 @@ import (
 	kubeletapp "k8s.io/kubernetes/cmd/kubelet/app"
 )
 
-func runKube(cmd *cobra.Command) int { return cli.Run(cmd) }
-
-func kubeAPIServer(context.Context) int { return runKube(apiserver.NewAPIServerCommand()) }
-
-func kubeControllerManager(context.Context) int {
-	return runKube(controllermanager.NewControllerManagerCommand())
+// runKube builds and runs one command. CoreDNS registers global flags of its
+// own, --version among them, which Kubernetes' commands would take for theirs.
+func runKube(build func() *cobra.Command) int {
+	kept := flag.NewFlagSet(os.Args[0], flag.ExitOnError)
+	flag.VisitAll(func(f *flag.Flag) {
+		switch f.Name {
+		case "conf", "dns.port", "p", "pidfile", "plugins", "quiet", "version":
+		default:
+			kept.Var(f.Value, f.Name, f.Usage)
+		}
+	})
+	flag.CommandLine = kept
+	return cli.Run(build())
 }
 
-func kubeScheduler(context.Context) int { return runKube(scheduler.NewSchedulerCommand()) }
+func kubeAPIServer(context.Context) int { return runKube(apiserver.NewAPIServerCommand) }
 
-func kubeProxy(context.Context) int { return runKube(proxy.NewProxyCommand()) }
+func kubeControllerManager(context.Context) int {
+	return runKube(controllermanager.NewControllerManagerCommand)
+}
 
-func kubelet(ctx context.Context) int { return runKube(kubeletapp.NewKubeletCommand(ctx)) }
+func kubeScheduler(context.Context) int {
+	return runKube(func() *cobra.Command { return scheduler.NewSchedulerCommand() })
+}
+
+func kubeProxy(context.Context) int { return runKube(proxy.NewProxyCommand) }
+
+func kubelet(ctx context.Context) int {
+	return runKube(func() *cobra.Command { return kubeletapp.NewKubeletCommand(ctx) })
+}
 
 func kubectl(context.Context) int {
 	if err := cli.RunNoErrOutput(kubectlcmd.NewDefaultKubectlCommand()); err != nil {

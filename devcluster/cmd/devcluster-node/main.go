@@ -42,7 +42,7 @@ func run() int {
 	}
 	if len(os.Args) > 1 {
 		if p, ok := known[os.Args[1]]; ok {
-			os.Args = os.Args[1:]
+			os.Args = os.Args[1:] // as the program itself would see them
 			return p(context.Background())
 		}
 	}

@@ -44,6 +44,7 @@ func traefikServer(ctx context.Context) int {
 		ServersTransport:    &static.ServersTransport{MaxIdleConnsPerHost: 200},
 		TCPServersTransport: &static.TCPServersTransport{DialTimeout: ptypes.Duration(30 * time.Second)},
 	}
+	zerolog.SetGlobalLevel(zerolog.ErrorLevel) // until --log.level is known
 	err := cli.Execute(&cli.Command{
 		Name:          "traefik",
 		Description:   "The ingress controller of a devcluster.",

@@ -1,9 +1,18 @@
 // Package parts compiles and caches everything a devcluster is made of: the
-// multi-call Kubernetes binary, the ingress binary and the Knative images.
+// multi-call Kubernetes binary, the container images of Knative Serving and the
+// YAML that belongs to them.
 //
 // Nothing here talks to a cluster. Ensure turns module sources into files in a
 // cache directory; Push moves the images among them into a registry.
 package parts
+
+import "path/filepath"
+
+// Module is the path of the module whose commands Ensure compiles.
+const Module = "github.com/kn-lite/kn-lite/devcluster"
+
+// KubernetesVersion is the version the compiled programs report.
+const KubernetesVersion = "v1.35.4"
 
 // Set names the compiled parts of one devcluster. All paths are absolute and
 // lie in the cache directory that was given to Ensure.
@@ -11,10 +20,12 @@ type Set struct {
 	// Node is the devcluster-node multi-call binary: `Node kube-apiserver …`.
 	Node string
 	// Traefik is the ingress controller's binary, started as `Traefik traefik …`.
-	// It may be the same file as Node.
+	// It is the same file as Node.
 	Traefik string
 	// Images are the container images the cluster pulls, in name order.
 	Images []Image
+	// Manifests is the folder of upstream YAML that manifests.Knative reads.
+	Manifests string
 }
 
 // Image is one single-platform container image in the cache.
@@ -25,4 +36,31 @@ type Image struct {
 	Layout string
 	// Digest is the manifest's digest, "sha256:…".
 	Digest string
+}
+
+// Names of the images in a Set.
+const (
+	PauseImage      = "pause"
+	HelloworldImage = "test/helloworld" // Knative's own load-test function
+)
+
+// imageSpec says which command makes which image.
+type imageSpec struct {
+	name string
+	pkg  string // import path of the command
+}
+
+// program is the file that `go build` writes for the command.
+func (s imageSpec) program() string { return filepath.Base(s.pkg) }
+
+func imageSpecs() []imageSpec {
+	return []imageSpec{
+		{PauseImage, Module + "/cmd/devcluster-pause"},
+		{"serving/activator", "knative.dev/serving/cmd/activator"},
+		{"serving/autoscaler", "knative.dev/serving/cmd/autoscaler"},
+		{"serving/controller", "knative.dev/serving/cmd/controller"},
+		{"serving/queue", "knative.dev/serving/cmd/queue"},
+		{"serving/webhook", "knative.dev/serving/cmd/webhook"},
+		{HelloworldImage, "knative.dev/serving/test/test_images/helloworld"},
+	}
 }

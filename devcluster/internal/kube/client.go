@@ -121,6 +121,15 @@ func (c *Client) Create(ctx context.Context, path string, object any) error {
 	return c.do(ctx, http.MethodPost, path, "application/json", body, "", nil)
 }
 
+// Merge changes an object by a JSON merge patch (RFC 7396).
+func (c *Client) Merge(ctx context.Context, path string, patch any) error {
+	body, err := json.Marshal(patch)
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, http.MethodPatch, path, "application/merge-patch+json", body, "", nil)
+}
+
 // Code returns the HTTP status that err carries, or 0.
 func Code(err error) int {
 	var s *StatusError

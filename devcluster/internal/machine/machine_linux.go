@@ -20,8 +20,7 @@ import (
 	"github.com/kn-lite/kn-lite/devcluster/internal/process"
 )
 
-// namespaces of the init, in the order they are entered: the mount namespace last,
-// because /proc/PID paths of the host mean something else afterwards.
+// initNamespaces are the ones that a machine has for itself.
 const initNamespaces = unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWNS
 
 // Machine is a running one, named by its init.
@@ -31,11 +30,11 @@ type Machine struct {
 	PIDNamespace uint64 `json:"pidNamespace"`
 }
 
-// Boot starts exe with args as the init of new namespaces, hands it setup and
-// returns when the machine is ready for processes. exe must call Init.
-func Boot(ctx context.Context, exe string, args []string, setup Setup, log *os.File) (Machine, error) {
-	cmd := exec.Command(exe, args...)
-	cmd.Stderr = log
+// Boot starts cmd, which must call Init, as the first process of new namespaces,
+// hands it setup and returns when the machine is ready for processes. record is
+// called as soon as the machine has a name, before anything is made in it: if this
+// process dies in between, the init notices and ends by itself.
+func Boot(ctx context.Context, cmd *exec.Cmd, setup Setup, record func(Machine) error) (Machine, error) {
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: initNamespaces}
 	in, err := cmd.StdinPipe()
@@ -60,6 +59,10 @@ func Boot(ctx context.Context, exe string, args []string, setup Setup, log *os.F
 	if err != nil {
 		return abandon(err)
 	}
+	m := Machine{Init: id, PIDNamespace: space}
+	if err := record(m); err != nil {
+		return abandon(err)
+	}
 	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
 	defer stop()
 	if err := errors.Join(json.NewEncoder(in).Encode(setup), in.Close()); err != nil {
@@ -76,7 +79,7 @@ func Boot(ctx context.Context, exe string, args []string, setup Setup, log *os.F
 	}
 	// Reaps the init if it dies while this process is still there.
 	go func() { _ = cmd.Wait() }()
-	return Machine{Init: id, PIDNamespace: space}, nil
+	return m, nil
 }
 
 func ignoreExit(err error) error {
@@ -160,6 +163,11 @@ func (m Machine) Dial(ctx context.Context, network, address string) (net.Conn, e
 		return err
 	})
 	return conn, err
+}
+
+// Path returns the host's view of a path inside the machine.
+func (m Machine) Path(inside string) string {
+	return fmt.Sprintf("/proc/%d/root%s", m.Init.PID, inside)
 }
 
 // inside runs do on a thread of its own that has entered the named namespaces of

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/devcluster/internal/instance"
 	"github.com/kn-lite/kn-lite/devcluster/internal/machine"
+	"github.com/kn-lite/kn-lite/devcluster/internal/manifests"
 )
 
 // Binaries are the programs' paths inside the machine.
@@ -205,13 +206,6 @@ func (s Spec) coreDNS() Component {
 	}
 }
 
-// Namespace and names of the Services that stand for Traefik inside the cluster.
-const (
-	IngressNamespace      = "traefik"
-	IngressPublicService  = "traefik"
-	IngressPrivateService = "traefik-internal"
-)
-
 func (s Spec) traefik() Component {
 	ip := instance.Network().Node
 	at := func(port int) string { return netip.AddrPortFrom(ip, uint16(port)).String() }
@@ -222,8 +216,8 @@ func (s Spec) traefik() Component {
 			fmt.Sprintf("--entrypoints.traefik.address=127.0.0.1:%d", traefikPingPort), "--ping=true",
 			"--experimental.knative=true", "--providers.knative=true",
 			knative + "publicentrypoints=public", knative + "privateentrypoints=private",
-			knative + "publicservice.name=" + IngressPublicService, knative + "publicservice.namespace=" + IngressNamespace,
-			knative + "privateservice.name=" + IngressPrivateService, knative + "privateservice.namespace=" + IngressNamespace,
+			knative + "publicservice.name=" + manifests.IngressPublicService, knative + "publicservice.namespace=" + manifests.IngressNamespace,
+			knative + "privateservice.name=" + manifests.IngressPrivateService, knative + "privateservice.namespace=" + manifests.IngressNamespace,
 			// A changed split should be felt at once, not after the default's two seconds.
 			"--providers.providersthrottleduration=100ms",
 			"--log.level=WARN",

@@ -14,7 +14,7 @@ import (
 
 // maxSize is far above any real func.yaml (a few kB) and small enough that the
 // worst content is refused in well under 100 ms.
-const maxSize = 256 << 10
+const maxSize = 64 << 10
 
 // document is the file behind a Function: what an edit starts from.
 type document struct {

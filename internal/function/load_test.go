@@ -507,7 +507,7 @@ func TestHostileFilesEndQuickly(t *testing.T) {
 	var bomb strings.Builder
 	bomb.WriteString("name: a\nx0: &x0 {k0: v, k1: v, k2: v, k3: v, k4: v, k5: v, k6: v, k7: v, k8: v}\n")
 	bomb.WriteString("deploy:\n  subscriptions:\n")
-	for range 20_000 {
+	for range 3_000 {
 		bomb.WriteString("  - {filters: *x0}\n")
 	}
 	tests := []struct{ name, source string }{
@@ -517,19 +517,19 @@ func TestHostileFilesEndQuickly(t *testing.T) {
 		{"merge fan", "name: a\nrun: &r\n  <<: [*r, *r, *r, *r, *r, *r, *r, *r]\n"},
 		{"10 MiB", "name: " + strings.Repeat("a", 10<<20)},
 		{"long scalar", "name: " + strings.Repeat("a", maxSize-10)},
-		{"deep flow", "name: a\nrun: " + strings.Repeat("[", 100_000)},
-		{"deep blocks", "name:\n" + strings.Repeat("- ", 100_000)},
-		{"many keys", strings.Repeat("a: b\n", 50_000)},
-		{"many broken lines", strings.Repeat("name: a\n", 30_000) + "\tx"},
-		{"question marks", strings.Repeat("? ", 100_000)},
-		{"open quotes", strings.Repeat("- \"\n", 60_000)},
+		{"deep flow", "name: a\nrun: " + strings.Repeat("[", 60_000)},
+		{"deep blocks", "name:\n" + strings.Repeat("- ", 30_000)},
+		{"many keys", strings.Repeat("a: b\n", 12_000)},
+		{"many broken lines", strings.Repeat("name: a\n", 8_000) + "\tx"},
+		{"question marks", strings.Repeat("? ", 30_000)},
+		{"open quotes", strings.Repeat("- \"\n", 16_000)},
 		{"braces", "name: a\nrun: " + strings.Repeat("{a: ", 9_000)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			started := time.Now()
 			_, err := Parse("", []byte(tt.source))
-			if took := time.Since(started); took > 2*time.Second { // 100 ms on an idle machine; the detector of races is 10 times slower
+			if took := time.Since(started); took > time.Second { // 100 ms on an idle machine; the race detector is ten times slower
 				t.Errorf("took %v", took)
 			} else {
 				t.Logf("%v: %.200v", took, err)

@@ -12,7 +12,10 @@ import (
 
 // searchBudget bounds the bytes that are parsed again to find the place of a
 // syntax error: enough to be exact in any file that a person writes.
-const searchBudget = 1 << 20
+const searchBudget = 256 << 10
+
+// maxColumn is the longest line in which the column of an error is looked for.
+const maxColumn = 1000
 
 // parseYAML turns source into the node of its one document's root. Its
 // problems, if any, have exact places.
@@ -64,6 +67,9 @@ func badText(source []byte) (offset int, message string) {
 			return i, "not UTF-8 text"
 		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == 0x7f:
 			return i, "a control character"
+		case r == '\r' && !bytes.HasPrefix(source[i+1:], []byte("\n")), r == '\u0085', r == '\u2028', r == '\u2029':
+			// YAML 1.1 counts these as ends of lines, and no editor does.
+			return i, "a line break of a kind that is not in use any more"
 		}
 		i += size
 	}
@@ -90,6 +96,9 @@ func errorPlace(source []byte) (line, col int) {
 	}
 	bad := lastGood(len(lines), len(source), func(n int) bool { return parses(source[:ends[n]]) })
 	text := bytes.TrimRight(lines[bad], "\r\n")
+	if len(text) > maxColumn {
+		return bad + 1, len(text) - len(bytes.TrimLeft(text, " \t")) + 1
+	}
 	var stops []int
 	for i := range string(text) {
 		stops = append(stops, i)

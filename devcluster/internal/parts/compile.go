@@ -156,7 +156,7 @@ func (c *compiler) progress(done *atomic.Int64, total int, started time.Time) (s
 			case <-quit:
 				return
 			case <-ticker.C:
-				c.say("%4d of at most %d packages, %s", done.Load(), total, c.now().Sub(started).Round(time.Second))
+				c.say("%5d packages compiled, %d in all with the unchanged ones, %s", done.Load(), total, c.now().Sub(started).Round(time.Second))
 			}
 		}
 	}()

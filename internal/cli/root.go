@@ -60,8 +60,15 @@ func newRootCmd(f *Factory) *cobra.Command {
 	root.SetUsageTemplate(usageTemplate)
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	addGlobalFlags(root, f)
+	f.completeGlobals(root)
 	root.AddCommand(
 		newPushCmd(f),
+		newTrafficCmd(f),
+		newListCmd(f),
+		newDescribeCmd(f),
+		newDeleteCmd(f),
+		newLogsCmd(f),
+		newInvokeCmd(f),
 		newVersionCmd(f),
 	)
 	wrapArgs(root)

@@ -32,7 +32,8 @@ type LogLine struct {
 	Revision, Pod, Container, Text string
 }
 
-func (o LogOptions) selector() string {
+// Selector matches the pods that are meant.
+func (o LogOptions) Selector() string {
 	if o.Revision != "" {
 		return serving.RevisionLabelKey + "=" + o.Revision
 	}
@@ -47,7 +48,7 @@ func (c *Client) Logs(ctx context.Context, o LogOptions, emit func(LogLine) erro
 	if o.Follow {
 		return c.followLogs(ctx, o, emit)
 	}
-	list, err := c.ListPods(ctx, o.selector())
+	list, err := c.ListPods(ctx, o.Selector())
 	if err != nil {
 		return 0, err
 	}
@@ -129,7 +130,7 @@ func (c *Client) followLogs(ctx context.Context, o LogOptions, emit func(LogLine
 	f := &follower{client: c, o: o, emit: emit}
 	f.ctx, f.cancel = context.WithCancelCause(ctx)
 	seen, first := make(map[streamKey]bool), true
-	err := c.WatchPods(f.ctx, o.selector(), func(pods []*corev1.Pod) error {
+	err := c.WatchPods(f.ctx, o.Selector(), func(pods []*corev1.Pod) error {
 		for _, pod := range pods {
 			s, ok := streamOf(pod, o)
 			key := streamKey{s.pod, s.restart}

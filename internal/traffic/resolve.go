@@ -130,14 +130,6 @@ func (k Known) candidates(ref string) []candidate {
 	return found
 }
 
-// Pin is the name of the revision that a target leads to now.
-func (t Target) Pin(latest string) string {
-	if t.Latest && latest != "" {
-		return latest
-	}
-	return t.Name()
-}
-
 func (k Known) tagTarget(i int) Target {
 	t := k.Split[i]
 	if t.Latest {

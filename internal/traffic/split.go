@@ -71,12 +71,24 @@ func (s Split) Percent(revision, latest string) int {
 // as it is when a newer one appears. An empty name changes nothing.
 func (s Split) Pin(latest string) Split {
 	out := slices.Clone(s)
-	for i := range out {
-		if out[i].Latest && latest != "" {
-			out[i].Revision, out[i].Latest = latest, false
+	for i, t := range out {
+		if name := t.Pin(latest); t.Latest && name != Latest {
+			out[i].Revision, out[i].Latest = name, false
 		}
 	}
 	return out
+}
+
+// Pin is the name of the revision that a target leads to now, where latest is
+// the newest ready one: a spec does not say it, an observed split does.
+func (t Target) Pin(latest string) string {
+	if t.Latest && t.Revision == "" && latest != "" {
+		return latest
+	}
+	if t.Revision == "" {
+		return Latest
+	}
+	return t.Revision
 }
 
 // Equal tells whether two splits ask for the same: order, URLs and how a
@@ -119,6 +131,10 @@ func (t Target) place() place {
 	}
 	return place{revision: t.Revision, tag: t.Tag}
 }
+
+// Same tells whether two targets lead to the same place under the same tag,
+// whatever their shares.
+func (t Target) Same(other Target) bool { return t.place() == other.place() }
 
 // Name is the revision, or @latest.
 func (t Target) Name() string {

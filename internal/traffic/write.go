@@ -171,7 +171,7 @@ func Await(ctx context.Context, store Store, written *Snapshot, report func(stri
 		if snap.Routes() {
 			return true, nil
 		}
-		if why := snap.whyNot(); why != reason && report != nil {
+		if why := snap.WhyNot(); why != reason && report != nil {
 			reason = why
 			report(why)
 		}
@@ -182,7 +182,7 @@ func Await(ctx context.Context, store Store, written *Snapshot, report func(stri
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			kind = fault.Timeout
 		}
-		return last, fault.New(kind, "traffic.await", "service/"+written.Name, "the split is written, and the route has not taken it up: %s: %w", last.whyNot(), ctx.Err()).
+		return last, fault.New(kind, "traffic.await", "service/"+written.Name, "the split is written, and the route has not taken it up: %s: %w", last.WhyNot(), ctx.Err()).
 			WithHint("it will when the cluster gets to it; see `kn-lite traffic show %s`", written.Name)
 	}
 	return last, err
@@ -193,7 +193,8 @@ func (s *Snapshot) Routes() bool {
 	return s.ObservedGeneration >= s.Generation && s.Routed == Ready && s.Observed.Equal(s.Spec.Normal())
 }
 
-func (s *Snapshot) whyNot() string {
+// WhyNot says what is missing while Routes is false.
+func (s *Snapshot) WhyNot() string {
 	switch {
 	case s.ObservedGeneration < s.Generation:
 		return "not yet seen by the controller"

@@ -1,0 +1,185 @@
+package cli
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kn-lite/kn-lite/internal/cluster"
+	"github.com/kn-lite/kn-lite/internal/traffic"
+)
+
+// completionDeadline is how long a shell may hang on the tab key. Past it, and
+// on every error, nothing is offered and nothing is said.
+const completionDeadline = 1500 * time.Millisecond
+
+// fromCluster offers what ask finds in the cluster.
+func (f *Factory) fromCluster(cmd *cobra.Command, ask func(context.Context, *cluster.Client) ([]string, error)) ([]string, cobra.ShellCompDirective) {
+	// cmd.Context is nil when cobra completes.
+	ctx := cmd.Context()
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	ctx, cancel := context.WithTimeout(ctx, completionDeadline)
+	defer cancel()
+	client, err := f.Cluster()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	found, err := ask(ctx, client)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return found, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeServices offers services for up to most positional arguments, each once.
+func (f *Factory) completeServices(most int) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) >= most {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		found, directive := f.fromCluster(cmd, serviceCompletions)
+		return slices.DeleteFunc(found, func(line string) bool {
+			name, _, _ := strings.Cut(line, "\t")
+			return slices.Contains(args, name)
+		}), directive
+	}
+}
+
+func serviceCompletions(ctx context.Context, client *cluster.Client) ([]string, error) {
+	list, err := client.ListServices(ctx, false)
+	out := make([]string, 0, len(list))
+	for i := range list {
+		snap := cluster.SnapshotOf(&list[i])
+		out = append(out, cobra.CompletionWithDesc(snap.Name, trafficSummary(snap)))
+	}
+	return out, err
+}
+
+// completeServiceFlag offers services for --service.
+func (f *Factory) completeServiceFlag(cmd *cobra.Command) {
+	// The flag is registered by the caller, so an error here cannot happen.
+	_ = cmd.RegisterFlagCompletionFunc("service", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return f.fromCluster(cmd, serviceCompletions)
+	})
+}
+
+// completeRevisionFlag offers the revisions of the command's service for --revision.
+func (f *Factory) completeRevisionFlag(cmd *cobra.Command) {
+	_ = cmd.RegisterFlagCompletionFunc("revision", func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return f.fromCluster(cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
+			service, err := f.completionService(cmd, args)
+			if err != nil {
+				return nil, err
+			}
+			revisions, err := client.Traffic().Revisions(ctx, service)
+			var out []string
+			for _, r := range revisions {
+				out = append(out, cobra.CompletionWithDesc(r.Name, readiness(r.State, r.Reason)))
+			}
+			return out, err
+		})
+	})
+}
+
+// completeTagFlag offers the tags of the command's service for --tag.
+func (f *Factory) completeTagFlag(cmd *cobra.Command) {
+	_ = cmd.RegisterFlagCompletionFunc("tag", func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return f.fromCluster(cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
+			service, err := f.completionService(cmd, args)
+			if err != nil {
+				return nil, err
+			}
+			snap, err := client.Traffic().Snapshot(ctx, service)
+			if err != nil {
+				return nil, err
+			}
+			var out []string
+			for _, t := range snap.Spec {
+				if t.Tag != "" {
+					out = append(out, cobra.CompletionWithDesc(t.Tag, t.Pin(snap.LatestReady)))
+				}
+			}
+			return out, nil
+		})
+	})
+}
+
+// completionService is the service that a half-typed command line is about.
+func (f *Factory) completionService(cmd *cobra.Command, args []string) (string, error) {
+	if flag := cmd.Flags().Lookup("service"); flag != nil && flag.Value.String() != "" {
+		return flag.Value.String(), nil
+	}
+	if len(args) > 0 && !traffic.HasShare(args[0]) {
+		return args[0], nil
+	}
+	return f.serviceName("")
+}
+
+// completeTargets offers what `traffic split` takes: targets with "=", and the
+// services as long as none is known.
+func (f *Factory) completeTargets(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if traffic.HasShare(typed) {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	found, directive := f.fromCluster(cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
+		service, err := f.completionService(cmd, args)
+		if err != nil && len(args) == 0 {
+			return serviceCompletions(ctx, client)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return targetCompletions(ctx, client.Traffic(), service)
+	})
+	return found, directive | cobra.ShellCompDirectiveNoSpace
+}
+
+func targetCompletions(ctx context.Context, store traffic.Store, service string) ([]string, error) {
+	snap, err := store.Snapshot(ctx, service)
+	if err != nil {
+		return nil, err
+	}
+	revisions, err := store.Revisions(ctx, service)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, r := range revisions {
+		now := strconv.Itoa(snap.Spec.Normal().Percent(r.Name, snap.LatestReady))
+		out = append(out, cobra.CompletionWithDesc(shortRevision(service, r.Name)+"=", "now "+now+" %, "+readiness(r.State, r.Reason)))
+	}
+	for _, t := range snap.Spec {
+		if t.Tag != "" {
+			out = append(out, cobra.CompletionWithDesc(t.Tag+"=", "tag, leads to "+t.Pin(snap.LatestReady)))
+		}
+	}
+	return append(out, cobra.CompletionWithDesc(traffic.Latest+"=", "the newest ready revision")), nil
+}
+
+// completeGlobals offers namespaces and contexts for the global flags.
+func (f *Factory) completeGlobals(root *cobra.Command) {
+	// Both flags are registered on root, so errors here cannot happen.
+	_ = root.RegisterFlagCompletionFunc("namespace", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return f.fromCluster(cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
+			return client.NamespaceNames(ctx)
+		})
+	})
+	_ = root.RegisterFlagCompletionFunc("context", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		names, err := cluster.ContextNames(cluster.Options{Kubeconfig: f.Flags.Kubeconfig, Env: f.Sys.Env})
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+// shortRevision is what a person types: v2 for hello-v2.
+func shortRevision(service, revision string) string {
+	return strings.TrimPrefix(revision, service+"-")
+}

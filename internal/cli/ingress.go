@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// addressTimeout is how long one address of several is given to accept a
+// connection, and DNS to answer.
+const addressTimeout = 3 * time.Second
+
+// ingressDialer connects to wherever a service's host name is served: to the
+// address that was given, else where DNS points, else to what the cluster says
+// of its ingress. The request keeps its Host header all the while.
+type ingressDialer struct {
+	fixed string // HOST or HOST:PORT, or ""
+	find  func(context.Context) ([]string, error)
+	used  string // the address of the connection that was made
+}
+
+func (d *ingressDialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if d.fixed != "" {
+		return d.first(ctx, network, []string{withPort(d.fixed, address)})
+	}
+	var direct error
+	host, _, _ := net.SplitHostPort(address)
+	if direct = resolves(ctx, host); direct == nil {
+		conn, err := d.first(ctx, network, []string{address})
+		if err == nil || ctx.Err() != nil {
+			return conn, err
+		}
+		direct = err
+	}
+	found, err := d.find(ctx)
+	if err != nil {
+		return nil, d.unreachable(host, errors.Join(direct, err))
+	}
+	for i := range found {
+		found[i] = portOf(found[i], address)
+	}
+	conn, err := d.first(ctx, network, found)
+	if err != nil && ctx.Err() == nil {
+		return nil, d.unreachable(host, errors.Join(direct, err))
+	}
+	return conn, err
+}
+
+// first connects to the first address that accepts.
+func (d *ingressDialer) first(ctx context.Context, network string, addresses []string) (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: addressTimeout}
+	var failed []error
+	for _, address := range addresses {
+		conn, err := dialer.DialContext(ctx, network, address)
+		if err == nil {
+			d.used = address
+			return conn, nil
+		}
+		failed = append(failed, err)
+	}
+	return nil, errors.Join(failed...)
+}
+
+func (d *ingressDialer) unreachable(host string, err error) error {
+	return fault.New(fault.Transient, "invoke", host, "no way to reach it from here: %s", strings.ReplaceAll(err.Error(), "\n", "; ")).
+		WithHint("if the cluster's ingress is reachable under another address (a port forward, a load balancer), give it with --ingress HOST:PORT or KN_LITE_INGRESS")
+}
+
+func resolves(ctx context.Context, host string) error {
+	ctx, cancel := context.WithTimeout(ctx, addressTimeout)
+	defer cancel()
+	_, err := net.DefaultResolver.LookupHost(ctx, host)
+	return err
+}
+
+// withPort completes a host with the port of the request's own address.
+func withPort(hostPort, address string) string {
+	if _, _, err := net.SplitHostPort(hostPort); err == nil {
+		return hostPort
+	}
+	_, port, _ := net.SplitHostPort(address)
+	return net.JoinHostPort(strings.Trim(hostPort, "[]"), port)
+}
+
+// portOf turns the ingress's HTTP port into its HTTPS port for TLS requests;
+// the cluster's answer is about HTTP.
+func portOf(hostPort, address string) string {
+	host, port, err := net.SplitHostPort(hostPort)
+	if _, wanted, _ := net.SplitHostPort(address); err == nil && port == "80" && wanted == "443" {
+		return net.JoinHostPort(host, wanted)
+	}
+	return hostPort
+}

@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kn-lite/kn-lite/internal/cluster"
+	"github.com/kn-lite/kn-lite/internal/term"
+	"github.com/kn-lite/kn-lite/internal/traffic"
+)
+
+// What -o name puts before names, so that kubectl takes them as they are.
+const (
+	serviceResource  = "service.serving.knative.dev/"
+	revisionResource = "revision.serving.knative.dev/"
+)
+
+type listOptions struct {
+	AllNamespaces bool
+}
+
+type serviceList struct {
+	APIVersion string        `json:"apiVersion"`
+	Kind       string        `json:"kind"`
+	Items      []serviceInfo `json:"items"`
+}
+
+// serviceInfo is a service as list shows it; describe adds to it.
+type serviceInfo struct {
+	Name          string       `json:"name"`
+	Namespace     string       `json:"namespace"`
+	URL           string       `json:"url,omitempty"`
+	Ready         string       `json:"ready"` // True, False or Unknown
+	Reason        string       `json:"reason,omitempty"`
+	Message       string       `json:"message,omitempty"`
+	LatestReady   string       `json:"latestReadyRevision,omitempty"`
+	LatestCreated string       `json:"latestCreatedRevision,omitempty"`
+	Generation    int64        `json:"generation"`
+	Created       time.Time    `json:"created"`
+	Traffic       []targetInfo `json:"traffic"` // as routed
+}
+
+func newListCmd(f *Factory) *cobra.Command {
+	o := &listOptions{}
+	cmd := &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List the services of a namespace",
+		GroupID: groupDayTwo,
+		Example: `  kn-lite list
+  kn-lite list -A
+  kn-lite list -o jsonpath='{.items[*].url}'`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runList(cmd.Context(), f, o) },
+	}
+	cmd.Flags().BoolVarP(&o.AllNamespaces, "all-namespaces", "A", false, "list the services of all namespaces")
+	return cmd
+}
+
+func runList(ctx context.Context, f *Factory, o *listOptions) error {
+	client, err := f.Cluster()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := f.withTimeout(ctx, readTimeout)
+	defer cancel()
+	services, err := client.ListServices(ctx, o.AllNamespaces)
+	if err != nil {
+		return err
+	}
+	snaps := make([]*traffic.Snapshot, len(services))
+	for i := range services {
+		snaps[i] = cluster.SnapshotOf(&services[i])
+	}
+	slices.SortFunc(snaps, func(a, b *traffic.Snapshot) int {
+		return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name)
+	})
+	return f.print(answer{
+		Object: listInfo(snaps),
+		Names:  serviceNames(snaps),
+		Table:  func() error { return f.listTable(client.Namespace(), snaps, o.AllNamespaces) },
+	})
+}
+
+func listInfo(snaps []*traffic.Snapshot) serviceList {
+	list := serviceList{APIVersion: apiVersion, Kind: "ServiceList", Items: make([]serviceInfo, len(snaps))}
+	for i, snap := range snaps {
+		list.Items[i] = serviceInfoOf(snap)
+	}
+	return list
+}
+
+func serviceInfoOf(snap *traffic.Snapshot) serviceInfo {
+	return serviceInfo{
+		Name: snap.Name, Namespace: snap.Namespace, URL: snap.URL,
+		Ready: string(snap.Ready), Reason: snap.Reason, Message: snap.Message,
+		LatestReady: snap.LatestReady, LatestCreated: snap.LatestCreated,
+		Generation: snap.Generation, Created: snap.Created.UTC(),
+		Traffic: targetInfos(snap.Observed, snap.LatestReady, nil),
+	}
+}
+
+func serviceNames(snaps []*traffic.Snapshot) []string {
+	out := make([]string, len(snaps))
+	for i, snap := range snaps {
+		out[i] = serviceResource + snap.Name
+	}
+	return out
+}
+
+func (f *Factory) listTable(namespace string, snaps []*traffic.Snapshot, all bool) error {
+	if len(snaps) == 0 {
+		where := "namespace " + namespace
+		if all {
+			where = "any namespace"
+		}
+		f.IO.Note("there are no services in %s", where)
+		return nil
+	}
+	header := []string{"NAME", "URL", "LATEST", "TRAFFIC", "AGE", "STATE"}
+	if all {
+		header = slices.Insert(header, 0, "NAMESPACE")
+	}
+	return f.table(header, func(t *term.Table) {
+		for _, snap := range snaps {
+			row := []string{
+				snap.Name, dash(snap.URL), dash(snap.LatestReady), dash(trafficSummary(snap)),
+				ageOf(snap.Created, f.Sys.Now()), readiness(snap.Ready, snap.Reason),
+			}
+			if all {
+				row = slices.Insert(row, 0, snap.Namespace)
+			}
+			t.Row(row...)
+		}
+	})()
+}
+
+// trafficSummary is the routed split in few words: "v1 50 %, v2 50 %".
+func trafficSummary(snap *traffic.Snapshot) string {
+	var parts []string
+	for _, t := range snap.Observed {
+		if t.Percent > 0 {
+			parts = append(parts, shortRevision(snap.Name, t.Pin(snap.LatestReady))+" "+strconv.Itoa(t.Percent)+" %")
+		}
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,175 @@
+package cli
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kn-lite/kn-lite/internal/term"
+	"github.com/kn-lite/kn-lite/internal/traffic"
+)
+
+func newTrafficCmd(f *Factory) *cobra.Command {
+	return newGroupCmd("traffic", "Show and move traffic between revisions", groupTraffic,
+		newTrafficSplitCmd(f),
+		newTrafficShowCmd(f),
+	)
+}
+
+// trafficStore is the traffic of the services in the namespace in use.
+func (f *Factory) trafficStore() (traffic.Store, error) {
+	client, err := f.Cluster()
+	if err != nil {
+		return nil, err
+	}
+	return client.Traffic(), nil
+}
+
+// trafficInfo is what `traffic show` and `traffic split` print as JSON.
+type trafficInfo struct {
+	APIVersion string       `json:"apiVersion"`
+	Kind       string       `json:"kind"`
+	Service    string       `json:"service"`
+	Namespace  string       `json:"namespace"`
+	URL        string       `json:"url,omitempty"`
+	Generation int64        `json:"generation"`
+	Settled    bool         `json:"settled"` // the cluster routes as the spec says
+	Reason     string       `json:"reason,omitempty"`
+	DryRun     bool         `json:"dryRun,omitempty"`
+	Changed    *bool        `json:"changed,omitempty"` // of split
+	Spec       []targetInfo `json:"spec"`
+	Targets    []targetInfo `json:"targets"` // status.traffic: where requests go now
+}
+
+type targetInfo struct {
+	Revision string `json:"revision,omitempty"` // none in a spec that follows the latest
+	Latest   bool   `json:"latestRevision"`
+	Percent  int    `json:"percent"`
+	Tag      string `json:"tag,omitempty"`
+	URL      string `json:"url,omitempty"`
+	Ready    string `json:"ready,omitempty"`
+	Reason   string `json:"reason,omitempty"`
+}
+
+// describeTraffic puts a service's traffic and its revisions' states together.
+func describeTraffic(snap *traffic.Snapshot, revisions []traffic.Revision) trafficInfo {
+	info := trafficInfo{
+		APIVersion: apiVersion, Kind: "Traffic",
+		Service: snap.Name, Namespace: snap.Namespace, URL: snap.URL, Generation: snap.Generation,
+		Settled: snap.Routes(),
+		Spec:    targetInfos(snap.Spec.Normal(), snap.LatestReady, revisions),
+		Targets: targetInfos(snap.Observed, snap.LatestReady, revisions),
+	}
+	if !info.Settled {
+		info.Reason = snap.WhyNot()
+	}
+	return info
+}
+
+func targetInfos(split traffic.Split, latest string, revisions []traffic.Revision) []targetInfo {
+	out := make([]targetInfo, len(split))
+	for i, t := range split {
+		out[i] = targetInfo{Revision: t.Revision, Latest: t.Latest, Percent: t.Percent, Tag: t.Tag, URL: t.URL}
+		if r := findRevision(revisions, t.Pin(latest)); r != nil {
+			out[i].Ready, out[i].Reason = string(r.State), r.Reason
+		}
+	}
+	return out
+}
+
+func findRevision(revisions []traffic.Revision, name string) *traffic.Revision {
+	i := slices.IndexFunc(revisions, func(r traffic.Revision) bool { return r.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &revisions[i]
+}
+
+// trafficTable shows what is wanted beside what is routed.
+func trafficTable(snap *traffic.Snapshot, revisions []traffic.Revision, now time.Time) func(*term.Table) {
+	return func(t *term.Table) {
+		spec := snap.Spec.Normal()
+		for _, target := range spec {
+			name := target.Pin(snap.LatestReady)
+			shown := name
+			if target.Latest && name != traffic.Latest {
+				shown = traffic.Latest + " (" + name + ")"
+			}
+			state, age := "", ""
+			if r := findRevision(revisions, name); r != nil {
+				state, age = readiness(r.State, r.Reason), ageOf(r.Created, now)
+			}
+			t.Row(shown, dash(target.Tag), strconv.Itoa(target.Percent)+" %", observedPercent(snap, target), state, age, dash(targetURL(snap, target)))
+		}
+		for _, target := range snap.Observed {
+			if target.Percent == 0 || slices.ContainsFunc(spec, target.Same) {
+				continue // nothing to tell, or told above
+			}
+			t.Row(target.Pin(snap.LatestReady), dash(target.Tag), "0 %", strconv.Itoa(target.Percent)+" %", "", "", dash(target.URL))
+		}
+	}
+}
+
+// observedPercent is what the route gives to a target of the spec.
+func observedPercent(snap *traffic.Snapshot, target traffic.Target) string {
+	for _, o := range snap.Observed {
+		if o.Same(target) {
+			return strconv.Itoa(o.Percent) + " %"
+		}
+	}
+	return "-"
+}
+
+func targetURL(snap *traffic.Snapshot, target traffic.Target) string {
+	if target.Tag == "" {
+		return snap.URL
+	}
+	for _, o := range snap.Observed {
+		if o.Tag == target.Tag {
+			return o.URL
+		}
+	}
+	return ""
+}
+
+// readiness is a Ready condition for people.
+func readiness(state traffic.State, reason string) string {
+	text := "starting"
+	switch state {
+	case traffic.Ready:
+		return "ready"
+	case traffic.NotReady:
+		text = "not ready"
+	}
+	if reason != "" {
+		text += ": " + reason
+	}
+	return text
+}
+
+// ageOf is how long ago something was made, in its largest unit, as kubectl
+// shows it.
+func ageOf(made, now time.Time) string {
+	if made.IsZero() {
+		return "-"
+	}
+	d := max(now.Sub(made), 0)
+	switch {
+	case d < 2*time.Minute:
+		return strconv.Itoa(int(d.Seconds())) + "s"
+	case d < 2*time.Hour:
+		return strconv.Itoa(int(d.Minutes())) + "m"
+	case d < 48*time.Hour:
+		return strconv.Itoa(int(d.Hours())) + "h"
+	}
+	return strconv.Itoa(int(d.Hours()/24)) + "d"
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kn-lite/kn-lite/internal/traffic"
+)
+
+// readTimeout bounds commands that only read.
+const readTimeout = 30 * time.Second
+
+type trafficShowOptions struct {
+	Service string
+}
+
+func newTrafficShowCmd(f *Factory) *cobra.Command {
+	o := &trafficShowOptions{}
+	cmd := &cobra.Command{
+		Use:   "show [SERVICE]",
+		Short: "Show how traffic is split, as wanted and as routed",
+		Long: `Show the split of a service: the share that each target is meant to get, the
+share that the cluster routes to it now, and whether its revision is ready.
+
+In JSON, "targets" is what the cluster routes (status.traffic of the Knative
+service) and "spec" is what it was asked for; "settled" tells whether they agree.`,
+		Example: `  kn-lite traffic show
+  kn-lite traffic show hello -o json
+  kn-lite traffic show hello -o jsonpath='{.targets[*].revision}'`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: f.completeServices(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := serviceArg(&o.Service, args); err != nil {
+				return err
+			}
+			return runTrafficShow(cmd.Context(), f, o)
+		},
+	}
+	addServiceFlag(cmd, &o.Service)
+	f.completeServiceFlag(cmd)
+	return cmd
+}
+
+func runTrafficShow(ctx context.Context, f *Factory, o *trafficShowOptions) error {
+	service, err := f.serviceName(o.Service)
+	if err != nil {
+		return err
+	}
+	store, err := f.trafficStore()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := f.withTimeout(ctx, readTimeout)
+	defer cancel()
+	snap, err := store.Snapshot(ctx, service)
+	if err != nil {
+		return err
+	}
+	revisions, err := store.Revisions(ctx, service)
+	if err != nil {
+		return err
+	}
+	if !snap.Routes() {
+		f.IO.Note("not settled: %s", snap.WhyNot())
+	}
+	return f.printTraffic(snap, revisions, describeTraffic(snap, revisions))
+}
+
+func (f *Factory) printTraffic(snap *traffic.Snapshot, revisions []traffic.Revision, info trafficInfo) error {
+	return f.print(answer{
+		Object: info,
+		Names:  targetNames(info.Targets),
+		Table: f.table([]string{"REVISION", "TAG", "WANTED", "ROUTED", "STATE", "AGE", "URL"},
+			trafficTable(snap, revisions, f.Sys.Now())),
+	})
+}
+
+func targetNames(targets []targetInfo) []string {
+	var out []string
+	for _, t := range targets {
+		if t.Percent > 0 {
+			out = append(out, revisionResource+t.Revision)
+		}
+	}
+	return out
+}

@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/traffic"
+)
+
+// routeTimeout is how long a split may take to reach the ingress.
+const routeTimeout = 2 * time.Minute
+
+type trafficSplitOptions struct {
+	Service      string // "" until it is inferred
+	Edit         traffic.Edit
+	DryRun       bool
+	NoWait       bool
+	IfGeneration int64
+}
+
+func newTrafficSplitCmd(f *Factory) *cobra.Command {
+	o := &trafficSplitOptions{}
+	cmd := &cobra.Command{
+		Use:   "split [SERVICE] TARGET=PERCENT...",
+		Short: "Divide traffic between revisions by percentages",
+		Long: `Divide the traffic of a service between revisions. The percentages are whole and
+sum to 100; one target may leave out its share and takes the rest. Revisions that
+are not named get nothing; tags that are not named stay.
+
+A TARGET is one of
+  v2              the revision SERVICE-v2
+  hello-v2        a revision by its full name
+  next            a tag (tag:next where a revision has the same name)
+  @latest         the newest ready revision, now and after the next deploy
+  @prev           the ready revision before the newest ready one
+  @stable         the revision with the largest share now
+  git:1a2b3c4     the revision built from a commit
+  sha256:1a2b3c4  the revision with that image digest
+
+Nothing is sent to a revision that is not ready. If somebody else changes the
+split meanwhile, nothing is written, the difference is shown and the exit code
+is 6. The command waits until the cluster routes as asked.`,
+		Example: `  # Half and half
+  kn-lite traffic split v1=50 v2=50
+
+  # A tenth to the newest revision, the rest to v1, of a service elsewhere
+  kn-lite traffic split -s hello @latest=10 v1
+
+  # See what would change
+  kn-lite traffic split v2=100 --dry-run`,
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: f.completeTargets,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var err error
+			if o.Service, o.Edit, err = f.splitArgs(o.Service, args); err != nil {
+				return err
+			}
+			return runTrafficSplit(cmd.Context(), f, o)
+		},
+	}
+	addServiceFlag(cmd, &o.Service)
+	flags := cmd.Flags()
+	flags.BoolVar(&o.DryRun, "dry-run", false, "show what would change and write nothing")
+	flags.BoolVar(&o.NoWait, "no-wait", false, "do not wait until the cluster routes as asked")
+	flags.Int64Var(&o.IfGeneration, "if-generation", 0, "fail with exit code 6 unless the service is at this `GENERATION`")
+	f.completeServiceFlag(cmd)
+	return cmd
+}
+
+// splitArgs tells SERVICE from the targets. The first argument is a service
+// when --service is not given, it has no share, and either the others are a
+// whole split without it or there is no project to infer the service from.
+func (f *Factory) splitArgs(named string, args []string) (string, traffic.Edit, error) {
+	service, targets := named, args
+	if named == "" && !traffic.HasShare(args[0]) {
+		whole := false
+		if len(args) > 1 {
+			_, err := traffic.Parse(args[1:])
+			whole = err == nil
+		}
+		project, err := f.projectHere()
+		if err != nil {
+			return "", nil, err
+		}
+		if whole || project == nil {
+			service, targets = args[0], args[1:]
+		}
+	}
+	if len(targets) == 0 {
+		return "", nil, fault.Usagef("how is the traffic of %s to be split?", service).
+			WithHint("name targets and shares, e.g. kn-lite traffic split %s v1=50 v2=50", service)
+	}
+	edit, err := traffic.Parse(targets)
+	if err != nil {
+		return "", nil, err
+	}
+	service, err = f.serviceName(service)
+	return service, edit, err
+}
+
+func runTrafficSplit(ctx context.Context, f *Factory, o *trafficSplitOptions) error {
+	store, err := f.trafficStore()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := f.withTimeout(ctx, routeTimeout)
+	defer cancel()
+	result, err := traffic.Set(ctx, store, o.Service, o.Edit, traffic.SetOptions{
+		DryRun: o.DryRun, IfGeneration: o.IfGeneration, Now: f.Sys.Now(),
+		Preview: func(r traffic.Result) error { f.previewSplit(o, r); return nil },
+	})
+	if err != nil {
+		return err
+	}
+	snap := result.Before
+	switch {
+	case o.DryRun:
+		f.IO.Note("dry run: nothing was written")
+		asked := *result.Before
+		asked.Spec = result.Next
+		snap = &asked
+	case result.After != nil:
+		snap = result.After
+	}
+	if !o.DryRun && !o.NoWait {
+		if snap, err = f.awaitRoute(ctx, store, snap); err != nil {
+			return err
+		}
+	}
+	info := describeTraffic(snap, result.Known.Revisions)
+	changed := len(result.Changes) > 0
+	info.Changed, info.DryRun = &changed, o.DryRun
+	return f.printTraffic(snap, result.Known.Revisions, info)
+}
+
+// previewSplit tells what is about to happen, with every reference resolved.
+func (f *Factory) previewSplit(o *trafficSplitOptions, r traffic.Result) {
+	if len(r.Changes) == 0 {
+		f.IO.Note("service %s: the split is %s already", o.Service, r.Next)
+		return
+	}
+	f.IO.Note("service %s: %s", o.Service, plural(len(r.Changes), "change"))
+	for _, change := range r.Changes {
+		f.IO.Note("  %s", change)
+	}
+}
+
+// awaitRoute waits until the ingress does what was written.
+func (f *Factory) awaitRoute(ctx context.Context, store traffic.Store, written *traffic.Snapshot) (*traffic.Snapshot, error) {
+	if written.Routes() {
+		return written, nil
+	}
+	task := f.IO.Start(0, "waiting for the route of %s", written.Name)
+	snap, err := traffic.Await(ctx, store, written, func(why string) { task.Update("waiting for the route of %s: %s", written.Name, why) })
+	if err != nil {
+		task.Fail()
+		return nil, err
+	}
+	task.Done("%s routes %s", written.Name, snap.Spec.Normal())
+	return snap, nil
+}

@@ -1,0 +1,193 @@
+// Package build makes a container image from a folder of code with the host's
+// own toolchain and no container engine: plan → layers → image.
+//
+// The languages stand behind lang.Language; this package knows none of them by
+// heart, except for the table in languages.go. What a language hands over is
+// files; here they become layers that do not depend on the machine, the folder,
+// the time, the umask or the order in which files were made: the same input
+// gives the same digest.
+//
+// Errors are *fault.Error. Code that does not build is Build, with the
+// toolchain's own words; a project or flag that makes no sense is Usage.
+package build
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/build/source"
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// Puller gives the image that ref means on platform. Only its manifest and
+// config are read unless the layers are written to a folder or a file.
+type Puller func(ctx context.Context, ref string, platform v1.Platform) (v1.Image, error)
+
+// Spec says what to build. Dir, CacheDir and Environ have no defaults.
+type Spec struct {
+	Dir       string            // the project's folder
+	Language  string            // a name in Languages(); "" looks into the folder
+	Platforms []v1.Platform     // default linux/amd64; several make an index
+	Base      string            // base image; "" is the language's own
+	Bases     map[string]string // settings: language → base image, when Base is ""
+	Epoch     time.Time         // every time stamp in the image; the zero value is 1970
+	Labels    map[string]string // OCI labels of the image, beside kn-lite's own
+
+	Environ  []string // the toolchain's environment, as KEY=value
+	CacheDir string   // layers that were made before
+	Pull     Puller   // may be nil when the language has a built-in base
+	Progress Progress // may be nil
+}
+
+// Progress hears how a build goes on. Methods are called from several
+// goroutines when several platforms are built.
+type Progress interface {
+	// Begin announces a stage, e.g. "compile for linux/arm64". Exactly one call
+	// of Done or Fail on what it returns follows.
+	Begin(stage string) Stage
+	Note(text string) // worth knowing
+	Warn(text string) // probably not what the user wants
+	Raw(text string)  // output of the toolchain, as it is
+}
+
+// Stage is one part of a build under way.
+type Stage interface {
+	Done(what string)
+	Fail()
+}
+
+// Result is a built image: Image for one platform, Index for several; the other
+// one is nil.
+type Result struct {
+	Language string
+	Image    v1.Image
+	Index    v1.ImageIndex
+	Digest   v1.Hash
+	Builds   []PlatformBuild // in the order of Index's manifests
+}
+
+// PlatformBuild is the image of one platform.
+type PlatformBuild struct {
+	Platform v1.Platform
+	Image    v1.Image
+	Base     string // reference that was pulled; "" is the built-in base
+	Layers   []LayerInfo
+}
+
+// LayerInfo describes a layer that this build contributed.
+type LayerInfo struct {
+	Name   string // base, dependencies, application
+	Digest v1.Hash
+	Size   int64 // compressed, in bytes
+	Cached bool  // made by an earlier build
+}
+
+// Build makes the image. On return nothing but the cache has been written.
+func Build(ctx context.Context, spec Spec) (*Result, error) {
+	if spec.Progress == nil {
+		spec.Progress = silent{}
+	}
+	if spec.Epoch.IsZero() {
+		spec.Epoch = time.Unix(0, 0)
+	}
+	platforms, err := normalise(spec.Platforms)
+	if err != nil {
+		return nil, err
+	}
+	language, err := choose(spec)
+	if err != nil {
+		return nil, err
+	}
+	store, err := layer.Open(spec.CacheDir)
+	if err != nil {
+		return nil, err
+	}
+	b := &builder{spec: spec, language: language, store: store}
+	if b.project, err = b.open(); err != nil {
+		return nil, err
+	}
+	defer b.project.Source.Close()
+	if b.plan, err = language.Plan(ctx, b.project); err != nil {
+		return nil, b.describe(err)
+	}
+	result := &Result{Language: language.Name(), Builds: make([]PlatformBuild, len(platforms))}
+	group, groupCtx := errgroup.WithContext(ctx)
+	// Toolchains use all cores by themselves; two at a time hide their waits.
+	group.SetLimit(2)
+	for i, platform := range platforms {
+		group.Go(func() error {
+			built, err := b.platform(groupCtx, platform)
+			if err != nil {
+				return b.describe(err)
+			}
+			result.Builds[i] = *built
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return result, result.finish()
+}
+
+// finish derives Image or Index and the digest from Builds.
+func (r *Result) finish() (err error) {
+	if len(r.Builds) == 1 {
+		r.Image = r.Builds[0].Image
+		r.Digest, err = r.Image.Digest()
+		return err
+	}
+	if r.Index, err = index(r.Builds); err != nil {
+		return err
+	}
+	r.Digest, err = r.Index.Digest()
+	return err
+}
+
+// builder is one Build under way.
+type builder struct {
+	spec     Spec
+	language lang.Language
+	project  *lang.Project
+	plan     *lang.Plan
+	store    *layer.Store
+}
+
+func (b *builder) open() (*lang.Project, error) {
+	tree, err := source.Open(b.spec.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return &lang.Project{
+		Dir:      tree.Dir(),
+		Source:   tree,
+		Environ:  slices.Clone(b.spec.Environ),
+		CacheDir: b.spec.CacheDir,
+		Report:   b.spec.Progress,
+	}, nil
+}
+
+// describe turns what a language returned into the project's error type, so
+// that none of them has to care.
+func (b *builder) describe(err error) error {
+	if _, ok := errors.AsType[*fault.Error](err); ok || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return &fault.Error{Op: "build." + b.language.Name(), Kind: fault.KindOf(err), Subject: b.spec.Dir, Err: err}
+}
+
+type silent struct{}
+
+func (silent) Begin(string) Stage { return silent{} }
+func (silent) Note(string)        {}
+func (silent) Warn(string)        {}
+func (silent) Raw(string)         {}
+func (silent) Done(string)        {}
+func (silent) Fail()              {}

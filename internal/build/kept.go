@@ -1,0 +1,270 @@
+package build
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// keptFolder is where a build without --push and --output leaves its image, below
+// the project.
+const keptFolder = ".kn-lite"
+
+// Kept is where Keep leaves the image of the project in dir: an OCI layout, but
+// for the base's layers. They are where the base is; the manifest's annotations
+// org.opencontainers.image.base.name and .digest say where.
+func Kept(dir string) string { return filepath.Join(dir, keptFolder, "build") }
+
+// Keep leaves the image in the project's folder for OpenKept. tag is the name
+// that it is meant for, "" when there is none yet.
+func (r *Result) Keep(dir, tag string) error {
+	err := r.replaceLayout(Kept(dir), tag, func(built PlatformBuild, blob v1.Hash) bool {
+		for _, own := range built.Layers {
+			if own.Digest == blob {
+				return true
+			}
+		}
+		return false
+	})
+	if err != nil {
+		return err
+	}
+	// Build results are nobody's source code.
+	return os.WriteFile(filepath.Join(dir, keptFolder, ".gitignore"), []byte("*\n"), 0o644)
+}
+
+// OpenKept gives what Keep has left for the project in dir, and the name it is
+// meant for. The base's layers come through pull. It is a NotFound error when
+// nothing was kept.
+func OpenKept(ctx context.Context, dir string, pull Puller) (r *Result, tag string, err error) {
+	at := Kept(dir)
+	raw, err := os.ReadFile(filepath.Join(at, "index.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, "", fault.New(fault.NotFound, "build.open", dir, "nothing has been built here yet").
+			WithHint("run `kn-lite build`, or do both at once: kn-lite build --push")
+	}
+	if err != nil {
+		return nil, "", &fault.Error{Op: "build.open", Subject: dir, Err: err}
+	}
+	k := &kept{ctx: ctx, dir: at, pull: pull}
+	if r, tag, err = k.open(raw); err != nil {
+		return nil, "", &fault.Error{Op: "build.open", Kind: fault.KindOf(err), Subject: at, Err: err, Hint: "build again: kn-lite build"}
+	}
+	return r, tag, nil
+}
+
+// kept reads a layout that Keep has written.
+type kept struct {
+	ctx  context.Context
+	dir  string
+	pull Puller
+}
+
+func (k *kept) open(raw []byte) (*Result, string, error) {
+	var top v1.IndexManifest
+	if err := json.Unmarshal(raw, &top); err != nil {
+		return nil, "", err
+	}
+	if len(top.Manifests) != 1 {
+		return nil, "", fmt.Errorf("index.json lists %d images, not one", len(top.Manifests))
+	}
+	descriptor := top.Manifests[0]
+	children := []v1.Descriptor{descriptor}
+	if descriptor.MediaType.IsIndex() {
+		raw, err := k.blob(descriptor.Digest)
+		if err != nil {
+			return nil, "", err
+		}
+		index, err := v1.ParseIndexManifest(bytes.NewReader(raw))
+		if err != nil {
+			return nil, "", err
+		}
+		children = index.Manifests
+	}
+	r := &Result{}
+	for _, child := range children {
+		built, err := k.image(child)
+		if err != nil {
+			return nil, "", err
+		}
+		r.Builds = append(r.Builds, *built)
+	}
+	if len(r.Builds) == 0 {
+		return nil, "", errors.New("the index is empty")
+	}
+	if err := r.finish(); err != nil {
+		return nil, "", err
+	}
+	if r.Digest != descriptor.Digest {
+		return nil, "", fmt.Errorf("the image is %s now, and was built as %s", r.Digest, descriptor.Digest)
+	}
+	return r, descriptor.Annotations[annotationRefName], nil
+}
+
+// blob reads and checks a small blob.
+func (k *kept) blob(digest v1.Hash) ([]byte, error) {
+	raw, err := os.ReadFile(blobFile(k.dir, digest))
+	if err != nil {
+		return nil, err
+	}
+	got, _, err := v1.SHA256(bytes.NewReader(raw))
+	if err == nil && got != digest {
+		err = fmt.Errorf("blob %s is damaged", digest)
+	}
+	return raw, err
+}
+
+func (k *kept) image(descriptor v1.Descriptor) (*PlatformBuild, error) {
+	raw, err := k.blob(descriptor.Digest)
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := v1.ParseManifest(bytes.NewReader(raw))
+	if err != nil {
+		return nil, err
+	}
+	rawConfig, err := k.blob(manifest.Config.Digest)
+	if err != nil {
+		return nil, err
+	}
+	config, err := v1.ParseConfigFile(bytes.NewReader(rawConfig))
+	if err != nil {
+		return nil, err
+	}
+	if len(config.RootFS.DiffIDs) != len(manifest.Layers) {
+		return nil, fmt.Errorf("manifest and config of %s disagree about the layers", descriptor.Digest)
+	}
+	built := &PlatformBuild{Platform: *config.Platform(), Base: manifest.Annotations[annotationBaseName]}
+	image := &keptImage{raw: raw, rawConfig: rawConfig, manifest: manifest, config: config}
+	below, err := k.baseLayers(built, manifest)
+	if err != nil {
+		return nil, err
+	}
+	for i, d := range manifest.Layers {
+		if l, ok := below[d.Digest]; ok {
+			image.layers = append(image.layers, l)
+			continue
+		}
+		l := &keptLayer{descriptor: d, diffID: config.RootFS.DiffIDs[i], file: blobFile(k.dir, d.Digest)}
+		if info, err := os.Stat(l.file); err != nil || info.Size() != d.Size {
+			return nil, fmt.Errorf("layer %s is missing or damaged", d.Digest)
+		}
+		image.layers = append(image.layers, l)
+		built.Layers = append(built.Layers, LayerInfo{Digest: d.Digest, Size: d.Size, Cached: true})
+	}
+	built.Image = image
+	return built, nil
+}
+
+// baseLayers asks the base's registry for the layers that were not kept.
+func (k *kept) baseLayers(built *PlatformBuild, manifest *v1.Manifest) (map[v1.Hash]v1.Layer, error) {
+	layers := map[v1.Hash]v1.Layer{}
+	if built.Base == "" {
+		return layers, nil
+	}
+	if k.pull == nil {
+		return nil, fmt.Errorf("no registry client to read the base %s with", built.Base)
+	}
+	image, err := k.pull(k.ctx, pinned(built.Base, manifest.Annotations[annotationBaseDigest]), built.Platform)
+	if err != nil {
+		return nil, err
+	}
+	all, err := image.Layers()
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range all {
+		digest, err := l.Digest()
+		if err != nil {
+			return nil, err
+		}
+		layers[digest] = l
+	}
+	return layers, nil
+}
+
+// pinned is ref without tag and digest, at digest.
+func pinned(ref, digest string) string {
+	repository, _, _ := strings.Cut(ref, "@")
+	if colon := strings.LastIndex(repository, ":"); colon > strings.LastIndex(repository, "/") {
+		repository = repository[:colon]
+	}
+	return repository + "@" + digest
+}
+
+// keptImage is a v1.Image whose layers keep their types: one that came from a
+// registry can be mounted from there.
+type keptImage struct {
+	raw, rawConfig []byte
+	manifest       *v1.Manifest
+	config         *v1.ConfigFile
+	layers         []v1.Layer
+}
+
+var _ v1.Image = (*keptImage)(nil)
+
+func (i *keptImage) Layers() ([]v1.Layer, error)         { return i.layers, nil }
+func (i *keptImage) MediaType() (types.MediaType, error) { return i.manifest.MediaType, nil }
+func (i *keptImage) Size() (int64, error)                { return int64(len(i.raw)), nil }
+func (i *keptImage) ConfigName() (v1.Hash, error)        { return i.manifest.Config.Digest, nil }
+func (i *keptImage) ConfigFile() (*v1.ConfigFile, error) { return i.config, nil }
+func (i *keptImage) RawConfigFile() ([]byte, error)      { return i.rawConfig, nil }
+func (i *keptImage) Digest() (v1.Hash, error)            { return partial.Digest(i) }
+func (i *keptImage) Manifest() (*v1.Manifest, error)     { return i.manifest, nil }
+func (i *keptImage) RawManifest() ([]byte, error)        { return i.raw, nil }
+func (i *keptImage) LayerByDiffID(h v1.Hash) (v1.Layer, error) {
+	for n, id := range i.config.RootFS.DiffIDs {
+		if id == h {
+			return i.layers[n], nil
+		}
+	}
+	return nil, fmt.Errorf("there is no layer with diff ID %s", h)
+}
+
+func (i *keptImage) LayerByDigest(h v1.Hash) (v1.Layer, error) {
+	if h == i.manifest.Config.Digest {
+		return partial.ConfigLayer(i)
+	}
+	for n, d := range i.manifest.Layers {
+		if d.Digest == h {
+			return i.layers[n], nil
+		}
+	}
+	return nil, fmt.Errorf("there is no layer %s", h)
+}
+
+// keptLayer is a blob of the layout.
+type keptLayer struct {
+	descriptor v1.Descriptor
+	diffID     v1.Hash
+	file       string
+}
+
+var _ v1.Layer = (*keptLayer)(nil)
+
+func (l *keptLayer) Digest() (v1.Hash, error)            { return l.descriptor.Digest, nil }
+func (l *keptLayer) DiffID() (v1.Hash, error)            { return l.diffID, nil }
+func (l *keptLayer) Size() (int64, error)                { return l.descriptor.Size, nil }
+func (l *keptLayer) MediaType() (types.MediaType, error) { return l.descriptor.MediaType, nil }
+func (l *keptLayer) Compressed() (io.ReadCloser, error)  { return os.Open(l.file) }
+func (l *keptLayer) Uncompressed() (io.ReadCloser, error) {
+	f, err := os.Open(l.file)
+	if err != nil {
+		return nil, err
+	}
+	return layer.Gunzip(f)
+}

@@ -1,0 +1,235 @@
+package golang
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/build"
+	"go/parser"
+	"go/scanner"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+
+	"golang.org/x/mod/modfile"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// style is how the project wants to be run.
+type style int
+
+const (
+	plain     style = iota // a program of its own
+	static                 // func Handle(w, r)
+	instanced              // func New(), whose result has Handle(w, r)
+)
+
+func (s style) String() string {
+	switch s {
+	case static:
+		return "function with a static Handle"
+	case instanced:
+		return "function with New and Handle"
+	}
+	return "program"
+}
+
+// pkg is what is known about the package in the project's folder.
+type pkg struct {
+	style      style
+	importPath string // of the package, for the wrapper
+}
+
+const signatures = `a function is one of
+  func Handle(w http.ResponseWriter, r *http.Request)
+  func New() *F          where F has the method Handle(w http.ResponseWriter, r *http.Request)
+or the package is a program: package main with func main`
+
+// inspect reads the package in dir without the go command.
+func inspect(dir string) (*pkg, error) {
+	importPath, err := importPath(dir)
+	if err != nil {
+		return nil, err
+	}
+	buildCtx := build.Default
+	buildCtx.GOOS, buildCtx.CgoEnabled = "linux", false
+	found, err := buildCtx.ImportDir(dir, 0)
+	if _, none := errors.AsType[*build.NoGoError](err); none {
+		return nil, fault.New(fault.Usage, "build.go", dir, "there are no Go files for linux in this folder").
+			WithHint("name the folder of the function or of its main package: kn-lite build DIR")
+	}
+	if mixed, ok := errors.AsType[*build.MultiplePackageError](err); ok {
+		return nil, fault.New(fault.Build, "build.go", dir, "the folder holds two packages: %s (%s) and %s (%s)",
+			mixed.Packages[0], mixed.Files[0], mixed.Packages[1], mixed.Files[1])
+	}
+	if list, ok := errors.AsType[scanner.ErrorList](err); ok {
+		return nil, syntaxError(dir, list)
+	}
+	if err != nil {
+		return nil, fault.New(fault.Build, "build.go", dir, "%w", err)
+	}
+	if found.Name == "main" {
+		return &pkg{style: plain, importPath: importPath}, nil
+	}
+	style, err := functionStyle(dir, found)
+	return &pkg{style: style, importPath: importPath}, err
+}
+
+// importPath finds the module that dir belongs to.
+func importPath(dir string) (string, error) {
+	for at, below := dir, ""; ; at, below = filepath.Dir(at), path.Join(filepath.Base(at), below) {
+		text, err := os.ReadFile(filepath.Join(at, "go.mod"))
+		if err == nil {
+			module := modfile.ModulePath(text)
+			if module == "" {
+				return "", fault.New(fault.Build, "build.go", filepath.Join(at, "go.mod"), "there is no module line")
+			}
+			return path.Join(module, below), nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+		if at == filepath.Dir(at) {
+			return "", fault.New(fault.Usage, "build.go", dir, "there is no go.mod in this folder or above it").
+				WithHint("make one: go mod init function")
+		}
+	}
+}
+
+// functionStyle looks for Handle and New in the package's own files.
+func functionStyle(dir string, found *build.Package) (style, error) {
+	files := token.NewFileSet()
+	methods := map[string]*ast.FuncDecl{} // receiver's type → Handle
+	var handle, create *ast.FuncDecl
+	for _, name := range found.GoFiles {
+		// Relative names, so that positions read as the compiler's do.
+		src, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return 0, err
+		}
+		file, err := parser.ParseFile(files, name, src, parser.SkipObjectResolution)
+		if list, ok := errors.AsType[scanner.ErrorList](err); ok {
+			return 0, syntaxError(dir, list)
+		}
+		if err != nil {
+			return 0, err
+		}
+		for _, decl := range file.Decls {
+			f, ok := decl.(*ast.FuncDecl)
+			switch {
+			case !ok:
+			case f.Recv != nil && f.Name.Name == "Handle":
+				methods[typeName(f.Recv.List[0].Type)] = f
+			case f.Recv == nil && f.Name.Name == "Handle":
+				handle = f
+			case f.Recv == nil && f.Name.Name == "New":
+				create = f
+			}
+		}
+	}
+	check := func(f *ast.FuncDecl) error {
+		if isHandler(f.Type) {
+			return nil
+		}
+		return fault.New(fault.Build, "build.go", files.Position(f.Pos()).String(), "%s does not have the signature of an HTTP function", f.Name.Name).
+			WithHint("%s", signatures)
+	}
+	switch {
+	case handle != nil && create != nil:
+		return 0, fault.New(fault.Build, "build.go", files.Position(create.Pos()).String(), "the package has both New and a static Handle (%s)", files.Position(handle.Pos())).
+			WithHint("rename one of them: %s", signatures)
+	case handle != nil:
+		return static, check(handle)
+	case create != nil:
+		if create.Type.Params.NumFields() > 0 || create.Type.Results.NumFields() != 1 {
+			return 0, fault.New(fault.Build, "build.go", files.Position(create.Pos()).String(), "New takes nothing and returns one value").WithHint("%s", signatures)
+		}
+		if method, ok := methods[typeName(create.Type.Results.List[0].Type)]; ok {
+			return instanced, check(method)
+		}
+		// The method may be promoted from another package; the compiler knows.
+		return instanced, nil
+	}
+	return 0, fault.New(fault.Build, "build.go", dir, "package %s has neither Handle nor New", found.Name).WithHint("%s", signatures)
+}
+
+// typeName is T of T, *T, T[P] and *T[P].
+func typeName(t ast.Expr) string {
+	switch t := t.(type) {
+	case *ast.StarExpr:
+		return typeName(t.X)
+	case *ast.IndexExpr:
+		return typeName(t.X)
+	case *ast.Ident:
+		return t.Name
+	}
+	return ""
+}
+
+// isHandler accepts (http.ResponseWriter, *http.Request), whatever http is
+// called, and no result.
+func isHandler(f *ast.FuncType) bool {
+	var params []ast.Expr
+	for _, field := range f.Params.List {
+		for range max(len(field.Names), 1) {
+			params = append(params, field.Type)
+		}
+	}
+	if len(params) != 2 || f.Results.NumFields() > 0 {
+		return false
+	}
+	pointer, ok := params[1].(*ast.StarExpr)
+	return ok && selects(params[0], "ResponseWriter") && selects(pointer.X, "Request")
+}
+
+func selects(t ast.Expr, name string) bool {
+	switch t := t.(type) {
+	case *ast.SelectorExpr:
+		return t.Sel.Name == name
+	case *ast.Ident: // a dot import or an alias
+		return t.Name == name
+	}
+	return false
+}
+
+// syntaxError prints as the compiler does: ./file.go:line:col: words.
+func syntaxError(dir string, list scanner.ErrorList) error {
+	var lines bytes.Buffer
+	for _, e := range list {
+		name := e.Pos.Filename
+		if rel, err := filepath.Rel(dir, name); err == nil && filepath.IsAbs(name) {
+			name = rel
+		}
+		fmt.Fprintf(&lines, "\n./%s:%d:%d: %s", filepath.ToSlash(name), e.Pos.Line, e.Pos.Column, e.Msg)
+	}
+	return fault.New(fault.Build, "build.go", dir, "the code does not compile%s", lines.String())
+}
+
+// bind is the file of the wrapper that names the user's function.
+func bind(p *pkg) []byte {
+	value := "function{handle: f.Handle}"
+	create := ""
+	if p.style == instanced {
+		create = "\tinstance := f.New()\n"
+		value = "function{handle: instance.Handle, instance: instance}"
+	}
+	return fmt.Appendf(nil, `package main
+
+import (
+	"log"
+
+	f %q
+)
+
+func main() {
+	log.SetFlags(0)
+%s	if err := (%s).serve(); err != nil {
+		log.Fatal(err)
+	}
+}
+`, p.importPath, create, value)
+}

@@ -1,0 +1,87 @@
+// Package lang is the seam between the image builder and the languages. A
+// language turns a project into files for one platform; it knows nothing of
+// tars, digests and registries. Each has a package of its own below this one and
+// a line in the table of package build.
+package lang
+
+import (
+	"context"
+	"io/fs"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/build/source"
+)
+
+// Language builds projects of one kind. Implementations hold no state, so one
+// value serves concurrent builds.
+type Language interface {
+	// Name is what func.yaml's runtime and -l call it: go, node.
+	Name() string
+	// Detect tells whether a folder without a func.yaml looks like one.
+	Detect(project fs.FS) bool
+	// Plan decides everything that can be decided without running a toolchain:
+	// it only reads. The same plan holds for every platform.
+	Plan(ctx context.Context, p *Project) (*Plan, error)
+	// Layers makes the files of target's image, the rarest changing layer first.
+	Layers(ctx context.Context, p *Project, plan *Plan, target Target) ([]Layer, error)
+}
+
+// Project is what a language works on.
+type Project struct {
+	Dir      string       // absolute
+	Source   *source.Tree // the folder, with no way out of it
+	Environ  []string     // for child processes
+	CacheDir string       // for intermediate results; a language writes below CacheDir/NAME only
+	Report   Reporter
+}
+
+// Reporter is told what the user should hear about.
+type Reporter interface {
+	Note(text string)
+	Warn(text string)
+	Raw(text string) // output of a tool, as it is
+}
+
+// Plan is how a project becomes an image, as data.
+type Plan struct {
+	Style string // for people: "function with a static Handle", "npm start script"
+	Base  Base
+	// Of the image's config:
+	Entrypoint []string
+	Env        []string
+	Path       []string // folders in front of the base's PATH
+	WorkingDir string
+
+	// Detail is the language's own, handed back to Layers.
+	Detail any
+}
+
+// Base is what the layers stand on.
+type Base struct {
+	// BuiltIn means kn-lite's own static base: certificates, a temp folder and a
+	// non-root user, and nothing to pull.
+	BuiltIn bool
+	// Ref is the image to pull when BuiltIn is false and the user named none.
+	Ref string
+}
+
+// Target is what one image is for.
+type Target struct {
+	Platform   v1.Platform
+	BaseRef    string     // the base image; "" for the built-in one
+	BaseDigest string     // digest of the base image for the platform; "" for the built-in one
+	BaseConfig *v1.Config // of that image; nil for the built-in one
+}
+
+// Layer is a set of files that change together.
+type Layer struct {
+	Name string // dependencies, application: for progress and history
+	// Key identifies the content before it is made, so that a layer of an earlier
+	// build is found without running anything; "" when only the content tells.
+	Key string
+	// Files makes the content. It is not called when Key is known already.
+	// cleanup may be nil; it runs when the layer is written or has failed.
+	Files func(ctx context.Context) (files []layer.File, cleanup func() error, err error)
+}

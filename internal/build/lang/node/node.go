@@ -1,0 +1,79 @@
+// Package node builds Node.js projects with the host's npm: functions with a
+// handle(context, body), served by faas-js-runtime, and anything with a start
+// script. Dependencies and the application are layers of their own.
+package node
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+
+	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/build/source"
+)
+
+// Language is Node.js.
+type Language struct{}
+
+var _ lang.Language = Language{}
+
+// defaultBase is used when neither func.yaml nor the settings name a base.
+const defaultBase = "docker.io/library/node:22-slim"
+
+// home is the folder of the project in the image.
+const home = "app"
+
+// Name implements lang.Language.
+func (Language) Name() string { return "node" }
+
+// Detect implements lang.Language.
+func (Language) Detect(project fs.FS) bool {
+	_, err := fs.Stat(project, manifestFile)
+	return err == nil
+}
+
+// Plan implements lang.Language.
+func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
+	project, err := inspect(p)
+	if err != nil {
+		return nil, err
+	}
+	return &lang.Plan{
+		Style:      project.start.style,
+		Base:       lang.Base{Ref: defaultBase},
+		Entrypoint: project.start.command,
+		Env:        append([]string{"NODE_ENV=production"}, project.start.env...),
+		// As `npm start` has it: programs of the dependencies are found by name.
+		Path:       []string{"/" + home + "/node_modules/.bin"},
+		WorkingDir: "/" + home,
+		Detail:     project,
+	}, nil
+}
+
+// Layers implements lang.Language.
+func (Language) Layers(ctx context.Context, p *lang.Project, plan *lang.Plan, target lang.Target) ([]lang.Layer, error) {
+	project, ok := plan.Detail.(*project)
+	if !ok {
+		return nil, fmt.Errorf("a plan of another language: %T", plan.Detail)
+	}
+	var layers []lang.Layer
+	if project.manifest.hasDependencies() {
+		dependencies, err := dependencies(ctx, p, project, target)
+		if err != nil {
+			return nil, err
+		}
+		layers = append(layers, *dependencies)
+	}
+	return append(layers, lang.Layer{
+		Name: "application",
+		Files: func(ctx context.Context) ([]layer.File, func() error, error) {
+			ignore, err := source.ReadIgnore(p.Source.FS(), p.Report.Warn, "node_modules")
+			if err != nil {
+				return nil, nil, err
+			}
+			files, err := p.Source.Walk(ctx, home, ignore.Filter, p.Report.Warn)
+			return files, nil, err
+		},
+	}), nil
+}

@@ -1,0 +1,207 @@
+package node
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	goruntime "runtime"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/build/source"
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// dependencies is the layer of node_modules. Its key is everything that npm's
+// result depends on, so that an edit of the application does not run npm.
+func dependencies(ctx context.Context, p *lang.Project, project *project, target lang.Target) (*lang.Layer, error) {
+	staged, err := project.staged()
+	if err != nil {
+		return nil, err
+	}
+	install := &install{
+		project: p, found: project, staged: staged, platform: target.Platform,
+		libc: libcOf(target), scripts: runsHere(target),
+	}
+	key := sha256.New()
+	fmt.Fprintf(key, "%s\n%s\n%s\n%v\n%d:", target.Platform, target.BaseDigest, install.libc, install.scripts, len(staged))
+	key.Write(staged)
+	key.Write(project.lockRaw)
+	if len(project.scripted) > 0 && install.scripts {
+		// What a script compiles fits the host's Node only.
+		version, err := install.nodeVersion(ctx)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(key, "\n%s", version)
+		install.checkVersion(version, target.BaseConfig)
+	}
+	l := &lang.Layer{Name: "dependencies", Files: install.run}
+	// Without a lockfile npm decides anew each time.
+	if project.lockName != "" {
+		l.Key = hex.EncodeToString(key.Sum(nil))
+	}
+	return l, nil
+}
+
+// runsHere tells whether what an install script compiles on this machine runs
+// in the image.
+func runsHere(target lang.Target) bool {
+	return goruntime.GOOS == target.Platform.OS && goruntime.GOARCH == target.Platform.Architecture && libcOf(target) == "glibc"
+}
+
+// libcOf is the base image's C library: musl where the name says Alpine.
+func libcOf(target lang.Target) string {
+	if strings.Contains(target.BaseRef, "alpine") {
+		return "musl"
+	}
+	return "glibc"
+}
+
+// install is one run of npm.
+type install struct {
+	project  *lang.Project
+	found    *project
+	staged   []byte
+	platform v1.Platform
+	libc     string
+	scripts  bool
+}
+
+func (i *install) nodeVersion(ctx context.Context) (string, error) {
+	tool, err := lang.FindTool("node", "node", "install Node.js from https://nodejs.org")
+	if err != nil {
+		return "", err
+	}
+	out, err := lang.Run(ctx, i.project.Dir, i.project.Environ, tool, "--version")
+	return strings.TrimSpace(out), err
+}
+
+// checkVersion warns when compiled dependencies may not fit the image's Node.
+func (i *install) checkVersion(host string, base *v1.Config) {
+	if base == nil {
+		return
+	}
+	image := lang.Lookup(base.Env, "NODE_VERSION")
+	if image == "" || major(image) == major(host) {
+		return
+	}
+	i.project.Report.Warn(fmt.Sprintf("%s may be compiled for this machine's Node %s, and the base image has Node %s",
+		strings.Join(i.found.scripted, ", "), host, image))
+}
+
+func major(version string) string {
+	number, _, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
+	return number
+}
+
+// run installs into a folder of its own and lists what npm put there.
+func (i *install) run(ctx context.Context) (files []layer.File, cleanup func() error, err error) {
+	tool, err := lang.FindTool("node", "npm", "install Node.js with npm from https://nodejs.org, or name an image that is built already: kn-lite deploy --image REF")
+	if err != nil {
+		return nil, nil, err
+	}
+	scratch := filepath.Join(i.project.CacheDir, "node")
+	if err := os.MkdirAll(scratch, 0o755); err != nil {
+		return nil, nil, err
+	}
+	dir, err := os.MkdirTemp(scratch, "install-*")
+	if err != nil {
+		return nil, nil, err
+	}
+	var tree *source.Tree
+	cleanup = func() error {
+		var closeErr error
+		if tree != nil {
+			closeErr = tree.Close()
+		}
+		return errors.Join(closeErr, os.RemoveAll(dir))
+	}
+	if err := i.stage(dir); err != nil {
+		return nil, cleanup, err
+	}
+	output, err := lang.Run(ctx, dir, i.project.Environ, tool, i.arguments()...)
+	if err != nil {
+		return nil, cleanup, i.explain(output, err)
+	}
+	if tree, err = source.Open(dir); err != nil {
+		return nil, cleanup, err
+	}
+	files, err = tree.Walk(ctx, home, onlyModules, i.project.Report.Warn)
+	return files, cleanup, err
+}
+
+// stage gives npm what it reads. The .npmrc may hold a token: it is for npm and
+// does not get into the layer.
+func (i *install) stage(dir string) error {
+	for name, text := range map[string][]byte{manifestFile: i.staged, i.found.lockName: i.found.lockRaw, ".npmrc": i.found.npmrc} {
+		if name == "" || text == nil {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (i *install) arguments() []string {
+	verb := "ci"
+	if i.found.lockName == "" {
+		verb = "install"
+		i.project.Report.Warn("there is no package-lock.json: npm chooses the versions now, and another build may get others; run `npm install` and keep the lockfile")
+	}
+	args := []string{verb, "--omit=dev", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error", "--install-links=false"}
+	if !i.scripts {
+		if len(i.found.scripted) > 0 {
+			i.project.Report.Warn(fmt.Sprintf("the install scripts of %s are not run: this machine cannot make binaries for %s (%s)",
+				strings.Join(i.found.scripted, ", "), i.platform, i.libc))
+		}
+		args = append(args, "--ignore-scripts", "--os="+i.platform.OS, "--cpu="+cpu(i.platform), "--libc="+i.libc)
+	}
+	return args
+}
+
+// cpu is Node's name of an architecture (process.arch).
+func cpu(p v1.Platform) string {
+	switch p.Architecture {
+	case "amd64":
+		return "x64"
+	case "386":
+		return "ia32"
+	case "ppc64le":
+		return "ppc64"
+	}
+	return p.Architecture
+}
+
+// onlyModules keeps node_modules without npm's own records in it.
+func onlyModules(name string, _ bool) (out, prune bool) {
+	switch {
+	case name == "node_modules/.package-lock.json", name == "node_modules/.cache":
+		return true, true
+	case name == "node_modules", strings.HasPrefix(name, "node_modules/"):
+		return false, false
+	}
+	return true, true
+}
+
+// explain hands on npm's own words.
+func (i *install) explain(output string, err error) error {
+	if _, ran := errors.AsType[*exec.ExitError](err); !ran {
+		return err
+	}
+	failure := fault.New(fault.Build, "build.node", i.project.Dir, "npm could not install the dependencies\n%s", strings.TrimRight(output, "\n"))
+	if i.found.lockName != "" {
+		return failure.WithHint("if %s and %s disagree, run `npm install` and keep the result", manifestFile, i.found.lockName)
+	}
+	return failure
+}

@@ -1,0 +1,131 @@
+package build
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// WriteLayout writes the image with all its layers as an OCI image layout into
+// dir, which must be empty, not exist, or be an earlier layout: that one is
+// replaced when the new one is complete. tag, if any, is recorded.
+func (r *Result) WriteLayout(dir, tag string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return &fault.Error{Op: "build.write", Kind: fault.Usage, Subject: dir, Err: err}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "oci-layout")); err != nil && len(entries) > 0 {
+		return fault.New(fault.Usage, "build.write", dir, "the folder is not empty, and not an OCI layout that could be replaced").
+			WithHint("name another folder: --output oci:DIR")
+	}
+	return r.replaceLayout(dir, tag, func(PlatformBuild, v1.Hash) bool { return true })
+}
+
+// replaceLayout writes the blobs that want selects into a new folder beside dir
+// and then puts it in the place of dir.
+func (r *Result) replaceLayout(dir, tag string, want func(PlatformBuild, v1.Hash) bool) (err error) {
+	defer func() {
+		if _, ok := errors.AsType[*fault.Error](err); err != nil && !ok {
+			err = &fault.Error{Op: "build.write", Subject: dir, Err: err}
+		}
+	}()
+	dir = filepath.Clean(dir)
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return err
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(dir), ".kn-lite-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if removeErr := os.RemoveAll(temp); err == nil {
+			err = removeErr
+		}
+	}()
+	made := filepath.Join(temp, "new")
+	if err := r.fillLayout(layoutWriter{made}, tag, want); err != nil {
+		return err
+	}
+	if err := os.Rename(dir, filepath.Join(temp, "old")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Rename(made, dir)
+}
+
+func (r *Result) fillLayout(w layoutWriter, tag string, want func(PlatformBuild, v1.Hash) bool) error {
+	if err := w.start(); err != nil {
+		return err
+	}
+	for _, built := range r.Builds {
+		if err := w.image(built.Image, func(h v1.Hash) bool { return want(built, h) }); err != nil {
+			return err
+		}
+	}
+	top, err := r.descriptor()
+	if err != nil {
+		return err
+	}
+	if r.Index != nil {
+		raw, err := r.Index.RawManifest()
+		if err != nil {
+			return err
+		}
+		if err := w.bytes(top.Digest, raw); err != nil {
+			return err
+		}
+	}
+	if tag != "" {
+		top.Annotations = map[string]string{annotationRefName: tag}
+	}
+	return w.finish(*top)
+}
+
+// descriptor points at the image or the index.
+func (r *Result) descriptor() (*v1.Descriptor, error) {
+	var described interface {
+		RawManifest() ([]byte, error)
+	} = r.Index
+	mediaType := mediaTypeIndex
+	var platform *v1.Platform
+	if r.Index == nil {
+		described, mediaType, platform = r.Image, mediaTypeManifest, &r.Builds[0].Platform
+	}
+	raw, err := described.RawManifest()
+	if err != nil {
+		return nil, err
+	}
+	return &v1.Descriptor{MediaType: mediaType, Digest: r.Digest, Size: int64(len(raw)), Platform: platform}, nil
+}
+
+// WriteTarball writes the image as a file that `docker load` and `podman load`
+// take, under tag. Such files hold one platform.
+func (r *Result) WriteTarball(file, tag string) (err error) {
+	if r.Index != nil {
+		return fault.Usagef("a tar file holds the image of one platform, and there are %d", len(r.Builds)).
+			WithHint("use --output oci:DIR, or name one --platform")
+	}
+	ref, err := name.ParseReference(tag, name.WeakValidation)
+	if err != nil {
+		return fault.Usagef("image name %q: %w", tag, err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), ".kn-lite-*")
+	if err != nil {
+		return &fault.Error{Op: "build.write", Subject: file, Err: err}
+	}
+	// A full disk may show at the close only.
+	err = errors.Join(tarball.Write(ref, r.Image, f), f.Chmod(0o644), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err != nil {
+		return &fault.Error{Op: "build.write", Kind: fault.KindOf(err), Subject: file, Err: errors.Join(err, os.Remove(f.Name()))}
+	}
+	return nil
+}

@@ -78,7 +78,7 @@ func allReady(stages []stage, cache string) bool {
 func (c *compiler) stages() ([]stage, error) {
 	flags := strings.Join(buildFlags(), " ")
 	common := []string{flags, runtime.Version(), runtime.GOARCH}
-	nodeKey, err := key(c.source, []string{"cmd/devcluster-node"}, common...)
+	nodeKey, err := key(c.source, []string{"cmd/devcluster-node", "internal/registry"}, common...)
 	if err != nil {
 		return nil, &fault.Error{Op: "read source", Subject: c.source, Err: err}
 	}

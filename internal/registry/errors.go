@@ -31,6 +31,7 @@ type StatusError struct {
 	Message string // what the reply said, one line
 	after   time.Duration
 	hasWait bool // the reply carried a Retry-After
+	setup   bool // it came from the first contact or the token server, not from the repository
 }
 
 func (e *StatusError) Error() string {
@@ -201,12 +202,15 @@ func (c *Client) explain(ctx context.Context, op, subject, host string, err erro
 	}
 	e := &fault.Error{Op: op, Kind: fault.Failure, Subject: subject, Err: plainCause(err)}
 	var status *StatusError
+	var damage errRetryable
 	switch {
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return e
 	case errors.Is(err, context.DeadlineExceeded), ctx.Err() != nil:
 		e.Kind = fault.Timeout
 		return e.WithHint("give it longer with --timeout")
+	case errors.As(err, &damage):
+		return e.WithHint("several attempts ended so: the registry, or a proxy in front of it, damages what it passes on")
 	case errors.As(err, &status):
 		return c.explainStatus(e, host, status)
 	case isCertificate(err):
@@ -235,6 +239,9 @@ func (c *Client) explainStatus(e *fault.Error, host string, status *StatusError)
 	case status.Status == http.StatusForbidden:
 		e.Kind = fault.Auth
 		return e.WithHint("%s\nthe account lacks the permission for this repository", c.creds.describe(host))
+	case status.Status == http.StatusNotFound && status.setup:
+		e.Kind = fault.NotFound
+		return e.WithHint("there is a web server at %s, and no registry", host)
 	case status.Status == http.StatusNotFound:
 		e.Kind = fault.NotFound
 		return e.WithHint("check the name; some registries want the repository to be created before the first push")

@@ -207,7 +207,7 @@ func (p *push) run(ctx context.Context) error {
 func (p *push) tagIsCurrent(ctx context.Context) (bool, error) {
 	found, err := p.session.headManifest(ctx, p.ref.Tag)
 	var status *StatusError
-	if errors.As(err, &status) && (status.Status == http.StatusNotFound || status.Status == http.StatusForbidden) {
+	if errors.As(err, &status) && !status.setup && (status.Status == http.StatusNotFound || status.Status == http.StatusForbidden) {
 		// 403: some registries answer so for a repository that does not exist yet,
 		// https://github.com/google/go-containerregistry/issues/1523; a true refusal shows on the first write.
 		return false, nil
@@ -228,13 +228,14 @@ func (s *session) putManifest(ctx context.Context, m manifest, identifier string
 		if err != nil {
 			return err
 		}
-		switch resp.StatusCode {
-		case http.StatusOK, http.StatusCreated, http.StatusAccepted:
-		default:
+		got := resp.Header.Get("Docker-Content-Digest")
+		// The specification wants 201. A 200 or 202 from something else than a
+		// registry must not pass for a stored manifest.
+		if accepted := resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusAccepted; resp.StatusCode != http.StatusCreated && !(accepted && got != "") {
 			return readStatusError(resp, now())
 		}
-		defer resp.Body.Close()
-		if got := resp.Header.Get("Docker-Content-Digest"); got != "" && got != m.digest.String() {
+		resp.Body.Close()
+		if got != "" && got != m.digest.String() {
 			return errRetryable{fmt.Errorf("the registry stored %s in place of the manifest %s", oneLine(got), m.digest)}
 		}
 		return nil

@@ -44,10 +44,10 @@ func (c *Client) endpoint(ctx context.Context, host string) (*endpoint, error) {
 	case http.StatusUnauthorized:
 		e.challenge = pickChallenge(resp.Header.Values("Www-Authenticate"))
 		if e.challenge == nil {
-			return nil, readStatusError(resp, now())
+			return nil, setupError(resp)
 		}
 	default:
-		return nil, readStatusError(resp, now())
+		return nil, setupError(resp)
 	}
 	resp.Body.Close()
 	c.mu.Lock()
@@ -62,6 +62,12 @@ func (c *Client) ping(ctx context.Context, scheme, host string) (*http.Response,
 		return nil, err
 	}
 	return c.send(req, c.opts.Policy.Stall)
+}
+
+func setupError(resp *http.Response) error {
+	err := readStatusError(resp, now())
+	err.setup = true
+	return err
 }
 
 // speaksPlain tells from the failure of a TLS connection that plain HTTP is
@@ -195,7 +201,7 @@ func (c *Client) token(ctx context.Context, e *endpoint, ch *challenge, cred cre
 		return "", err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return "", readStatusError(resp, now())
+		return "", setupError(resp)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))

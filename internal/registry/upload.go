@@ -86,7 +86,7 @@ func (s *session) blobExists(ctx context.Context, u *upload) (bool, error) {
 	case http.StatusOK:
 		resp.Body.Close()
 		got := resp.Header.Get("Docker-Content-Digest")
-		return (got == "" || got == u.digest.String()) && (resp.ContentLength <= 0 || resp.ContentLength == u.size), nil
+		return got == u.digest.String() || got == "" && resp.ContentLength == u.size, nil
 	case http.StatusNotFound:
 		resp.Body.Close()
 		return false, nil

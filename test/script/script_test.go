@@ -69,6 +69,7 @@ func TestScripts(t *testing.T) {
 		"replace":  replace,
 	}
 	maps.Copy(cmds, registryCommands())
+	maps.Copy(cmds, clusterCommands())
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		Setup:               func(e *testscript.Env) error { return isolate(e, env) },

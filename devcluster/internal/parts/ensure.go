@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,6 +64,10 @@ func ensure(ctx context.Context, c *compiler, cache string) (Set, error) {
 		if err := makeMissing(ctx, c, cache, stages); err != nil {
 			return Set{}, err
 		}
+	}
+	for _, s := range stages {
+		now := c.now() // prune goes by the time of last use; a read-only cache has nothing to prune
+		_ = os.Chtimes(s.dir(cache), now, now)
 	}
 	return open(stages[0].dir(cache), stages[1].dir(cache))
 }
@@ -155,23 +161,23 @@ func makeMissing(ctx context.Context, c *compiler, cache string, stages []stage)
 	return nil
 }
 
-// prune keeps the folder named current and the newest of the others: a cluster
-// that still runs from it may have to restart a program.
+// prune keeps the folder named current and the two others that were used last:
+// a cluster that still runs from one of them may have to restart a program.
 func prune(dir, current string) error {
+	const others = 2
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
-	newest, when := "", time.Time{}
+	used := map[string]time.Time{}
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && e.Name() != current && info.ModTime().After(when) {
-			newest, when = e.Name(), info.ModTime()
+		if info, err := e.Info(); err == nil && e.Name() != current {
+			used[e.Name()] = info.ModTime()
 		}
 	}
-	for _, e := range entries {
-		if e.Name() != current && e.Name() != newest {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
-		}
+	names := slices.SortedFunc(maps.Keys(used), func(a, b string) int { return used[b].Compare(used[a]) })
+	for _, name := range names[min(others, len(names)):] {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, name)))
 	}
 	return err
 }

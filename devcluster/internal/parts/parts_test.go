@@ -180,7 +180,7 @@ func TestLockWaitsOnlyAsLongAsItsContext(t *testing.T) {
 	}
 }
 
-func TestPruneKeepsCurrentAndNewest(t *testing.T) {
+func TestPruneKeepsCurrentAndLastUsed(t *testing.T) {
 	dir := t.TempDir()
 	for i, name := range []string{"current", "old", "older", "oldest"} {
 		path := filepath.Join(dir, name)
@@ -196,7 +196,7 @@ func TestPruneKeepsCurrentAndNewest(t *testing.T) {
 		t.Fatal(err)
 	}
 	left, _ := filepath.Glob(filepath.Join(dir, "*"))
-	if diff := cmp.Diff([]string{filepath.Join(dir, "current"), filepath.Join(dir, "old")}, left); diff != "" {
+	if diff := cmp.Diff([]string{filepath.Join(dir, "current"), filepath.Join(dir, "old"), filepath.Join(dir, "older")}, left); diff != "" {
 		t.Error(diff)
 	}
 }

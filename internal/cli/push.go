@@ -6,7 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/build"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/registry"
 )
 
@@ -25,14 +27,22 @@ type pushAnswer struct {
 func newPushCmd(f *Factory) *cobra.Command {
 	o := &pushOptions{}
 	cmd := &cobra.Command{
-		Use:     "push [oci:LAYOUT | tar:FILE]",
+		Use:     "push [DIR | oci:LAYOUT | tar:FILE]",
 		Short:   "Push a built image to its registry",
 		GroupID: groupStart,
 		Long: `Push writes an image that has been built to a registry: its layers first, then
 the manifests by digest, and the tag last, so nobody ever finds a tag that is
 not complete. What the registry has already is not sent again. The answer on
-stdout is the image's reference by digest.`,
-		Example: `  # An OCI layout, or a tarball as docker save writes it
+stdout is the image's reference by digest.
+
+Without an argument it is the image that ` + "`kn-lite build`" + ` left in this folder.
+Credentials are taken from --authfile, $KN_LITE_AUTHFILE, $REGISTRY_AUTH_FILE or
+$DOCKER_CONFIG, the first of them that is set; else from where docker and podman
+keep them.`,
+		Example: `  # What build left here, to the image that func.yaml names
+  kn-lite build && kn-lite push
+
+  # An OCI layout, or a tarball as docker save writes it
   kn-lite push oci:./image --image registry.example/team/hello:v1
   kn-lite push tar:hello.tar --image registry.example/team/hello:v1
 
@@ -52,17 +62,18 @@ stdout is the image's reference by digest.`,
 }
 
 func runPush(ctx context.Context, f *Factory, o *pushOptions) error {
-	artifact, err := openArtifact(o.Source)
+	artifact, tag, err := f.openArtifact(ctx, o.Source)
 	if err != nil {
 		return err
 	}
-	project, err := f.projectHere()
-	if err != nil {
-		return err
-	}
-	tag, err := f.imageTag(o.Image, project)
-	if err != nil {
-		return err
+	if o.Image != "" || tag == "" {
+		project, err := f.projectIn(o.Source)
+		if err != nil {
+			return err
+		}
+		if tag, err = f.imageTag(o.Image, project); err != nil {
+			return err
+		}
 	}
 	ref, err := f.pushImage(ctx, artifact, tag)
 	if err != nil {
@@ -75,14 +86,39 @@ func runPush(ctx context.Context, f *Factory, o *pushOptions) error {
 	})
 }
 
-// openArtifact reads the image to push.
-func openArtifact(source string) (registry.Artifact, error) {
-	form, path, found := strings.Cut(source, ":")
-	switch {
-	case found && form == "oci" && path != "":
-		return registry.OpenLayout(path)
-	case found && form == "tar" && path != "":
-		return registry.OpenTar(path)
+// openArtifact reads the image to push, and the tag that it is meant for if it
+// knows one.
+func (f *Factory) openArtifact(ctx context.Context, source string) (artifact registry.Artifact, tag string, err error) {
+	switch form, path, _ := strings.Cut(source, ":"); {
+	case form == "oci" && path != "":
+		artifact, err = registry.OpenLayout(path)
+		return artifact, "", err
+	case form == "tar" && path != "":
+		artifact, err = registry.OpenTar(path)
+		return artifact, "", err
 	}
-	return nil, fault.Usagef("cannot push %q", source).WithHint("name an OCI layout as oci:DIR or an image tarball as tar:FILE")
+	client, err := f.Registry()
+	if err != nil {
+		return nil, "", err
+	}
+	kept, tag, err := build.OpenKept(ctx, source, client.Pull)
+	if err != nil {
+		return nil, "", err
+	}
+	if kept.Index != nil {
+		return kept.Index, tag, nil
+	}
+	return kept.Image, tag, nil
+}
+
+// projectIn is the func.yaml that belongs to what is pushed, or nil.
+func (f *Factory) projectIn(source string) (*function.Function, error) {
+	if strings.HasPrefix(source, "oci:") || strings.HasPrefix(source, "tar:") {
+		source = "."
+	}
+	project, err := function.Load(source)
+	if fault.KindOf(err) == fault.NotFound {
+		return nil, nil
+	}
+	return project, err
 }

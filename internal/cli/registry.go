@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -151,9 +152,9 @@ func (p *transferProgress) summary() string {
 	case pushed == 0 && mounted == 0:
 		return text + ", all there already"
 	case mounted > 0:
-		text += ", " + plural(mounted, "mounted layer")
+		text += ", " + strconv.Itoa(mounted) + " mounted"
 	}
-	return text + ", " + plural(pushed, "new layer") + " (" + term.Bytes(p.bytes) + " sent)"
+	return text + ", " + strconv.Itoa(pushed) + " new" + " (" + term.Bytes(p.bytes) + " sent)"
 }
 
 // transfer is one blob. Its line appears with its first byte, so that blobs

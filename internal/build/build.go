@@ -18,6 +18,7 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
@@ -135,6 +136,18 @@ func Build(ctx context.Context, spec Spec) (*Result, error) {
 		return nil, err
 	}
 	return result, result.finish()
+}
+
+// Artifact is what a registry is given: Image or Index.
+func (r *Result) Artifact() interface {
+	MediaType() (types.MediaType, error)
+	Digest() (v1.Hash, error)
+	RawManifest() ([]byte, error)
+} {
+	if r.Index != nil {
+		return r.Index
+	}
+	return r.Image
 }
 
 // finish derives Image or Index and the digest from Builds.

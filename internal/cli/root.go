@@ -62,6 +62,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 	addGlobalFlags(root, f)
 	f.completeGlobals(root)
 	root.AddCommand(
+		newBuildCmd(f),
 		newPushCmd(f),
 		newTrafficCmd(f),
 		newListCmd(f),

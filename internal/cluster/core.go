@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"io"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -72,4 +73,27 @@ func (c *Client) ListNodes(ctx context.Context) ([]corev1.Node, error) {
 // allowed to look counts as yes: the write that follows will tell.
 func (c *Client) NamespaceExists(ctx context.Context) (bool, error) {
 	return c.namespaceExists(ctx)
+}
+
+// TailLog is the last lines of a container's log; with previous those of the
+// container before its last restart. Lines are cut at 500 bytes.
+func (c *Client) TailLog(ctx context.Context, pod, container string, lines int64, previous bool) ([]string, error) {
+	const longest, most = 500, 64 << 10
+	limit := int64(most)
+	stream, err := c.PodLogs(ctx, pod, corev1.PodLogOptions{Container: container, TailLines: &lines, Previous: previous, LimitBytes: &limit})
+	if err != nil {
+		return nil, err
+	}
+	defer stream.Close()
+	raw, err := io.ReadAll(io.LimitReader(stream, most))
+	if err != nil {
+		return nil, c.explain(call{verb: "get", resource: podLogs, name: pod}, err)
+	}
+	var out []string
+	for line := range strings.Lines(string(raw)) {
+		if line = strings.TrimRight(line, "\r\n"); line != "" {
+			out = append(out, line[:min(len(line), longest)])
+		}
+	}
+	return out, nil
 }

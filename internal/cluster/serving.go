@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"knative.dev/serving/pkg/apis/serving"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
@@ -125,4 +126,32 @@ func (c *Client) GetRoute(ctx context.Context, name string) (*servingv1.Route, e
 		return nil, c.explain(call{verb: "get", resource: routes, name: name}, err)
 	}
 	return route, nil
+}
+
+// FindService is GetService with nil instead of an error for a service that
+// does not exist.
+func (c *Client) FindService(ctx context.Context, name string) (*servingv1.Service, error) {
+	svc, err := c.serving.Services(c.namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return nil, c.absent(call{verb: "get", resource: services, name: name}, err)
+	}
+	return svc, nil
+}
+
+// FindRevision is GetRevision with nil instead of an error for a revision that
+// does not exist.
+func (c *Client) FindRevision(ctx context.Context, name string) (*servingv1.Revision, error) {
+	rev, err := c.serving.Revisions(c.namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return nil, c.absent(call{verb: "get", resource: revisions, name: name}, err)
+	}
+	return rev, nil
+}
+
+// absent turns "there is no such object" into nil and explains the rest.
+func (c *Client) absent(k call, err error) error {
+	if apierrors.IsNotFound(err) && !missingAPI(err) {
+		return nil
+	}
+	return c.explain(k, err)
 }

@@ -1,0 +1,40 @@
+package deploy
+
+import (
+	"context"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/traffic"
+)
+
+// Aborted is what Abort has done.
+type Aborted struct {
+	Revision string        // whose deploy was given up; it stays, without traffic
+	Split    traffic.Split // that serves now
+}
+
+// Abort undoes a deploy that was interrupted while it waited: the former
+// template and split come back. It is NotFound when there is none under way.
+func Abort(ctx context.Context, cluster Cluster, service string) (*Aborted, error) {
+	svc, err := cluster.FindService(ctx, service)
+	if err != nil {
+		return nil, err
+	}
+	if svc == nil {
+		return nil, fault.New(fault.NotFound, "deploy.abort", "service/"+service, "not found in namespace %s", cluster.Namespace())
+	}
+	r := recordOf(svc)
+	if r == nil || r.Template == nil {
+		return nil, fault.New(fault.NotFound, "deploy.abort", "service/"+service, "no deploy of it is under way").
+			WithHint("traffic: %s; earlier splits come back with `kn-lite traffic`", SplitOf(svc.Spec.Traffic).Normal())
+	}
+	d := &deployer{cluster: cluster, spec: Spec{Service: service}, p: &plan{revision: r.Revision, former: r}, last: svc}
+	left := d.undo(ctx)
+	if left.err != nil {
+		return nil, left.err
+	}
+	if left.svc == nil {
+		return nil, fault.New(fault.NotFound, "deploy.abort", "service/"+service, "it was deleted meanwhile")
+	}
+	return &Aborted{Revision: r.Revision, Split: SplitOf(left.svc.Spec.Traffic).Normal()}, nil
+}

@@ -1,0 +1,105 @@
+// Package deploy turns an image into a live revision as one transaction:
+// remember what is there, create the new revision beside it without traffic,
+// wait until that very revision is ready, then move the traffic. On any
+// failure the former template and split come back, exactly.
+//
+// The decisions are pure functions over API objects (Desired, nextName,
+// Diagnose, finalSplit); Cluster is the only thing that acts.
+package deploy
+
+import (
+	"context"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
+	"github.com/kn-lite/kn-lite/internal/traffic"
+)
+
+// Cluster is what a deploy needs of the cluster. Everything is about one
+// namespace. Errors are *fault.Error; UpdateService and CreateService return
+// Conflict when somebody else has written first.
+type Cluster interface {
+	Namespace() string
+	// FindService and FindRevision return nil and no error for what is absent.
+	FindService(ctx context.Context, name string) (*servingv1.Service, error)
+	FindRevision(ctx context.Context, name string) (*servingv1.Revision, error)
+	ListRevisions(ctx context.Context, service string) ([]servingv1.Revision, error)
+	CreateService(ctx context.Context, svc *servingv1.Service, dryRun bool) (*servingv1.Service, error)
+	UpdateService(ctx context.Context, svc *servingv1.Service, dryRun bool) (*servingv1.Service, error)
+
+	// The watches call on with what is there now and after every change (nil:
+	// absent) until it returns an error or ctx ends; errors that a moment cures
+	// never end them.
+	WatchService(ctx context.Context, name string, on func(*servingv1.Service) error) error
+	WatchRevision(ctx context.Context, name string, on func(*servingv1.Revision) error) error
+	WatchPods(ctx context.Context, selector string, on func([]*corev1.Pod) error) error
+
+	// What follows is read only to explain a failure; errors are not fatal.
+	ListDeployments(ctx context.Context, selector string) ([]appsv1.Deployment, error)
+	ListEvents(ctx context.Context, kind, name string) ([]corev1.Event, error)
+	TailLog(ctx context.Context, pod, container string, lines int64, previous bool) ([]string, error)
+}
+
+// Report hears how a deploy goes on, from one goroutine.
+type Report interface {
+	Note(text string)
+	Warn(text string)
+	Begin(label string) Stage
+}
+
+// Stage is something that takes a while; exactly one of Done and Fail follows.
+type Stage interface {
+	Update(label string) // the reason for waiting has changed
+	Done(what string)
+	Fail()
+}
+
+// Options say how to go about it.
+type Options struct {
+	NoWait  bool
+	DryRun  bool          // ask the API server what it would store
+	Timeout time.Duration // for becoming ready, and again for the route; default 5 minutes
+	// Patience is how long a container that runs may refuse connections before
+	// that counts as a wrong port; default 60 s. Negative: until Timeout.
+	Patience time.Duration
+	Now      func() time.Time
+	Report   Report
+}
+
+// Outcome says what a deploy has done.
+type Outcome string
+
+// The outcomes of a deploy that did not fail.
+const (
+	Created   Outcome = "created"   // the service is new
+	Updated   Outcome = "updated"   // the service has a new revision
+	Unchanged Outcome = "unchanged" // nothing was written
+	Moved     Outcome = "moved"     // the revision was there; its traffic or tag has changed
+)
+
+// Result is what a deploy has led to.
+type Result struct {
+	Outcome  Outcome
+	Revision string
+	Image    string // with digest
+	URL      string // "" while the cluster has not assigned one
+	TagURL   string // of Spec.Tag
+	Ready    bool   // false only with NoWait
+	Split    traffic.Split
+	Service  *servingv1.Service // as last seen; with DryRun what would be stored
+}
+
+const defaultTimeout = 5 * time.Minute
+
+func (o Options) withDefaults() Options {
+	if o.Timeout <= 0 {
+		o.Timeout = defaultTimeout
+	}
+	if o.Patience == 0 {
+		o.Patience = time.Minute
+	}
+	return o
+}

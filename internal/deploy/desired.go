@@ -1,0 +1,224 @@
+package deploy
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// Annotations and labels.
+const (
+	// UserImageKey is kn's annotation for the image as the user calls it, since
+	// the template itself has it by digest.
+	UserImageKey = "client.knative.dev/user-image"
+	// recordKey is on a service while a deploy is under way: see record.
+	recordKey = "kn-lite.dev/deploy"
+	// projectKey lists what came from func.yaml, to remove what has left it.
+	projectKey = "kn-lite.dev/from-project"
+
+	managedByKey = "app.kubernetes.io/managed-by"
+	autoscaling  = "autoscaling.knative.dev/"
+	serving      = "serving.knative.dev/"
+)
+
+// Desired is the service that spec asks for, made from the live one (nil: there
+// is none). Everything that spec does not speak of stays as it is, also what
+// other tools have set. Name and traffic of the revision are not decided here.
+func Desired(live *servingv1.Service, spec Spec) (*servingv1.Service, error) {
+	svc := &servingv1.Service{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "serving.knative.dev/v1", Kind: "Service"},
+		ObjectMeta: metav1.ObjectMeta{Name: spec.Service, Labels: map[string]string{managedByKey: "kn-lite"}},
+	}
+	if live != nil {
+		svc = live.DeepCopy()
+	}
+	e := &editor{svc: svc, template: &svc.Spec.Template}
+	e.container = e.findContainer()
+	if spec.Project != nil {
+		if err := e.project(spec.Project); err != nil {
+			return nil, err
+		}
+	}
+	if spec.Image != "" && e.container.Image != spec.Image {
+		e.container.Image = spec.Image
+		e.annotate(UserImageKey, spec.UserImage)
+	}
+	e.scale(spec.Scale)
+	if spec.ConcurrencyLimit != nil {
+		e.template.Spec.ContainerConcurrency = spec.ConcurrencyLimit
+	}
+	if spec.Port != 0 {
+		e.port(spec.Port)
+	}
+	for _, edit := range spec.Env {
+		if edit.Remove {
+			e.unset(edit.Name)
+			continue
+		}
+		e.set(corev1.EnvVar{Name: edit.Name, Value: edit.Value})
+	}
+	return svc, validate(svc)
+}
+
+// validate applies Knative's own rules before anything is sent. The object
+// that is checked has the defaults filled in as the webhook would do it.
+func validate(svc *servingv1.Service) error {
+	checked := svc.DeepCopy()
+	ctx := context.Background()
+	checked.SetDefaults(ctx)
+	if err := checked.Validate(ctx); err != nil {
+		return fault.New(fault.Usage, "deploy.validate", "service/"+svc.Name, "%w", err).
+			WithHint("these are Knative's own rules for a service; nothing was sent to the cluster")
+	}
+	return nil
+}
+
+// editor changes one service in place.
+type editor struct {
+	svc       *servingv1.Service
+	template  *servingv1.RevisionTemplateSpec
+	container *corev1.Container
+}
+
+// findContainer is the container that serves: the one with ports where there
+// are several, else the first; it is added to an empty template.
+func (e *editor) findContainer() *corev1.Container {
+	all := &e.template.Spec.Containers
+	if len(*all) == 0 {
+		*all = append(*all, corev1.Container{})
+	}
+	for i := range *all {
+		if len((*all)[i].Ports) > 0 {
+			return &(*all)[i]
+		}
+	}
+	return &(*all)[0]
+}
+
+func (e *editor) annotate(key, value string) {
+	if value == "" {
+		delete(e.template.Annotations, key)
+		return
+	}
+	if e.template.Annotations == nil {
+		e.template.Annotations = make(map[string]string)
+	}
+	e.template.Annotations[key] = value
+}
+
+// set keeps the place of a variable that is there: Kubernetes expands $(NAME)
+// in order, so order means something.
+func (e *editor) set(v corev1.EnvVar) {
+	for i := range e.container.Env {
+		if e.container.Env[i].Name == v.Name {
+			e.container.Env[i] = v
+			return
+		}
+	}
+	e.container.Env = append(e.container.Env, v)
+}
+
+func (e *editor) unset(name string) {
+	e.container.Env = slices.DeleteFunc(e.container.Env, func(v corev1.EnvVar) bool { return v.Name == name })
+	if len(e.container.Env) == 0 {
+		e.container.Env = nil
+	}
+}
+
+// scaleAnnotations are the annotations that a Scale means.
+func scaleAnnotations(s Scale) map[string]string {
+	out := make(map[string]string)
+	if s.Min != nil {
+		out[autoscaling+"min-scale"] = strconv.FormatInt(*s.Min, 10)
+	}
+	if s.Max != nil {
+		out[autoscaling+"max-scale"] = strconv.FormatInt(*s.Max, 10)
+	}
+	if s.Metric != "" {
+		out[autoscaling+"metric"] = s.Metric
+	}
+	if s.Target != nil {
+		out[autoscaling+"target"] = strconv.FormatFloat(*s.Target, 'f', -1, 64)
+	}
+	if s.Utilization != nil {
+		out[autoscaling+"target-utilization-percentage"] = strconv.FormatFloat(*s.Utilization, 'f', -1, 64)
+	}
+	if s.Window != 0 {
+		out[autoscaling+"window"] = s.Window.String()
+	}
+	return out
+}
+
+func (e *editor) scale(s Scale) {
+	for key, value := range scaleAnnotations(s) {
+		e.annotate(key, value)
+	}
+}
+
+// port keeps the protocol name (http1, h2c) of the port that is there.
+func (e *editor) port(number int32) {
+	if len(e.container.Ports) == 0 {
+		e.container.Ports = []corev1.ContainerPort{{}}
+	}
+	e.container.Ports[0].ContainerPort = number
+}
+
+func (e *editor) resources(kind string, into *corev1.ResourceList, wanted map[string]string) error {
+	for name, text := range wanted {
+		quantity, err := resource.ParseQuantity(text)
+		if err != nil {
+			return fault.New(fault.Usage, "deploy.desired", kind+" "+name, "%q is not a quantity: %w", text, err).
+				WithHint("write it as Kubernetes does, e.g. 250m, 2, 128Mi or 1Gi")
+		}
+		if *into == nil {
+			*into = corev1.ResourceList{}
+		}
+		// The same amount written differently is no change.
+		if old, ok := (*into)[corev1.ResourceName(name)]; !ok || old.Cmp(quantity) != 0 {
+			(*into)[corev1.ResourceName(name)] = quantity
+		}
+	}
+	return nil
+}
+
+// probe sets the path of an HTTP probe and leaves its other settings alone.
+// Port 0 is Knative's word for the container's own port.
+func probe(old *corev1.Probe, path string) *corev1.Probe {
+	p := &corev1.Probe{}
+	if old != nil {
+		p = old.DeepCopy()
+	}
+	if p.HTTPGet == nil {
+		p.ProbeHandler = corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Port: intstr.FromInt32(0)}}
+	}
+	p.HTTPGet.Path = path
+	return p
+}
+
+// envVar is the API's form of a variable that has a name.
+func envVar(v Var) corev1.EnvVar {
+	switch v.From {
+	case SecretKey:
+		return corev1.EnvVar{Name: v.Name, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
+			LocalObjectReference: corev1.LocalObjectReference{Name: v.Object}, Key: v.Key,
+		}}}
+	case ConfigMapKey:
+		return corev1.EnvVar{Name: v.Name, ValueFrom: &corev1.EnvVarSource{ConfigMapKeyRef: &corev1.ConfigMapKeySelector{
+			LocalObjectReference: corev1.LocalObjectReference{Name: v.Object}, Key: v.Key,
+		}}}
+	}
+	return corev1.EnvVar{Name: v.Name, Value: v.Value}
+}
+
+// onServiceOnly and onRevisionsOnly tell where Knative accepts an annotation.
+func onServiceOnly(key string) bool   { return strings.HasPrefix(key, serving) }
+func onRevisionsOnly(key string) bool { return strings.HasPrefix(key, autoscaling) }

@@ -1,0 +1,156 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// state is what the cluster is left with after a deploy that failed.
+type state struct {
+	svc      *servingv1.Service // nil: not known
+	restored bool               // the former template and split were written back
+	gone     bool               // the service has been deleted
+	err      error              // undoing, or looking, did not work
+}
+
+// advice is the hint of a failure: what to do, what the log said, what is left.
+func (d *deployer) advice(f *Finding, s state) string {
+	lines := []string{f.Fix}
+	if len(f.Log) > 0 {
+		lines = append(lines, "last lines of its log:")
+		for _, l := range f.Log {
+			lines = append(lines, "  "+l)
+		}
+	}
+	return strings.TrimLeft(strings.Join(append(lines, d.left(s)), "\n"), "\n")
+}
+
+// left says in one sentence what serves now and what became of the rest.
+func (d *deployer) left(s state) string {
+	name, revision := d.spec.Service, d.p.revision
+	switch {
+	case s.gone:
+		return "the service " + name + " has been deleted meanwhile"
+	case s.err != nil && s.svc == nil:
+		return fmt.Sprintf("the state of %s is not known: %v; see `kn-lite describe %s`", name, s.err, name)
+	case s.err != nil:
+		return fmt.Sprintf("undoing did not work: %v; %s still asks for %s, traffic: %s", s.err, name, revision, SplitOf(s.svc.Spec.Traffic).Normal())
+	case s.restored:
+		return fmt.Sprintf("%s is as before (traffic: %s); %s gets none and stays for a look", name, SplitOf(s.svc.Spec.Traffic).Normal(), revision)
+	case d.p.fresh:
+		return fmt.Sprintf("nothing serves %s yet; it stays for a look: deploy again once this is fixed, or remove it with `kn-lite delete %s`", name, name)
+	case s.svc.Spec.Template.Name != revision:
+		return fmt.Sprintf("a later deploy (%s) has taken over; traffic: %s", s.svc.Spec.Template.Name, SplitOf(s.svc.Spec.Traffic).Normal())
+	}
+	return fmt.Sprintf("nothing was undone; traffic: %s", SplitOf(s.svc.Spec.Traffic).Normal())
+}
+
+// look reads the state without changing it, also after ctx has ended.
+func (d *deployer) look(ctx context.Context) state {
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	svc, err := d.cluster.FindService(bounded, d.spec.Service)
+	return state{svc: svc, err: err, gone: err == nil && svc == nil}
+}
+
+// cutShort tells what an interrupt during the write has left behind; other
+// errors pass.
+func (d *deployer) cutShort(ctx context.Context, err error) error {
+	if ctx.Err() == nil || d.p == nil {
+		return err
+	}
+	s := d.look(ctx)
+	if s.svc != nil && s.svc.Spec.Template.Name == d.p.revision && d.p.isNew {
+		return d.interrupted(ctx, nil)
+	}
+	return d.stopped(ctx, "nothing was changed in the cluster")
+}
+
+// interrupted says where everything stands and how to go on.
+func (d *deployer) interrupted(ctx context.Context, f *Finding) error {
+	if !errors.Is(ctx.Err(), context.Canceled) {
+		return d.unknown(ctx.Err())
+	}
+	s := d.look(ctx)
+	name, revision := d.spec.Service, d.p.revision
+	if s.err != nil || s.svc == nil {
+		return d.stopped(ctx, d.left(s))
+	}
+	stands := "is not ready yet"
+	if f != nil && f.Waiting != "" {
+		stands += " (" + f.Waiting + ")"
+	}
+	serves := "traffic stays as it was: " + SplitOf(s.svc.Spec.Traffic).Normal().String()
+	if d.p.fresh {
+		serves = "nothing serves " + name + " yet"
+	}
+	lines := []string{
+		fmt.Sprintf("%s was created and %s; %s", revision, stands, serves),
+		"run the same command again to go on waiting and to move the traffic",
+	}
+	if d.p.fresh {
+		lines = append(lines, "or remove it with `kn-lite delete "+name+"`")
+	} else {
+		lines = append(lines, "or go back to what was before with `kn-lite deploy --abort --service "+name+"`")
+	}
+	return d.stopped(ctx, strings.Join(lines, "\n"))
+}
+
+func (d *deployer) stopped(ctx context.Context, hint string) error {
+	return fault.New(fault.Failure, "deploy.wait", "", "interrupted: %w", ctx.Err()).WithHint("%s", hint)
+}
+
+// unknown is for a watch that broke: the revision may well become ready.
+func (d *deployer) unknown(err error) error {
+	return &fault.Error{
+		Op: "deploy.wait", Kind: fault.KindOf(err), Subject: "revision/" + d.p.revision, Err: fmt.Errorf("cannot be waited for: %w", err),
+		Hint: strings.TrimLeft(fault.HintOf(err)+"\n"+d.p.revision+" was created; run the same command again to go on, or `kn-lite deploy --abort --service "+d.spec.Service+"` to undo it", "\n"),
+	}
+}
+
+// afterReady is for a failure between readiness and the new split.
+func (d *deployer) afterReady(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return d.stopped(ctx, d.p.revision+" is ready and gets no traffic yet; run the same command again to move it")
+	}
+	return &fault.Error{
+		Op: "deploy.shift", Kind: fault.Partial, Subject: "service/" + d.spec.Service,
+		Err:  fmt.Errorf("%s is ready, and the traffic could not be moved to it: %w", d.p.revision, err),
+		Hint: strings.TrimLeft(fault.HintOf(err)+"\nrun the same command again to move it", "\n"),
+	}
+}
+
+// routeFailed undoes a deploy whose traffic the route does not take up.
+func (d *deployer) routeFailed(ctx context.Context, last *servingv1.Service, err error) error {
+	subject, reason := "service/"+d.spec.Service, "not reported yet"
+	if last != nil {
+		_, reason = routed(last)
+	}
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return d.stopped(ctx, fmt.Sprintf("%s is ready and its traffic is assigned; the route has not taken it up yet (%s)\nsee `kn-lite traffic show %s`", d.p.revision, reason, d.spec.Service))
+	case fault.KindOf(err) == fault.NotFound:
+		return err
+	}
+	kind, cause := fault.Partial, "the route does not take up the traffic: "+reason
+	if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return d.unknown(err)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		kind, cause = fault.Timeout, fmt.Sprintf("the route did not take up the traffic within %s: %s", d.opts.Timeout, reason)
+	}
+	left := d.look(ctx)
+	if !d.p.fresh && d.p.former != nil {
+		if left = d.undo(ctx); left.restored {
+			kind = fault.RolledBack
+		}
+	}
+	f := routeFinding(last)
+	return fault.New(kind, "deploy.route", subject, "%s", cause).WithHint("%s", d.advice(&f, left))
+}

@@ -1,0 +1,248 @@
+package deploy
+
+import (
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+)
+
+// Evidence is everything that has been seen of a revision that is not ready.
+// Any part of it may be missing, for want of rights or of time.
+type Evidence struct {
+	Now      time.Time
+	Patience time.Duration // see Options
+	Revision string
+
+	Service      *servingv1.Service
+	Object       *servingv1.Revision
+	ServiceGone  bool
+	RevisionGone bool
+	Deployments  []appsv1.Deployment
+	Pods         []*corev1.Pod // oldest first
+	Events       []corev1.Event
+	Log          []string // last lines of the user's container
+	ProxyLog     []string // last lines of Knative's queue-proxy
+}
+
+// Code names a cause for programs.
+type Code string
+
+// The causes that are told apart.
+const (
+	Pending           Code = "pending" // nothing is wrong so far
+	Deleted           Code = "deleted"
+	NameTaken         Code = "name-taken"
+	NotCreated        Code = "not-created"
+	ImagePull         Code = "image-pull"
+	WrongArchitecture Code = "wrong-architecture"
+	BadCommand        Code = "bad-command"
+	ConfigMissing     Code = "config-missing"
+	Crash             Code = "crash"
+	Exited            Code = "exited"
+	OutOfMemory       Code = "out-of-memory"
+	Unhealthy         Code = "unhealthy" // liveness probe
+	WrongPort         Code = "wrong-port"
+	NotReady          Code = "not-ready" // readiness probe
+	Unschedulable     Code = "unschedulable"
+	Quota             Code = "quota"
+	Refused           Code = "refused" // by an admission webhook
+	NoIngress         Code = "no-ingress"
+	Failed            Code = "failed" // Knative says so, for a reason not known here
+)
+
+// Finding is what is wrong, or what is being waited for.
+type Finding struct {
+	Code    Code
+	Cause   string // one sentence
+	Fix     string // what to do; may have several lines
+	Waiting string // a few words for the line that moves
+	// Terminal: it will not get well by waiting. It counts once it has stood
+	// for Settle.
+	Terminal bool
+	Settle   time.Duration
+	Log      []string // of the user's container, where that helps
+}
+
+// How long findings have to stand.
+const (
+	settleShort = 2 * time.Second  // states that controllers correct at once if they were wrong
+	settlePull  = 15 * time.Second // two attempts at pulling: the first may meet a registry that starts
+	settleLong  = 10 * time.Second // conditions that depend on other objects
+)
+
+// Diagnose walks service → configuration → revision → pods → deployment and
+// names the cause that is nearest to the user's own doing.
+func Diagnose(e Evidence) Finding {
+	for _, look := range []func(Evidence) *Finding{gone, notCreated, podTrouble, deploymentTrouble, revisionTrouble} {
+		if f := look(e); f != nil {
+			return *f
+		}
+	}
+	return waiting(e)
+}
+
+func gone(e Evidence) *Finding {
+	switch {
+	case e.ServiceGone:
+		return &Finding{Code: Deleted, Terminal: true, Settle: settleShort, Waiting: "the service is gone",
+			Cause: "the service was deleted while its revision was becoming ready"}
+	case e.RevisionGone:
+		return &Finding{Code: Deleted, Terminal: true, Settle: settleShort, Waiting: "the revision is gone",
+			Cause: "the revision was deleted while it was becoming ready"}
+	}
+	return nil
+}
+
+// notCreated is for a configuration that could not make the revision.
+func notCreated(e Evidence) *Finding {
+	if e.Object != nil || e.Service == nil || e.Service.Status.ObservedGeneration < e.Service.Generation {
+		return nil
+	}
+	for _, kind := range []string{"ConfigurationsReady", "Ready"} {
+		for _, c := range e.Service.Status.Conditions {
+			if string(c.Type) != kind || c.Status != corev1.ConditionFalse {
+				continue
+			}
+			f := &Finding{Code: NotCreated, Terminal: true, Settle: settleShort, Waiting: words(c.Reason, c.Message),
+				Cause: "the revision could not be created: " + words(c.Reason, c.Message)}
+			if c.Reason == "RevisionNameTaken" {
+				f.Code, f.Fix = NameTaken, "another revision has this name; leave --revision out to get the next free number"
+			}
+			return f
+		}
+	}
+	return nil
+}
+
+// deploymentTrouble is for pods that could not be created at all.
+func deploymentTrouble(e Evidence) *Finding {
+	for i := range e.Deployments {
+		for _, c := range e.Deployments[i].Status.Conditions {
+			if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
+				return notAdmitted(c.Message)
+			}
+		}
+	}
+	return nil
+}
+
+// notAdmitted tells a quota from a policy: both are told in words only.
+func notAdmitted(message string) *Finding {
+	f := &Finding{Code: Refused, Terminal: true, Settle: settleLong, Waiting: "its pods are refused",
+		Cause: "its pods may not be created: " + message,
+		Fix:   "the words are those of the API server or of an admission policy of the namespace"}
+	if mentions(message, "exceeded quota") {
+		f.Code, f.Waiting = Quota, "the namespace's quota is used up"
+		f.Fix = "see `kubectl describe resourcequota`; lower deploy.options.resources in func.yaml or --scale-min, remove old revisions, or ask for more"
+	}
+	return f
+}
+
+// revisionTrouble believes what Knative says when nothing nearer was found.
+func revisionTrouble(e Evidence) *Finding {
+	if stateOf(e.Object) != corev1.ConditionFalse {
+		return nil
+	}
+	ready := e.Object.Status.GetCondition(servingv1.RevisionConditionReady)
+	text := words(ready.Reason, ready.Message)
+	f := &Finding{Code: Failed, Terminal: true, Settle: settleLong, Waiting: ready.Reason, Cause: text, Log: e.Log,
+		Fix: "see `kubectl describe revision " + e.Revision + "`"}
+	switch {
+	case ready.Reason == servingv1.ReasonContainerMissing:
+		f.Code, f.Settle = ImagePull, settleShort
+		f.Cause = "the image cannot be found by the cluster: " + ready.Message
+		f.Fix = pullFix(ready.Message, nil)
+	case mentions(ready.Message, "exceeded quota"):
+		return notAdmitted(ready.Message)
+	}
+	return f
+}
+
+// waiting is for a revision that is on its way.
+func waiting(e Evidence) Finding {
+	f := Finding{Code: Pending, Waiting: "waiting for the cluster to create it"}
+	if pod := newest(e.Pods); pod != nil {
+		f.Waiting = progress(pod)
+	} else if e.Object != nil {
+		f.Waiting = "waiting for its first pod"
+		if c := e.Object.Status.GetCondition(servingv1.RevisionConditionReady); c != nil && c.Reason != "" {
+			f.Waiting = words(c.Reason, c.Message)
+		}
+	}
+	f.Cause = "it is still on its way: " + f.Waiting
+	f.Fix = "give it longer with --timeout, or see `kubectl describe revision " + e.Revision + "`"
+	return f
+}
+
+// progress is where a healthy pod stands.
+func progress(pod *corev1.Pod) string {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status != corev1.ConditionTrue {
+			return "its pod waits for a node"
+		}
+	}
+	for _, s := range pod.Status.ContainerStatuses {
+		if w := s.State.Waiting; w != nil && w.Reason != "" {
+			if w.Reason == "ContainerCreating" {
+				return "its pod is being created (pulling the image, mounting volumes)"
+			}
+			return w.Reason
+		}
+	}
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
+			return "its pod is ready, waiting for Knative"
+		}
+	}
+	if len(pod.Status.ContainerStatuses) == 0 {
+		return "its pod is being created"
+	}
+	return "its container runs and is not ready yet"
+}
+
+// routeFinding explains a route that is not ready.
+func routeFinding(svc *servingv1.Service) Finding {
+	f := Finding{Code: Failed, Fix: "see `kubectl describe route` and the logs of the cluster's ingress controller"}
+	if svc == nil {
+		return f
+	}
+	c := svc.Status.GetCondition(servingv1.ServiceConditionRoutesReady)
+	if c != nil && (c.Reason == "IngressNotConfigured" || c.Reason == "Uninitialized" || c.Reason == "") {
+		f.Code = NoIngress
+		f.Fix = "no ingress controller has taken the route up: is one installed and running, and does it serve the class that\n" +
+			"`kubectl -n knative-serving get configmap config-network -o jsonpath={.data.ingress-class}` names?"
+	}
+	return f
+}
+
+// newest is the pod that says most about the present state.
+func newest(pods []*corev1.Pod) *corev1.Pod {
+	for i := len(pods) - 1; i >= 0; i-- {
+		if pods[i].DeletionTimestamp == nil {
+			return pods[i]
+		}
+	}
+	return nil
+}
+
+// port is where the revision's container is asked.
+func port(rev *servingv1.Revision) int32 {
+	if rev != nil {
+		for _, c := range rev.Spec.Containers {
+			if len(c.Ports) > 0 && c.Ports[0].ContainerPort != 0 {
+				return c.Ports[0].ContainerPort
+			}
+		}
+	}
+	return servingv1.DefaultUserPort
+}
+
+func plural(n int32, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,310 @@
+package deploy
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// queueProxy is Knative's own container in every pod.
+const queueProxy = "queue-proxy"
+
+// lookAfter is how long a container runs without becoming ready before its log
+// is looked at for a reason.
+const lookAfter = 10 * time.Second
+
+// podTrouble looks at the newest pod: older ones belong to attempts that the
+// deployment has replaced.
+func podTrouble(e Evidence) *Finding {
+	pod := newest(e.Pods)
+	if pod == nil {
+		return nil
+	}
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
+			// A node pool that grows on demand takes minutes: not terminal.
+			return &Finding{Code: Unschedulable, Waiting: "no node has room: " + c.Message,
+				Cause: "no node can take its pod: " + c.Message,
+				Fix:   "free or add nodes, or ask for less in deploy.options.resources of func.yaml"}
+		}
+	}
+	statuses := slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses)
+	// The user's own containers first; queue-proxy suffers when they do.
+	slices.SortStableFunc(statuses, func(a, b corev1.ContainerStatus) int {
+		return btoi(a.Name == queueProxy) - btoi(b.Name == queueProxy)
+	})
+	for _, s := range statuses {
+		if f := containerTrouble(e, pod, s); f != nil {
+			return f
+		}
+	}
+	return silent(e, pod)
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func containerTrouble(e Evidence, pod *corev1.Pod, s corev1.ContainerStatus) *Finding {
+	if w := s.State.Waiting; w != nil {
+		if f := waitingTrouble(e, pod, s, w); f != nil {
+			return f
+		}
+	}
+	ended := s.State.Terminated
+	if ended == nil {
+		ended = s.LastTerminationState.Terminated
+	}
+	if ended == nil || (s.State.Running != nil && s.Ready && s.RestartCount == 0) {
+		return nil
+	}
+	return endTrouble(e, s, ended)
+}
+
+// waitingTrouble knows the reasons that the kubelet gives for a container that
+// does not start (k8s.io/kubernetes pkg/kubelet/images/types.go and
+// pkg/kubelet/kuberuntime/kuberuntime_container.go).
+func waitingTrouble(e Evidence, pod *corev1.Pod, s corev1.ContainerStatus, w *corev1.ContainerStateWaiting) *Finding {
+	switch w.Reason {
+	case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError", "ErrImageNeverPull", "InvalidImageName", "SignatureValidationFailed":
+		f := &Finding{Code: ImagePull, Terminal: true, Settle: settlePull, Waiting: w.Reason,
+			Cause: "the image cannot be pulled: " + shorten(w.Message), Fix: pullFix(w.Message, pod.Spec.ImagePullSecrets)}
+		if w.Message == "" {
+			f.Cause = "the image cannot be pulled: " + s.Image
+		}
+		// The back-off's own message has nothing to say; an event has.
+		if w.Reason == "ImagePullBackOff" {
+			if m := eventMessage(e, pod.Name, "Failed", "pull"); m != "" {
+				f.Cause, f.Fix = "the image cannot be pulled: "+shorten(m), pullFix(m, pod.Spec.ImagePullSecrets)
+			}
+		}
+		if w.Reason == "InvalidImageName" {
+			f.Settle = settleShort
+		}
+		if mentions(f.Cause, "no match for platform", "no matching manifest") {
+			f.Code, f.Settle = WrongArchitecture, settleShort
+			f.Cause, f.Fix = "the image has no variant for the node's architecture: "+shorten(w.Message), architectureFix
+		}
+		return f
+	case "CreateContainerConfigError":
+		return &Finding{Code: ConfigMissing, Terminal: true, Settle: settleShort, Waiting: w.Reason + ": " + w.Message,
+			Cause: "its configuration is incomplete: " + w.Message,
+			Fix:   "create what is missing, or correct run.envs and run.volumes in func.yaml"}
+	case "CreateContainerError", "RunContainerError", "StartError", "PostStartHookError":
+		if f := startTrouble(w.Message, e.Log); f != nil {
+			return f
+		}
+		return &Finding{Code: BadCommand, Terminal: true, Settle: settleShort, Waiting: w.Reason,
+			Cause: "the container cannot be started: " + shorten(w.Message), Fix: "check the image's entrypoint and command", Log: e.Log}
+	}
+	return nil
+}
+
+const architectureFix = "build it for the nodes' architecture, e.g. `kn-lite deploy --platform linux/amd64`,\nor for several: --platform linux/amd64,linux/arm64"
+
+// startTrouble knows what the kernel says of a program it cannot run. Only the
+// words of the runtime or the log tell these apart.
+func startTrouble(message string, log []string) *Finding {
+	all := message + "\n" + strings.Join(log, "\n")
+	switch {
+	case mentions(all, "exec format error"):
+		return &Finding{Code: WrongArchitecture, Terminal: true, Settle: 0, Waiting: "exec format error",
+			Cause: "the program in the image is for another processor architecture than the node (exec format error)", Fix: architectureFix}
+	case mentions(message, "executable file not found", "no such file or directory"):
+		return &Finding{Code: BadCommand, Terminal: true, Settle: settleShort, Waiting: "the program is not in the image",
+			Cause: "the program that the image should start is not in it: " + shorten(message), Fix: "check the image's entrypoint and command"}
+	case mentions(message, "permission denied"):
+		return &Finding{Code: BadCommand, Terminal: true, Settle: settleShort, Waiting: "the program may not be executed",
+			Cause: "the program that the image should start is not executable: " + shorten(message), Fix: "set its mode to 0755 in the image"}
+	}
+	return nil
+}
+
+// endTrouble is for a container that has ended at least once.
+func endTrouble(e Evidence, s corev1.ContainerStatus, ended *corev1.ContainerStateTerminated) *Finding {
+	if f := startTrouble(ended.Message, e.Log); f != nil {
+		return f
+	}
+	times := s.RestartCount
+	if s.State.Terminated != nil || s.State.Waiting != nil {
+		times++
+	}
+	f := &Finding{Code: Crash, Settle: 0, Log: e.Log,
+		// Once may be bad luck; the kubelet starts it again at once, so a
+		// second time tells within seconds.
+		Terminal: s.RestartCount >= 1 && s.State.Running == nil,
+		Waiting:  fmt.Sprintf("its container ended with exit code %d, %s", ended.ExitCode, plural(times, "time")),
+		Cause:    fmt.Sprintf("its container crashes: exit code %d, %s", ended.ExitCode, plural(times, "time")),
+		Fix:      "the program must start and keep running; try it with `kn-lite func` tests or run the image locally"}
+	switch {
+	case s.Name == queueProxy:
+		f.Terminal = false
+		f.Cause = fmt.Sprintf("Knative's queue-proxy ended with exit code %d", ended.ExitCode)
+		f.Fix = "its log tells more: `kubectl logs -c queue-proxy`"
+		f.Log = e.ProxyLog
+	case ended.Reason == "OOMKilled":
+		f.Code, f.Waiting = OutOfMemory, "out of memory"
+		f.Cause = "its container was killed for using more memory than it may"
+		f.Fix = "raise deploy.options.resources.limits.memory in func.yaml, or use less"
+	case eventMessage(e, "", "Unhealthy", "Liveness probe failed") != "":
+		f.Code, f.Waiting = Unhealthy, "its liveness probe fails"
+		f.Cause = "its liveness probe fails, so it is restarted: " + eventMessage(e, "", "Unhealthy", "Liveness probe failed")
+		f.Fix = "check deploy.healthEndpoints.liveness in func.yaml"
+	case ended.ExitCode == 0:
+		f.Code = Exited
+		f.Cause = "its program ends by itself (exit code 0) instead of serving"
+		f.Fix = "a Knative service must keep listening on $PORT; a task that ends belongs into a Job"
+	case ended.ExitCode == 126 || ended.ExitCode == 127:
+		f.Code = BadCommand
+		f.Cause = fmt.Sprintf("its command cannot be run (exit code %d)", ended.ExitCode)
+		f.Fix = "check the image's entrypoint and command"
+	default:
+		f.Fix = "correct the program; the end of its log tells why"
+	}
+	return f
+}
+
+// silent is for a container that runs and does not become ready: it listens
+// elsewhere, not yet, or says no to its probe.
+func silent(e Evidence, pod *corev1.Pod) *Finding {
+	since, running := runningSince(pod)
+	if !running || isReady(pod) {
+		return nil
+	}
+	ran := e.Now.Sub(since)
+	if ran < lookAfter {
+		return nil
+	}
+	want := port(e.Object)
+	f := &Finding{Code: WrongPort, Settle: settleShort, Log: e.Log,
+		Waiting:  fmt.Sprintf("its container runs, and does not answer on port %d yet", want),
+		Cause:    fmt.Sprintf("its container runs, and nothing answers on port %d", want),
+		Fix:      fmt.Sprintf("listen on $PORT (%d) on all addresses, or say where it listens with --port", want),
+		Terminal: e.Patience >= 0 && ran >= e.Patience}
+	if path := readinessPath(e); path != "" {
+		f.Code = NotReady
+		f.Waiting = fmt.Sprintf("its readiness probe GET %s does not succeed yet", path)
+		f.Cause = fmt.Sprintf("its readiness probe GET %s on port %d does not succeed", path, want)
+		f.Fix = "check deploy.healthEndpoints.readiness in func.yaml, and that it listens on $PORT"
+	}
+	if other := listening(e.Log); other != 0 && other != want {
+		f.Code, f.Terminal = WrongPort, true
+		f.Cause = fmt.Sprintf("its container listens on port %d, and is asked on port %d", other, want)
+		f.Fix = fmt.Sprintf("let it listen on $PORT (%d), or deploy with --port %d", want, other)
+	}
+	return f
+}
+
+func runningSince(pod *corev1.Pod) (time.Time, bool) {
+	for _, s := range pod.Status.ContainerStatuses {
+		if s.Name != queueProxy && s.State.Running != nil {
+			return s.State.Running.StartedAt.Time, true
+		}
+	}
+	return time.Time{}, false
+}
+
+func isReady(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+}
+
+func readinessPath(e Evidence) string {
+	if e.Object == nil {
+		return ""
+	}
+	for _, c := range e.Object.Spec.Containers {
+		if c.ReadinessProbe != nil && c.ReadinessProbe.HTTPGet != nil {
+			return c.ReadinessProbe.HTTPGet.Path
+		}
+	}
+	return ""
+}
+
+// listeningLine is how servers say where they listen; the words differ, a
+// colon or "port" before the number does not.
+var listeningLine = regexp.MustCompile(`(?i)\b(?:listen\w*|serv\w*|start\w*|running|bound|ready)\b.*?(?::|\bport\b[\s=:]*)(\d{2,5})\b`)
+
+// listening is the port that the log's last such line names, or 0.
+func listening(log []string) int32 {
+	for _, line := range slices.Backward(log) {
+		if m := listeningLine.FindStringSubmatch(line); m != nil {
+			if n, err := strconv.Atoi(m[1]); err == nil && n > 0 && n < 1<<16 {
+				return int32(n)
+			}
+		}
+	}
+	return 0
+}
+
+// pullFix tells the usual reasons apart by what the registry's answer became
+// in the kubelet's message, the only place where it is told.
+func pullFix(message string, secrets []corev1.LocalObjectReference) string {
+	var names []string
+	for _, s := range secrets {
+		names = append(names, s.Name)
+	}
+	switch {
+	case mentions(message, "unauthorized", "401", "authorization failed", "denied", "403", "authentication required", "no basic auth"):
+		if len(names) == 0 {
+			return "the nodes have no credentials for this registry: create a secret with\n" +
+				"`kubectl create secret docker-registry NAME --docker-server=… --docker-username=… --docker-password=…`\n" +
+				"and name it in deploy.imagePullSecret of func.yaml, or add it to the service account"
+		}
+		return "the registry does not accept the credentials in the pull secret " + strings.Join(names, ", ")
+	case mentions(message, "not found", "manifest unknown", "404"):
+		return "check the reference: does the image exist under this name, and do the nodes see the same registry as this machine?"
+	case mentions(message, "x509", "certificate"):
+		return "the nodes do not trust the registry's certificate; their container runtime has to be told"
+	case mentions(message, "server gave HTTP response to HTTPS client"):
+		return "the registry speaks plain HTTP and the nodes expect TLS; their container runtime has to be told"
+	case mentions(message, "no such host", "connection refused", "i/o timeout", "deadline exceeded"):
+		return "the nodes do not reach the registry; does its name mean the same to them as to this machine?"
+	}
+	return "check that the nodes can reach the registry and that the image exists"
+}
+
+// eventMessage is the message of the newest event with that reason whose text
+// mentions something; object "" is any.
+func eventMessage(e Evidence, object, reason, mention string) string {
+	best, text := time.Time{}, ""
+	for _, ev := range e.Events {
+		if ev.Reason != reason || (object != "" && ev.InvolvedObject.Name != object) || !mentions(ev.Message, mention) {
+			continue
+		}
+		at := ev.LastTimestamp.Time
+		if at.IsZero() {
+			at = ev.EventTime.Time
+		}
+		if text == "" || at.After(best) {
+			best, text = at, ev.Message
+		}
+	}
+	return text
+}
+
+// mentions tells whether text contains any of the phrases, in any case.
+func mentions(text string, phrases ...string) bool {
+	lower := strings.ToLower(text)
+	return slices.ContainsFunc(phrases, func(p string) bool { return strings.Contains(lower, strings.ToLower(p)) })
+}
+
+// shorten keeps the end of a chain of wrapped messages within a few lines: the
+// cause stands last.
+func shorten(message string) string {
+	const most = 400
+	message = strings.Join(strings.Fields(message), " ")
+	if len(message) <= most {
+		return message
+	}
+	return "… " + message[len(message)-most:]
+}

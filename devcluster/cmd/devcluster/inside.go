@@ -2,11 +2,9 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,7 +14,6 @@ import (
 	"github.com/kn-lite/kn-lite/devcluster/internal/cluster"
 	"github.com/kn-lite/kn-lite/devcluster/internal/fault"
 	"github.com/kn-lite/kn-lite/devcluster/internal/machine"
-	"github.com/kn-lite/kn-lite/devcluster/internal/parts"
 	"github.com/kn-lite/kn-lite/devcluster/internal/relay"
 )
 
@@ -66,17 +63,9 @@ func newKubectl(s system, name *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cache, err := s.host().Cache()
-			if err != nil {
-				return err
-			}
-			set, err := parts.Ensure(c.Context(), cache, s.err)
-			if err != nil {
-				return err
-			}
 			env := append(os.Environ(), "KUBECONFIG="+r.Instance.Path(cluster.KubeconfigFile))
-			err = unix.Exec(set.Node, append([]string{filepath.Base(set.Node), "kubectl"}, args...), env)
-			return fmt.Errorf("run %s: %w", set.Node, err)
+			err = unix.Exec(r.Node, append([]string{"kubectl"}, args...), env)
+			return &fault.Error{Op: "run", Subject: r.Node, Err: err, Hint: "`devcluster up` compiles it again"}
 		},
 	}
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -194,6 +195,7 @@ func (l *lift) settle(folder string, packages []string) error {
 		}
 	}
 	l.record.Packages = append(l.record.Packages, packages...)
+	l.record.Node = l.set.Node
 	return l.record.Save()
 }
 
@@ -248,6 +250,10 @@ func (l *lift) describe() error {
 		path := i.Path(filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
+		}
+		// A running kube-proxy ends when its file is written to, even with the same text.
+		if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, text) {
+			continue
 		}
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			return err

@@ -145,6 +145,9 @@ state = "/run/containerd"
 [grpc]
   address = "@SOCKET@"
 
+[plugins."io.containerd.internal.v1.opt"]
+  path = "/run/containerd-opt"
+
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "@PAUSE@"
   # Without CAP_SYS_RESOURCE runc may not lower a score and would die of trying.
@@ -178,7 +181,6 @@ state = "/run/containerd"
 // resolver to ask, so every other name is refused at once instead of timing out.
 func corefile() string {
 	return fmt.Sprintf(`cluster.local:53 in-addr.arpa:53 {
-    bind %s
     ready 127.0.0.1:%d
     errors
     kubernetes cluster.local in-addr.arpa {
@@ -187,12 +189,11 @@ func corefile() string {
     }
 }
 .:53 {
-    bind %s
     template ANY ANY {
         rcode NXDOMAIN
     }
 }
-`, instance.Network().Node, corednsReadyPort, in("pki", CoreDNS+".kubeconfig"), instance.Network().Node)
+`, corednsReadyPort, in("pki", CoreDNS+".kubeconfig"))
 }
 
 // Setup is the machine that the node runs in.

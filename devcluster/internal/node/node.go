@@ -168,7 +168,7 @@ func (s Spec) controllerManager() Component {
 			"--bind-address=127.0.0.1", "--leader-elect=false", "--use-service-account-credentials=true",
 			"--service-account-private-key-file=" + in("pki", "sa.key"), "--root-ca-file=" + in("pki", "ca.crt"),
 			"--cluster-signing-cert-file=" + in("pki", "ca.crt"), "--cluster-signing-key-file=" + in("pki", "ca.key"),
-			"--profiling=false",
+			"--flex-volume-plugin-dir=" + in("kubelet", "volume-plugins"), "--profiling=false",
 		},
 		Probe: Probe{URL: "https://127.0.0.1:10257/healthz"},
 	}

@@ -35,6 +35,8 @@ type Record struct {
 	Cgroups []string `json:"cgroups,omitempty"`
 	// Packages that were installed for the instance. They stay.
 	Packages []string `json:"packages,omitempty"`
+	// Node is the multi-call binary that the components were started from.
+	Node string `json:"node,omitempty"`
 	// FastAutoscaler remembers the option the instance was made with.
 	FastAutoscaler bool `json:"fastAutoscaler"`
 	// Ready is when a Knative service could first be created; zero before.

@@ -29,45 +29,62 @@ type document struct {
 // Load reads and checks dir's func.yaml. A missing file is fault.NotFound; a
 // broken one is fault.Usage and says every mistake with its line and column.
 func Load(dir string) (*Function, error) {
+	f, problems, err := Check(dir)
+	if err == nil {
+		err = Fault(problems)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Check is Load with the mistakes as a list; the error says only why the file
+// could not be read. The Function has what could be understood.
+func Check(dir string) (*Function, []Problem, error) {
 	file := filepath.Join(dir, File)
 	info, err := os.Stat(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.New(fault.NotFound, "function.load", file, "no such file").
+		return nil, nil, fault.New(fault.NotFound, "function.load", file, "no such file").
 			WithHint("run this in a function's folder, or make one: kn-lite func create NAME -l LANGUAGE")
 	}
 	if err == nil && !info.Mode().IsRegular() {
 		err = errors.New("not a regular file")
 	}
 	if err == nil && info.Size() > maxSize {
-		return nil, Fault([]Problem{tooLarge(file)})
+		return &Function{Root: dir}, []Problem{tooLarge(file)}, nil
 	}
 	var source []byte
 	if err == nil {
 		source, err = os.ReadFile(file)
 	}
 	if err != nil {
-		return nil, &fault.Error{Op: "function.load", Kind: fault.Failure, Subject: file, Err: err}
+		return nil, nil, &fault.Error{Op: "function.load", Kind: fault.Failure, Subject: file, Err: err}
 	}
-	f, err := Parse(dir, source)
-	if err != nil {
-		return nil, err
-	}
+	f := &Function{Root: dir}
+	problems := f.check(source)
 	f.doc.mode = info.Mode().Perm()
-	return f, nil
+	return f, problems, nil
 }
 
 // Parse is Load for content that is at hand; dir is where it stands or will
 // stand.
 func Parse(dir string, source []byte) (*Function, error) {
 	f := &Function{Root: dir}
-	problems := f.read(filepath.Join(dir, File), source)
-	if len(problems) == 0 {
-		problems = f.Problems()
-	}
-	if err := Fault(problems); err != nil {
+	if err := Fault(f.check(source)); err != nil {
 		return nil, err
 	}
 	return f, nil
+}
+
+// check reads source and finds the mistakes in it, of meaning only where syntax
+// and types are right.
+func (f *Function) check(source []byte) []Problem {
+	problems := f.read(filepath.Join(f.Root, File), source)
+	if len(problems) == 0 {
+		problems = f.Problems()
+	}
+	return problems
 }
 
 // read fills f from source; it reports syntax and types, not meaning.

@@ -342,6 +342,10 @@ func TestWarnings(t *testing.T) {
 		{"wrong case", "name: a\nbuild:\n  buildenvs: []\n", []string{`func.yaml:3:3: build: unknown key "buildenvs" (did you mean "buildEnvs"?)`}, true},
 		{"somebody else's key", "name: a\nx-team: b\n", []string{`func.yaml:2:1: unknown key "x-team"`}, false},
 		{"old place", "specVersion: 0.35.0\nname: a\nenvs: []\n", []string{`func.yaml:3:1: unknown key "envs" has no effect (it is run.envs since func's 0.34)`}, true},
+		{"runtime", "name: a\nruntime: nod\n", []string{`func.yaml:2:10: runtime: "nod" is not a runtime that kn-lite or func have (did you mean "node"?)`}, true},
+		{"somebody else's runtime", "name: a\nruntime: cobol\n", nil, false},
+		{"deployer", "name: a\ndeploy: {deployer: keda}\n", []string{`func.yaml:2:20: deploy.deployer: kn-lite deploys Knative services, whatever the deployer "keda" would make`}, false},
+		{"empty second document", "name: a\n---\n", nil, false},
 		{"no value", "name: a\nimage:\n", []string{"func.yaml:2:7: image: has no value and counts as absent (give it a value or remove the line)"}, false},
 		{"emptied block", "name: a\nrun:\n  envs:\n  #- name: X\n", nil, false},
 		{"from the future", "specVersion: 0.99.0\nname: a\nimages: b\n", []string{

@@ -40,12 +40,18 @@ func parseYAML(file string, source []byte) (*yaml.Node, []Problem) {
 		line, col := errorPlace(source)
 		return fail(line, col, "not valid YAML: "+yamlReason(err), syntaxHint(source, line))
 	}
-	switch err := decoder.Decode(&second); {
-	case err == nil:
-		return fail(second.Content[0].Line, second.Content[0].Column, "a second YAML document", "func.yaml has exactly one")
-	case !errors.Is(err, io.EOF):
-		line, col := errorPlace(source)
-		return fail(line, col, "not valid YAML: "+yamlReason(err), syntaxHint(source, line))
+	for {
+		err := decoder.Decode(&second)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			line, col := errorPlace(source)
+			return fail(line, col, "not valid YAML: "+yamlReason(err), syntaxHint(source, line))
+		}
+		if n := second.Content[0]; !isNull(n) {
+			return fail(n.Line, n.Column, "a second YAML document", "func.yaml has exactly one")
+		}
 	}
 	root := first.Content[0]
 	if root.Kind != yaml.MappingNode {

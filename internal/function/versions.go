@@ -1,11 +1,15 @@
 package function
 
 import (
+	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
 // legacy is the layout before 0.34.0, in which everything stood at the top
@@ -114,7 +118,28 @@ func (d *decoder) document(root *yaml.Node, f *Function) {
 		old.Invocation = call.Invocation
 	}
 	d.lift(f, old, later)
+	d.advise(f)
 }
+
+// advise warns of what is allowed and will probably not do what it should.
+func (d *decoder) advise(f *Function) {
+	at := func(path string) *yaml.Node { return &yaml.Node{Line: d.marks[path].line, Column: d.marks[path].col} }
+	runtimes := []string{"go", "node", "typescript", "python", "rust", "quarkus", "springboot"}
+	if near := fault.Nearest(f.Runtime, runtimes); near != "" && !slices.Contains(runtimes, f.Runtime) {
+		d.warn(at("runtime"), "runtime", fmt.Sprintf("did you mean %q?", near), true, "%q is not a runtime that kn-lite or func have", f.Runtime)
+	}
+	if len(f.Name) > maxNameWithRevision && len(f.Name) <= maxLabel {
+		d.warn(at("name"), "name", "a shorter name leaves room", false, "has %d characters: revisions are called NAME-v1, and %d are all there may be", len(f.Name), maxLabel)
+	}
+	for path, deployer := range map[string]string{"deployer": f.Deployer, "deploy.deployer": f.Deploy.Deployer} {
+		if deployer == "raw" || deployer == "keda" {
+			d.warn(at(path), path, "", false, "kn-lite deploys Knative services, whatever the deployer %q would make", deployer)
+		}
+	}
+}
+
+// maxNameWithRevision leaves room for "-v9999" in a DNS label.
+const maxNameWithRevision = maxLabel - len("-v9999")
 
 // withoutBuildType drops the build type that old files have under the key that
 // is a mapping now.

@@ -70,6 +70,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 		newDeleteCmd(f),
 		newLogsCmd(f),
 		newInvokeCmd(f),
+		newFuncCmd(f),
 		newVersionCmd(f),
 	)
 	wrapArgs(root)

@@ -1,6 +1,7 @@
 package function
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -40,6 +41,11 @@ func (p Problem) text() string {
 		text += " (" + p.Hint + ")"
 	}
 	return text
+}
+
+// ByPlace orders problems as they stand in the file.
+func ByPlace(a, b Problem) int {
+	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
 }
 
 // Fault is the error that stands for problems, of kind Usage; nil for none.

@@ -1,7 +1,6 @@
 package function
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -38,9 +37,7 @@ func (f *Function) Problems() []Problem {
 			c.add(fmt.Sprintf("deploy.subscriptions[%d].source", i), "", "is missing: it names the broker")
 		}
 	}
-	slices.SortStableFunc(c.problems, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
-	})
+	slices.SortStableFunc(c.problems, ByPlace)
 	return c.problems
 }
 

@@ -1,12 +1,16 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -69,10 +73,36 @@ func (c *Client) ListNodes(ctx context.Context) ([]corev1.Node, error) {
 	return list.Items, nil
 }
 
-// NamespaceExists tells whether the client's namespace is there. Not being
-// allowed to look counts as yes: the write that follows will tell.
-func (c *Client) NamespaceExists(ctx context.Context) (bool, error) {
-	return c.namespaceExists(ctx)
+// Platform is what a node runs.
+type Platform struct{ OS, Architecture string }
+
+// NodePlatforms is what the nodes run, each once, the most frequent first.
+func (c *Client) NodePlatforms(ctx context.Context) ([]Platform, error) {
+	list, err := c.ListNodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	count := make(map[Platform]int)
+	for i := range list {
+		info := list[i].Status.NodeInfo
+		count[Platform{info.OperatingSystem, info.Architecture}]++
+	}
+	return slices.SortedFunc(maps.Keys(count), func(a, b Platform) int {
+		return cmp.Or(count[b]-count[a], strings.Compare(a.Architecture, b.Architecture))
+	}), nil
+}
+
+// CheckNamespace is a NotFound error if the client's namespace does not exist.
+// Not being allowed to look is none: the write that follows will tell.
+func (c *Client) CheckNamespace(ctx context.Context) error {
+	_, err := c.core.Namespaces().Get(ctx, c.namespace, metav1.GetOptions{})
+	switch {
+	case err == nil, apierrors.IsForbidden(err):
+		return nil
+	case apierrors.IsNotFound(err):
+		return c.noNamespace("cluster.get", c.namespace)
+	}
+	return c.explain(call{verb: "get", resource: namespaces, name: c.namespace, everywhere: true}, err)
 }
 
 // TailLog is the last lines of a container's log; with previous those of the

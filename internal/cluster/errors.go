@@ -228,17 +228,6 @@ func (c *Client) missingNamespace(err error) bool {
 	return d != nil && strings.EqualFold(d.Kind, "namespaces") && d.Name == c.namespace
 }
 
-func (c *Client) namespaceExists(ctx context.Context) (bool, error) {
-	_, err := c.core.Namespaces().Get(ctx, c.namespace, metav1.GetOptions{})
-	switch {
-	case err == nil, apierrors.IsForbidden(err):
-		return true, nil
-	case apierrors.IsNotFound(err):
-		return false, nil
-	}
-	return false, c.explain(call{verb: "get", resource: namespaces, name: c.namespace, everywhere: true}, err)
-}
-
 func quoted(context string) string {
 	if context == "" {
 		return "of the pod"

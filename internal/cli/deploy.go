@@ -1,0 +1,282 @@
+package cli
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/kn-lite/kn-lite/internal/deploy"
+	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/function"
+)
+
+type deployOptions struct {
+	buildFlags
+	Dir      string
+	Image    string // deploy this one, build nothing
+	Service  string
+	Revision string
+
+	NoTraffic bool
+	Traffic   string
+	Tag       string
+
+	Env              []string
+	ScaleMin         int64
+	ScaleMax         int64
+	ScaleTarget      float64
+	ScaleWindow      time.Duration
+	ConcurrencyLimit int64
+	Port             int32
+	changed          func(flag string) bool
+
+	NoWait bool
+	DryRun string
+	Abort  bool
+}
+
+const deployLong = `Deploy takes the function in DIR (default: here) live: it builds the image,
+pushes it, creates the Knative service or a new revision of it by the image's
+digest, waits until that revision is ready, moves the traffic to it, and prints
+the service's URL.
+
+It is a transaction. Revisions are called SERVICE-v1, -v2 and so on, and the
+split names them, so a new one gets no request before it is ready. When it does
+not become ready, the former template and split come back and the cause is told:
+exit 3. When the deadline passes first, likewise: exit 8. When the traffic had
+been moved and has to come back: exit 9. Deploying what is live already changes
+nothing and says so. An interrupt undoes nothing; the same command goes on.
+
+With --image nothing is built; the reference is resolved to a digest. Settings
+in func.yaml are applied; flags rank above them and stay on the service until
+they are changed. --timeout bounds the wait (default 5m), not the build.
+
+--dry-run=client prints the service and asks no cluster; it builds without
+pushing, or takes --image as it stands. --dry-run=server has the API server
+check it and prints what it would store.`
+
+const deployExample = `  # Build, push, deploy, wait; the URL is the answer
+  curl "$(kn-lite deploy)"
+
+  # A second revision without traffic, at a URL of its own; then half of it
+  kn-lite deploy --no-traffic --tag next
+  kn-lite traffic split v1=50 v2=50
+
+  # An image that is there already, with settings
+  kn-lite deploy -s hello --image registry.example/team/hello:v3 --env LOG=debug --scale-min 1
+
+  # A tenth of the traffic for the new revision
+  kn-lite deploy --traffic 10
+
+  # What would be written
+  kn-lite deploy --dry-run=client -o yaml`
+
+func newDeployCmd(f *Factory) *cobra.Command {
+	o := &deployOptions{}
+	cmd := &cobra.Command{
+		Use:     "deploy [DIR]",
+		Short:   "Build, push and take a function live, or bring the former state back",
+		GroupID: groupStart,
+		Long:    deployLong,
+		Example: deployExample,
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.Dir, o.changed = dirArg(args), cmd.Flags().Changed
+			if o.Abort {
+				return runAbort(cmd.Context(), f, o)
+			}
+			return runDeploy(cmd.Context(), f, o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&o.Image, "image", "", "deploy this `REF` and build nothing")
+	addServiceFlag(cmd, &o.Service)
+	flags.StringVar(&o.Revision, "revision", "", "`NAME` of the new revision (default: SERVICE-vN, counted up)")
+	flags.BoolVar(&o.NoTraffic, "no-traffic", false, "leave the traffic where it is")
+	flags.StringVar(&o.Traffic, "traffic", "", "give the new revision this `PERCENT`, the others share the rest as they do now (default 100)")
+	flags.StringVar(&o.Tag, "tag", "", "give the new revision a URL of its own under this `NAME`")
+	flags.StringArrayVarP(&o.Env, "env", "e", nil, "`NAME=VALUE` sets a variable, NAME- removes it (repeatable)")
+	addScaleFlags(flags, o)
+	flags.BoolVar(&o.NoWait, "no-wait", false, "do not wait; Knative moves the traffic once the revision is ready")
+	flags.StringVar(&o.DryRun, "dry-run", "", "client: print the service; server: have the API server check it")
+	flags.BoolVar(&o.Abort, "abort", false, "undo a deploy that was interrupted while it waited")
+	f.addBuildFlags(cmd, &o.buildFlags)
+	f.addRegistryFlags(cmd)
+	cmd.MarkFlagsMutuallyExclusive("no-traffic", "traffic")
+	for _, flag := range []string{"platform", "base-image", "builder"} {
+		cmd.MarkFlagsMutuallyExclusive("image", flag)
+	}
+	// The flag is registered above, so an error here cannot happen.
+	_ = cmd.RegisterFlagCompletionFunc("dry-run", cobra.FixedCompletions([]string{"client", "server"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("service", f.completeServices(1))
+	return cmd
+}
+
+func addScaleFlags(flags *pflag.FlagSet, o *deployOptions) {
+	flags.Int64Var(&o.ScaleMin, "scale-min", 0, "keep at least `N` pods")
+	flags.Int64Var(&o.ScaleMax, "scale-max", 0, "run at most `N` pods (0: no bound)")
+	flags.Float64Var(&o.ScaleTarget, "scale-target", 0, "requests at a time that one pod is meant to bear")
+	flags.DurationVar(&o.ScaleWindow, "scale-window", 0, "look at the last 6s to 1h when deciding on pods")
+	flags.Int64Var(&o.ConcurrencyLimit, "concurrency-limit", 0, "requests at a time in one container at most (0: no bound)")
+	flags.Int32Var(&o.Port, "port", 0, "port that the container listens on (default 8080)")
+}
+
+// spec reads the flags; everything that can be wrong with them is found here,
+// before any work is done.
+func (o *deployOptions) spec() (deploy.Spec, error) {
+	s := deploy.Spec{Revision: o.Revision, Tag: o.Tag, Port: o.Port, Traffic: deploy.Traffic{Keep: o.NoTraffic}}
+	switch o.DryRun {
+	case "", "client", "server":
+	default:
+		return s, fault.Usagef("--dry-run=%s: use client or server", o.DryRun)
+	}
+	if o.Traffic != "" {
+		percent, err := strconv.Atoi(strings.TrimSuffix(o.Traffic, "%"))
+		if err != nil || percent < 1 || percent > 100 {
+			return s, fault.Usagef("--traffic %s: use a whole number from 1 to 100", o.Traffic).WithHint("--no-traffic gives the new revision none")
+		}
+		s.Traffic = deploy.Traffic{Partial: true, Share: percent}
+	}
+	if o.changed("port") && (o.Port < 1 || o.Port > 65535) {
+		return s, fault.Usagef("--port %d: use a number from 1 to 65535", o.Port)
+	}
+	for flag, value := range map[string]int64{"scale-min": o.ScaleMin, "scale-max": o.ScaleMax, "concurrency-limit": o.ConcurrencyLimit} {
+		if value < 0 {
+			return s, fault.Usagef("--%s %d: must not be negative", flag, value)
+		}
+	}
+	if o.ScaleMax > 0 && o.ScaleMin > o.ScaleMax {
+		return s, fault.Usagef("--scale-min %d is more than --scale-max %d", o.ScaleMin, o.ScaleMax)
+	}
+	if o.changed("scale-min") {
+		s.Scale.Min = &o.ScaleMin
+	}
+	if o.changed("scale-max") {
+		s.Scale.Max = &o.ScaleMax
+	}
+	if o.changed("scale-target") {
+		s.Scale.Target = &o.ScaleTarget
+	}
+	if o.changed("concurrency-limit") {
+		s.ConcurrencyLimit = &o.ConcurrencyLimit
+	}
+	s.Scale.Window = o.ScaleWindow
+	var err error
+	s.Env, err = deploy.ParseEnv(o.Env)
+	return s, err
+}
+
+func runDeploy(ctx context.Context, f *Factory, o *deployOptions) error {
+	spec, err := o.spec()
+	if err != nil {
+		return err
+	}
+	project, err := f.deployProject(o)
+	if err != nil {
+		return err
+	}
+	if spec.Service, err = deployName(o, project); err != nil {
+		return err
+	}
+	if project != nil {
+		if spec.Project, err = f.projectSpec(project); err != nil {
+			return err
+		}
+	}
+	if o.DryRun == "client" {
+		return f.dryRunClient(ctx, o, spec, project)
+	}
+	client, err := f.clusterFor(project)
+	if err != nil {
+		return err
+	}
+	// Whatever is wrong with the cluster is better known before the build.
+	if err := preflight(ctx, client, spec.Service); err != nil {
+		return err
+	}
+	if spec.Image, spec.UserImage, err = f.deployImage(ctx, o, project, client); err != nil {
+		return err
+	}
+	result, err := deploy.Run(ctx, client, spec, deploy.Options{
+		NoWait: o.NoWait, DryRun: o.DryRun == "server", Timeout: f.Flags.Timeout, Patience: o.patience(f),
+		Now: f.Sys.Now, Report: deployReport{f.IO},
+	})
+	if err != nil {
+		return err
+	}
+	if o.DryRun == "server" {
+		return f.printService(spec.Service, deploy.Manifest(result.Service))
+	}
+	return f.printDeploy(client.Namespace(), spec, result)
+}
+
+// patience: whoever sets a deadline wants all of it.
+func (o *deployOptions) patience(f *Factory) time.Duration {
+	if f.Flags.Timeout > 0 {
+		return -1
+	}
+	return 0
+}
+
+// deployProject is the func.yaml in DIR. With --image and --service there need
+// not be one.
+func (f *Factory) deployProject(o *deployOptions) (*function.Function, error) {
+	if o.Image == "" {
+		return f.project(o.Dir)
+	}
+	project, err := function.Load(o.Dir)
+	switch {
+	case fault.KindOf(err) == fault.NotFound && o.Dir == ".":
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case o.Service != "" && o.Service != project.Name:
+		// The image of another service: this folder has nothing to say to it.
+		return nil, nil
+	}
+	for _, w := range project.Warnings {
+		f.IO.Warn("%s", w)
+	}
+	return project, nil
+}
+
+func deployName(o *deployOptions, project *function.Function) (string, error) {
+	switch {
+	case o.Service != "":
+		return o.Service, function.CheckName(o.Service)
+	case project != nil:
+		return project.Name, nil
+	}
+	return "", fault.Usagef("which service? there is no %s here to tell", function.File).WithHint("name it with --service NAME")
+}
+
+func runAbort(ctx context.Context, f *Factory, o *deployOptions) error {
+	var project *function.Function
+	if o.Service == "" {
+		var err error
+		if project, err = f.project(o.Dir); err != nil {
+			return err
+		}
+	}
+	name, err := deployName(o, project)
+	if err != nil {
+		return err
+	}
+	client, err := f.clusterFor(project)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := f.withTimeout(ctx, readTimeout)
+	defer cancel()
+	done, err := deploy.Abort(ctx, client, name)
+	if err != nil {
+		return err
+	}
+	f.IO.Step("%s is as it was before %s; traffic: %s", name, done.Revision, done.Split)
+	return nil
+}

@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"context"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kn-lite/kn-lite/internal/cluster"
+	"github.com/kn-lite/kn-lite/internal/deploy"
+	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/function"
+	"github.com/kn-lite/kn-lite/internal/registry"
+	"github.com/kn-lite/kn-lite/internal/term"
+)
+
+// preflight finds out what a deploy would fail at in any case: no connection,
+// no Knative, no rights, no namespace.
+func preflight(ctx context.Context, client *cluster.Client, service string) error {
+	svc, err := client.FindService(ctx, service)
+	if err != nil || svc != nil {
+		return err
+	}
+	return client.CheckNamespace(ctx)
+}
+
+// deployImage is the image by digest, and what the user calls it: the one that
+// --image names, else the one that is built and pushed now.
+func (f *Factory) deployImage(ctx context.Context, o *deployOptions, project *function.Function, client *cluster.Client) (ref, display string, err error) {
+	if o.Image != "" {
+		if ref, err = f.resolveImage(ctx, o.Image); err == nil {
+			f.checkArchitecture(ctx, ref, client)
+		}
+		return ref, o.Image, err
+	}
+	tag, err := f.imageTag("", project)
+	if err != nil {
+		return "", "", err
+	}
+	name, err := registry.ParseTag(tag)
+	if err != nil {
+		return "", "", err
+	}
+	result, err := f.buildProject(ctx, o.Dir, project, &o.buildFlags)
+	if err != nil {
+		return "", "", err
+	}
+	if o.DryRun != "" {
+		return name.WithDigest(result.Digest.String()), tag, nil
+	}
+	ref, err = f.pushImage(ctx, result.Artifact(), tag)
+	return ref, tag, err
+}
+
+// resolveImage pins a tag to what it means now, so that what runs tomorrow is
+// what was deployed today.
+func (f *Factory) resolveImage(ctx context.Context, image string) (string, error) {
+	client, err := f.Registry()
+	if err != nil {
+		return "", err
+	}
+	return client.Digest(ctx, image)
+}
+
+// checkArchitecture warns of an image that no node can run. It is a warning
+// only: not everyone may see the nodes, and there may be others tomorrow.
+func (f *Factory) checkArchitecture(ctx context.Context, ref string, client *cluster.Client) {
+	platforms, err := client.NodePlatforms(ctx)
+	if err != nil || len(platforms) == 0 {
+		return
+	}
+	images, err := f.Registry()
+	if err != nil {
+		return
+	}
+	for _, p := range platforms {
+		_, err := images.Pull(ctx, ref, v1.Platform{OS: p.OS, Architecture: p.Architecture})
+		if err == nil || fault.KindOf(err) != fault.NotFound {
+			return
+		}
+	}
+	f.IO.Warn("%s has no variant for the cluster's nodes (%s/%s); it will not start there", ref, platforms[0].OS, platforms[0].Architecture)
+}
+
+// dryRunClient prints the service that a first deploy would create.
+func (f *Factory) dryRunClient(ctx context.Context, o *deployOptions, spec deploy.Spec, project *function.Function) error {
+	var err error
+	spec.Image, spec.UserImage = o.Image, o.Image
+	if o.Image == "" {
+		if spec.Image, spec.UserImage, err = f.deployImage(ctx, o, project, nil); err != nil {
+			return err
+		}
+	} else if _, err := registry.Parse(o.Image); err != nil {
+		return err
+	}
+	namespace, err := f.namespace(project)
+	if err != nil {
+		return err
+	}
+	svc, err := deploy.Preview(spec, namespace)
+	if err != nil {
+		return err
+	}
+	return f.printService(spec.Service, deploy.Manifest(svc))
+}
+
+// printService prints an API object: as YAML for people, who paste it into
+// files, and as whatever -o asks for.
+func (f *Factory) printService(name string, manifest map[string]any) error {
+	return f.print(answer{
+		Object: manifest,
+		Names:  []string{serviceResource + name},
+		Table: func() error {
+			text, err := render("yaml", "", manifest)
+			if err != nil {
+				return err
+			}
+			return f.IO.Answer("%s", text)
+		},
+	})
+}
+
+type deployAnswer struct {
+	APIVersion string       `json:"apiVersion"`
+	Kind       string       `json:"kind"`
+	Outcome    string       `json:"outcome"` // created, updated, moved, unchanged
+	Service    string       `json:"service"`
+	Namespace  string       `json:"namespace"`
+	Revision   string       `json:"revision"`
+	Image      string       `json:"image"`
+	URL        string       `json:"url,omitempty"`
+	TagURL     string       `json:"tagURL,omitempty"`
+	Ready      bool         `json:"ready"`
+	Traffic    []targetInfo `json:"traffic"`
+}
+
+func (f *Factory) printDeploy(namespace string, spec deploy.Spec, r *deploy.Result) error {
+	share := r.Split.Percent(r.Revision, r.Revision)
+	switch {
+	case r.Outcome == deploy.Unchanged:
+		f.IO.Step("unchanged: %s has this content and these settings already (%d %% of the traffic)", r.Revision, share)
+	case !r.Ready:
+		f.IO.Note("not waiting: %s gets its traffic from Knative once it is ready", r.Revision)
+	}
+	if share == 0 && r.Ready {
+		f.IO.Note("%s gets no traffic; `kn-lite traffic split %s=100` makes it live", r.Revision, shortRevision(spec.Service, r.Revision))
+	}
+	if r.TagURL != "" {
+		f.IO.Note("%s is also at %s", r.Revision, r.TagURL)
+	}
+	return f.print(answer{
+		Object: deployAnswer{
+			APIVersion: apiVersion, Kind: "Deployment", Outcome: string(r.Outcome),
+			Service: spec.Service, Namespace: namespace, Revision: r.Revision, Image: r.Image,
+			URL: r.URL, TagURL: r.TagURL, Ready: r.Ready, Traffic: targetInfos(r.Split, r.Revision, nil),
+		},
+		Names: []string{serviceResource + spec.Service},
+		Table: func() error {
+			if r.URL == "" {
+				return nil
+			}
+			return f.IO.Answer("%s", r.URL)
+		},
+	})
+}
+
+// deployReport tells the terminal how a deploy goes on.
+type deployReport struct{ io *term.IO }
+
+// Note implements deploy.Report.
+func (r deployReport) Note(text string) { r.io.Note("%s", text) }
+
+// Warn implements deploy.Report.
+func (r deployReport) Warn(text string) { r.io.Warn("%s", text) }
+
+// Begin implements deploy.Report.
+func (r deployReport) Begin(label string) deploy.Stage {
+	return deployStage{r.io.Start(0, "%s", label)}
+}
+
+type deployStage struct{ task *term.Task }
+
+// Update implements deploy.Stage.
+func (s deployStage) Update(label string) { s.task.Update("%s", label) }
+
+// Done implements deploy.Stage.
+func (s deployStage) Done(what string) { s.task.Done("%s", what) }
+
+// Fail implements deploy.Stage.
+func (s deployStage) Fail() { s.task.Fail() }

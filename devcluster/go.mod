@@ -1,5 +1,10 @@
 module github.com/kn-lite/kn-lite/devcluster
 
+// One module for Kubernetes, Knative Serving, Traefik and CoreDNS: their
+// requirements agree (all of them build with client-go 0.35.4), and what they
+// share is compiled once. Every staging module of Kubernetes needs a replace,
+// since k8s.io/kubernetes requires them at v0.0.0.
+
 go 1.26.0
 
 require (

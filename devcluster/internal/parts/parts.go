@@ -2,6 +2,13 @@
 // multi-call Kubernetes binary, the container images of Knative Serving and the
 // YAML that belongs to them.
 //
+// The first compile is the long part of a first `up`. Measured on two shared
+// cores: 16 minutes of CPU time, 12 by the clock, of which Kubernetes alone is 12
+// and 7. The same programs built one by one with their stock main functions take
+// 35. What makes the difference: one module, so that shared packages compile
+// once; stand-ins for what Traefik names but never runs here (see stubs); no
+// DWARF; a CoreDNS with eight plugins; fewer garbage collections in the compiler.
+//
 // Nothing here talks to a cluster. Ensure turns module sources into files in a
 // cache directory; Push moves the images among them into a registry.
 package parts

@@ -59,8 +59,8 @@ func TestKey(t *testing.T) {
 		file string
 		same bool
 	}{
-		"requirement":     {"go.mod", false},
-		"sum":             {"go.sum", false},
+		"comment":         {"go.mod", true},
+		"sum":             {"go.sum", true},
 		"stand-in":        {"stubs/a/a.go", false},
 		"program":         {"cmd/x/main.go", false},
 		"its test":        {"cmd/x/main_test.go", true},
@@ -74,6 +74,11 @@ func TestKey(t *testing.T) {
 				t.Errorf("key %s after a change, first %s, want the same: %v", got, first, tt.same)
 			}
 		})
+	}
+	required := sources()
+	required["go.mod"] += "require example.test/x v1.0.0\n"
+	if got := get(required, "flags"); got == first {
+		t.Error("another requirement, but the same key")
 	}
 	if got := get(sources(), "other flags"); got == first {
 		t.Error("other flags, but the same key")

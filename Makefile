@@ -39,10 +39,12 @@ update: ## rewrite all that verify compares: formatting, generated docs, go.sum
 	test/verify/run --update
 
 cluster-up: ## real Knative on this machine; prints how to reach it (DEVCLUSTER=name)
-	devcluster/run up
+	cd devcluster && CGO_ENABLED=0 go build -o $(BIN)/devcluster ./cmd/devcluster
+	$(BIN)/devcluster up $(if $(DEVCLUSTER),--name $(DEVCLUSTER))
 
 cluster-down: ## take it down and leave nothing (DEVCLUSTER=name)
-	devcluster/run down
+	cd devcluster && CGO_ENABLED=0 go build -o $(BIN)/devcluster ./cmd/devcluster
+	$(BIN)/devcluster down $(if $(DEVCLUSTER),--name $(DEVCLUSTER))
 
 # The programs that kn-lite is compared with, and the tools that check it. Each
 # has a module of its own, so that no dependency of theirs reaches kn-lite's.

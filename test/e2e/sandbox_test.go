@@ -28,6 +28,7 @@ type sandbox struct {
 	Namespace string
 	Dir       string // where commands run; tests move it into a project
 	http      *http.Client
+	knLiteEnv []string // for kn-lite only, after all others
 }
 
 // result is what a command did.

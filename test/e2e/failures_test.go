@@ -1,0 +1,240 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"archive/tar"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+)
+
+// told is how long a deploy may take to name a cause that is certain. Knative
+// itself gives up after ten minutes.
+const told = 45 * time.Second
+
+// TestBrokenImages deploys a good revision and then bad ones: each is told
+// apart, with exit code 3, and the good one goes on serving.
+func TestBrokenImages(t *testing.T) {
+	s := newSandbox(t)
+	native, foreign := s.brokenImage("amd64"), s.brokenImage("arm64")
+	s.knLite(0, "deploy", "-s", "fn", "--image", native, "--env", "MODE=ok", "--env", "ANSWER=one")
+	before := s.spec("fn")
+	host := s.host("fn")
+	tests := []struct {
+		name string
+		args []string
+		says []string
+	}{
+		{"crash", []string{"--image", native, "--env", "MODE=crash"}, []string{"exit code 3", "cannot reach the database at db:5432"}},
+		{"exit", []string{"--image", native, "--env", "MODE=exit"}, []string{"ends by itself", "all done"}},
+		{"architecture", []string{"--image", foreign}, []string{"architecture", "--platform"}},
+		{"port", []string{"--image", native, "--env", "MODE=port"}, []string{"listens on port 9999", "asked on port 8080", "--port 9999"}},
+		{"memory", []string{"--image", native, "--env", "MODE=memory"}, []string{"exit code"}},
+		{"pull", []string{"--image", native[:strings.Index(native, "@")] + "@sha256:" + strings.Repeat("0", 64)}, []string{"cannot be"}},
+		{"secret", nil, []string{"no-such-secret"}},
+	}
+	for i, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			args := tt.args
+			if tt.name == "secret" {
+				dir := t.TempDir()
+				write(t, filepath.Join(dir, "func.yaml"), "specVersion: 0.36.0\nname: fn\nruntime: go\ncreated: 2026-01-01T00:00:00Z\nrun:\n  envs:\n  - name: PASSWORD\n    value: '{{ secret:no-such-secret:password }}'\n")
+				args = []string{dir, "--image", native, "--env", "MODE=ok"}
+			}
+			r := s.knLite(3, append([]string{"deploy", "-s", "fn"}, args...)...)
+			for _, want := range append(tt.says, "fn-v1=100") {
+				if !strings.Contains(r.Stderr, want) {
+					t.Errorf("stderr does not say %q", want)
+				}
+			}
+			if r.Took > told {
+				t.Errorf("it took %s to say so, want at most %s", r.Took, told)
+			}
+			if got := s.spec("fn"); got != before {
+				t.Errorf("the former spec is not back:\n%s\nwant\n%s", got, before)
+			}
+			s.answers(host, func(body string) bool { return strings.Contains(body, "one") })
+			if got, want := len(s.names("revision")), i+2; got != want {
+				t.Errorf("%d revisions, want %d", got, want)
+			}
+		})
+	}
+	// And the next good one goes live as if nothing had happened.
+	s.knLite(0, "deploy", "-s", "fn", "--image", native, "--env", "ANSWER=two")
+	s.answers(host, func(body string) bool { return strings.Contains(body, "two") })
+}
+
+// TestFirstDeployFails leaves a service that says why, and that the next
+// deploy brings to life.
+func TestFirstDeployFails(t *testing.T) {
+	s := newSandbox(t)
+	native := s.brokenImage("amd64")
+	r := s.knLite(3, "deploy", "-s", "fn", "--image", native)
+	if !strings.Contains(r.Stderr, "nothing serves fn yet") {
+		t.Error("stderr does not say that nothing serves")
+	}
+	s.knLite(0, "deploy", "-s", "fn", "--image", native, "--env", "MODE=ok", "--env", "ANSWER=late")
+	s.answers(s.host("fn"), func(body string) bool { return strings.Contains(body, "late") })
+}
+
+// TestMutePort has no log to tell the port by: patience has to end it. With a
+// deadline of the user's own it is the deadline.
+func TestMutePort(t *testing.T) {
+	s := newSandbox(t)
+	native := s.brokenImage("amd64")
+	r := s.knLite(8, "deploy", "-s", "fn", "--image", native, "--env", "MODE=mute", "--timeout", "20s")
+	if want := "port 8080"; !strings.Contains(r.Stderr, want) {
+		t.Errorf("stderr does not say %q", want)
+	}
+}
+
+// TestUnchanged deploys twice what is the same: the second writes nothing.
+func TestUnchanged(t *testing.T) {
+	s := newSandbox(t)
+	args := []string{"deploy", "-s", "fn", "--image", s.HelloWorld, "--env", "A=1", "--scale-max", "2"}
+	s.knLite(0, args...)
+	version := s.kubectl("-n", s.Namespace, "get", "ksvc", "fn", "-o", "jsonpath={.metadata.resourceVersion}")
+	r := s.knLite(0, args...)
+	if !strings.Contains(r.Stderr, "unchanged") {
+		t.Error("stderr does not say that it is unchanged")
+	}
+	if got := s.kubectl("-n", s.Namespace, "get", "ksvc", "fn", "-o", "jsonpath={.metadata.resourceVersion}"); got != version {
+		t.Errorf("resourceVersion went from %s to %s", version, got)
+	}
+}
+
+// TestNoNamespace and TestForbidden: what cannot work is said before anything
+// is built, with the right that is missing.
+func TestNoNamespace(t *testing.T) {
+	s := newSandbox(t)
+	s.Namespace += "-none"
+	r := s.knLite(5, "deploy", "-s", "fn", "--image", s.HelloWorld)
+	if !strings.Contains(r.Stderr, "kubectl create namespace "+s.Namespace) {
+		t.Error("stderr does not say how to make the namespace")
+	}
+	s.Namespace = strings.TrimSuffix(s.Namespace, "-none")
+}
+
+func TestForbidden(t *testing.T) {
+	s := newSandbox(t)
+	s.asNobody()
+	r := s.knLite(4, "deploy", "-s", "fn", "--image", s.HelloWorld)
+	for _, want := range []string{"get", "services.serving.knative.dev", "kubectl auth can-i get services.serving.knative.dev -n " + s.Namespace} {
+		if !strings.Contains(r.Stderr, want) {
+			t.Errorf("stderr does not say %q", want)
+		}
+	}
+	s.knLite(4, "list")
+}
+
+// asNobody makes kn-lite a service account without any rights.
+func (s *sandbox) asNobody() {
+	s.t.Helper()
+	s.kubectl("-n", s.Namespace, "create", "serviceaccount", "nobody")
+	token := strings.TrimSpace(s.kubectl("-n", s.Namespace, "create", "token", "nobody"))
+	config := s.kubectl("config", "view", "--flatten", "--minify", "-o", "jsonpath={.clusters[0].cluster.server} {.clusters[0].cluster.certificate-authority-data}")
+	server, ca, _ := strings.Cut(config, " ")
+	path := filepath.Join(s.t.TempDir(), "kubeconfig")
+	write(s.t, path, fmt.Sprintf(`apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: %q, certificate-authority-data: %q}}]
+users: [{name: nobody, user: {token: %q}}]
+contexts: [{name: c, context: {cluster: c, user: nobody}}]
+current-context: c
+`, server, ca, token))
+	// kubectl goes on with the rights it had; the later of two variables wins.
+	s.knLiteEnv = []string{"KUBECONFIG=" + path}
+}
+
+// spec is a service's template and split as they stand.
+func (s *sandbox) spec(service string) string {
+	s.t.Helper()
+	return s.kubectl("-n", s.Namespace, "get", "ksvc", service, "-o", "jsonpath={.spec}")
+}
+
+// brokenImage compiles testdata/broken for an architecture and pushes it.
+func (s *sandbox) brokenImage(arch string) string {
+	s.t.Helper()
+	binary := filepath.Join(s.t.TempDir(), "broken")
+	cmd := exec.Command("go", "build", "-o", binary, "./testdata/broken")
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.t.Fatalf("go build: %v\n%s", err, out)
+	}
+	raw, err := os.ReadFile(binary)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		if err := w.WriteHeader(&tar.Header{Name: "broken", Mode: 0o755, Size: int64(len(raw))}); err != nil {
+			return nil, err
+		}
+		if _, err := w.Write(raw); err != nil {
+			return nil, err
+		}
+		return io.NopCloser(&b), w.Close()
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	image, err := mutate.AppendLayers(empty.Image, layer)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if image, err = mutate.ConfigFile(image, &v1.ConfigFile{
+		OS: "linux", Architecture: arch,
+		Config: v1.Config{Entrypoint: []string{"/broken"}, User: "65532"},
+		RootFS: v1.RootFS{Type: "layers", DiffIDs: diffIDs(s.t, layer)},
+	}); err != nil {
+		s.t.Fatal(err)
+	}
+	ref, err := name.NewTag(s.Registry+"/e2e/broken:"+arch, name.Insecure)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := remote.Write(ref, image); err != nil {
+		s.t.Fatal(err)
+	}
+	digest, err := image.Digest()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return ref.Context().Name() + "@" + digest.String()
+}
+
+func diffIDs(t *testing.T, layers ...v1.Layer) []v1.Hash {
+	t.Helper()
+	out := slices.Grow([]v1.Hash(nil), len(layers))
+	for _, l := range layers {
+		id, err := l.DiffID()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, id)
+	}
+	return out
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,32 @@
+// Command broken fails in the way that $MODE names, and serves with MODE=ok.
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+)
+
+func main() {
+	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintln(w, "broken is fine:", os.Getenv("ANSWER"))
+	})
+	serve := func(addr string) { panic(http.ListenAndServe(addr, nil)) }
+	switch os.Getenv("MODE") {
+	case "ok":
+		serve(":8080")
+	case "exit":
+		fmt.Println("all done")
+	case "port":
+		fmt.Println("listening on :9999")
+		serve(":9999")
+	case "mute":
+		serve(":9999")
+	case "memory":
+		fmt.Println(len(strings.Repeat("x", 1<<30)))
+	default:
+		fmt.Fprintln(os.Stderr, "cannot reach the database at db:5432")
+		os.Exit(3)
+	}
+}

@@ -165,9 +165,10 @@ func (p prober) ask(ctx context.Context, probe node.Probe) error {
 	}
 	defer res.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(res.Body, 200))
-	// The API server answers anonymous requests for its health; where that is
-	// switched off, being refused still shows that it works.
-	if res.StatusCode == http.StatusOK || res.StatusCode == http.StatusUnauthorized || res.StatusCode == http.StatusForbidden {
+	// Being refused is not health: the API server refuses anonymous questions until it
+	// has laid down its first roles, and whoever starts before that is refused too and
+	// backs off for seconds.
+	if res.StatusCode == http.StatusOK {
 		return nil
 	}
 	return fmt.Errorf("%s: %s: %s", probe.URL, res.Status, strings.TrimSpace(string(body)))

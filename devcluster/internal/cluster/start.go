@@ -144,6 +144,11 @@ func (r *rise) control(ctx context.Context) error {
 		return err
 	}
 	done()
+	if !r.record.Ready.IsZero() && r.booted {
+		if err := r.wake(ctx); err != nil {
+			return err
+		}
+	}
 	all, ctx := errgroup.WithContext(ctx)
 	for _, name := range []string{node.ControllerManager, node.Scheduler, node.Proxy} {
 		all.Go(func() error { return r.run(ctx, name) })
@@ -151,6 +156,30 @@ func (r *rise) control(ctx context.Context) error {
 	all.Go(func() error { return r.node(ctx) })
 	all.Go(func() error { return r.knative(ctx) })
 	return all.Wait()
+}
+
+// wake corrects what the objects of a cluster that was killed say, before any
+// controller reads it: no pod runs, and nobody holds a lease (Knative's would otherwise
+// be waited for, a minute long). Pods that no controller would make again are kept for
+// the kubelet to restart.
+func (r *rise) wake(ctx context.Context) error {
+	for _, path := range []string{"/api/v1/pods", "/apis/coordination.k8s.io/v1/leases"} {
+		var list unstructured.UnstructuredList
+		if err := r.client.Get(ctx, path, &list); err != nil {
+			return err
+		}
+		base, plural := path[:strings.LastIndex(path, "/")], path[strings.LastIndex(path, "/"):]
+		for _, o := range list.Items {
+			if plural == "/pods" && len(o.GetOwnerReferences()) == 0 {
+				continue
+			}
+			err := r.client.Delete(ctx, base+"/namespaces/"+o.GetNamespace()+plural+"/"+o.GetName())
+			if err != nil && kube.Code(err) != http.StatusNotFound {
+				return fmt.Errorf("delete %s%s/%s: %w", o.GetNamespace(), plural, o.GetName(), err)
+			}
+		}
+	}
+	return nil
 }
 
 // node starts the kubelet and waits until pods can be put on it.
@@ -290,23 +319,32 @@ func (r *rise) publish(ctx context.Context) error {
 			"ports": []any{map[string]any{"port": i.Ports.Ingress, "protocol": "TCP"}}}}}}})
 }
 
-// servingDeployments is where Knative's own deployments are.
-const servingDeployments = "/apis/apps/v1/namespaces/knative-serving/deployments"
+// Where Knative's own programs are.
+const (
+	servingDeployments = "/apis/apps/v1/namespaces/" + manifests.ServingNamespace + "/deployments"
+	servingPods        = "/api/v1/namespaces/" + manifests.ServingNamespace + "/pods"
+)
 
-// available reports which of Knative's deployments are not there yet.
+// available reports which of Knative's deployments are not there yet. Their pods are
+// asked too: a deployment's own word is old after the cluster was killed.
 func (r *rise) available(ctx context.Context) error {
-	var list unstructured.UnstructuredList
-	if err := r.client.Get(ctx, servingDeployments, &list); err != nil {
+	var deployments, pods unstructured.UnstructuredList
+	if err := errors.Join(r.client.Get(ctx, servingDeployments, &deployments), r.client.Get(ctx, servingPods, &pods)); err != nil {
 		return err
 	}
 	var missing []string
-	for _, d := range list.Items {
+	for _, d := range deployments.Items {
 		if kube.Condition(&d, "Available") != "True" {
 			missing = append(missing, d.GetName())
 		}
 	}
-	if len(missing) > 0 || len(list.Items) == 0 {
-		return fmt.Errorf("deployments not available: %s", strings.Join(missing, ", "))
+	for _, p := range pods.Items {
+		if kube.Condition(&p, "Ready") != "True" {
+			missing = append(missing, p.GetName())
+		}
+	}
+	if len(missing) > 0 || len(deployments.Items) == 0 || len(pods.Items) < len(deployments.Items) {
+		return fmt.Errorf("not available: %s (%d pods of %d deployments)", strings.Join(missing, ", "), len(pods.Items), len(deployments.Items))
 	}
 	return nil
 }

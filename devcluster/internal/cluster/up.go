@@ -35,7 +35,9 @@ type lift struct {
 	set     parts.Set
 	record  *state.Record
 	// fresh: this run made the instance's folder.
-	fresh     bool
+	fresh bool
+	// booted: this run made the machine.
+	booted    bool
 	spec      node.Spec
 	listeners instance.Listeners
 }
@@ -282,12 +284,18 @@ func (l *lift) boot(ctx context.Context) (machine.Machine, error) {
 	if err := l.record.Save(); err != nil {
 		return machine.Machine{}, err
 	}
+	if l.record.Machine == nil || !l.record.Machine.Alive() {
+		if err := l.clearRemains(ctx); err != nil {
+			return machine.Machine{}, err
+		}
+	}
 	if _, err := cgroup.Make(l.facts.Cgroups, i.Cgroup()); err != nil {
 		return machine.Machine{}, &fault.Error{Op: "make cgroup", Subject: i.Cgroup(), Err: err}
 	}
 	if l.record.Machine != nil && l.record.Machine.Alive() {
 		return *l.record.Machine, nil
 	}
+	l.booted = true
 	log, err := openLog(l.record, "machine")
 	if err != nil {
 		return machine.Machine{}, err
@@ -304,6 +312,19 @@ func (l *lift) boot(ctx context.Context) (machine.Machine, error) {
 			Hint: "see " + LogFile(l.record, "machine") + "; in a container, start it privileged"}
 	}
 	return m, nil
+}
+
+// clearRemains removes what a machine that was killed has left behind and a new one
+// would stumble over: pods' cgroups (cAdvisor spends three seconds on each that has no
+// container any more) and the kubelet's notes about volumes that are not mounted.
+func (l *lift) clearRemains(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, downTime)
+	defer cancel()
+	if err := cgroup.Remove(ctx, l.record.Cgroups); err != nil {
+		return &fault.Error{Op: "remove old cgroups", Subject: l.record.Instance.Name, Err: err,
+			Hint: "`devcluster down` says what holds them"}
+	}
+	return os.RemoveAll(l.record.Instance.Path("kubelet"))
 }
 
 func appendNew(list []string, s string) []string {

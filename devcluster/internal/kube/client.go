@@ -130,6 +130,11 @@ func (c *Client) Merge(ctx context.Context, path string, patch any) error {
 	return c.do(ctx, http.MethodPatch, path, "application/merge-patch+json", body, "", nil)
 }
 
+// Delete deletes an object at once, without a grace period.
+func (c *Client) Delete(ctx context.Context, path string) error {
+	return c.do(ctx, http.MethodDelete, path+"?gracePeriodSeconds=0", "", nil, "", nil)
+}
+
 // Code returns the HTTP status that err carries, or 0.
 func Code(err error) int {
 	var s *StatusError

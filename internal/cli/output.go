@@ -68,10 +68,14 @@ func (f *Factory) print(a answer) error {
 }
 
 func render(format, body string, object any) (string, error) {
-	raw, err := json.MarshalIndent(object, "", "  ")
-	if err != nil {
+	var encoded bytes.Buffer
+	encoder := json.NewEncoder(&encoded)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false) // people read it too, and URLs have & in them
+	if err := encoder.Encode(object); err != nil {
 		return "", err
 	}
+	raw := bytes.TrimRight(encoded.Bytes(), "\n")
 	if format == "json" {
 		return string(raw), nil
 	}

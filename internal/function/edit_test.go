@@ -155,10 +155,7 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, source []byte) {
 		function := &Function{}
-		problems := function.read(File, source)
-		if len(problems) == 0 {
-			problems = function.Problems()
-		}
+		problems := function.check(source)
 		lines := bytes.Count(source, []byte("\n")) + 1
 		for _, p := range append(problems, function.Warnings...) {
 			if p.Line < 1 || p.Line > lines || p.Col < 1 || p.Message == "" {

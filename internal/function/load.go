@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 
@@ -31,12 +32,27 @@ type document struct {
 func Load(dir string) (*Function, error) {
 	f, problems, err := Check(dir)
 	if err == nil {
-		err = Fault(problems)
+		err = f.fault(problems)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return f, nil
+}
+
+// fault is Fault with the typos beside the problems: "name is missing" is most
+// often a misspelt name.
+func (f *Function) fault(problems []Problem) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	for _, w := range f.Warnings {
+		if w.Typo {
+			problems = append(problems, w)
+		}
+	}
+	slices.SortStableFunc(problems, ByPlace)
+	return Fault(problems)
 }
 
 // Check is Load with the mistakes as a list; the error says only why the file
@@ -71,19 +87,29 @@ func Check(dir string) (*Function, []Problem, error) {
 // stand.
 func Parse(dir string, source []byte) (*Function, error) {
 	f := &Function{Root: dir}
-	if err := Fault(f.check(source)); err != nil {
+	if err := f.fault(f.check(source)); err != nil {
 		return nil, err
 	}
 	return f, nil
 }
 
-// check reads source and finds the mistakes in it, of meaning only where syntax
-// and types are right.
+// check reads source and finds all the mistakes in it. A value of the wrong
+// type is not also said to be missing or out of range.
 func (f *Function) check(source []byte) []Problem {
 	problems := f.read(filepath.Join(f.Root, File), source)
-	if len(problems) == 0 {
-		problems = f.Problems()
+	if f.doc.root == nil {
+		return problems
 	}
+	wrongType := map[string]bool{}
+	for _, p := range problems {
+		wrongType[p.Path] = true
+	}
+	for _, p := range f.Problems() {
+		if !wrongType[p.Path] && len(problems) < maxProblems {
+			problems = append(problems, p)
+		}
+	}
+	slices.SortStableFunc(problems, ByPlace)
 	return problems
 }
 

@@ -315,11 +315,7 @@ func TestMistakes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := &Function{}
-			problems := f.read("func.yaml", []byte(tt.source))
-			if len(problems) == 0 {
-				problems = f.Problems()
-			}
+			problems := (&Function{}).check([]byte(tt.source))
 			if diff := cmp.Diff(tt.want, messages(problems)); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
@@ -563,8 +559,13 @@ func TestLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Load(dir)
-	if want := file + ":2:6: run: is a list, and has to be a mapping"; err == nil || err.Error() != want {
+	if want := file + ":1:7: name: \"Hello\" is not a valid name (" + NameRule + "; for example hello)\n" + file + ":2:6: run: is a list, and has to be a mapping"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
+	}
+	// A typo explains what is missing.
+	_, err = Parse("", []byte("runtime: go\nnmae: hello\n"))
+	if want := "func.yaml:1:1: name: is missing (" + NameRule + ")\nfunc.yaml:2:1: unknown key \"nmae\" (did you mean \"name\"?)"; err == nil || err.Error() != want {
+		t.Errorf("got %v", err)
 	}
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)

@@ -87,8 +87,6 @@ the cluster says about it. Redirects are shown, not followed.`,
 	flags.StringVar(&o.Tag, "tag", "", "send it to the URL of this `TAG`")
 	flags.StringVar(&o.Revision, "revision", "", "send it to this `REVISION`, which needs a tag or all of the traffic")
 	flags.StringVar(&o.Ingress, "ingress", "", "`HOST:PORT` to connect to instead of asking DNS")
-	cmd.MarkFlagsMutuallyExclusive("data", "file")
-	cmd.MarkFlagsMutuallyExclusive("tag", "revision")
 	_ = cmd.MarkFlagFilename("file")
 	f.completeServiceFlag(cmd)
 	f.completeRevisionFlag(cmd)
@@ -97,6 +95,12 @@ the cluster says about it. Redirects are shown, not followed.`,
 }
 
 func runInvoke(ctx context.Context, f *Factory, o *invokeOptions) error {
+	switch {
+	case o.Data != "" && o.File != "":
+		return fault.Usagef("--data and --file cannot both be the body")
+	case o.Tag != "" && o.Revision != "":
+		return fault.Usagef("--tag and --revision cannot both say where to")
+	}
 	header, err := parseHeaders(o.Headers)
 	if err != nil {
 		return err

@@ -170,7 +170,23 @@ func (s *Server) list(r *http.Request, path string) object {
 			items = append(items, o)
 		}
 	}
-	return object{"kind": "List", "apiVersion": "v1", "metadata": object{"resourceVersion": strconv.Itoa(s.version)}, "items": items}
+	version, kind := listKind(path)
+	return object{"kind": kind, "apiVersion": version, "metadata": object{"resourceVersion": strconv.Itoa(s.version)}, "items": items}
+}
+
+// listKind makes serving.knative.dev/v1 and ServiceList of a collection's path.
+func listKind(path string) (version, kind string) {
+	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	version = parts[1]
+	if parts[0] == "apis" {
+		version += "/" + parts[2]
+	}
+	plural := parts[len(parts)-1]
+	singular := strings.TrimSuffix(plural, "s")
+	if strings.HasSuffix(plural, "sses") {
+		singular = strings.TrimSuffix(plural, "es")
+	}
+	return version, strings.ToUpper(singular[:1]) + singular[1:] + "List"
 }
 
 func selected(r *http.Request, o object) bool {

@@ -27,8 +27,9 @@ func clusterCommands() map[string]func(*testscript.TestScript, bool, []string) {
 // /status/N makes it answer with the status N.
 //
 //	cluster objects.yaml
-//	cluster -no-knative objects.yaml
-//	cluster -forbid services,revisions objects.yaml
+//	cluster hello                                 (clusters/hello.yaml, shared by many scripts)
+//	cluster -no-knative hello
+//	cluster -forbid services,revisions hello
 func startCluster(ts *testscript.TestScript, neg bool, args []string) {
 	var noKnative bool
 	var forbid []string
@@ -45,7 +46,16 @@ func startCluster(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: cluster [-no-knative] [-forbid RESOURCE,...] FILE")
 	}
-	stub, err := kubestub.New(ts.ReadFile(args[0]))
+	var manifests string
+	if strings.HasSuffix(args[0], ".yaml") {
+		manifests = ts.ReadFile(args[0])
+	} else {
+		// The script's own folder is elsewhere; this test runs beside clusters.
+		raw, err := os.ReadFile(filepath.Join("clusters", args[0]+".yaml"))
+		ts.Check(err)
+		manifests = string(raw)
+	}
+	stub, err := kubestub.New(manifests)
 	ts.Check(err)
 	stub.NoKnative, stub.Forbid = noKnative, forbid
 	server := httptest.NewServer(stub)

@@ -18,6 +18,7 @@ func isolate(e *testscript.Env, tools []string) error {
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return err
 	}
+	e.Values[testValue{}] = e.T()
 	e.Vars = append(e.Vars, tools...)
 	e.Vars = append(e.Vars, toolenv.Home(home)...)
 	return nil

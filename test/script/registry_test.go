@@ -1,13 +1,16 @@
 package script
 
 import (
+	"crypto/tls"
+	"flag"
 	"io"
-	"log"
-	"net/http/httptest"
+	"os"
 	"strings"
+	"time"
 
-	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/kn-lite/kn-lite/internal/registry/regtest"
 )
 
 // registryCommands are the script commands that start registries on loopback.
@@ -15,20 +18,76 @@ import (
 func registryCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"registry": startRegistry,
+		"envfile":  expandFile,
 	}
 }
 
+const registryUsage = "usage: registry [-auth basic|bearer] [-tls] [-expired] [VARIABLE] ['ACTION on REQUEST [always]' …]"
+
+// testValue is the key under which isolate leaves the script's own test.
+type testValue struct{}
+
 // startRegistry starts an empty registry and stores its host:port in $REGISTRY,
-// or in the variable that is named: `registry MIRROR`.
+// or in the variable that is named. With -auth it accepts ada with the password
+// lovelace; with -tls its certificate is signed by an authority whose own
+// certificate is in the file VARIABLE.pem. Faults that never fire fail the script.
 func startRegistry(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) > 1 {
-		ts.Fatalf("usage: registry [VARIABLE]")
+	flags := flag.NewFlagSet("registry", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	auth := flags.String("auth", "", "")
+	secure := flags.Bool("tls", false, "")
+	expired := flags.Bool("expired", false, "")
+	if err := flags.Parse(args); err != nil || neg {
+		ts.Fatalf(registryUsage)
 	}
+	args = flags.Args()
 	variable := "REGISTRY"
-	if len(args) == 1 {
-		variable = args[0]
+	if len(args) > 0 && !strings.Contains(args[0], " on ") {
+		variable, args = args[0], args[1:]
 	}
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true)))
-	ts.Defer(server.Close)
-	ts.Setenv(variable, strings.TrimPrefix(server.URL, "http://"))
+	var faults []regtest.Fault
+	for _, text := range args {
+		fault, err := regtest.ParseFault(text)
+		ts.Check(err)
+		faults = append(faults, fault)
+	}
+	server := regtest.New(faults...)
+	server.Auth, server.User, server.Password = *auth, "ada", "lovelace"
+	var config *tls.Config
+	if *secure || *expired {
+		config = newCertificate(ts, variable, *expired)
+	}
+	address, stop, err := regtest.Listen(server, config)
+	ts.Check(err)
+	ts.Defer(func() {
+		stop()
+		for _, fault := range server.Unfired() {
+			// ts.Fatalf is for commands; this runs when the script is over.
+			if t, ok := ts.Value(testValue{}).(interface{ Errorf(string, ...any) }); ok {
+				t.Errorf("the fault never fired, the script is broken: %s", fault)
+			}
+		}
+	})
+	ts.Setenv(variable, address)
+}
+
+func newCertificate(ts *testscript.TestScript, variable string, expired bool) *tls.Config {
+	authority, err := regtest.NewAuthority()
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(variable+".pem"), authority.PEM, 0o600))
+	until := time.Time{}
+	if expired {
+		until = time.Date(2020, 2, 29, 0, 0, 0, 0, time.UTC)
+	}
+	config, err := authority.Serve(until, "127.0.0.1", "localhost")
+	ts.Check(err)
+	return config
+}
+
+// expandFile writes OUT with the variables in IN replaced: `envfile IN OUT`.
+func expandFile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: envfile IN OUT")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), 0o600))
 }

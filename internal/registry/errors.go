@@ -207,7 +207,7 @@ func (c *Client) explain(ctx context.Context, op, subject, host string, err erro
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return e
 	case errors.Is(err, context.DeadlineExceeded), ctx.Err() != nil:
-		e.Kind = fault.Timeout
+		e.Kind, e.Err = fault.Timeout, reason{"timed out, last: " + e.Err.Error(), err}
 		return e.WithHint("give it longer with --timeout")
 	case errors.As(err, &damage):
 		return e.WithHint("several attempts ended so: the registry, or a proxy in front of it, damages what it passes on")

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -47,6 +48,9 @@ func (r Reference) identifier() string {
 // is wrong.
 func Parse(ref string) (Reference, error) {
 	parsed, err := name.ParseReference(ref, name.WeakValidation)
+	if err == nil && strings.Contains(ref, "//") { // ggcr takes https: for a host
+		err = errors.New("a reference is not a URL")
+	}
 	if err != nil {
 		return Reference{}, (&fault.Error{Op: "registry.parse", Kind: fault.Usage, Subject: "image " + quote(ref), Err: reason{whatIsWrong(ref), err}}).
 			WithHint("an image reference is REGISTRY/NAME[:TAG] or REGISTRY/NAME@sha256:DIGEST, e.g. registry.example/team/hello:v1")

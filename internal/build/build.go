@@ -90,7 +90,9 @@ type LayerInfo struct {
 	Cached bool  // made by an earlier build
 }
 
-// Build makes the image. On return nothing but the cache has been written.
+// Build makes the image. On return nothing but the cache has been written; the
+// base's layers are read through Pull when somebody reads them, so ctx has to
+// last until the result has been pushed or written.
 func Build(ctx context.Context, spec Spec) (*Result, error) {
 	if spec.Progress == nil {
 		spec.Progress = silent{}
@@ -111,6 +113,9 @@ func Build(ctx context.Context, spec Spec) (*Result, error) {
 		return nil, err
 	}
 	b := &builder{spec: spec, language: language, store: store}
+	// The context of the group below ends with the group, and the base's layers
+	// are read after that.
+	b.pull = func(ref string, platform v1.Platform) (v1.Image, error) { return spec.Pull(ctx, ref, platform) }
 	if b.project, err = b.open(); err != nil {
 		return nil, err
 	}
@@ -171,6 +176,7 @@ type builder struct {
 	project  *lang.Project
 	plan     *lang.Plan
 	store    *layer.Store
+	pull     func(ref string, platform v1.Platform) (v1.Image, error)
 }
 
 func (b *builder) open() (*lang.Project, error) {

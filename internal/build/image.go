@@ -44,7 +44,7 @@ type base struct {
 
 // platform builds the image of one platform.
 func (b *builder) platform(ctx context.Context, platform v1.Platform) (*PlatformBuild, error) {
-	base, err := b.base(ctx, platform)
+	base, err := b.base(platform)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (b *builder) stage(layer string, platform v1.Platform) Stage {
 }
 
 // base resolves the base image, from the most particular wish to the default.
-func (b *builder) base(ctx context.Context, platform v1.Platform) (*base, error) {
+func (b *builder) base(platform v1.Platform) (*base, error) {
 	ref := cmp.Or(b.spec.Base, b.spec.Bases[b.language.Name()])
 	if ref == "" {
 		if b.plan.Base.BuiltIn {
@@ -138,7 +138,7 @@ func (b *builder) base(ctx context.Context, platform v1.Platform) (*base, error)
 	if b.spec.Pull == nil {
 		return nil, fault.New(fault.Failure, "build.base", ref, "no registry client to pull it with")
 	}
-	image, err := b.spec.Pull(ctx, ref, platform)
+	image, err := b.pull(ref, platform)
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +201,8 @@ func (b *builder) created() string { return b.spec.Epoch.UTC().Format("2006-01-0
 func (b *builder) config(config v1.Config) v1.Config {
 	config.Entrypoint, config.Cmd = b.plan.Entrypoint, nil
 	config.WorkingDir = b.plan.WorkingDir
-	config.User = staticbase.UID
+	// A number, since Kubernetes cannot tell whether a name is root; and not root's group.
+	config.User = staticbase.UID + ":" + staticbase.UID
 	config.ExposedPorts = map[string]struct{}{port: {}}
 	config.Healthcheck, config.OnBuild = nil, nil
 	config.Env = overlayEnv(config.Env, b.plan.Env)

@@ -309,8 +309,8 @@ func statusFault(request *http.Request, response *http.Response) error {
 		return nil
 	}
 	err := fault.New(fault.Failure, "invoke", request.URL.String(), "the answer is %s", response.Status)
-	if response.StatusCode == http.StatusNotFound && response.Header.Get("K-Revision") == "" {
-		return err.WithHint("if the function has no such path, this is its own answer; else the ingress does not know the host yet: see `kn-lite traffic show`")
+	if response.StatusCode == http.StatusNotFound {
+		return err.WithHint("either the function has no such path, or the ingress does not know the host yet: `kn-lite traffic show` tells")
 	}
 	return err
 }

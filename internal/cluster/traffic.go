@@ -11,6 +11,7 @@ import (
 	"knative.dev/serving/pkg/apis/serving"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
+	"github.com/kn-lite/kn-lite/internal/deploy"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
@@ -53,7 +54,7 @@ func (s splits) WriteSplit(ctx context.Context, snap *traffic.Snapshot, next tra
 		return nil, fault.New(fault.Failure, "cluster.update", "service/"+snap.Name, "the snapshot was not read from a cluster")
 	}
 	svc := origin.DeepCopy()
-	svc.Spec.Traffic = targetsOf(next)
+	svc.Spec.Traffic = deploy.TargetsOf(next)
 	if history != "" {
 		svc.Annotations = maps.Clone(svc.Annotations)
 		if svc.Annotations == nil {
@@ -89,12 +90,12 @@ func SnapshotOf(svc *servingv1.Service) *traffic.Snapshot {
 		Version: svc.ResourceVersion, Generation: svc.Generation,
 		Created:            svc.CreationTimestamp.Time,
 		Origin:             svc,
-		Spec:               splitOf(svc.Spec.Traffic),
+		Spec:               deploy.SplitOf(svc.Spec.Traffic),
 		History:            svc.Annotations[traffic.HistoryKey],
 		LatestReady:        svc.Status.LatestReadyRevisionName,
 		LatestCreated:      svc.Status.LatestCreatedRevisionName,
 		ObservedGeneration: svc.Status.ObservedGeneration,
-		Observed:           splitOf(svc.Status.Traffic),
+		Observed:           deploy.SplitOf(svc.Status.Traffic),
 	}
 	if svc.Status.URL != nil {
 		snap.URL = svc.Status.URL.String()
@@ -144,30 +145,4 @@ func condition(all duckv1.Conditions, kind apis.ConditionType) (traffic.State, s
 		}
 	}
 	return traffic.Unknown, "", ""
-}
-
-func splitOf(targets []servingv1.TrafficTarget) traffic.Split {
-	out := make(traffic.Split, len(targets))
-	for i, t := range targets {
-		out[i] = traffic.Target{Revision: t.RevisionName, Tag: t.Tag, Latest: t.LatestRevision != nil && *t.LatestRevision}
-		if t.Percent != nil {
-			out[i].Percent = int(*t.Percent)
-		}
-		if t.URL != nil {
-			out[i].URL = t.URL.String()
-		}
-	}
-	return out
-}
-
-func targetsOf(split traffic.Split) []servingv1.TrafficTarget {
-	out := make([]servingv1.TrafficTarget, len(split))
-	for i, t := range split {
-		latest, percent := t.Latest, int64(t.Percent)
-		out[i] = servingv1.TrafficTarget{Tag: t.Tag, LatestRevision: &latest, Percent: &percent}
-		if !latest {
-			out[i].RevisionName = t.Revision
-		}
-	}
-	return out
 }

@@ -155,6 +155,9 @@ func notReady(r Revision) error {
 	if r.Message != "" {
 		cause += ": " + r.Message
 	}
-	return fault.New(fault.Conflict, "traffic.check", "revision/"+r.Name, "is not ready, so it gets no traffic: %s", cause).
-		WithHint("nothing was changed; fix the revision by deploying again, or choose another one")
+	err := fault.New(fault.Conflict, "traffic.check", "revision/"+r.Name, "is not ready, so it gets no traffic: %s", cause)
+	if r.State == NotReady {
+		return err.WithHint("nothing was changed; deploy again with what is wrong put right, or choose another revision")
+	}
+	return err.WithHint("nothing was changed; try again when it is ready, or choose another revision")
 }

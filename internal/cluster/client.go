@@ -8,8 +8,6 @@ package cluster
 import (
 	"k8s.io/client-go/rest"
 
-	appsv1 "k8s.io/client-go/kubernetes/typed/apps/v1"
-	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	servingv1 "knative.dev/serving/pkg/client/clientset/versioned/typed/serving/v1"
 )
 
@@ -31,8 +29,8 @@ type Client struct {
 	context   string // name of the context in use, "" inside a pod
 
 	serving servingv1.ServingV1Interface
-	core    corev1.CoreV1Interface
-	apps    appsv1.AppsV1Interface
+	core    coreGroup
+	apps    appsGroup
 	rest    rest.Interface // for groups without a typed client
 }
 
@@ -59,15 +57,15 @@ func newFor(t target) (*Client, error) {
 	if err != nil {
 		return nil, badConfig(t, err)
 	}
-	core, err := corev1.NewForConfigAndClient(t.config, http)
+	core, err := newCore(t.config, http)
 	if err != nil {
 		return nil, badConfig(t, err)
 	}
-	apps, err := appsv1.NewForConfigAndClient(t.config, http)
+	apps, err := newApps(t.config, http)
 	if err != nil {
 		return nil, badConfig(t, err)
 	}
-	c.serving, c.core, c.apps, c.rest = serving, core, apps, core.RESTClient()
+	c.serving, c.core, c.apps, c.rest = serving, core, apps, core.rest
 	return c, nil
 }
 

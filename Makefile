@@ -6,7 +6,10 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 BIN := $(CURDIR)/bin
-GO_BUILD := CGO_ENABLED=0 go build -trimpath
+# One way of compiling for build, test, vet and scripts: they share the cache.
+# Releases add -trimpath (.goreleaser.yaml).
+export CGO_ENABLED := 0
+GO_BUILD := go build -trimpath
 PKG ?= ./...
 RUN ?=
 
@@ -18,7 +21,7 @@ help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## bin/kn-lite, for this machine
-	$(GO_BUILD) -ldflags '-s -w' -o $(BIN)/kn-lite ./cmd/kn-lite
+	go build -ldflags '-s -w' -o $(BIN)/kn-lite ./cmd/kn-lite
 
 test: ## unit and script tests: no root, no cluster (PKG=./internal/traffic RUN=TestApply)
 	go test $(if $(RUN),-run '$(RUN)') $(PKG)
@@ -39,11 +42,11 @@ update: ## rewrite all that verify compares: formatting, generated docs, go.sum
 	test/verify/run --update
 
 cluster-up: ## real Knative on this machine; prints how to reach it (DEVCLUSTER=name)
-	cd devcluster && CGO_ENABLED=0 go build -o $(BIN)/devcluster ./cmd/devcluster
+	cd devcluster && go build -o $(BIN)/devcluster ./cmd/devcluster
 	$(BIN)/devcluster up $(if $(DEVCLUSTER),--name $(DEVCLUSTER))
 
 cluster-down: ## take it down and leave nothing (DEVCLUSTER=name)
-	cd devcluster && CGO_ENABLED=0 go build -o $(BIN)/devcluster ./cmd/devcluster
+	cd devcluster && go build -o $(BIN)/devcluster ./cmd/devcluster
 	$(BIN)/devcluster down $(if $(DEVCLUSTER),--name $(DEVCLUSTER))
 
 # The programs that kn-lite is compared with, and the tools that check it. Each

@@ -35,7 +35,7 @@ func run(m *testing.M) int {
 		}
 		defer os.RemoveAll(dir)
 		bin = filepath.Join(dir, "kn-lite")
-		args := []string{"build", "-trimpath", "-o", bin}
+		args := []string{"build", "-o", bin}
 		if os.Getenv("GOCOVERDIR") != "" {
 			args = append(args, "-cover", "-coverpkg=github.com/kn-lite/kn-lite/...")
 		}

@@ -1,0 +1,3 @@
+module example.com/ko-app
+
+go 1.26.0

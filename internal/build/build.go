@@ -41,10 +41,11 @@ type Spec struct {
 	Epoch     time.Time         // every time stamp in the image; the zero value is 1970
 	Labels    map[string]string // OCI labels of the image, beside kn-lite's own
 
-	Environ  []string // the toolchain's environment, as KEY=value
-	CacheDir string   // layers that were made before
-	Pull     Puller   // may be nil when the language has a built-in base
-	Progress Progress // may be nil
+	Environ  []string         // the toolchain's environment, as KEY=value
+	CacheDir string           // layers that were made before
+	Now      func() time.Time // for the age of what is in CacheDir only; nil keeps all
+	Pull     Puller           // may be nil when the language has a built-in base
+	Progress Progress         // may be nil
 }
 
 // Progress hears how a build goes on. Methods are called from several
@@ -108,7 +109,7 @@ func Build(ctx context.Context, spec Spec) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := layer.Open(spec.CacheDir)
+	store, err := layer.Open(spec.CacheDir, spec.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -140,6 +141,7 @@ func Build(ctx context.Context, spec Spec) (*Result, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
+	store.Prune()
 	return result, result.finish()
 }
 

@@ -213,6 +213,7 @@ func (f *Factory) buildProject(ctx context.Context, dir string, project *functio
 		Bases:    cfg.BaseImages,
 		Environ:  f.Sys.Vars,
 		CacheDir: config.CacheDir(f.Sys.Env),
+		Now:      f.Sys.Now,
 		Progress: buildProgress{f.IO},
 		Pull: func(ctx context.Context, ref string, p v1.Platform) (v1.Image, error) {
 			client, err := f.Registry()

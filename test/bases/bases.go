@@ -24,7 +24,7 @@ const recipe = "test base: node 2"
 // and coreutils. The first call downloads about 30 MB of packages and takes
 // half a minute; later ones find the result in cacheDir.
 func Node(ctx context.Context, cacheDir string) (v1.Image, error) {
-	store, err := layer.Open(cacheDir)
+	store, err := layer.Open(cacheDir, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -32,14 +32,16 @@ const keptFor = 14 * 24 * time.Hour
 // files appear by rename only.
 type Store struct {
 	dir string
+	now func() time.Time
 }
 
-// Open makes a store in dir/layers and dir/blobs.
-func Open(dir string) (*Store, error) {
+// Open makes a store in dir/layers and dir/blobs. now decides what Prune
+// removes; with nil nothing is ever old.
+func Open(dir string, now func() time.Time) (*Store, error) {
 	if dir == "" {
 		return nil, fault.New(fault.Failure, "layer.open", "", "no cache folder is set")
 	}
-	s := &Store{dir: dir}
+	s := &Store{dir: dir, now: now}
 	for _, sub := range []string{s.blobs(), s.records()} {
 		if err := os.MkdirAll(sub, 0o755); err != nil {
 			return nil, (&fault.Error{Op: "layer.open", Subject: dir, Err: err}).
@@ -77,9 +79,10 @@ func (s *Store) Find(key string, epoch time.Time) (*Layer, bool) {
 	}
 	// The time of the last use decides what Prune keeps; without it the layer is
 	// only made again some day.
-	now := time.Now()
-	_ = os.Chtimes(recordFile, now, now)
-	_ = os.Chtimes(l.file, now, now)
+	if s.now != nil {
+		_ = os.Chtimes(recordFile, s.now(), s.now())
+		_ = os.Chtimes(l.file, s.now(), s.now())
+	}
 	return l, true
 }
 
@@ -167,14 +170,17 @@ func (s *Store) temporary(dir string, write func(*os.File) error) error {
 
 // Prune removes what no build has used for two weeks. Errors are not reported:
 // what stays behind costs space only, and the next build tries again.
-func (s *Store) Prune(now time.Time) {
+func (s *Store) Prune() {
+	if s.now == nil {
+		return
+	}
 	for _, dir := range []string{s.records(), s.blobs()} {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			continue
 		}
 		for _, e := range entries {
-			if info, err := e.Info(); err == nil && now.Sub(info.ModTime()) > keptFor {
+			if info, err := e.Info(); err == nil && s.now().Sub(info.ModTime()) > keptFor {
 				_ = os.Remove(filepath.Join(dir, e.Name()))
 			}
 		}

@@ -35,10 +35,10 @@ func Open(dir string) (*Tree, error) {
 		kind := fault.Failure
 		if errors.Is(err, fs.ErrNotExist) {
 			kind = fault.NotFound
-		} else if errors.Is(err, syscall.ENOTDIR) {
+		} else if info, statErr := os.Stat(abs); statErr == nil && !info.IsDir() {
 			kind = fault.Usage
 		}
-		return nil, (&fault.Error{Op: "build.source", Kind: kind, Subject: dir, Err: errors.Unwrap(err)}).
+		return nil, (&fault.Error{Op: "build.source", Kind: kind, Subject: dir, Err: cause(err)}).
 			WithHint("name the function's folder: kn-lite build DIR")
 	}
 	return &Tree{dir: abs, root: root}, nil

@@ -59,8 +59,7 @@ func inspect(dir string) (*pkg, error) {
 	buildCtx.GOOS, buildCtx.CgoEnabled = "linux", false
 	found, err := buildCtx.ImportDir(dir, 0)
 	if _, none := errors.AsType[*build.NoGoError](err); none {
-		return nil, fault.New(fault.Usage, "build.go", dir, "there are no Go files for linux in this folder").
-			WithHint("name the folder of the function or of its main package: kn-lite build DIR")
+		return nil, noFiles(dir)
 	}
 	if mixed, ok := errors.AsType[*build.MultiplePackageError](err); ok {
 		return nil, fault.New(fault.Build, "build.go", dir, "the folder holds two packages: %s (%s) and %s (%s)",
@@ -72,11 +71,19 @@ func inspect(dir string) (*pkg, error) {
 	if err != nil {
 		return nil, fault.New(fault.Build, "build.go", dir, "%w", err)
 	}
+	if len(found.GoFiles) == 0 {
+		return nil, noFiles(dir) // tests only
+	}
 	if found.Name == "main" {
 		return &pkg{style: plain, importPath: importPath}, nil
 	}
 	style, err := functionStyle(dir, found)
 	return &pkg{style: style, importPath: importPath}, err
+}
+
+func noFiles(dir string) error {
+	return fault.New(fault.Usage, "build.go", dir, "there are no Go files for linux in this folder").
+		WithHint("name the folder of the function or of its main package: kn-lite build DIR")
 }
 
 // importPath finds the module that dir belongs to.

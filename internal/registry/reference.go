@@ -48,8 +48,9 @@ func (r Reference) identifier() string {
 // is wrong.
 func Parse(ref string) (Reference, error) {
 	parsed, err := name.ParseReference(ref, name.WeakValidation)
-	if err == nil && strings.Contains(ref, "//") { // ggcr takes https: for a host
-		err = errors.New("a reference is not a URL")
+	// ggcr takes "https:" for a host, and looks at letters only, not at parts.
+	if err == nil && (strings.Contains(ref, "//") || badPart(parsed.Context().RepositoryStr()) != "") {
+		err = errors.New("not a reference")
 	}
 	if err != nil {
 		return Reference{}, (&fault.Error{Op: "registry.parse", Kind: fault.Usage, Subject: "image " + quote(ref), Err: reason{whatIsWrong(ref), err}}).
@@ -123,16 +124,32 @@ func whatIsWrong(ref string) string {
 	switch {
 	case path == "" || strings.HasSuffix(path, "/") || strings.HasPrefix(path, "/") || strings.Contains(path, "//"):
 		return "a part of the name is empty"
+	case len(path) < 2 || len(path) > 255:
+		return "the name must have 2 to 255 characters"
 	case path != strings.ToLower(path):
 		return "the name " + quote(path) + " has upper-case letters"
 	case strings.Trim(path, "abcdefghijklmnopqrstuvwxyz0123456789_-./") != "":
 		return "the name " + quote(path) + " may have only a-z, 0-9, _ - . and /"
+	case badPart(path) != "":
+		return "the part " + quote(badPart(path)) + " of the name must start and end with a letter or digit"
 	case hasTag && (tag == "" || len(tag) > 128):
 		return "the tag must have 1 to 128 characters"
 	case hasTag:
 		return "the tag " + quote(tag) + " may have only letters, digits, _ - and ."
 	}
 	return "it does not parse"
+}
+
+// badPart is the first part of a repository's name that registries refuse
+// (distribution specification, "Pulling manifests"), or "".
+func badPart(path string) string {
+	alphanumeric := func(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }
+	for part := range strings.SplitSeq(path, "/") {
+		if part == "" || !alphanumeric(part[0]) || !alphanumeric(part[len(part)-1]) || strings.Contains(part, "..") {
+			return part + "/"
+		}
+	}
+	return ""
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // Network is a set of registries that are reached without sockets. All of its
@@ -66,14 +67,19 @@ func (n *Network) dial(ctx context.Context, network, address string) (net.Conn, 
 	if l == nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
 	}
-	client, server := net.Pipe()
+	a, b := net.Pipe()
 	broken := &atomic.Bool{}
+	client, server := newPipeConn(a, b, broken), newPipeConn(b, a, broken)
 	select {
-	case l.conns <- &pipeConn{server, broken}:
-		return &pipeConn{client, broken}, nil
+	case l.conns <- server:
+		return client, nil
 	case <-l.done:
+		client.Reset()
+		server.Reset()
 		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
 	case <-ctx.Done():
+		client.Reset()
+		server.Reset()
 		return nil, ctx.Err()
 	}
 }
@@ -102,26 +108,98 @@ type pipeAddr string
 func (a pipeAddr) Network() string { return "pipe" }
 func (a pipeAddr) String() string  { return string(a) }
 
-// pipeConn is one end of a net.Pipe that can be reset.
+// pipeConn is one end of a net.Pipe that buffers what is written, as a socket
+// does, and can be reset. Without the buffer two ends that write at the same
+// time, such as a TLS alert against a handshake, would wait for each other.
 type pipeConn struct {
 	net.Conn
-	broken *atomic.Bool
+	peer   net.Conn
+	broken *atomic.Bool  // shared by both ends
+	queue  chan []byte   // written and not yet read
+	closed chan struct{} // this end was closed
+	failed chan struct{} // the other end is gone
+	once   sync.Once
 }
 
-// Reset closes both ends; the other one reads and writes ECONNRESET.
-func (c *pipeConn) Reset() {
-	c.broken.Store(true)
-	_ = c.Close() // closing a pipe cannot fail
+func newPipeConn(raw, peer net.Conn, broken *atomic.Bool) *pipeConn {
+	c := &pipeConn{Conn: raw, peer: peer, broken: broken, queue: make(chan []byte, 64), closed: make(chan struct{}), failed: make(chan struct{})}
+	go c.pump()
+	return c
+}
+
+// pump moves what was written to the other end, also after Close.
+func (c *pipeConn) pump() {
+	defer c.Conn.Close()
+	for {
+		var chunk []byte
+		select {
+		case chunk = <-c.queue:
+		case <-c.closed:
+			select {
+			case chunk = <-c.queue:
+			default:
+				return
+			}
+		}
+		if _, err := c.Conn.Write(chunk); err != nil {
+			close(c.failed)
+			<-c.closed
+			return
+		}
+	}
+}
+
+func (c *pipeConn) Write(p []byte) (int, error) {
+	select {
+	case <-c.closed:
+		return 0, net.ErrClosed
+	case <-c.failed:
+		return 0, c.resetOr("write", syscall.EPIPE)
+	default:
+	}
+	select {
+	case c.queue <- append([]byte(nil), p...):
+		return len(p), nil
+	case <-c.closed:
+		return 0, net.ErrClosed
+	case <-c.failed:
+		return 0, c.resetOr("write", syscall.EPIPE)
+	}
 }
 
 func (c *pipeConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	select {
+	case <-c.closed:
+		if err != nil {
+			err = net.ErrClosed
+		}
+	default:
+	}
 	return n, c.resetOr("read", err)
 }
 
-func (c *pipeConn) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
-	return n, c.resetOr("write", err)
+// Close ends reading at once; what was written still arrives.
+func (c *pipeConn) Close() error {
+	c.once.Do(func() {
+		close(c.closed)
+		// A pipe takes any deadline. The first wakes a Read here, the second ends
+		// the other side's writing to somebody who reads no more.
+		_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
+		_ = c.peer.SetWriteDeadline(time.Unix(1, 0))
+	})
+	return nil
+}
+
+// SetDeadline and SetWriteDeadline: writing goes to the buffer and needs none.
+func (c *pipeConn) SetDeadline(t time.Time) error  { return c.SetReadDeadline(t) }
+func (*pipeConn) SetWriteDeadline(time.Time) error { return nil }
+
+// Reset closes the connection; the other end reads what was written before and
+// then ECONNRESET in place of the end.
+func (c *pipeConn) Reset() {
+	c.broken.Store(true)
+	_ = c.Close() // cannot fail
 }
 
 func (c *pipeConn) resetOr(op string, err error) error {

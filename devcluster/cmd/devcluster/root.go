@@ -77,6 +77,14 @@ machine, one command. Everything lives in namespaces of its own and goes away wh
   devcluster down                      take it away again
 ` + exitHelp,
 		SilenceErrors: true, SilenceUsage: true,
+		// Args and RunE, so that an unknown verb is a usage fault like all others.
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return &fault.Error{Err: fmt.Errorf("unknown command %q", args[0]), Usage: true, Hint: "see `devcluster --help`"}
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetOut(s.out)
 	root.SetErr(s.err)

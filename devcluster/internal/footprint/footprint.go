@@ -6,15 +6,18 @@ package footprint
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/kn-lite/kn-lite/devcluster/internal/cgroup"
+	"github.com/kn-lite/kn-lite/devcluster/internal/instance"
 )
 
 // Footprint is one list per kind of thing. Each entry is one line of text.
@@ -42,15 +45,18 @@ func Take(ctx context.Context) (Footprint, error) {
 		}
 		f[kind] = Lines(kind, string(out))
 	}
-	mounts, err := os.Open("/proc/self/mountinfo")
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return nil, err
 	}
-	defer mounts.Close()
-	if f["mounts"], err = mountPoints(mounts); err != nil {
+	if f["mounts"], err = mountPoints(bytes.NewReader(mounts)); err != nil {
 		return nil, err
 	}
-	f["cgroups"] = folders("/sys/fs/cgroup")
+	hierarchies, err := cgroup.Hierarchies(bytes.NewReader(mounts))
+	if err != nil {
+		return nil, err
+	}
+	f["cgroups"] = cgroups(hierarchies)
 	f["sysctls"] = sysctls("net.ipv4.ip_forward", "net.ipv4.conf.all.route_localnet", "net.netfilter.nf_conntrack_max",
 		"vm.overcommit_memory", "vm.panic_on_oom", "kernel.panic", "kernel.panic_on_oops", "kernel.keys.root_maxkeys", "kernel.keys.root_maxbytes")
 	for _, dir := range []string{"/var/lib/kubelet", "/var/lib/cni", "/var/lib/containerd", "/var/log/pods", "/var/log/containers",
@@ -101,24 +107,24 @@ func mountPoints(mountinfo io.Reader) ([]string, error) {
 	return out, lines.Err()
 }
 
-// folders lists the cgroup folders two levels below each hierarchy: deep enough to
-// see a node's, not so deep that the host's own sessions come and go in it.
-func folders(root string) []string {
+// cgroups lists the first level of every hierarchy, and all of ours: deep enough to
+// see what a node makes, not so deep that the host's own sessions come and go in it.
+func cgroups(hierarchies []cgroup.Hierarchy) []string {
 	var out []string
-	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() {
-			return nil
+	for _, h := range hierarchies {
+		for _, pattern := range []string{"*", strings.TrimPrefix(instance.CgroupRoot, "/") + "/*"} {
+			found, err := filepath.Glob(filepath.Join(h.Mount, pattern))
+			if err != nil {
+				continue
+			}
+			for _, path := range found {
+				if info, err := os.Stat(path); err == nil && info.IsDir() {
+					out = append(out, path)
+				}
+			}
 		}
-		rel, _ := filepath.Rel(root, path)
-		depth := strings.Count(rel, string(filepath.Separator)) + 1
-		if rel != "." {
-			out = append(out, rel)
-		}
-		if depth >= 3 {
-			return filepath.SkipDir
-		}
-		return nil
-	})
+	}
+	slices.Sort(out)
 	return out
 }
 

@@ -1,10 +1,14 @@
 package footprint
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kn-lite/kn-lite/devcluster/internal/cgroup"
 )
 
 func TestIptablesLinesKeepRulesAndDropWhatChangesByItself(t *testing.T) {
@@ -64,5 +68,18 @@ func TestTakeSeesThisHost(t *testing.T) {
 	}
 	if len(f["mounts"]) == 0 || len(f["sysctls"]) == 0 {
 		t.Errorf("nothing seen: %v", f)
+	}
+}
+
+func TestCgroupsShowInstancesAndNotTheHostsSessions(t *testing.T) {
+	root := t.TempDir()
+	for _, dir := range []string{"user.slice/session-1", "kn-lite-devcluster/dev/kubepods"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{filepath.Join(root, "kn-lite-devcluster"), filepath.Join(root, "kn-lite-devcluster/dev"), filepath.Join(root, "user.slice")}
+	if diff := cmp.Diff(want, cgroups([]cgroup.Hierarchy{{Mount: root, V2: true}})); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"knative.dev/pkg/apis"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
@@ -75,7 +76,8 @@ func validate(svc *servingv1.Service) error {
 	checked := svc.DeepCopy()
 	ctx := context.Background()
 	checked.SetDefaults(ctx)
-	if err := checked.Validate(ctx); err != nil {
+	// Warnings are for the webhook to give.
+	if err := checked.Validate(ctx).Filter(apis.ErrorLevel); err != nil {
 		return fault.New(fault.Usage, "deploy.validate", "service/"+svc.Name, "%w", err).
 			WithHint("these are Knative's own rules for a service; nothing was sent to the cluster")
 	}

@@ -51,7 +51,7 @@ func (Language) Detect(project fs.FS) bool {
 
 // Plan implements lang.Language.
 func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
-	pkg, err := inspect(p.Dir)
+	pkg, err := inspect(p.Dir, p.Label)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func compile(ctx context.Context, p *lang.Project, pkg *pkg, platform v1.Platfor
 	program := filepath.Join(dir, "function")
 	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", program}
 	what := "."
-	if pkg.style != plain {
+	if pkg.style.wrapped() {
 		overlay, err := writeOverlay(p, pkg, scratch, dir)
 		if err != nil {
 			return nil, cleanup, err
@@ -107,7 +107,7 @@ func compile(ctx context.Context, p *lang.Project, pkg *pkg, platform v1.Platfor
 	}
 	output, err := lang.Run(ctx, p.Dir, environment(p.Environ, platform), tool, append(args, what)...)
 	if err != nil {
-		return nil, cleanup, compileError(p.Dir, output, err)
+		return nil, cleanup, compileError(p.Label, output, err)
 	}
 	info, err := os.Stat(program)
 	if err != nil {
@@ -119,11 +119,11 @@ func compile(ctx context.Context, p *lang.Project, pkg *pkg, platform v1.Platfor
 
 // compileError hands on the compiler's own words: they name file, line and
 // column relative to the user's folder.
-func compileError(dir, output string, err error) error {
+func compileError(label, output string, err error) error {
 	if _, ran := errors.AsType[*exec.ExitError](err); !ran {
 		return err
 	}
-	return fault.New(fault.Build, "build.go", dir, "the code does not compile\n%s", strings.TrimRight(output, "\n"))
+	return fault.New(fault.Build, "build.go", label, "the code does not compile\n%s", strings.TrimRight(output, "\n"))
 }
 
 // environment is the user's, so that private modules and proxies work, but for

@@ -1,7 +1,6 @@
 package golang
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -26,6 +25,7 @@ const (
 	plain     style = iota // a program of its own
 	static                 // func Handle(w, r)
 	instanced              // func New(), whose result has Handle(w, r)
+	unparsed               // not Go: the compiler says what is wrong better than we could
 )
 
 func (s style) String() string {
@@ -38,6 +38,9 @@ func (s style) String() string {
 	return "program"
 }
 
+// wrapped tells whether the wrapper's main is needed.
+func (s style) wrapped() bool { return s == static || s == instanced }
+
 // pkg is what is known about the package in the project's folder.
 type pkg struct {
 	style      style
@@ -49,9 +52,10 @@ const signatures = `a function is one of
   func New() *F          where F has the method Handle(w http.ResponseWriter, r *http.Request)
 or the package is a program: package main with func main`
 
-// inspect reads the package in dir without the go command.
-func inspect(dir string) (*pkg, error) {
-	importPath, err := importPath(dir)
+// inspect reads the package in dir without the go command. Errors call the
+// folder label.
+func inspect(dir, label string) (*pkg, error) {
+	importPath, err := importPath(dir, label)
 	if err != nil {
 		return nil, err
 	}
@@ -59,41 +63,41 @@ func inspect(dir string) (*pkg, error) {
 	buildCtx.GOOS, buildCtx.CgoEnabled = "linux", false
 	found, err := buildCtx.ImportDir(dir, 0)
 	if _, none := errors.AsType[*build.NoGoError](err); none {
-		return nil, noFiles(dir)
+		return nil, noFiles(label)
 	}
 	if mixed, ok := errors.AsType[*build.MultiplePackageError](err); ok {
-		return nil, fault.New(fault.Build, "build.go", dir, "the folder holds two packages: %s (%s) and %s (%s)",
+		return nil, fault.New(fault.Build, "build.go", label, "the folder holds two packages: %s (%s) and %s (%s)",
 			mixed.Packages[0], mixed.Files[0], mixed.Packages[1], mixed.Files[1])
 	}
-	if list, ok := errors.AsType[scanner.ErrorList](err); ok {
-		return nil, syntaxError(dir, list)
+	if _, ok := errors.AsType[scanner.ErrorList](err); ok {
+		return &pkg{style: unparsed}, nil
 	}
 	if err != nil {
-		return nil, fault.New(fault.Build, "build.go", dir, "%w", err)
+		return nil, fault.New(fault.Build, "build.go", label, "%w", err)
 	}
 	if len(found.GoFiles) == 0 {
-		return nil, noFiles(dir) // tests only
+		return nil, noFiles(label) // tests only
 	}
 	if found.Name == "main" {
 		return &pkg{style: plain, importPath: importPath}, nil
 	}
-	style, err := functionStyle(dir, found)
+	style, err := functionStyle(dir, label, found)
 	return &pkg{style: style, importPath: importPath}, err
 }
 
-func noFiles(dir string) error {
-	return fault.New(fault.Usage, "build.go", dir, "there are no Go files for linux in this folder").
+func noFiles(label string) error {
+	return fault.New(fault.Usage, "build.go", label, "there are no Go files for linux in this folder").
 		WithHint("name the folder of the function or of its main package: kn-lite build DIR")
 }
 
 // importPath finds the module that dir belongs to.
-func importPath(dir string) (string, error) {
+func importPath(dir, label string) (string, error) {
 	for at, below := dir, ""; ; at, below = filepath.Dir(at), path.Join(filepath.Base(at), below) {
 		text, err := os.ReadFile(filepath.Join(at, "go.mod"))
 		if err == nil {
 			module := modfile.ModulePath(text)
 			if module == "" {
-				return "", fault.New(fault.Build, "build.go", filepath.Join(at, "go.mod"), "there is no module line")
+				return "", fault.New(fault.Build, "build.go", "go.mod", "there is no module line")
 			}
 			return path.Join(module, below), nil
 		}
@@ -101,14 +105,14 @@ func importPath(dir string) (string, error) {
 			return "", err
 		}
 		if at == filepath.Dir(at) {
-			return "", fault.New(fault.Usage, "build.go", dir, "there is no go.mod in this folder or above it").
+			return "", fault.New(fault.Usage, "build.go", label, "there is no go.mod in this folder or above it").
 				WithHint("make one: go mod init function")
 		}
 	}
 }
 
 // functionStyle looks for Handle and New in the package's own files.
-func functionStyle(dir string, found *build.Package) (style, error) {
+func functionStyle(dir, label string, found *build.Package) (style, error) {
 	files := token.NewFileSet()
 	methods := map[string]*ast.FuncDecl{} // receiver's type → Handle
 	var handle, create *ast.FuncDecl
@@ -119,8 +123,8 @@ func functionStyle(dir string, found *build.Package) (style, error) {
 			return 0, err
 		}
 		file, err := parser.ParseFile(files, name, src, parser.SkipObjectResolution)
-		if list, ok := errors.AsType[scanner.ErrorList](err); ok {
-			return 0, syntaxError(dir, list)
+		if _, ok := errors.AsType[scanner.ErrorList](err); ok {
+			return unparsed, nil
 		}
 		if err != nil {
 			return 0, err
@@ -161,7 +165,7 @@ func functionStyle(dir string, found *build.Package) (style, error) {
 		// The method may be promoted from another package; the compiler knows.
 		return instanced, nil
 	}
-	return 0, fault.New(fault.Build, "build.go", dir, "package %s has neither Handle nor New", found.Name).WithHint("%s", signatures)
+	return 0, fault.New(fault.Build, "build.go", label, "package %s has neither Handle nor New", found.Name).WithHint("%s", signatures)
 }
 
 // typeName is T of T, *T, T[P] and *T[P].
@@ -201,19 +205,6 @@ func selects(t ast.Expr, name string) bool {
 		return t.Name == name
 	}
 	return false
-}
-
-// syntaxError prints as the compiler does: ./file.go:line:col: words.
-func syntaxError(dir string, list scanner.ErrorList) error {
-	var lines bytes.Buffer
-	for _, e := range list {
-		name := e.Pos.Filename
-		if rel, err := filepath.Rel(dir, name); err == nil && filepath.IsAbs(name) {
-			name = rel
-		}
-		fmt.Fprintf(&lines, "\n./%s:%d:%d: %s", filepath.ToSlash(name), e.Pos.Line, e.Pos.Column, e.Msg)
-	}
-	return fault.New(fault.Build, "build.go", dir, "the code does not compile%s", lines.String())
 }
 
 // bind is the file of the wrapper that names the user's function.

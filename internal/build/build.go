@@ -142,7 +142,7 @@ func Build(ctx context.Context, spec Spec) (*Result, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	store.Prune()
+	store.Prune(filepath.Join(spec.CacheDir, language.Name()))
 	return result, result.finish()
 }
 

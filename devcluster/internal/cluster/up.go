@@ -11,13 +11,10 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/kn-lite/kn-lite/devcluster/internal/cgroup"
 	"github.com/kn-lite/kn-lite/devcluster/internal/debian"
 	"github.com/kn-lite/kn-lite/devcluster/internal/fault"
 	"github.com/kn-lite/kn-lite/devcluster/internal/instance"
-	"github.com/kn-lite/kn-lite/devcluster/internal/machine"
 	"github.com/kn-lite/kn-lite/devcluster/internal/node"
 	"github.com/kn-lite/kn-lite/devcluster/internal/parts"
 	"github.com/kn-lite/kn-lite/devcluster/internal/pki"
@@ -64,8 +61,10 @@ func Up(ctx context.Context, host Host, options Options) (*state.Record, error) 
 	if err != nil {
 		return nil, err
 	}
-	l := &lift{host: host, options: options, facts: facts,
-		tale: tale{w: host.Story, now: host.Now, begun: host.Now()}}
+	l := &lift{
+		host: host, options: options, facts: facts,
+		tale: tale{w: host.Story, now: host.Now, begun: host.Now()},
+	}
 	if l.cache, err = host.Cache(); err == nil {
 		err = l.run(ctx, filepath.Join(home, options.Name))
 	}
@@ -158,8 +157,10 @@ func (l *lift) install(ctx context.Context) ([]string, error) {
 	}
 	done()
 	if still := (debian.Finder{}).Missing(debian.Programs()); len(still) > 0 {
-		return nil, &fault.Error{Op: "find program", Subject: still[0].Name, Err: errors.New("it is not there, although package " + still[0].Package + " is installed"),
-			Hint: "it " + still[0].Why + "; put it into PATH"}
+		return nil, &fault.Error{
+			Op: "find program", Subject: still[0].Name, Err: errors.New("it is not there, although package " + still[0].Package + " is installed"),
+			Hint: "it " + still[0].Why + "; put it into PATH",
+		}
 	}
 	return packages, nil
 }
@@ -172,8 +173,10 @@ func (l *lift) settle(folder string, packages []string) error {
 			return err
 		}
 		l.fresh = true
-		l.record = &state.Record{FastAutoscaler: l.options.FastAutoscaler,
-			Instance: instance.Instance{Name: l.options.Name, Folder: folder}}
+		l.record = &state.Record{
+			FastAutoscaler: l.options.FastAutoscaler,
+			Instance:       instance.Instance{Name: l.options.Name, Folder: folder},
+		}
 		if err := current(l.record); err != nil {
 			return err
 		}
@@ -192,8 +195,10 @@ func (l *lift) settle(folder string, packages []string) error {
 		var err error
 		i := l.record.Instance
 		if l.listeners, _, err = instance.Listen(i.Address, i.Ports); err != nil {
-			return &fault.Error{Op: "open the cluster's ports again", Subject: i.Address.String(), Err: err,
-				Hint: "end what took them, or take the cluster down and up again for others"}
+			return &fault.Error{
+				Op: "open the cluster's ports again", Subject: i.Address.String(), Err: err,
+				Hint: "end what took them, or take the cluster down and up again for others",
+			}
 		}
 	}
 	l.record.Packages = append(l.record.Packages, packages...)
@@ -212,18 +217,14 @@ func (l *lift) describe() error {
 		}
 		return ""
 	}
-	snapshotter := "overlayfs"
-	var fsys unix.Statfs_t
-	if err := unix.Statfs(i.Folder, &fsys); err == nil && fsys.Type == unix.OVERLAYFS_SUPER_MAGIC {
-		// An overlay cannot be the upper layer of another.
-		snapshotter = "native"
-	}
 	l.spec = node.Spec{
 		Instance: i,
-		Binaries: node.Binaries{Node: l.inside(l.set.Node), Traefik: l.inside(l.set.Traefik),
-			Etcd: find("etcd"), Containerd: find("containerd"), CNI: filepath.Dir(find("ptp"))},
+		Binaries: node.Binaries{
+			Node: l.inside(l.set.Node), Traefik: l.inside(l.set.Traefik),
+			Etcd: find("etcd"), Containerd: find("containerd"), CNI: filepath.Dir(find("ptp")),
+		},
 		CgroupV1:    cgroup.V1(l.facts.Cgroups),
-		Snapshotter: snapshotter,
+		Snapshotter: snapshotter(i.Folder),
 	}
 	for _, image := range l.set.Images {
 		if image.Name == parts.PauseImage {
@@ -262,78 +263,6 @@ func (l *lift) describe() error {
 		}
 	}
 	return nil
-}
-
-// cacheInside is where the folder of compiled parts appears in the machine.
-const cacheInside = "/run/kn-lite-cache"
-
-func (l *lift) inside(path string) string {
-	rel, err := filepath.Rel(l.cache, path)
-	if err != nil || strings.HasPrefix(rel, "..") {
-		return path
-	}
-	return filepath.Join(cacheInside, rel)
-}
-
-// boot makes the cgroup and the machine, unless they are there.
-func (l *lift) boot(ctx context.Context) (machine.Machine, error) {
-	i := l.record.Instance
-	for _, h := range l.facts.Cgroups {
-		l.record.Cgroups = appendNew(l.record.Cgroups, filepath.Join(h.Mount, i.Cgroup()))
-	}
-	if err := l.record.Save(); err != nil {
-		return machine.Machine{}, err
-	}
-	if l.record.Machine == nil || !l.record.Machine.Alive() {
-		if err := l.clearRemains(ctx); err != nil {
-			return machine.Machine{}, err
-		}
-	}
-	if _, err := cgroup.Make(l.facts.Cgroups, i.Cgroup()); err != nil {
-		return machine.Machine{}, &fault.Error{Op: "make cgroup", Subject: i.Cgroup(), Err: err}
-	}
-	if l.record.Machine != nil && l.record.Machine.Alive() {
-		return *l.record.Machine, nil
-	}
-	l.booted = true
-	log, err := openLog(l.record, "machine")
-	if err != nil {
-		return machine.Machine{}, err
-	}
-	defer log.Close()
-	cmd := itself(i, "init")
-	cmd.Stderr = log
-	m, err := machine.Boot(ctx, cmd, l.spec.Setup(machine.Bind{Source: l.cache, Target: cacheInside}), func(m machine.Machine) error {
-		l.record.Machine, l.record.Components = &m, nil
-		return l.record.Save()
-	})
-	if err != nil {
-		return m, &fault.Error{Op: "make the machine", Subject: i.Name, Err: err,
-			Hint: "see " + LogFile(l.record, "machine") + "; in a container, start it privileged"}
-	}
-	return m, nil
-}
-
-// clearRemains removes what a machine that was killed has left behind and a new one
-// would stumble over: pods' cgroups (cAdvisor spends three seconds on each that has no
-// container any more) and the kubelet's notes about volumes that are not mounted.
-func (l *lift) clearRemains(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, downTime)
-	defer cancel()
-	if err := cgroup.Remove(ctx, l.record.Cgroups); err != nil {
-		return &fault.Error{Op: "remove old cgroups", Subject: l.record.Instance.Name, Err: err,
-			Hint: "`devcluster down` says what holds them"}
-	}
-	return os.RemoveAll(l.record.Instance.Path("kubelet"))
-}
-
-func appendNew(list []string, s string) []string {
-	for _, have := range list {
-		if have == s {
-			return list
-		}
-	}
-	return append(list, s)
 }
 
 // giveUp stops what a failed run has started and says what stays.

@@ -64,6 +64,8 @@ func Choose(candidates []netip.Addr, want Ports) (netip.Addr, Listeners, Ports, 
 			break
 		}
 	}
-	return netip.Addr{}, Listeners{}, want, &fault.Error{Op: "choose an address", Err: last,
-		Hint: "another program holds one of the ports on all loopback addresses; name free ones with\n--registry-port, --ingress-port and --api-port (0 takes any)"}
+	return netip.Addr{}, Listeners{}, want, &fault.Error{
+		Op: "choose an address", Err: last,
+		Hint: "another program holds one of the ports on all loopback addresses; name free ones with\n--registry-port, --ingress-port and --api-port (0 takes any)",
+	}
 }

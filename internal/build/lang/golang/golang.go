@@ -79,8 +79,10 @@ func (Language) Layers(_ context.Context, p *lang.Project, plan *lang.Plan, targ
 }
 
 // compile runs the go command once. Its cache does the rest: what has not
-// changed is not compiled again, because nothing it sees changes from one build
-// to the next, the wrapper's paths included.
+// changed is not compiled or linked again, because nothing it sees changes from
+// one build to the next, the wrapper's paths included. That is why the program
+// keeps its build ID: it names the inputs by content alone, and it is how the go
+// command knows that the program of the last build is still the right one.
 func compile(ctx context.Context, p *lang.Project, pkg *pkg, platform v1.Platform) (files []layer.File, cleanup func() error, err error) {
 	tool, err := lang.FindTool("go", "go", "install Go from https://go.dev/dl, or name an image that is built already: kn-lite deploy --image REF")
 	if err != nil {
@@ -94,9 +96,14 @@ func compile(ctx context.Context, p *lang.Project, pkg *pkg, platform v1.Platfor
 	if err != nil {
 		return nil, nil, err
 	}
-	cleanup = func() error { return os.RemoveAll(dir) }
 	program := filepath.Join(dir, "function")
-	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", program}
+	last := lastProgram(scratch, p.Dir, platform)
+	// Taken by a rename, so that two builds at once cannot share it.
+	if err := os.Rename(last, program); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	cleanup = func() error { return errors.Join(giveBack(program, last), os.RemoveAll(dir)) }
+	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", program}
 	what := "."
 	if pkg.style.wrapped() {
 		overlay, err := writeOverlay(p, pkg, scratch, dir)
@@ -115,6 +122,19 @@ func compile(ctx context.Context, p *lang.Project, pkg *pkg, platform v1.Platfor
 	}
 	file := layer.File{Path: binary, Mode: 0o755, Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(program) }}
 	return []layer.File{file}, cleanup, nil
+}
+
+// lastProgram is where the program of a folder's last build is kept.
+func lastProgram(scratch, dir string, platform v1.Platform) string {
+	sum := sha256.Sum256([]byte(platform.String() + "\x00" + dir))
+	return filepath.Join(scratch, "program-"+hex.EncodeToString(sum[:8]))
+}
+
+func giveBack(program, last string) error {
+	if err := os.Rename(program, last); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // compileError hands on the compiler's own words: they name file, line and

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
 // extract writes one file of an image to disk.
@@ -84,4 +86,13 @@ func ask(t *testing.T, program string) string {
 		t.Errorf("the function ended with %v", err)
 	}
 	return string(body)
+}
+
+// failsWith builds and expects the build to fail with these words and this hint.
+func failsWith(t *testing.T, s Spec, says, hint string) {
+	t.Helper()
+	_, err := Build(t.Context(), s)
+	if fault.KindOf(err) != fault.Build || !strings.Contains(err.Error(), says) || !strings.Contains(fault.HintOf(err), hint) {
+		t.Errorf("err = %v; hint = %s", err, fault.HintOf(err))
+	}
 }

@@ -37,7 +37,7 @@ const binary = "app/function"
 // the wrapper to stand in. It exists in the overlay only.
 const wrapperFolder = "kn-lite-main"
 
-//go:embed wrapper/serve.go wrapper/http1.go wrapper/http2.go
+//go:embed wrapper/serve.go wrapper/http1.go wrapper/http2.go wrapper/events.go
 var wrapperSources embed.FS
 
 // Name implements lang.Language.
@@ -56,7 +56,7 @@ func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
 		return nil, err
 	}
 	return &lang.Plan{
-		Style:      pkg.style.String(),
+		Style:      pkg.describe(),
 		Base:       lang.Base{BuiltIn: true},
 		Entrypoint: []string{"/" + binary},
 		WorkingDir: "/app",
@@ -171,7 +171,14 @@ func writeOverlay(p *lang.Project, pkg *pkg, scratch, dir string) (string, error
 			WithHint("rename the folder")
 	}
 	sources := map[string][]byte{"main.go": bind(pkg)}
-	for _, name := range []string{"serve.go", "http1.go", "http2.go"} {
+	names := []string{"serve.go", "http1.go", "http2.go"}
+	if pkg.shape != nil {
+		names = append(names, "events.go")
+		if pkg.shape.event {
+			sources["sdk.go"] = []byte(sdkFile)
+		}
+	}
+	for _, name := range names {
 		text, err := wrapperSources.ReadFile("wrapper/" + name)
 		if err != nil {
 			return "", err

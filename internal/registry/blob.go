@@ -100,7 +100,7 @@ func (b *blobReader) again(err error) error {
 	s := b.sources[0]
 	b.failures++
 	if b.ctx.Err() == nil && retryable(err) && b.failures < s.attempts(len(b.sources) == 1) &&
-		!(refused(err) && b.failures >= s.c.opts.Policy.Refused) {
+		!(isRefused(err) && b.failures >= s.c.opts.Policy.Refused) {
 		if waitErr := sleep(b.ctx, s.c.opts.Policy.pause(b.failures, err)); waitErr != nil {
 			return fmt.Errorf("%w, last: %w", waitErr, plainCause(err))
 		}

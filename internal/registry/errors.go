@@ -159,7 +159,7 @@ func retryable(err error) bool {
 	case isCertificate(err), isUnknownHost(err):
 		return false
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
-		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed), errors.Is(err, http.ErrServerClosed), refused(err):
+		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed), errors.Is(err, http.ErrServerClosed), isRefused(err):
 		return true
 	}
 	var network net.Error
@@ -172,10 +172,6 @@ func retryable(err error) bool {
 	}
 	var op *net.OpError
 	return errors.As(err, &op)
-}
-
-func refused(err error) bool {
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH)
 }
 
 func isUnknownHost(err error) bool {
@@ -221,7 +217,7 @@ func (c *Client) explain(ctx context.Context, op, subject, host string, err erro
 	case errors.Is(err, http.ErrSchemeMismatch):
 		e.Err = reason{"the registry speaks plain HTTP, which kn-lite does to loopback only", err}
 		return e.WithHint("if nobody between here and %s can read along: --insecure-registry %s", host, host)
-	case refused(err):
+	case isRefused(err):
 		e.Kind, e.Err = fault.Transient, reason{"nothing listens at " + host + " (connection refused)", err}
 		return e.WithHint("is the registry running? is the port right?")
 	case retryable(err):

@@ -35,10 +35,10 @@ func (u *upload) blob() Blob {
 func (s *session) upload(ctx context.Context, u *upload) error {
 	transfer := s.c.opts.Progress.Begin(u.blob())
 	outcome, sent := Failed, false
-	err := s.c.retry(ctx, s.c.opts.Policy.Attempts, func(ctx context.Context) error {
+	err := s.c.retrySteps(ctx, s.c.opts.Policy.Attempts, func(ctx context.Context) (string, error) {
 		exists, err := s.blobExists(ctx, u)
 		if err != nil {
-			return err
+			return "ask", err
 		}
 		if exists {
 			outcome = Skipped
@@ -46,26 +46,26 @@ func (s *session) upload(ctx context.Context, u *upload) error {
 				outcome = Pushed
 				transfer.Add(u.size)
 			}
-			return nil
+			return "", nil
 		}
 		location, mounted, err := s.startUpload(ctx, u)
 		if err != nil {
-			return err
+			return "start", err
 		}
 		if mounted {
 			outcome = Mounted
-			return nil
+			return "", nil
 		}
 		sent = true
 		if location, err = s.sendBlob(ctx, u, location, transfer); err != nil {
-			return err
+			return "send", err
 		}
 		if err := s.commitBlob(ctx, u, location); err != nil {
 			transfer.Add(-u.size)
-			return err
+			return "commit", err
 		}
 		outcome = Pushed
-		return nil
+		return "", nil
 	})
 	if err != nil {
 		outcome = Failed

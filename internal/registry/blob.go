@@ -139,7 +139,7 @@ func (b *blobReader) connect() error {
 		skip = b.offset
 	case resp.StatusCode == http.StatusPartialContent && strings.HasPrefix(resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", b.offset)):
 	default:
-		return readStatusError(resp, now())
+		return readStatusError(resp)
 	}
 	b.body = resp.Body
 	_, err = io.CopyN(io.Discard, b.body, skip)

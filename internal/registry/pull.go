@@ -142,7 +142,7 @@ func (s *session) getManifest(ctx context.Context, identifier string, attempts i
 			return err
 		}
 		if resp.StatusCode != http.StatusOK {
-			return readStatusError(resp, now())
+			return readStatusError(resp)
 		}
 		defer resp.Body.Close()
 		raw, err := io.ReadAll(io.LimitReader(resp.Body, maxManifest+1))
@@ -198,7 +198,7 @@ func (s *session) headManifest(ctx context.Context, identifier string) (v1.Descr
 			return err
 		}
 		if resp.StatusCode != http.StatusOK {
-			return readStatusError(resp, now())
+			return readStatusError(resp)
 		}
 		resp.Body.Close()
 		found = v1.Descriptor{MediaType: types.MediaType(resp.Header.Get("Content-Type")), Size: resp.ContentLength}

@@ -232,7 +232,7 @@ func (s *session) putManifest(ctx context.Context, m manifest, identifier string
 		// The specification wants 201. A 200 or 202 from something else than a
 		// registry must not pass for a stored manifest.
 		if accepted := resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusAccepted; resp.StatusCode != http.StatusCreated && !(accepted && got != "") {
-			return readStatusError(resp, now())
+			return readStatusError(resp)
 		}
 		resp.Body.Close()
 		if got != "" && got != m.digest.String() {

@@ -66,8 +66,9 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// parseRetryAfter reads both forms of RFC 9110 10.2.3: seconds and a date.
-func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
+// parseRetryAfter reads both forms of RFC 9110 10.2.3: seconds, and a date. The
+// latter counts from the reply's own Date, since our clock may be another.
+func parseRetryAfter(value, date string) (time.Duration, bool) {
 	value = strings.TrimSpace(value)
 	if value == "" {
 		return 0, false
@@ -79,8 +80,13 @@ func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
 		// A day is longer than anybody waits, and cannot overflow.
 		return time.Duration(min(seconds, 86400)) * time.Second, true
 	}
-	if at, err := http.ParseTime(value); err == nil {
-		return max(0, at.Sub(now)), true
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0, false
 	}
-	return 0, false
+	sent, err := http.ParseTime(date)
+	if err != nil {
+		return 0, false
+	}
+	return max(0, at.Sub(sent)), true
 }

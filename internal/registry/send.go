@@ -132,6 +132,3 @@ func (b *watchedBody) Close() error {
 	}
 	return err
 }
-
-// now is the wall clock, for Retry-After dates only.
-func now() time.Time { return time.Now() }

@@ -65,7 +65,7 @@ func (c *Client) ping(ctx context.Context, scheme, host string) (*http.Response,
 }
 
 func setupError(resp *http.Response) error {
-	err := readStatusError(resp, now())
+	err := readStatusError(resp)
 	err.setup = true
 	return err
 }

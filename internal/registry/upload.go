@@ -91,7 +91,7 @@ func (s *session) blobExists(ctx context.Context, u *upload) (bool, error) {
 		resp.Body.Close()
 		return false, nil
 	}
-	return false, readStatusError(resp, now())
+	return false, readStatusError(resp)
 }
 
 // startUpload opens an upload session, or has the blob mounted if it can be.
@@ -115,7 +115,7 @@ func (s *session) startUpload(ctx context.Context, u *upload) (location *url.URL
 		location, err = s.location(resp)
 		return location, false, err
 	}
-	return nil, false, readStatusError(resp, now())
+	return nil, false, readStatusError(resp)
 }
 
 // location is where the next step goes. It may be relative, and may be another
@@ -167,7 +167,7 @@ func (s *session) sendBlob(ctx context.Context, u *upload, location *url.URL, tr
 		return next, err
 	}
 	body.takeBack()
-	return nil, lostSession(readStatusError(resp, now()))
+	return nil, lostSession(readStatusError(resp))
 }
 
 // commitBlob makes the uploaded content a blob under its digest.
@@ -183,7 +183,7 @@ func (s *session) commitBlob(ctx context.Context, u *upload, location *url.URL) 
 		return err
 	}
 	if resp.StatusCode != http.StatusCreated && resp.StatusCode != http.StatusNoContent {
-		return lostSession(readStatusError(resp, now()))
+		return lostSession(readStatusError(resp))
 	}
 	defer resp.Body.Close()
 	if got := resp.Header.Get("Docker-Content-Digest"); got != "" && got != u.digest.String() {

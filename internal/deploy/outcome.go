@@ -122,7 +122,7 @@ func (d *deployer) unknown(err error) error {
 // afterReady is for a failure between readiness and the new split.
 func (d *deployer) afterReady(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return d.stopped(d.p.revision+" is ready and gets no traffic yet; run the same command again to move it")
+		return d.stopped(d.p.revision + " is ready and gets no traffic yet; run the same command again to move it")
 	}
 	return &fault.Error{
 		Op: "deploy.shift", Kind: fault.Partial, Subject: "service/" + d.spec.Service,

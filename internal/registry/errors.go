@@ -65,7 +65,7 @@ func retryableStatus(code int) bool {
 
 // readStatusError turns an unexpected reply into an error and closes it.
 func readStatusError(resp *http.Response) *StatusError {
-	defer resp.Body.Close()
+	defer finish(resp)
 	e := &StatusError{Method: resp.Request.Method, URL: redact(resp.Request.URL), Status: resp.StatusCode}
 	e.after, e.hasWait = parseRetryAfter(resp.Header.Get("Retry-After"), resp.Header.Get("Date"))
 	// The reply is about to be shown or thrown away: what cannot be read of it is no loss.

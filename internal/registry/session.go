@@ -30,10 +30,10 @@ func (c *Client) endpoint(ctx context.Context, host string) (*endpoint, error) {
 		return known, nil
 	}
 	scheme := "https"
-	resp, err := c.ping(ctx, scheme, host)
+	resp, err := c.ping(ctx, scheme, host) //nolint:bodyclose // finish or setupError does
 	if err != nil && c.plainAllowed(host) && speaksPlain(err, host) {
 		scheme = "http"
-		resp, err = c.ping(ctx, scheme, host)
+		resp, err = c.ping(ctx, scheme, host) //nolint:bodyclose // finish or setupError does
 	}
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func (c *Client) endpoint(ctx context.Context, host string) (*endpoint, error) {
 	default:
 		return nil, setupError(resp)
 	}
-	resp.Body.Close()
+	finish(resp)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.endpoints[host] = e
@@ -149,13 +149,13 @@ func (s *session) do(ctx context.Context, build func(ctx context.Context, base s
 		}
 		fresh, err := s.authorization(ctx, e, header, ch)
 		if err != nil {
-			resp.Body.Close()
+			finish(resp)
 			return nil, err
 		}
 		if fresh == header {
 			return resp, nil
 		}
-		resp.Body.Close()
+		finish(resp)
 		header = fresh
 	}
 }
@@ -219,7 +219,7 @@ func (c *Client) token(ctx context.Context, e *endpoint, ch *challenge, cred cre
 	if resp.StatusCode != http.StatusOK {
 		return "", setupError(resp)
 	}
-	defer resp.Body.Close()
+	defer finish(resp)
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
 		return "", err
@@ -245,8 +245,10 @@ func (c *Client) token(ctx context.Context, e *endpoint, ch *challenge, cred cre
 // OAuth2 form of it.
 func tokenRequest(ctx context.Context, realm *url.URL, service string, cred credential, scopes []string) (*http.Request, error) {
 	if cred.identityToken != "" {
-		form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {cred.identityToken}, "service": {service},
-			"scope": {strings.Join(scopes, " ")}, "client_id": {"kn-lite"}}
+		form := url.Values{
+			"grant_type": {"refresh_token"}, "refresh_token": {cred.identityToken}, "service": {service},
+			"scope": {strings.Join(scopes, " ")}, "client_id": {"kn-lite"},
+		}
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, realm.String(), strings.NewReader(form.Encode()))
 		if err == nil {
 			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")

@@ -84,11 +84,11 @@ func (s *session) blobExists(ctx context.Context, u *upload) (bool, error) {
 	}
 	switch resp.StatusCode {
 	case http.StatusOK:
-		resp.Body.Close()
+		finish(resp)
 		got := resp.Header.Get("Docker-Content-Digest")
 		return got == u.digest.String() || got == "" && resp.ContentLength == u.size, nil
 	case http.StatusNotFound:
-		resp.Body.Close()
+		finish(resp)
 		return false, nil
 	}
 	return false, readStatusError(resp)
@@ -108,10 +108,10 @@ func (s *session) startUpload(ctx context.Context, u *upload) (location *url.URL
 	}
 	switch {
 	case resp.StatusCode == http.StatusCreated && u.mountFrom != "":
-		resp.Body.Close()
+		finish(resp)
 		return nil, true, nil
 	case resp.StatusCode == http.StatusAccepted:
-		resp.Body.Close()
+		finish(resp)
 		location, err = s.location(resp)
 		return location, false, err
 	}
@@ -159,7 +159,7 @@ func (s *session) sendBlob(ctx context.Context, u *upload, location *url.URL, tr
 	switch resp.StatusCode {
 	// ECR answers 201 to a PATCH.
 	case http.StatusAccepted, http.StatusNoContent, http.StatusCreated:
-		resp.Body.Close()
+		finish(resp)
 		next, err := s.location(resp)
 		if err != nil {
 			body.takeBack()
@@ -185,7 +185,7 @@ func (s *session) commitBlob(ctx context.Context, u *upload, location *url.URL) 
 	if resp.StatusCode != http.StatusCreated && resp.StatusCode != http.StatusNoContent {
 		return lostSession(readStatusError(resp))
 	}
-	defer resp.Body.Close()
+	defer finish(resp)
 	if got := resp.Header.Get("Docker-Content-Digest"); got != "" && got != u.digest.String() {
 		return errRetryable{fmt.Errorf("the registry stored %s in place of the blob %s", oneLine(got), u.digest)}
 	}

@@ -66,6 +66,7 @@ func (s *sandbox) demo(c *contender, requests int) round {
 	s.t.Helper()
 	var r round
 	s.answers(c.host, func(string) bool { return true })
+	c.watch.some(s.t, 30*time.Second)
 	r.before = c.watch.now()
 	c.watch.resetPeak()
 	r.load = s.burst(c.host, requests, 200)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -169,26 +170,21 @@ func (l *lift) install(ctx context.Context) ([]string, error) {
 // anything else is made.
 func (l *lift) settle(folder string, packages []string) error {
 	if l.record == nil {
+		candidates := instance.Candidates()
+		if l.options.Address.IsValid() {
+			candidates = []netip.Addr{l.options.Address}
+		}
+		i := instance.Instance{Name: l.options.Name, Folder: folder}
+		var err error
+		if i.Address, l.listeners, i.Ports, err = instance.Choose(candidates, l.options.Ports); err != nil {
+			return err
+		}
 		if err := os.MkdirAll(folder, 0o755); err != nil {
 			return err
 		}
 		l.fresh = true
-		l.record = &state.Record{
-			FastAutoscaler: l.options.FastAutoscaler,
-			Instance:       instance.Instance{Name: l.options.Name, Folder: folder},
-		}
+		l.record = &state.Record{FastAutoscaler: l.options.FastAutoscaler, Instance: i}
 		if err := current(l.record); err != nil {
-			return err
-		}
-		candidates := instance.Candidates()
-		if l.options.Address.IsValid() {
-			candidates = candidates[:1]
-			candidates[0] = l.options.Address
-		}
-		var err error
-		i := &l.record.Instance
-		i.Address, l.listeners, i.Ports, err = instance.Choose(candidates, l.options.Ports)
-		if err != nil {
 			return err
 		}
 	} else if relay, ok := l.record.Component(node.Relay); !ok || !relay.ID.Alive() {
@@ -276,9 +272,13 @@ func (l *lift) giveUp(cause error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), downTime)
 	defer cancel()
 	logs := ""
-	if l.record.Ready.IsZero() && errors.Is(cause, context.Canceled) && l.fresh {
+	interrupted := errors.Is(cause, context.Canceled)
+	if l.fresh && (interrupted || l.record.Machine == nil) {
 		if err := takeDown(ctx, l.record); err != nil {
 			return errors.Join(cause, err)
+		}
+		if !interrupted {
+			return cause
 		}
 		return &fault.Error{Op: "bring up", Subject: name, Err: cause, Hint: "what this run had made is gone again"}
 	}

@@ -115,8 +115,6 @@ func TestLogsFollow(t *testing.T) {
 				t.Errorf("after a cut it asks for %s", r.URL.RawQuery)
 			}
 			fmt.Fprint(w, stamp(2, "two"), stamp(3, "three"))
-			flush(w)
-			server.events <- `{"type":"MODIFIED","object":` + podJSON("a", 1, "running") + `}`
 		case pod == "a" && call == 3:
 			if query.Has("sinceTime") || query.Has("tailLines") {
 				t.Errorf("a restarted container is read with %s", r.URL.RawQuery)
@@ -139,7 +137,10 @@ func TestLogsFollow(t *testing.T) {
 	var got []string
 	pods, err := clientFor(t, server).Logs(ctx, LogOptions{Service: "hello", Follow: true, Tail: 5}, func(line LogLine) error {
 		got = append(got, line.Revision+" "+line.Pod+" "+line.Text)
-		if line.Pod == "b" {
+		switch line.Text {
+		case "three":
+			server.events <- `{"type":"MODIFIED","object":` + podJSON("a", 1, "running") + `}`
+		case "hello from b":
 			return enough
 		}
 		return nil

@@ -325,10 +325,14 @@ func TestRefused(t *testing.T) {
 			}
 		}), fault.Auth, "401"},
 		{"no client", node(func(s *Spec) { s.Pull = nil }), fault.Failure, "no registry client"},
-		{"code that does not compile", spec(t, project(t, file{"go.mod", "module function\n\ngo 1.21\n"}, file{"handle.go", strings.Replace(handler, `"hello"`, "undefinedName", 1)})),
-			fault.Build, "./handle.go:8:73: undefined: undefinedName"},
-		{"code that does not parse", spec(t, project(t, file{"go.mod", "module function\n"}, file{"handle.go", "package f\n\nfunc {\n"})),
-			fault.Build, "handle.go:3:6: syntax error"},
+		{
+			"code that does not compile", spec(t, project(t, file{"go.mod", "module function\n\ngo 1.21\n"}, file{"handle.go", strings.Replace(handler, `"hello"`, "undefinedName", 1)})),
+			fault.Build, "./handle.go:8:73: undefined: undefinedName",
+		},
+		{
+			"code that does not parse", spec(t, project(t, file{"go.mod", "module function\n"}, file{"handle.go", "package f\n\nfunc {\n"})),
+			fault.Build, "handle.go:3:6: syntax error",
+		},
 		{"a file that is no code", spec(t, project(t, file{"go.mod", "module function\n"}, file{"handle.go", ""})), fault.Build, "handle.go:1:1: expected 'package'"},
 		{"a name that the wrapper needs", spec(t, project(t, file{"go.mod", "module function\n"}, file{"handle.go", handler}, file{"kn-lite-main/x.go", "package x\n"})), fault.Usage, "kn-lite-main"},
 		{"link out of the folder", node(func(s *Spec) {

@@ -95,7 +95,9 @@ func TestWatchSurvives(t *testing.T) {
 			func(n int, send func(watch.EventType, any), _ *http.Request, _ http.ResponseWriter) {
 				send(watch.Modified, service(11+n))
 			},
-			"13", []string{"10", "11", "12", "13"}, []string{"10", "11", "12"},
+			"13",
+			[]string{"10", "11", "12", "13"},
+			[]string{"10", "11", "12"},
 		},
 		{
 			"an expired version lists again",
@@ -106,7 +108,9 @@ func TestWatchSurvives(t *testing.T) {
 				}
 				send(watch.Modified, service(21))
 			},
-			"21", []string{"10", "20", "21"}, []string{"10", "20"},
+			"21",
+			[]string{"10", "20", "21"},
+			[]string{"10", "20"},
 		},
 		{
 			"410 to the request itself, likewise",
@@ -117,7 +121,9 @@ func TestWatchSurvives(t *testing.T) {
 				}
 				send(watch.Modified, service(21))
 			},
-			"21", []string{"10", "20", "21"}, []string{"10", "20"},
+			"21",
+			[]string{"10", "20", "21"},
+			[]string{"10", "20"},
 		},
 		{
 			"a bookmark moves on and is no event",
@@ -128,7 +134,9 @@ func TestWatchSurvives(t *testing.T) {
 				}
 				send(watch.Modified, service(16))
 			},
-			"16", []string{"10", "16"}, []string{"10", "15"},
+			"16",
+			[]string{"10", "16"},
+			[]string{"10", "15"},
 		},
 		{
 			"an API server that restarts",
@@ -142,14 +150,18 @@ func TestWatchSurvives(t *testing.T) {
 					send(watch.Modified, service(11))
 				}
 			},
-			"11", []string{"10", "11"}, []string{"10", "10", "10"},
+			"11",
+			[]string{"10", "11"},
+			[]string{"10", "10", "10"},
 		},
 		{
 			"a deletion",
 			func(_ int, send func(watch.EventType, any), _ *http.Request, _ http.ResponseWriter) {
 				send(watch.Deleted, service(12))
 			},
-			"gone", []string{"10", "gone"}, []string{"10"},
+			"gone",
+			[]string{"10", "gone"},
+			[]string{"10"},
 		},
 	}
 	for _, tt := range tests {

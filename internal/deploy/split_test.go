@@ -83,8 +83,12 @@ func TestPinned(t *testing.T) {
 		want         string
 	}{
 		{"nothing said means the latest", nil, nil, "fn-v3=100"},
-		{"the route lags behind the configuration", []servingv1.TrafficTarget{{LatestRevision: &yes, Percent: percent(100)}},
-			[]servingv1.TrafficTarget{{LatestRevision: &yes, RevisionName: "fn-v2", Percent: percent(100)}}, "fn-v2=100"},
+		{
+			"the route lags behind the configuration",
+			[]servingv1.TrafficTarget{{LatestRevision: &yes, Percent: percent(100)}},
+			[]servingv1.TrafficTarget{{LatestRevision: &yes, RevisionName: "fn-v2", Percent: percent(100)}},
+			"fn-v2=100",
+		},
 		{"names stay", []servingv1.TrafficTarget{{RevisionName: "fn-v1", Percent: percent(60)}, {LatestRevision: &yes, Percent: percent(40)}}, nil, "fn-v1=60 fn-v3=40"},
 		{"a tag on the latest stays there", []servingv1.TrafficTarget{{LatestRevision: &yes, Tag: "newest", Percent: percent(100)}}, nil, "fn-v3=100 @latest(newest)=0"},
 	}

@@ -44,18 +44,12 @@ type shape struct {
 
 // adapt wraps handle in the one signature that the wrapper calls.
 func (s shape) adapt(handle string) string {
-	var args, results []string
+	var args []string
 	if s.context {
 		args = append(args, "ctx")
 	}
 	if s.event {
 		args = append(args, "in")
-	}
-	if s.answers {
-		results = append(results, "out")
-	}
-	if s.mayError {
-		results = append(results, "err")
 	}
 	var body strings.Builder
 	message := "_"

@@ -74,7 +74,8 @@ func (s *sandbox) burst(host string, n, c int) load {
 // short-lived one is missed.
 type podWatch struct {
 	mu      sync.Mutex
-	live    map[string]bool
+	exist   map[string]bool // going ones included
+	live    map[string]bool // name → ready
 	peak    int
 	changed chan struct{} // closed and replaced at each change
 	stop    func()
@@ -93,7 +94,7 @@ func (s *sandbox) watchPods(service string) *podWatch {
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	w := &podWatch{live: map[string]bool{}, changed: make(chan struct{})}
+	w := &podWatch{exist: map[string]bool{}, live: map[string]bool{}, changed: make(chan struct{})}
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
@@ -130,8 +131,9 @@ func (w *podWatch) note(e podEvent) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	name := e.Object.Metadata.Name
-	// A pod that has been told to go is out of the route, though its proxy drains
-	// for another half minute.
+	w.exist[name] = true
+	// A pod that has been told to go gets no new work, though it goes on
+	// answering for half a minute while its proxy drains.
 	if e.Type == "DELETED" || e.Object.Metadata.DeletionTimestamp != "" {
 		delete(w.live, name)
 	} else {
@@ -139,6 +141,9 @@ func (w *podWatch) note(e podEvent) {
 		for _, c := range e.Object.Status.Conditions {
 			w.live[name] = w.live[name] || c.Type == "Ready" && c.Status == "True"
 		}
+	}
+	if e.Type == "DELETED" {
+		delete(w.exist, name)
 	}
 	ready := 0
 	for _, is := range w.live {
@@ -175,31 +180,38 @@ func (w *podWatch) resetPeak() int {
 // some waits for the first pod, since a watch is always a moment behind.
 func (w *podWatch) some(t *testing.T, within time.Duration) {
 	t.Helper()
-	w.await(t, within, func(pods int) bool { return pods > 0 })
+	w.await(t, within, func() bool { return len(w.live) > 0 })
 }
 
 // zero waits until no pod is left but those that are going, and returns how
 // long that took.
 func (w *podWatch) zero(t *testing.T, within time.Duration) time.Duration {
 	t.Helper()
-	return w.await(t, within, func(pods int) bool { return pods == 0 })
+	return w.await(t, within, func() bool { return len(w.live) == 0 })
 }
 
-func (w *podWatch) await(t *testing.T, within time.Duration, right func(pods int) bool) time.Duration {
+// gone waits until those that were going are gone too: a request before that
+// may still be answered by one of them, and would be no cold one.
+func (w *podWatch) gone(t *testing.T, within time.Duration) {
+	t.Helper()
+	w.await(t, within, func() bool { return len(w.exist) == 0 })
+}
+
+func (w *podWatch) await(t *testing.T, within time.Duration, right func() bool) time.Duration {
 	t.Helper()
 	start := time.Now()
 	deadline := time.After(within)
 	for {
 		w.mu.Lock()
-		pods, changed := len(w.live), w.changed
+		done, live, exist, changed := right(), len(w.live), len(w.exist), w.changed
 		w.mu.Unlock()
-		if right(pods) {
+		if done {
 			return time.Since(start)
 		}
 		select {
 		case <-changed:
 		case <-deadline:
-			t.Fatalf("still %d pods after %s", pods, within)
+			t.Fatalf("after %s there are %d pods, %d of them not on their way out", within, exist, live)
 		}
 	}
 }

@@ -82,7 +82,9 @@ func (l *lift) run(ctx context.Context, folder string) (err error) {
 	if err := l.open(folder); err != nil {
 		return err
 	}
-	if l.complete() {
+	if up, err := l.complete(ctx); err != nil {
+		return err
+	} else if up {
 		l.tale.say("%s is up already", l.options.Name)
 		return nil
 	}
@@ -130,18 +132,13 @@ func (l *lift) open(folder string) error {
 	return nil
 }
 
-// complete reports whether everything of the instance runs.
-func (l *lift) complete() bool {
-	r := l.record
-	if r == nil || r.Ready.IsZero() || r.Machine == nil || !r.Machine.Alive() {
-		return false
+// complete reports whether everything of the instance runs and works.
+func (l *lift) complete(ctx context.Context) (bool, error) {
+	if l.record == nil || l.record.Machine == nil {
+		return false, nil
 	}
-	for _, name := range node.Names() {
-		if c, ok := r.Component(name); !ok || !c.ID.Alive() {
-			return false
-		}
-	}
-	return true
+	status, err := Look(ctx, l.record)
+	return status.Healthy, err
 }
 
 // install brings missing programs from the distribution.
@@ -266,6 +263,11 @@ func (l *lift) giveUp(cause error) error {
 	name := l.record.Instance.Name
 	if l.options.KeepOnFailure {
 		l.tale.say("kept as it is; `devcluster down --name %s` takes it away", name)
+		return cause
+	}
+	if !l.booted && l.record.Machine != nil && l.record.Machine.Alive() {
+		// It ran before this run; what has been started in it since is on record.
+		l.tale.say("what was running goes on; `devcluster status --name %s` shows what is missing", name)
 		return cause
 	}
 	// The caller's context may be what ended this run.

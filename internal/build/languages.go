@@ -18,7 +18,7 @@ import (
 // table is every language that can be built. A language is added here and
 // nowhere else.
 func table() []lang.Language {
-	return []lang.Language{golang.Language{}, node.Language{}, python.Language{}}
+	return []lang.Language{golang.Language{}, node.Language{}, python.Language{}, node.TypeScript{}}
 }
 
 // Languages are the names that Spec.Language accepts.

@@ -87,6 +87,10 @@ func Load(src Sources) (*Config, error) {
 			cfg.BaseImages[language] = ref
 		}
 	}
+	// Both run on Node.js: what suits one suits the other.
+	if node := cfg.BaseImages["node"]; node != "" && cfg.BaseImages["typescript"] == "" {
+		cfg.BaseImages["typescript"] = node
+	}
 	return cfg, nil
 }
 

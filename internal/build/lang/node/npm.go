@@ -103,9 +103,13 @@ func major(version string) string {
 	return number
 }
 
+func findNpm() (string, error) {
+	return lang.FindTool("node", "npm", "install Node.js with npm from https://nodejs.org, or name an image that is built already: kn-lite deploy --image REF")
+}
+
 // run installs into a folder of its own and lists what npm put there.
 func (i *install) run(ctx context.Context) (files []layer.File, cleanup func() error, err error) {
-	tool, err := lang.FindTool("node", "npm", "install Node.js with npm from https://nodejs.org, or name an image that is built already: kn-lite deploy --image REF")
+	tool, err := findNpm()
 	if err != nil {
 		return nil, nil, err
 	}

@@ -73,7 +73,7 @@ func verified(files []layer.File, platform v1.Platform) []layer.File {
 				return nil, errors.Join(err, r.Close())
 			}
 			if has, foreign := foreign(head[:n], want.number); foreign && !amongOthers(f.Path, has, want, names) {
-				err := fault.New(fault.Build, "build.verify", f.Path, "the file is a program for %s, and the image is for %s", has, platform).
+				err := fault.New(fault.Build, "build.machine", f.Path, "the file is a program for %s, and the image is for %s", has, platform).
 					WithHint("get it for %s, or keep it out of the image with a line in .funcignore", platform)
 				return nil, errors.Join(err, r.Close())
 			}

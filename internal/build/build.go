@@ -56,6 +56,8 @@ type Spec struct {
 	BuildEnv []string // what func.yaml adds to Environ, as KEY=value
 	Resolve  Resolver // may be nil when the base has a digest or is built in
 	Fresh    bool     // make every layer, also those that an earlier build has made
+
+	language lang.Language // in place of the one that Language names; for tests
 }
 
 // Progress hears how a build goes on. Methods are called from several
@@ -176,7 +178,7 @@ func (p *Prepared) Build(ctx context.Context) (*Result, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	b.store.Prune(filepath.Join(b.spec.CacheDir, b.language.Name()), b.records(), b.histories(), b.stamps())
+	b.store.Prune(filepath.Join(b.spec.CacheDir, b.language.Name()), b.records(), b.histories(), b.stamps(), filepath.Join(b.spec.CacheDir, verifyFolder))
 	return result, result.finish()
 }
 

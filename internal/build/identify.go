@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -132,16 +131,4 @@ func platformList(platforms []v1.Platform) string {
 		names = append(names, p.String())
 	}
 	return strings.Join(names, " ")
-}
-
-// baseText is the base for people.
-func (b *builder) baseText() string {
-	ref := b.baseRef()
-	if ref == "" {
-		return "built in: certificates, a temp folder, a user that is not root"
-	}
-	if b.resolved != (v1.Hash{}) && !strings.Contains(ref, "@") {
-		return fmt.Sprintf("%s, now %s", ref, b.resolved)
-	}
-	return ref
 }

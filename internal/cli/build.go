@@ -29,6 +29,8 @@ type buildOptions struct {
 	Image   string
 	Push    bool
 	Outputs []string // oci:DIR, tar:FILE
+	Verify  bool
+	Explain bool
 }
 
 // buildAnswer is an image as -o json shows it.
@@ -74,7 +76,13 @@ kn-lite push.
 
 When nothing that the image depends on has changed, no toolchain runs. With --push
 that holds for a clone on another machine too: the image is found in its
-repository, under a tag made of the build's key, and nothing is pushed.`,
+repository, under a tag made of the build's key, and nothing is pushed. --explain
+says what that key is made of and what has changed.
+
+--verify proves that the same input gives the same image: it builds twice with
+empty caches, the second time from a copy in another folder, with other file times,
+umask, time zone, locale and number of CPUs. When the images differ it names the
+first file that does, and exits with 7.`,
 		Example: `  # Build the function in this folder, push it, run it anywhere
   docker run -p 8080:8080 "$(kn-lite build --push)"
 
@@ -82,7 +90,10 @@ repository, under a tag made of the build's key, and nothing is pushed.`,
   kn-lite build --platform linux/amd64,linux/arm64 --image registry.example/me/hello:v2 --push
 
   # A file for docker load
-  kn-lite build -o tar:hello.tar`,
+  kn-lite build -o tar:hello.tar
+
+  # Why is it built again?
+  kn-lite build --explain`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Dir = dirArg(args)
@@ -94,6 +105,8 @@ repository, under a tag made of the build's key, and nothing is pushed.`,
 	flags := cmd.Flags()
 	flags.BoolVar(&o.Push, "push", false, "push the image to its registry")
 	flags.StringVar(&o.Image, "image", "", "name of the image: `REGISTRY/NAME[:TAG]` (default: func.yaml's)")
+	flags.BoolVar(&o.Verify, "verify", false, "build twice under different circumstances and fail when the images differ")
+	flags.BoolVar(&o.Explain, "explain", false, "say what would be done and what has changed since the last build, and do nothing")
 	flags.VarP(&outputFlag{format: &f.Flags.Output, places: &o.Outputs}, "output", "o",
 		"oci:DIR or tar:FILE to write the image there (repeatable); or the form of the answer: table, json, yaml, name, jsonpath=TEMPLATE or go-template=TEMPLATE")
 	f.addBuildFlags(cmd, &o.buildFlags)
@@ -155,6 +168,12 @@ func runBuild(ctx context.Context, f *Factory, o *buildOptions) error {
 			f.IO.Warn("%s", w)
 		}
 	}
+	if o.Explain {
+		if o.Push || o.Verify || len(o.Outputs) > 0 {
+			return fault.Usagef("--explain builds nothing, so there is nothing for --push, --verify, oci: and tar:")
+		}
+		return f.explainProject(ctx, o.Dir, project, &o.buildFlags)
+	}
 	// All that can be wrong with the command line is found before the work.
 	tag, err := f.imageTag(o.Image, project)
 	if err != nil {
@@ -168,8 +187,15 @@ func runBuild(ctx context.Context, f *Factory, o *buildOptions) error {
 	if o.Push && len(o.Outputs) == 0 {
 		pushTo = tag
 	}
-	built, err := f.buildProject(ctx, o.Dir, project, &o.buildFlags, pushTo)
-	if err != nil {
+	var built *builtImage
+	if o.Verify {
+		verified, release, err := f.verifyProject(ctx, o.Dir, project, &o.buildFlags)
+		if err != nil {
+			return err
+		}
+		defer release()
+		built = verified
+	} else if built, err = f.buildProject(ctx, o.Dir, project, &o.buildFlags, pushTo); err != nil {
 		return err
 	}
 	ref := name.WithDigest(built.Digest.String())

@@ -120,6 +120,26 @@ func (f *Factory) buildProject(ctx context.Context, dir string, project *functio
 	return out, ctx.Err()
 }
 
+// verifyProject builds the project twice and compares. release removes what the
+// result is made of.
+func (f *Factory) verifyProject(ctx context.Context, dir string, project *function.Function, b *buildFlags) (built *builtImage, release func(), err error) {
+	spec, err := f.buildSpec(dir, project, b)
+	if err != nil {
+		return nil, nil, err
+	}
+	started := f.Sys.Now()
+	result, remove, err := build.Verify(ctx, spec)
+	if err != nil {
+		return nil, nil, err
+	}
+	f.IO.Step("verified: two builds gave %s (%s)", result.Digest, term.Duration(f.Sys.Now().Sub(started)))
+	return &builtImage{Result: result}, func() {
+		if err := remove(); err != nil {
+			f.IO.Warn("what --verify has left behind: %v", err)
+		}
+	}, nil
+}
+
 // findBuilt looks for an earlier build with the key id.
 func (f *Factory) findBuilt(ctx context.Context, spec build.Spec, prepared *build.Prepared, id *key.Key, pushTo string) *builtImage {
 	again := func(ctx context.Context) (*build.Result, error) { return build.Build(ctx, spec) }

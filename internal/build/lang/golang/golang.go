@@ -72,6 +72,7 @@ func (Language) Layers(_ context.Context, p *lang.Project, plan *lang.Plan, targ
 	}
 	return []lang.Layer{{
 		Name: "application",
+		From: "the module's sources, go.sum and the go command",
 		Files: func(ctx context.Context) ([]layer.File, func() error, error) {
 			return compile(ctx, p, pkg, target.Platform)
 		},

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/mod/modfile"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
 var _ lang.Keyed = Language{}
@@ -299,6 +300,9 @@ func toolVersion(ctx context.Context, p *lang.Project) (string, error) {
 		}
 	}
 	out, err := lang.Run(ctx, p.Dir, lang.With(p.Environ, "GOTOOLCHAIN=local"), tool, "env", "GOVERSION")
+	if err != nil && ctx.Err() == nil {
+		err = fault.New(fault.Build, "build.go", tool, "it does not tell its version: %w\n%s", err, strings.TrimSpace(out))
+	}
 	return strings.TrimSpace(out), err
 }
 

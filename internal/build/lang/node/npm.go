@@ -44,7 +44,7 @@ func dependencies(ctx context.Context, p *lang.Project, project *project, target
 		fmt.Fprintf(key, "\n%s", version)
 		install.checkVersion(version, target.BaseConfig)
 	}
-	l := &lang.Layer{Name: "dependencies", Files: install.run}
+	l := &lang.Layer{Name: "dependencies", From: "package.json, the lockfile, the base and the platform", Files: install.run}
 	// Without a lockfile npm decides anew each time.
 	if project.lockName != "" {
 		l.Key = hex.EncodeToString(key.Sum(nil))

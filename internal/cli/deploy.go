@@ -216,6 +216,11 @@ func runDeploy(ctx context.Context, f *Factory, o *deployOptions) error {
 	if o.DryRun == "server" {
 		return f.printService(spec.Service, deploy.Manifest(result.Service))
 	}
+	if result.Ready && result.URL != "" && result.Outcome != deploy.Unchanged {
+		if err := f.awaitDoor(ctx, client, spec.Service, result.URL); err != nil {
+			return err
+		}
+	}
 	return f.printDeploy(client.Namespace(), spec, result)
 }
 

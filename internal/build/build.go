@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kn-lite/kn-lite/internal/build/dockerfile"
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/build/source"
@@ -40,6 +41,10 @@ type Spec struct {
 	Bases     map[string]string // settings: language → base image, when Base is ""
 	Epoch     time.Time         // every time stamp in the image; the zero value is 1970
 	Labels    map[string]string // OCI labels of the image, beside kn-lite's own
+
+	// Dockerfile builds with the folder's Dockerfile instead of a language's
+	// toolchain. Language, Base and Bases have no meaning then.
+	Dockerfile *dockerfile.Options
 
 	Environ  []string         // the toolchain's environment, as KEY=value
 	CacheDir string           // layers that were made before
@@ -105,11 +110,14 @@ func Build(ctx context.Context, spec Spec) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	language, err := choose(spec)
+	store, err := layer.Open(spec.CacheDir, spec.Now)
 	if err != nil {
 		return nil, err
 	}
-	store, err := layer.Open(spec.CacheDir, spec.Now)
+	if spec.Dockerfile != nil {
+		return buildDockerfile(ctx, spec, platforms, store)
+	}
+	language, err := choose(spec)
 	if err != nil {
 		return nil, err
 	}

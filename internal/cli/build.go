@@ -24,6 +24,7 @@ type buildFlags struct {
 	Platforms []string
 	Base      string
 	Builder   string
+	Docker    dockerfileFlags
 }
 
 type buildOptions struct {
@@ -108,10 +109,11 @@ func (f *Factory) addBuildFlags(cmd *cobra.Command, b *buildFlags) {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&b.Platforms, "platform", nil, "build for these `OS/ARCH`s; several make an index (default linux/amd64)")
 	flags.StringVar(&b.Base, "base-image", "", "`IMAGE` to build on (default: func.yaml's, the settings', the language's own)")
-	flags.StringVar(&b.Builder, "builder", "auto", "how to build: auto or layers")
+	flags.StringVar(&b.Builder, "builder", "auto", "how to build: "+builders+" (auto takes the Dockerfile where no language is known)")
+	b.Docker.add(flags)
 	// The flags are registered above, so an error here cannot happen.
 	_ = cmd.RegisterFlagCompletionFunc("platform", cobra.FixedCompletions([]string{"linux/amd64", "linux/arm64"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("builder", cobra.FixedCompletions([]string{"auto", "layers"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("builder", cobra.FixedCompletions([]string{"auto", "layers", "dockerfile"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // outputFlag is build's -o: places for the image beside the forms of the answer
@@ -203,10 +205,6 @@ func (f *Factory) buildProject(ctx context.Context, dir string, project *functio
 	if err != nil {
 		return nil, err
 	}
-	if b.Builder != "auto" && b.Builder != "layers" {
-		err := fault.Usagef("--builder %s: unknown builder", b.Builder)
-		return nil, err.WithHint("use auto or layers")
-	}
 	spec := build.Spec{
 		Dir:      dir,
 		Base:     b.Base,
@@ -236,6 +234,9 @@ func (f *Factory) buildProject(ctx context.Context, dir string, project *functio
 		if spec.Environ, err = f.buildEnviron(project); err != nil {
 			return nil, err
 		}
+	}
+	if spec.Dockerfile, err = b.dockerfile(dir, project); err != nil {
+		return nil, err
 	}
 	if spec.Epoch, err = epoch(f.Sys.Env("SOURCE_DATE_EPOCH")); err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ package build
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -149,7 +150,7 @@ func Build(ctx context.Context, spec Spec) (*Result, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	store.Prune()
+	store.Prune(filepath.Join(spec.CacheDir, language.Name()))
 	return result, result.finish()
 }
 
@@ -196,11 +197,20 @@ func (b *builder) open() (*lang.Project, error) {
 	}
 	return &lang.Project{
 		Dir:      tree.Dir(),
+		Label:    label(b.spec.Dir, tree.Dir()),
 		Source:   tree,
 		Environ:  slices.Clone(b.spec.Environ),
 		CacheDir: b.spec.CacheDir,
 		Report:   b.spec.Progress,
 	}, nil
+}
+
+// label is dir as the user named it; the working folder goes by its name.
+func label(named, abs string) string {
+	if clean := filepath.Clean(named); clean != "." {
+		return clean
+	}
+	return filepath.Base(abs)
 }
 
 // describe turns what a language returned into the project's error type, so

@@ -107,10 +107,6 @@ func newDeployCmd(f *Factory) *cobra.Command {
 	flags.BoolVar(&o.Abort, "abort", false, "undo a deploy that was interrupted while it waited")
 	f.addBuildFlags(cmd, &o.buildFlags)
 	f.addRegistryFlags(cmd)
-	cmd.MarkFlagsMutuallyExclusive("no-traffic", "traffic")
-	for _, flag := range []string{"platform", "base-image", "builder"} {
-		cmd.MarkFlagsMutuallyExclusive("image", flag)
-	}
 	// The flag is registered above, so an error here cannot happen.
 	_ = cmd.RegisterFlagCompletionFunc("dry-run", cobra.FixedCompletions([]string{"client", "server"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("service", f.completeServices(1))
@@ -134,6 +130,14 @@ func (o *deployOptions) spec() (deploy.Spec, error) {
 	case "", "client", "server":
 	default:
 		return s, fault.Usagef("--dry-run=%s: use client or server", o.DryRun)
+	}
+	if o.NoTraffic && o.Traffic != "" {
+		return s, fault.Usagef("--no-traffic and --traffic %s: choose one", o.Traffic)
+	}
+	for _, flag := range []string{"platform", "base-image", "builder"} {
+		if o.Image != "" && o.changed(flag) {
+			return s, fault.Usagef("--%s and --image: choose one", flag).WithHint("--%s says how to build, and with --image nothing is built", flag)
+		}
 	}
 	if o.Traffic != "" {
 		percent, err := strconv.Atoi(strings.TrimSuffix(o.Traffic, "%"))

@@ -72,6 +72,12 @@ func (f *Factory) checkArchitecture(ctx context.Context, ref string, client *clu
 	if err != nil {
 		return
 	}
+	if _, err := images.Head(ctx, ref); err != nil {
+		if fault.KindOf(err) == fault.NotFound {
+			f.IO.Warn("%s is not in its registry, as seen from here", ref)
+		}
+		return
+	}
 	for _, p := range platforms {
 		_, err := images.Pull(ctx, ref, v1.Platform{OS: p.OS, Architecture: p.Architecture})
 		if err == nil || fault.KindOf(err) != fault.NotFound {

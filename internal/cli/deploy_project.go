@@ -11,6 +11,7 @@ import (
 func (f *Factory) projectSpec(fn *function.Function) (*deploy.Project, error) {
 	options := fn.Deploy.Options
 	p := &deploy.Project{
+		Name:        fn.Name,
 		Runtime:     fn.Runtime,
 		Annotations: fn.Deploy.Annotations,
 		Scale: deploy.Scale{

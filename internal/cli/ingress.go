@@ -20,7 +20,8 @@ const addressTimeout = 3 * time.Second
 type ingressDialer struct {
 	fixed string // HOST or HOST:PORT, or ""
 	find  func(context.Context) ([]string, error)
-	used  string // the address of the connection that was made
+	look  func(ctx context.Context, host string) ([]string, error) // DNS
+	used  string                                                   // the address of the connection that was made
 }
 
 func (d *ingressDialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -29,7 +30,7 @@ func (d *ingressDialer) dial(ctx context.Context, network, address string) (net.
 	}
 	var direct error
 	host, _, _ := net.SplitHostPort(address)
-	if direct = resolves(ctx, host); direct == nil {
+	if direct = d.resolves(ctx, host); direct == nil {
 		conn, err := d.first(ctx, network, []string{address})
 		if err == nil || ctx.Err() != nil {
 			return conn, err
@@ -70,10 +71,10 @@ func (d *ingressDialer) unreachable(host string, err error) error {
 		WithHint("if the cluster's ingress is reachable under another address (a port forward, a load balancer), give it with --ingress HOST:PORT or KN_LITE_INGRESS")
 }
 
-func resolves(ctx context.Context, host string) error {
+func (d *ingressDialer) resolves(ctx context.Context, host string) error {
 	ctx, cancel := context.WithTimeout(ctx, addressTimeout)
 	defer cancel()
-	_, err := net.DefaultResolver.LookupHost(ctx, host)
+	_, err := d.look(ctx, host)
 	return err
 }
 

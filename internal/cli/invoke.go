@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -140,7 +141,7 @@ func runInvoke(ctx context.Context, f *Factory, o *invokeOptions) error {
 	if err != nil {
 		return err
 	}
-	dialer := &ingressDialer{fixed: ingress, find: func(ctx context.Context) ([]string, error) {
+	dialer := &ingressDialer{fixed: ingress, look: net.DefaultResolver.LookupHost, find: func(ctx context.Context) ([]string, error) {
 		return client.IngressAddresses(ctx, service)
 	}}
 	return f.exchange(request, dialer)

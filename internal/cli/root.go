@@ -64,6 +64,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 	root.AddCommand(
 		newBuildCmd(f),
 		newPushCmd(f),
+		newImageCmd(f),
 		newDeployCmd(f),
 		newTrafficCmd(f),
 		newListCmd(f),

@@ -121,7 +121,8 @@ func (c *Client) TailLog(ctx context.Context, pod, container string, lines int64
 	}
 	var out []string
 	for line := range strings.Lines(string(raw)) {
-		if line = strings.TrimRight(line, "\r\n"); line != "" {
+		// The kubelet's own excuse is not what the container said.
+		if line = strings.TrimRight(line, "\r\n"); line != "" && !strings.HasPrefix(line, "unable to retrieve container logs for ") {
 			out = append(out, line[:min(len(line), longest)])
 		}
 	}

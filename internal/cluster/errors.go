@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"net/http"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -143,7 +144,7 @@ func (c *Client) explainTransport(op string, err error) error {
 	switch {
 	case errors.As(err, &badCert), errors.As(err, &badRoot):
 		return fault.New(fault.Auth, op, subject, "its certificate is not trusted: %w", err).WithHint("%s", check)
-	case errors.As(err, &notTLS):
+	case errors.As(err, &notTLS), errors.Is(err, http.ErrSchemeMismatch):
 		return fault.New(fault.Usage, op, subject, "does not speak TLS: %w", err).WithHint("%s", check)
 	case errors.As(err, &dns):
 		return fault.New(fault.Transient, op, subject, "its host name is unknown: %w", err).

@@ -57,10 +57,13 @@ func (c *Client) Logs(ctx context.Context, o LogOptions, emit func(LogLine) erro
 		if !ok {
 			continue
 		}
-		if err := c.readLog(ctx, stream, o, emit); err != nil && fault.KindOf(err) != fault.NotFound {
+		err := c.readLog(ctx, stream, o, emit)
+		switch {
+		case err == nil:
+			pods++
+		case fault.KindOf(err) != fault.NotFound: // deleted since the list
 			return pods, err
 		}
-		pods++
 	}
 	return pods, nil
 }
@@ -185,6 +188,9 @@ func (f *follower) read(s stream) {
 		err := f.client.readLogFrom(f.ctx, s, o, &last, func(line LogLine) error {
 			f.mu.Lock()
 			defer f.mu.Unlock()
+			if f.ctx.Err() != nil {
+				return f.ctx.Err() // another reader's line was the last one wanted
+			}
 			if err := f.emit(line); err != nil {
 				f.cancel(err)
 				return err

@@ -35,7 +35,8 @@ mirrors:
 		want Config
 	}{
 		{
-			"the file", map[string]string{"KN_LITE_CONFIG": file},
+			"the file",
+			map[string]string{"KN_LITE_CONFIG": file},
 			Config{
 				File: file, Registry: "file.example/team", Namespace: "from-file",
 				InsecureRegistries: []string{"plain.example:5000"},
@@ -57,7 +58,8 @@ mirrors:
 			},
 		},
 		{
-			"no file at all", map[string]string{"XDG_CONFIG_HOME": dir + "/none"},
+			"no file at all",
+			map[string]string{"XDG_CONFIG_HOME": dir + "/none"},
 			Config{File: filepath.Join(dir, "none", "kn-lite", "config.yaml"), BaseImages: map[string]string{}, Mirrors: map[string][]string{}},
 		},
 	}

@@ -2,6 +2,8 @@ package deploy
 
 import (
 	"context"
+	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"knative.dev/pkg/apis"
+	"knative.dev/serving/pkg/apis/config"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
@@ -70,16 +74,36 @@ func Desired(live *servingv1.Service, spec Spec) (*servingv1.Service, error) {
 }
 
 // validate applies Knative's own rules before anything is sent. The object
-// that is checked has the defaults filled in as the webhook would do it.
+// that is checked has the defaults filled in as the webhook would do it. What
+// depends on how a cluster is set up is left for the cluster to decide.
 func validate(svc *servingv1.Service) error {
 	checked := svc.DeepCopy()
-	ctx := context.Background()
+	ctx := config.ToContext(context.Background(), permissive())
 	checked.SetDefaults(ctx)
-	if err := checked.Validate(ctx); err != nil {
+	// Warnings are for the webhook to give.
+	if err := checked.Validate(ctx).Filter(apis.ErrorLevel); err != nil {
 		return fault.New(fault.Usage, "deploy.validate", "service/"+svc.Name, "%w", err).
 			WithHint("these are Knative's own rules for a service; nothing was sent to the cluster")
 	}
 	return nil
+}
+
+// permissive is a cluster that allows every optional field of a pod and the
+// longest timeouts.
+func permissive() *config.Config {
+	// Empty maps are the defaults, which are valid.
+	features, _ := config.NewFeaturesConfigFromMap(nil)
+	defaults, _ := config.NewDefaultsConfigFromMap(nil)
+	flags := reflect.ValueOf(features).Elem()
+	for i := range flags.NumField() {
+		// This one does not allow a field, it fills some in.
+		if name := flags.Type().Field(i).Name; name != "SecurePodDefaults" {
+			flags.Field(i).SetString(string(config.Enabled))
+		}
+	}
+	defaults.MaxRevisionTimeoutSeconds = math.MaxInt32
+	defaults.ContainerConcurrencyMaxLimit = math.MaxInt32
+	return &config.Config{Features: features, Defaults: defaults}
 }
 
 // editor changes one service in place.

@@ -38,17 +38,22 @@ func (d *deployer) left(s state) string {
 	case s.gone:
 		return "the service " + name + " has been deleted meanwhile"
 	case s.err != nil && s.svc == nil:
-		return fmt.Sprintf("the state of %s is not known: %v; see `kn-lite describe %s`", name, s.err, name)
+		return fmt.Sprintf("the state of %s is not known: %v; see `%s`", name, s.err, d.command("describe "+name))
 	case s.err != nil:
 		return fmt.Sprintf("undoing did not work: %v; %s still asks for %s, traffic: %s", s.err, name, revision, SplitOf(s.svc.Spec.Traffic).Normal())
 	case s.restored:
 		return fmt.Sprintf("%s is as before (traffic: %s); %s gets none and stays for a look", name, SplitOf(s.svc.Spec.Traffic).Normal(), revision)
 	case d.p.fresh:
-		return fmt.Sprintf("nothing serves %s yet; it stays for a look: deploy again once this is fixed, or remove it with `kn-lite delete %s`", name, name)
+		return fmt.Sprintf("nothing serves %s yet; it stays for a look: deploy again once this is fixed, or remove it with `%s`", name, d.command("delete "+name))
 	case s.svc.Spec.Template.Name != revision:
 		return fmt.Sprintf("a later deploy (%s) has taken over; traffic: %s", s.svc.Spec.Template.Name, SplitOf(s.svc.Spec.Traffic).Normal())
 	}
 	return fmt.Sprintf("nothing was undone; traffic: %s", SplitOf(s.svc.Spec.Traffic).Normal())
+}
+
+// command is what to type, so that it works as it stands.
+func (d *deployer) command(rest string) string {
+	return "kn-lite -n " + d.cluster.Namespace() + " " + rest
 }
 
 // look reads the state without changing it, also after ctx has ended.
@@ -69,7 +74,7 @@ func (d *deployer) cutShort(ctx context.Context, err error) error {
 	if s.svc != nil && s.svc.Spec.Template.Name == d.p.revision && d.p.isNew {
 		return d.interrupted(ctx, nil)
 	}
-	return d.stopped(ctx, "nothing was changed in the cluster")
+	return d.stopped("nothing was changed in the cluster")
 }
 
 // interrupted says where everything stands and how to go on.
@@ -80,7 +85,7 @@ func (d *deployer) interrupted(ctx context.Context, f *Finding) error {
 	s := d.look(ctx)
 	name, revision := d.spec.Service, d.p.revision
 	if s.err != nil || s.svc == nil {
-		return d.stopped(ctx, d.left(s))
+		return d.stopped(d.left(s))
 	}
 	stands := "is not ready yet"
 	if f != nil && f.Waiting != "" {
@@ -95,29 +100,29 @@ func (d *deployer) interrupted(ctx context.Context, f *Finding) error {
 		"run the same command again to go on waiting and to move the traffic",
 	}
 	if d.p.fresh {
-		lines = append(lines, "or remove it with `kn-lite delete "+name+"`")
+		lines = append(lines, "or remove it with `"+d.command("delete "+name)+"`")
 	} else {
-		lines = append(lines, "or go back to what was before with `kn-lite deploy --abort --service "+name+"`")
+		lines = append(lines, "or go back to what was before with `"+d.command("deploy --abort -s "+name)+"`")
 	}
-	return d.stopped(ctx, strings.Join(lines, "\n"))
+	return d.stopped(strings.Join(lines, "\n"))
 }
 
-func (d *deployer) stopped(ctx context.Context, hint string) error {
-	return fault.New(fault.Failure, "deploy.wait", "", "interrupted: %w", ctx.Err()).WithHint("%s", hint)
+func (d *deployer) stopped(hint string) error {
+	return fault.New(fault.Failure, "deploy.wait", "service/"+d.spec.Service, "interrupted").WithHint("%s", hint)
 }
 
 // unknown is for a watch that broke: the revision may well become ready.
 func (d *deployer) unknown(err error) error {
 	return &fault.Error{
 		Op: "deploy.wait", Kind: fault.KindOf(err), Subject: "revision/" + d.p.revision, Err: fmt.Errorf("cannot be waited for: %w", err),
-		Hint: strings.TrimLeft(fault.HintOf(err)+"\n"+d.p.revision+" was created; run the same command again to go on, or `kn-lite deploy --abort --service "+d.spec.Service+"` to undo it", "\n"),
+		Hint: strings.TrimLeft(fault.HintOf(err)+"\n"+d.p.revision+" was created; run the same command again to go on, or `"+d.command("deploy --abort -s "+d.spec.Service)+"` to undo it", "\n"),
 	}
 }
 
 // afterReady is for a failure between readiness and the new split.
 func (d *deployer) afterReady(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return d.stopped(ctx, d.p.revision+" is ready and gets no traffic yet; run the same command again to move it")
+		return d.stopped(d.p.revision + " is ready and gets no traffic yet; run the same command again to move it")
 	}
 	return &fault.Error{
 		Op: "deploy.shift", Kind: fault.Partial, Subject: "service/" + d.spec.Service,
@@ -134,7 +139,7 @@ func (d *deployer) routeFailed(ctx context.Context, last *servingv1.Service, err
 	}
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
-		return d.stopped(ctx, fmt.Sprintf("%s is ready and its traffic is assigned; the route has not taken it up yet (%s)\nsee `kn-lite traffic show %s`", d.p.revision, reason, d.spec.Service))
+		return d.stopped(fmt.Sprintf("%s is ready and its traffic is assigned; the route has not taken it up yet (%s)\nsee `%s`", d.p.revision, reason, d.command("traffic show "+d.spec.Service)))
 	case fault.KindOf(err) == fault.NotFound:
 		return err
 	}

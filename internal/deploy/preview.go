@@ -44,13 +44,17 @@ func asMap(object any) map[string]any {
 	return out
 }
 
-// dropEmpty removes nulls and empty objects, which Go's zero values of nested
-// structs turn into (creationTimestamp: null, resources: {}).
+// dropEmpty removes nulls, empty objects and empty names, which Go's zero
+// values of nested structs turn into (creationTimestamp: null, resources: {}).
 func dropEmpty(object map[string]any) {
 	for key, value := range object {
 		switch v := value.(type) {
 		case nil:
 			delete(object, key)
+		case string:
+			if key == "name" && v == "" {
+				delete(object, key)
+			}
 		case map[string]any:
 			dropEmpty(v)
 			if len(v) == 0 {

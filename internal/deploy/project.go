@@ -78,6 +78,9 @@ func (p *Project) allLabels() map[string]string {
 		return out
 	}
 	out = put(out, "function.knative.dev", "true")
+	if p.Name != "" {
+		out = put(out, "function.knative.dev/name", p.Name)
+	}
 	return put(out, "function.knative.dev/runtime", p.Runtime)
 }
 

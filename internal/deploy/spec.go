@@ -47,6 +47,7 @@ type Scale struct {
 // what it covers: an entry that an earlier deploy took from it and that is no
 // longer there is removed from the service.
 type Project struct {
+	Name            string // of the function; with Runtime it becomes func's labels
 	Runtime         string
 	Env             []Var
 	Volumes         []Volume

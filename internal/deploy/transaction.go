@@ -184,9 +184,10 @@ func (d *deployer) shift(ctx context.Context) (*servingv1.Service, error) {
 func (d *deployer) shifted(svc *servingv1.Service) (*servingv1.Service, bool) {
 	next := svc.DeepCopy()
 	changed := false
-	if r := recordOf(svc); r != nil && r.Revision == d.p.revision {
+	later := recordOf(svc)
+	if later != nil && later.Revision == d.p.revision {
 		delete(next.Annotations, recordKey)
-		changed = true
+		later, changed = nil, true
 	}
 	if d.overtaken(svc) {
 		d.opts.Report.Note("a later deploy has moved the traffic on; it stays there")
@@ -203,6 +204,12 @@ func (d *deployer) shifted(svc *servingv1.Service) (*servingv1.Service, bool) {
 		return next, changed
 	}
 	next.Spec.Traffic = TargetsOf(split)
+	if later != nil && later.Template != nil && svc.Spec.Template.Name != d.p.revision {
+		// A later deploy is under way. If it fails, what it goes back to is this
+		// revision, which works and serves, and not what was before both.
+		later.Template, later.Traffic = d.p.live.Spec.Template.DeepCopy(), next.Spec.Traffic
+		later.write(next)
+	}
 	next.Annotations = put(next.Annotations, traffic.HistoryKey, traffic.Remember(svc.Annotations[traffic.HistoryKey], former, d.opts.Now()))
 	return next, true
 }
@@ -259,6 +266,8 @@ func undone(svc, last *servingv1.Service, p *plan) (*servingv1.Service, bool) {
 	}
 	next := svc.DeepCopy()
 	if r := recordOf(svc); r != nil && r.Revision == p.revision {
+		// Another deploy that began earlier may have succeeded since, and noted it.
+		former = r
 		delete(next.Annotations, recordKey)
 	}
 	if svc.Spec.Template.Name == p.revision {

@@ -87,11 +87,15 @@ func Diagnose(e Evidence) Finding {
 func gone(e Evidence) *Finding {
 	switch {
 	case e.ServiceGone:
-		return &Finding{Code: Deleted, Terminal: true, Settle: settleShort, Waiting: "the service is gone",
-			Cause: "the service was deleted while its revision was becoming ready"}
+		return &Finding{
+			Code: Deleted, Terminal: true, Settle: settleShort, Waiting: "the service is gone",
+			Cause: "the service was deleted while its revision was becoming ready",
+		}
 	case e.RevisionGone:
-		return &Finding{Code: Deleted, Terminal: true, Settle: settleShort, Waiting: "the revision is gone",
-			Cause: "the revision was deleted while it was becoming ready"}
+		return &Finding{
+			Code: Deleted, Terminal: true, Settle: settleShort, Waiting: "the revision is gone",
+			Cause: "the revision was deleted while it was becoming ready",
+		}
 	}
 	return nil
 }
@@ -106,8 +110,10 @@ func notCreated(e Evidence) *Finding {
 			if string(c.Type) != kind || c.Status != corev1.ConditionFalse {
 				continue
 			}
-			f := &Finding{Code: NotCreated, Terminal: true, Settle: settleShort, Waiting: words(c.Reason, c.Message),
-				Cause: "the revision could not be created: " + words(c.Reason, c.Message)}
+			f := &Finding{
+				Code: NotCreated, Terminal: true, Settle: settleShort, Waiting: words(c.Reason, c.Message),
+				Cause: "the revision could not be created: " + words(c.Reason, c.Message),
+			}
 			if c.Reason == "RevisionNameTaken" {
 				f.Code, f.Fix = NameTaken, "another revision has this name; leave --revision out to get the next free number"
 			}
@@ -131,9 +137,11 @@ func deploymentTrouble(e Evidence) *Finding {
 
 // notAdmitted tells a quota from a policy: both are told in words only.
 func notAdmitted(message string) *Finding {
-	f := &Finding{Code: Refused, Terminal: true, Settle: settleLong, Waiting: "its pods are refused",
+	f := &Finding{
+		Code: Refused, Terminal: true, Settle: settleLong, Waiting: "its pods are refused",
 		Cause: "its pods may not be created: " + message,
-		Fix:   "the words are those of the API server or of an admission policy of the namespace"}
+		Fix:   "the words are those of the API server or of an admission policy of the namespace",
+	}
 	if mentions(message, "exceeded quota") {
 		f.Code, f.Waiting = Quota, "the namespace's quota is used up"
 		f.Fix = "see `kubectl describe resourcequota`; lower deploy.options.resources in func.yaml or --scale-min, remove old revisions, or ask for more"
@@ -148,8 +156,10 @@ func revisionTrouble(e Evidence) *Finding {
 	}
 	ready := e.Object.Status.GetCondition(servingv1.RevisionConditionReady)
 	text := words(ready.Reason, ready.Message)
-	f := &Finding{Code: Failed, Terminal: true, Settle: settleLong, Waiting: ready.Reason, Cause: text, Log: e.Log,
-		Fix: "see `kubectl describe revision " + e.Revision + "`"}
+	f := &Finding{
+		Code: Failed, Terminal: true, Settle: settleLong, Waiting: ready.Reason, Cause: text, Log: e.Log,
+		Fix: "see `kubectl describe revision " + e.Revision + "`",
+	}
 	switch {
 	case ready.Reason == servingv1.ReasonContainerMissing:
 		f.Code, f.Settle = ImagePull, settleShort

@@ -28,9 +28,11 @@ func podTrouble(e Evidence) *Finding {
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
 			// A node pool that grows on demand takes minutes: not terminal.
-			return &Finding{Code: Unschedulable, Waiting: "no node has room: " + c.Message,
+			return &Finding{
+				Code: Unschedulable, Waiting: "no node has room: " + c.Message,
 				Cause: "no node can take its pod: " + c.Message,
-				Fix:   "free or add nodes, or ask for less in deploy.options.resources of func.yaml"}
+				Fix:   "free or add nodes, or ask for less in deploy.options.resources of func.yaml",
+			}
 		}
 	}
 	statuses := slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses)
@@ -75,8 +77,10 @@ func containerTrouble(e Evidence, pod *corev1.Pod, s corev1.ContainerStatus) *Fi
 func waitingTrouble(e Evidence, pod *corev1.Pod, s corev1.ContainerStatus, w *corev1.ContainerStateWaiting) *Finding {
 	switch w.Reason {
 	case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError", "ErrImageNeverPull", "InvalidImageName", "SignatureValidationFailed":
-		f := &Finding{Code: ImagePull, Terminal: true, Settle: settlePull, Waiting: w.Reason,
-			Cause: "the image cannot be pulled: " + shorten(w.Message), Fix: pullFix(w.Message, pod.Spec.ImagePullSecrets)}
+		f := &Finding{
+			Code: ImagePull, Terminal: true, Settle: settlePull, Waiting: w.Reason,
+			Cause: "the image cannot be pulled: " + shorten(w.Message), Fix: pullFix(w.Message, pod.Spec.ImagePullSecrets),
+		}
 		if w.Message == "" {
 			f.Cause = "the image cannot be pulled: " + s.Image
 		}
@@ -95,15 +99,19 @@ func waitingTrouble(e Evidence, pod *corev1.Pod, s corev1.ContainerStatus, w *co
 		}
 		return f
 	case "CreateContainerConfigError":
-		return &Finding{Code: ConfigMissing, Terminal: true, Settle: settleShort, Waiting: w.Reason + ": " + w.Message,
+		return &Finding{
+			Code: ConfigMissing, Terminal: true, Settle: settleShort, Waiting: w.Reason + ": " + w.Message,
 			Cause: "its configuration is incomplete: " + w.Message,
-			Fix:   "create what is missing, or correct run.envs and run.volumes in func.yaml"}
+			Fix:   "create what is missing, or correct run.envs and run.volumes in func.yaml",
+		}
 	case "CreateContainerError", "RunContainerError", "StartError", "PostStartHookError":
 		if f := startTrouble(w.Message, e.Log); f != nil {
 			return f
 		}
-		return &Finding{Code: BadCommand, Terminal: true, Settle: settleShort, Waiting: w.Reason,
-			Cause: "the container cannot be started: " + shorten(w.Message), Fix: "check the image's entrypoint and command", Log: e.Log}
+		return &Finding{
+			Code: BadCommand, Terminal: true, Settle: settleShort, Waiting: w.Reason,
+			Cause: "the container cannot be started: " + shorten(w.Message), Fix: "check the image's entrypoint and command", Log: e.Log,
+		}
 	}
 	return nil
 }
@@ -116,14 +124,20 @@ func startTrouble(message string, log []string) *Finding {
 	all := message + "\n" + strings.Join(log, "\n")
 	switch {
 	case mentions(all, "exec format error"):
-		return &Finding{Code: WrongArchitecture, Terminal: true, Settle: 0, Waiting: "exec format error",
-			Cause: "the program in the image is for another processor architecture than the node (exec format error)", Fix: architectureFix}
+		return &Finding{
+			Code: WrongArchitecture, Terminal: true, Settle: 0, Waiting: "exec format error",
+			Cause: "the program in the image is for another processor architecture than the node (exec format error)", Fix: architectureFix,
+		}
 	case mentions(message, "executable file not found", "no such file or directory"):
-		return &Finding{Code: BadCommand, Terminal: true, Settle: settleShort, Waiting: "the program is not in the image",
-			Cause: "the program that the image should start is not in it: " + shorten(message), Fix: "check the image's entrypoint and command"}
+		return &Finding{
+			Code: BadCommand, Terminal: true, Settle: settleShort, Waiting: "the program is not in the image",
+			Cause: "the program that the image should start is not in it: " + shorten(message), Fix: "check the image's entrypoint and command",
+		}
 	case mentions(message, "permission denied"):
-		return &Finding{Code: BadCommand, Terminal: true, Settle: settleShort, Waiting: "the program may not be executed",
-			Cause: "the program that the image should start is not executable: " + shorten(message), Fix: "set its mode to 0755 in the image"}
+		return &Finding{
+			Code: BadCommand, Terminal: true, Settle: settleShort, Waiting: "the program may not be executed",
+			Cause: "the program that the image should start is not executable: " + shorten(message), Fix: "set its mode to 0755 in the image",
+		}
 	}
 	return nil
 }
@@ -137,13 +151,15 @@ func endTrouble(e Evidence, s corev1.ContainerStatus, ended *corev1.ContainerSta
 	if s.State.Terminated != nil || s.State.Waiting != nil {
 		times++
 	}
-	f := &Finding{Code: Crash, Settle: 0, Log: e.Log,
+	f := &Finding{
+		Code: Crash, Settle: 0, Log: e.Log,
 		// Once may be bad luck; the kubelet starts it again at once, so a
 		// second time tells within seconds.
 		Terminal: s.RestartCount >= 1 && s.State.Running == nil,
 		Waiting:  fmt.Sprintf("its container ended with exit code %d, %s", ended.ExitCode, plural(times, "time")),
 		Cause:    fmt.Sprintf("its container crashes: exit code %d, %s", ended.ExitCode, plural(times, "time")),
-		Fix:      "the program must start and keep running; try it with `kn-lite func` tests or run the image locally"}
+		Fix:      "the program must start and keep running; try it with `kn-lite func` tests or run the image locally",
+	}
 	switch {
 	case s.Name == queueProxy:
 		f.Terminal = false
@@ -184,11 +200,13 @@ func silent(e Evidence, pod *corev1.Pod) *Finding {
 		return nil
 	}
 	want := port(e.Object)
-	f := &Finding{Code: WrongPort, Settle: settleShort, Log: e.Log,
+	f := &Finding{
+		Code: WrongPort, Settle: settleShort, Log: e.Log,
 		Waiting:  fmt.Sprintf("its container runs, and does not answer on port %d yet", want),
 		Cause:    fmt.Sprintf("its container runs, and nothing answers on port %d", want),
 		Fix:      fmt.Sprintf("listen on $PORT (%d) on all addresses, or say where it listens with --port", want),
-		Terminal: e.Patience >= 0 && ran >= e.Patience}
+		Terminal: e.Patience >= 0 && ran >= e.Patience,
+	}
 	if path := readinessPath(e); path != "" {
 		f.Code = NotReady
 		f.Waiting = fmt.Sprintf("its readiness probe GET %s does not succeed yet", path)

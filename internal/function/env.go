@@ -41,7 +41,7 @@ func ParseEnvValue(text string) (EnvValue, error) {
 	for i := range parts {
 		parts[i] = strings.TrimSpace(parts[i])
 	}
-	v := EnvValue{}
+	var v EnvValue
 	switch {
 	case parts[0] == "env" && len(parts) == 2:
 		v = EnvValue{Origin: LocalEnv, Name: parts[1]}

@@ -36,8 +36,10 @@ func TestParseEnvValue(t *testing.T) {
 			t.Errorf("%q: %q reads back as %+v, %v", text, got, again, err)
 		}
 	}
-	for _, text := range []string{"{{", "{{}}", "{{ }}", "{{ env }}", "{{ env: }}", "{{ env:1X }}", "{{ env:X:Y }}", "{{ env:X", "{{ env:X }} tail", "{{ secret: }}", "{{ secret:S }}",
-		"{{ secret:s: }}", "{{ secret:s:k:x }}", "{{ secret:s:a b }}", "{{ configmap:c }}", "{{ vault:x }}", "{{ {{ env:X }} }}", "{{ env:X }}{{ env:Y }}"} {
+	for _, text := range []string{
+		"{{", "{{}}", "{{ }}", "{{ env }}", "{{ env: }}", "{{ env:1X }}", "{{ env:X:Y }}", "{{ env:X", "{{ env:X }} tail", "{{ secret: }}", "{{ secret:S }}",
+		"{{ secret:s: }}", "{{ secret:s:k:x }}", "{{ secret:s:a b }}", "{{ configmap:c }}", "{{ vault:x }}", "{{ {{ env:X }} }}", "{{ env:X }}{{ env:Y }}",
+	} {
 		if got, err := ParseEnvValue(text); err == nil {
 			t.Errorf("%q: no error, %+v", text, got)
 		}

@@ -224,7 +224,8 @@ func TestMistakes(t *testing.T) {
 		{"unquoted template", "name: a\nrun:\n  envs:\n    - name: X\n      value: {{ env:X }}\n", []string{"func.yaml:5:14: run.envs[0].value: is a mapping, and has to be a single value (put quotes around a template: '{{ env:NAME }}')"}},
 		{"text for a number", "name: a\ndeploy: {options: {scale: {min: \"1\", max: lots}}}\n", []string{
 			`func.yaml:2:33: deploy.options.scale.min: "1" is not a whole number (remove the quotes)`,
-			`func.yaml:2:43: deploy.options.scale.max: "lots" is not a whole number`}},
+			`func.yaml:2:43: deploy.options.scale.max: "lots" is not a whole number`,
+		}},
 		{"text for a truth value", "name: a\nregistryInsecure: maybe\n", []string{`func.yaml:2:19: registryInsecure: "maybe" is not a yes or no (use true or false, without quotes)`}},
 		{"time", "name: a\ncreated: yesterday\n", []string{`func.yaml:2:10: created: "yesterday" is not a time (write it like 2026-08-22T10:30:00Z)`}},
 		{"version", "specVersion: latest\nname: a\n", []string{`func.yaml:1:14: specVersion: "latest" is not a version (the newest that kn-lite knows is 0.36.0)`}},
@@ -232,7 +233,8 @@ func TestMistakes(t *testing.T) {
 		{"several at once, in file order", "namespace: A\nname: B\ninvoke: htttp\n", []string{
 			`func.yaml:1:12: namespace: "A" is not a valid namespace (a namespace has 1 to 63 lower-case letters, digits and '-')`,
 			`func.yaml:2:7: name: "B" is not a valid name (` + NameRule + "; for example b)",
-			`func.yaml:3:9: invoke: "htttp" is not known (did you mean "http"?)`}},
+			`func.yaml:3:9: invoke: "htttp" is not known (did you mean "http"?)`,
+		}},
 		{"variables", dedent(`
 			name: a
 			run:
@@ -260,7 +262,8 @@ func TestMistakes(t *testing.T) {
 			"func.yaml:9:12: run.envs[3].value: {{ secret:s }} is a whole set of keys, and C is one variable (add :KEY for one key, or remove the name for all of them)",
 			"func.yaml:12:11: run.envs[5].name: D is there twice (the first is run.envs[4])",
 			"func.yaml:14:11: run.envs[6].name: Knative sets PORT itself (choose another name)",
-			"func.yaml:19:12: build.buildEnvs[0].value: a build cannot read {{ secret:s:k }} (use plain text or {{ env:NAME }})"}},
+			"func.yaml:19:12: build.buildEnvs[0].value: a build cannot read {{ secret:s:k }} (use plain text or {{ env:NAME }})",
+		}},
 		{"volumes", dedent(`
 			name: a
 			run:
@@ -283,7 +286,8 @@ func TestMistakes(t *testing.T) {
 			`func.yaml:10:11: run.volumes[3].path: "here" is not an absolute path (begin it with a slash)`,
 			`func.yaml:11:24: run.volumes[4].emptyDir.medium: "Disk" is not known (use Memory)`,
 			"func.yaml:12:11: run.volumes[4].path: /b/ is taken by run.volumes[1]",
-			"func.yaml:13:28: run.volumes[5].persistentVolumeClaim: claimName is missing"}},
+			"func.yaml:13:28: run.volumes[5].persistentVolumeClaim: claimName is missing",
+		}},
 		{"options", dedent(`
 			name: a
 			deploy:
@@ -309,7 +313,8 @@ func TestMistakes(t *testing.T) {
 			`func.yaml:10:35: deploy.options.resources.limits.memory: "-1Gi" is not a quantity (write it like 500m, 1.5 or 128Mi)`,
 			"func.yaml:10:54: deploy.options.resources.limits.concurrency: -1 requests at a time cannot be (0 means no bound)",
 			`func.yaml:11:31: deploy.healthEndpoints.liveness: "health" is not a path (begin it with a slash)`,
-			"func.yaml:12:19: deploy.subscriptions[0].source: is missing: it names the broker"}},
+			"func.yaml:12:19: deploy.subscriptions[0].source: is missing: it names the broker",
+		}},
 		{"image with a scheme", "name: a\nimage: https://registry.example/a\n", []string{`func.yaml:2:8: image: "https://registry.example/a" is not an image name (write it like registry.example/team/hello, with no scheme and no spaces)`}},
 		{"merge of a value", "x: &x 1\nname: a\n<<: *x\n", []string{`func.yaml:3:5: << takes a mapping or a list of mappings, not the single value "1"`}},
 	}
@@ -346,7 +351,8 @@ func TestWarnings(t *testing.T) {
 		{"emptied block", "name: a\nrun:\n  envs:\n  #- name: X\n", nil, false},
 		{"from the future", "specVersion: 0.99.0\nname: a\nimages: b\n", []string{
 			"func.yaml:1:14: specVersion: 0.99.0 is newer than what kn-lite knows: settings that came since have no effect",
-			`func.yaml:3:1: unknown key "images" (did you mean "image"?)`}, false},
+			`func.yaml:3:1: unknown key "images" (did you mean "image"?)`,
+		}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -94,8 +94,10 @@ func TestOlderAndNewerLayouts(t *testing.T) {
 		Name: "hello", Namespace: "shop", Runtime: "node",
 		Build: Build{Buildpacks: []string{"a"}},
 		Run:   Run{Envs: []Env{{Name: "A", Value: EnvValue{Text: "x"}}}},
-		Deploy: Deploy{Annotations: map[string]string{"k": "v"}, Labels: []Label{{Key: "l", Value: EnvValue{Text: "m"}}}, HealthEndpoints: HealthEndpoints{Liveness: "/live"},
-			Options: Options{Scale: Scale{Min: ptr[int64](1), Target: ptr(5.0)}}},
+		Deploy: Deploy{
+			Annotations: map[string]string{"k": "v"}, Labels: []Label{{Key: "l", Value: EnvValue{Text: "m"}}}, HealthEndpoints: HealthEndpoints{Liveness: "/live"},
+			Options: Options{Scale: Scale{Min: ptr[int64](1), Target: ptr(5.0)}},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

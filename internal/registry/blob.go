@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -46,7 +47,7 @@ func (b *blobReader) Read(p []byte) (int, error) {
 	n, err := b.read(p)
 	if err != nil {
 		b.err = err
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			b.finish(Pulled)
 		} else {
 			b.finish(Failed)
@@ -76,13 +77,13 @@ func (b *blobReader) read(p []byte) (int, error) {
 			case n > 0 && b.offset == b.want.Size:
 				// Verified here and not at the next Read: readers that know the size,
 				// and gzip, never ask for the end.
-				if err := b.verify(); err != io.EOF {
+				if err := b.verify(); !errors.Is(err, io.EOF) {
 					return 0, err
 				}
 				return n, nil
 			case n > 0:
 				return n, nil // an error comes again
-			case err == io.EOF:
+			case errors.Is(err, io.EOF):
 				err = io.ErrUnexpectedEOF // size bytes were promised
 			case err == nil:
 				continue
@@ -99,8 +100,11 @@ func (b *blobReader) read(p []byte) (int, error) {
 func (b *blobReader) again(err error) error {
 	s := b.sources[0]
 	b.failures++
-	if b.ctx.Err() == nil && retryable(err) && b.failures < s.attempts(len(b.sources) == 1) &&
-		!(refused(err) && b.failures >= s.c.opts.Policy.Refused) {
+	limit := s.attempts(len(b.sources) == 1)
+	if isRefused(err) {
+		limit = min(limit, s.c.opts.Policy.Refused)
+	}
+	if b.ctx.Err() == nil && retryable(err) && b.failures < limit {
 		if waitErr := sleep(b.ctx, s.c.opts.Policy.pause(b.failures, err)); waitErr != nil {
 			return fmt.Errorf("%w, last: %w", waitErr, plainCause(err))
 		}
@@ -123,6 +127,7 @@ func (b *blobReader) connect() error {
 	if b.transfer == nil {
 		b.transfer = s.c.opts.Progress.Begin(Blob{Kind: b.kind, Digest: b.want.Digest.Hex[:12], Size: b.want.Size, Pull: true})
 	}
+	//nolint:bodyclose // it becomes b.body, which disconnect closes
 	resp, err := s.do(b.ctx, func(ctx context.Context, base string) (*http.Request, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/blobs/"+b.want.Digest.String(), nil)
 		if err == nil && b.offset > 0 {
@@ -139,7 +144,7 @@ func (b *blobReader) connect() error {
 		skip = b.offset
 	case resp.StatusCode == http.StatusPartialContent && strings.HasPrefix(resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", b.offset)):
 	default:
-		return readStatusError(resp, now())
+		return readStatusError(resp)
 	}
 	b.body = resp.Body
 	_, err = io.CopyN(io.Discard, b.body, skip)

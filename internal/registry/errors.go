@@ -64,10 +64,10 @@ func retryableStatus(code int) bool {
 }
 
 // readStatusError turns an unexpected reply into an error and closes it.
-func readStatusError(resp *http.Response, now time.Time) *StatusError {
-	defer resp.Body.Close()
+func readStatusError(resp *http.Response) *StatusError {
+	defer finish(resp)
 	e := &StatusError{Method: resp.Request.Method, URL: redact(resp.Request.URL), Status: resp.StatusCode}
-	e.after, e.hasWait = parseRetryAfter(resp.Header.Get("Retry-After"), now)
+	e.after, e.hasWait = parseRetryAfter(resp.Header.Get("Retry-After"), resp.Header.Get("Date"))
 	// The reply is about to be shown or thrown away: what cannot be read of it is no loss.
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 	e.Code, e.Message = describeBody(resp.Header.Get("Content-Type"), body)
@@ -159,7 +159,7 @@ func retryable(err error) bool {
 	case isCertificate(err), isUnknownHost(err):
 		return false
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
-		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed), errors.Is(err, http.ErrServerClosed), refused(err):
+		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed), errors.Is(err, http.ErrServerClosed), isRefused(err):
 		return true
 	}
 	var network net.Error
@@ -172,10 +172,6 @@ func retryable(err error) bool {
 	}
 	var op *net.OpError
 	return errors.As(err, &op)
-}
-
-func refused(err error) bool {
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH)
 }
 
 func isUnknownHost(err error) bool {
@@ -221,7 +217,7 @@ func (c *Client) explain(ctx context.Context, op, subject, host string, err erro
 	case errors.Is(err, http.ErrSchemeMismatch):
 		e.Err = reason{"the registry speaks plain HTTP, which kn-lite does to loopback only", err}
 		return e.WithHint("if nobody between here and %s can read along: --insecure-registry %s", host, host)
-	case refused(err):
+	case isRefused(err):
 		e.Kind, e.Err = fault.Transient, reason{"nothing listens at " + host + " (connection refused)", err}
 		return e.WithHint("is the registry running? is the port right?")
 	case retryable(err):

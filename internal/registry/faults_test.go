@@ -117,8 +117,10 @@ func transientFaults() []regtest.Action {
 	}
 }
 
-var pushPath = []regtest.Request{regtest.Ping, regtest.Token, regtest.HeadTag, regtest.HeadBlob, regtest.PostUpload,
-	regtest.PatchUpload, regtest.PutUpload, regtest.PutManifest, regtest.PutTag}
+var pushPath = []regtest.Request{
+	regtest.Ping, regtest.Token, regtest.HeadTag, regtest.HeadBlob, regtest.PostUpload,
+	regtest.PatchUpload, regtest.PutUpload, regtest.PutManifest, regtest.PutTag,
+}
 
 // pushPoints is the table for a push: every request against every fault.
 func pushPoints() []point {

@@ -3,6 +3,7 @@ package registry
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -54,8 +55,8 @@ func (i *image) readConfig() ([]byte, error) {
 		}
 	}
 	blob := i.open(d)
-	defer blob.Close()
-	return io.ReadAll(blob)
+	content, err := io.ReadAll(blob)
+	return content, errors.Join(err, blob.Close())
 }
 
 // checkPlatform refuses an image that says it is for another platform: run

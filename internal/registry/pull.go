@@ -142,9 +142,9 @@ func (s *session) getManifest(ctx context.Context, identifier string, attempts i
 			return err
 		}
 		if resp.StatusCode != http.StatusOK {
-			return readStatusError(resp, now())
+			return readStatusError(resp)
 		}
-		defer resp.Body.Close()
+		defer finish(resp)
 		raw, err := io.ReadAll(io.LimitReader(resp.Body, maxManifest+1))
 		if err != nil {
 			return err
@@ -198,9 +198,9 @@ func (s *session) headManifest(ctx context.Context, identifier string) (v1.Descr
 			return err
 		}
 		if resp.StatusCode != http.StatusOK {
-			return readStatusError(resp, now())
+			return readStatusError(resp)
 		}
-		resp.Body.Close()
+		finish(resp)
 		found = v1.Descriptor{MediaType: types.MediaType(resp.Header.Get("Content-Type")), Size: resp.ContentLength}
 		// No digest, or none that parses, leaves it empty.
 		found.Digest, err = v1.NewHash(resp.Header.Get("Docker-Content-Digest"))

@@ -231,10 +231,12 @@ func (s *session) putManifest(ctx context.Context, m manifest, identifier string
 		got := resp.Header.Get("Docker-Content-Digest")
 		// The specification wants 201. A 200 or 202 from something else than a
 		// registry must not pass for a stored manifest.
-		if accepted := resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusAccepted; resp.StatusCode != http.StatusCreated && !(accepted && got != "") {
-			return readStatusError(resp, now())
+		stored := resp.StatusCode == http.StatusCreated ||
+			got != "" && (resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusAccepted)
+		if !stored {
+			return readStatusError(resp)
 		}
-		resp.Body.Close()
+		finish(resp)
 		if got != "" && got != m.digest.String() {
 			return errRetryable{fmt.Errorf("the registry stored %s in place of the manifest %s", oneLine(got), m.digest)}
 		}

@@ -12,19 +12,28 @@ import (
 )
 
 // retry runs op until it succeeds, fails for good, or has been tried often
-// enough. It is the only loop of its kind: what op calls must not repeat
-// anything itself, so that attempts never multiply.
+// enough. It and retrySteps are the only loops of their kind: what op calls must
+// not repeat anything itself, so that attempts never multiply.
 func (c *Client) retry(ctx context.Context, attempts int, op func(ctx context.Context) error) error {
+	return c.retrySteps(ctx, attempts, func(ctx context.Context) (string, error) { return "", op(ctx) })
+}
+
+// retrySteps is retry for an op of several requests that starts over when one
+// of them fails. It says which step failed, and each step may fail attempts
+// times: a registry that is shaky everywhere must not use up one common number.
+func (c *Client) retrySteps(ctx context.Context, attempts int, op func(ctx context.Context) (step string, err error)) error {
 	policy := c.opts.Policy
-	for attempt := 1; ; attempt++ {
-		err := op(ctx)
+	failures := map[string]int{}
+	for {
+		step, err := op(ctx)
 		if err == nil || !retryable(err) || ctx.Err() != nil {
 			return err
 		}
-		if attempt >= attempts || refused(err) && attempt >= policy.Refused {
+		failures[step]++
+		if failures[step] >= attempts || isRefused(err) && failures[step] >= policy.Refused {
 			return err
 		}
-		if waitErr := sleep(ctx, policy.pause(attempt, err)); waitErr != nil {
+		if waitErr := sleep(ctx, policy.pause(failures[step], err)); waitErr != nil {
 			return fmt.Errorf("%w, last: %w", waitErr, plainCause(err))
 		}
 	}
@@ -57,8 +66,9 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// parseRetryAfter reads both forms of RFC 9110 10.2.3: seconds and a date.
-func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
+// parseRetryAfter reads both forms of RFC 9110 10.2.3: seconds, and a date. The
+// latter counts from the reply's own Date, since our clock may be another.
+func parseRetryAfter(value, date string) (time.Duration, bool) {
 	value = strings.TrimSpace(value)
 	if value == "" {
 		return 0, false
@@ -70,8 +80,13 @@ func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
 		// A day is longer than anybody waits, and cannot overflow.
 		return time.Duration(min(seconds, 86400)) * time.Second, true
 	}
-	if at, err := http.ParseTime(value); err == nil {
-		return max(0, at.Sub(now)), true
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0, false
 	}
-	return 0, false
+	sent, err := http.ParseTime(date)
+	if err != nil {
+		return 0, false
+	}
+	return max(0, at.Sub(sent)), true
 }

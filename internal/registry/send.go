@@ -62,9 +62,12 @@ func (c *Client) send(req *http.Request, stall time.Duration) (*http.Response, e
 	return resp, nil
 }
 
+// finish lets go of a reply. What closing it says cannot change what was read.
+func finish(resp *http.Response) { _ = resp.Body.Close() }
+
 // stalledOr finds out whether it was the watchdog that ended a request.
 func stalledOr(ctx context.Context, err error) error {
-	if err == nil || err == io.EOF {
+	if err == nil || errors.Is(err, io.EOF) {
 		return err
 	}
 	if stalled, ok := errors.AsType[errStalled](context.Cause(ctx)); ok {
@@ -132,6 +135,3 @@ func (b *watchedBody) Close() error {
 	}
 	return err
 }
-
-// now is the wall clock, for Retry-After dates only.
-func now() time.Time { return time.Now() }

@@ -11,7 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
+	"sync/atomic"
 )
 
 // endpoint is what a registry said when it was asked for the first time.
@@ -30,10 +30,10 @@ func (c *Client) endpoint(ctx context.Context, host string) (*endpoint, error) {
 		return known, nil
 	}
 	scheme := "https"
-	resp, err := c.ping(ctx, scheme, host)
+	resp, err := c.ping(ctx, scheme, host) //nolint:bodyclose // finish or setupError does
 	if err != nil && c.plainAllowed(host) && speaksPlain(err, host) {
 		scheme = "http"
-		resp, err = c.ping(ctx, scheme, host)
+		resp, err = c.ping(ctx, scheme, host) //nolint:bodyclose // finish or setupError does
 	}
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func (c *Client) endpoint(ctx context.Context, host string) (*endpoint, error) {
 	default:
 		return nil, setupError(resp)
 	}
-	resp.Body.Close()
+	finish(resp)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.endpoints[host] = e
@@ -65,7 +65,7 @@ func (c *Client) ping(ctx context.Context, scheme, host string) (*http.Response,
 }
 
 func setupError(resp *http.Response) error {
-	err := readStatusError(resp, now())
+	err := readStatusError(resp)
 	err.setup = true
 	return err
 }
@@ -76,7 +76,7 @@ func setupError(resp *http.Response) error {
 // the clear.
 func speaksPlain(err error, host string) bool {
 	var record tls.RecordHeaderError
-	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record) || refused(err) && host == hostname(host)
+	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record) || isRefused(err) && host == hostname(host)
 }
 
 // session is one repository of one registry with one set of permissions.
@@ -86,8 +86,12 @@ type session struct {
 	repository string
 	scopes     []string
 
-	mu     sync.Mutex
+	// turn is held while header is read or renewed. It is a channel and no mutex,
+	// so that whoever waits for a slow token server can give up.
+	turn   chan struct{}
 	header string // the Authorization header in use, "" before the first challenge
+
+	worked atomic.Bool // the repository has accepted a header of ours
 }
 
 // session finds or makes the session for repository; actions is "pull" or
@@ -99,7 +103,7 @@ func (c *Client) session(host, repository, actions string, extra ...string) *ses
 	defer c.mu.Unlock()
 	s := c.sessions[key]
 	if s == nil {
-		s = &session{c: c, host: host, repository: repository, scopes: scopes}
+		s = &session{c: c, host: host, repository: repository, scopes: scopes, turn: make(chan struct{}, 1)}
 		c.sessions[key] = s
 	}
 	return s
@@ -108,8 +112,9 @@ func (c *Client) session(host, repository, actions string, extra ...string) *ses
 func scopeOf(repository, actions string) string { return "repository:" + repository + ":" + actions }
 
 // do sends the request that build makes, with credentials. A 401, from a token
-// that has run out, is answered once with a new one; the request is built again
-// for that, since its body is gone.
+// that has run out, is answered with a new one, once, or twice where tokens have
+// worked before: several transfers may see theirs run out at the same time. The
+// request is built again for that, since its body is gone.
 func (s *session) do(ctx context.Context, build func(ctx context.Context, base string) (*http.Request, error)) (*http.Response, error) {
 	e, err := s.c.endpoint(ctx, s.host)
 	if err != nil {
@@ -119,7 +124,7 @@ func (s *session) do(ctx context.Context, build func(ctx context.Context, base s
 	if err != nil {
 		return nil, err
 	}
-	for renewed := false; ; renewed = true {
+	for renewed := 0; ; renewed++ {
 		req, err := build(ctx, e.scheme+"://"+e.host+"/v2/"+s.repository)
 		if err != nil {
 			return nil, err
@@ -128,8 +133,15 @@ func (s *session) do(ctx context.Context, build func(ctx context.Context, base s
 			req.Header.Set("Authorization", header)
 		}
 		resp, err := s.c.send(req, s.c.stallFor(req))
-		if err != nil || resp.StatusCode != http.StatusUnauthorized || renewed || req.URL.Host != e.host {
+		if err != nil || req.URL.Host != e.host {
 			return resp, err
+		}
+		if resp.StatusCode != http.StatusUnauthorized {
+			s.worked.Store(true)
+			return resp, nil
+		}
+		if renewed >= 2 || renewed >= 1 && !s.worked.Load() {
+			return resp, nil
 		}
 		ch := pickChallenge(resp.Header.Values("Www-Authenticate"))
 		if ch == nil {
@@ -137,13 +149,13 @@ func (s *session) do(ctx context.Context, build func(ctx context.Context, base s
 		}
 		fresh, err := s.authorization(ctx, e, header, ch)
 		if err != nil {
-			resp.Body.Close()
+			finish(resp)
 			return nil, err
 		}
 		if fresh == header {
 			return resp, nil
 		}
-		resp.Body.Close()
+		finish(resp)
 		header = fresh
 	}
 }
@@ -151,8 +163,12 @@ func (s *session) do(ctx context.Context, build func(ctx context.Context, base s
 // authorization gives the header that answers ch. stale is the one that was
 // refused; when somebody else has replaced it meanwhile, theirs is used.
 func (s *session) authorization(ctx context.Context, e *endpoint, stale string, ch *challenge) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 	if ch == nil || s.header != stale {
 		return s.header, nil
 	}
@@ -203,7 +219,7 @@ func (c *Client) token(ctx context.Context, e *endpoint, ch *challenge, cred cre
 	if resp.StatusCode != http.StatusOK {
 		return "", setupError(resp)
 	}
-	defer resp.Body.Close()
+	defer finish(resp)
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
 		return "", err
@@ -229,8 +245,10 @@ func (c *Client) token(ctx context.Context, e *endpoint, ch *challenge, cred cre
 // OAuth2 form of it.
 func tokenRequest(ctx context.Context, realm *url.URL, service string, cred credential, scopes []string) (*http.Request, error) {
 	if cred.identityToken != "" {
-		form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {cred.identityToken}, "service": {service},
-			"scope": {strings.Join(scopes, " ")}, "client_id": {"kn-lite"}}
+		form := url.Values{
+			"grant_type": {"refresh_token"}, "refresh_token": {cred.identityToken}, "service": {service},
+			"scope": {strings.Join(scopes, " ")}, "client_id": {"kn-lite"},
+		}
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, realm.String(), strings.NewReader(form.Encode()))
 		if err == nil {
 			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")

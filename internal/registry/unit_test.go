@@ -96,10 +96,14 @@ func TestParseChallenges(t *testing.T) {
 		{nil, nil},
 		{[]string{"Negotiate abc"}, nil},
 		{[]string{`Basic realm="x"`}, &challenge{"basic", map[string]string{"realm": "x"}}},
-		{[]string{`Bearer realm="https://auth/token",service="reg",scope="repository:a/b:pull,push"`},
-			&challenge{"bearer", map[string]string{"realm": "https://auth/token", "service": "reg", "scope": "repository:a/b:pull,push"}}},
-		{[]string{`BASIC realm=x, bearer Realm = "y\"z" , error=invalid_token`},
-			&challenge{"bearer", map[string]string{"realm": `y"z`, "error": "invalid_token"}}},
+		{
+			[]string{`Bearer realm="https://auth/token",service="reg",scope="repository:a/b:pull,push"`},
+			&challenge{"bearer", map[string]string{"realm": "https://auth/token", "service": "reg", "scope": "repository:a/b:pull,push"}},
+		},
+		{
+			[]string{`BASIC realm=x, bearer Realm = "y\"z" , error=invalid_token`},
+			&challenge{"bearer", map[string]string{"realm": `y"z`, "error": "invalid_token"}},
+		},
 		{[]string{`Basic realm="x"`, `Bearer realm="y"`}, &challenge{"bearer", map[string]string{"realm": "y"}}},
 		{[]string{`Bearer realm="unclosed`}, &challenge{"bearer", map[string]string{"realm": "unclosed"}}},
 		{[]string{`"", =,`, ``}, nil},
@@ -126,20 +130,30 @@ func FuzzChallenges(f *testing.F) {
 }
 
 func TestParseRetryAfter(t *testing.T) {
-	now := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+	const date = "Mon, 04 May 2026 12:00:00 GMT"
 	tests := []struct {
 		value string
 		want  time.Duration
 		ok    bool
 	}{
-		{"", 0, false}, {"0", 0, true}, {" 7 ", 7 * time.Second, true}, {"-1", 0, false}, {"soon", 0, false}, {"1.5", 0, false},
-		{"99999999999", 24 * time.Hour, true}, {"999999999999999999999999", 0, false},
-		{"Mon, 04 May 2026 12:00:30 GMT", 30 * time.Second, true}, {"Mon, 04 May 2020 12:00:30 GMT", 0, true},
+		{"", 0, false},
+		{"0", 0, true},
+		{" 7 ", 7 * time.Second, true},
+		{"-1", 0, false},
+		{"soon", 0, false},
+		{"1.5", 0, false},
+		{"99999999999", 24 * time.Hour, true},
+		{"999999999999999999999999", 0, false},
+		{"Mon, 04 May 2026 12:00:30 GMT", 30 * time.Second, true},
+		{"Mon, 04 May 2020 12:00:30 GMT", 0, true},
 	}
 	for _, tt := range tests {
-		if got, ok := parseRetryAfter(tt.value, now); got != tt.want || ok != tt.ok {
+		if got, ok := parseRetryAfter(tt.value, date); got != tt.want || ok != tt.ok {
 			t.Errorf("%q: got %v, %v", tt.value, got, ok)
 		}
+	}
+	if got, ok := parseRetryAfter("Mon, 04 May 2026 12:00:30 GMT", ""); ok {
+		t.Errorf("a date with nothing to count from: got %v", got)
 	}
 }
 
@@ -161,11 +175,22 @@ func TestRetryable(t *testing.T) {
 		err  error
 		want bool
 	}{
-		{nil, false}, {errors.New("x"), false}, {context.Canceled, false}, {fmt.Errorf("x: %w", context.DeadlineExceeded), false},
-		{io.ErrUnexpectedEOF, true}, {syscall.ECONNRESET, true}, {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, true},
-		{&net.DNSError{IsNotFound: true}, false}, {&net.DNSError{IsTemporary: true}, true}, {&net.DNSError{IsTimeout: true}, true},
-		{&StatusError{Status: 429}, true}, {&StatusError{Status: 503}, true}, {&StatusError{Status: 501}, false}, {&StatusError{Status: 404}, false},
-		{errRetryable{&StatusError{Status: 404}}, true}, {errStalled{time.Second}, true},
+		{nil, false},
+		{errors.New("x"), false},
+		{context.Canceled, false},
+		{fmt.Errorf("x: %w", context.DeadlineExceeded), false},
+		{io.ErrUnexpectedEOF, true},
+		{syscall.ECONNRESET, true},
+		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, true},
+		{&net.DNSError{IsNotFound: true}, false},
+		{&net.DNSError{IsTemporary: true}, true},
+		{&net.DNSError{IsTimeout: true}, true},
+		{&StatusError{Status: 429}, true},
+		{&StatusError{Status: 503}, true},
+		{&StatusError{Status: 501}, false},
+		{&StatusError{Status: 404}, false},
+		{errRetryable{&StatusError{Status: 404}}, true},
+		{errStalled{time.Second}, true},
 		{&url.Error{Op: "Get", URL: "x", Err: io.EOF}, true},
 	}
 	for _, tt := range tests {
@@ -235,8 +260,10 @@ func TestCredentialOrder(t *testing.T) {
 	write(t, filepath.Join(dir, "xdg", "containers", "auth.json"), login("xdg"), 0o600)
 	write(t, filepath.Join(dir, "bare", ".config", "containers", "auth.json"), login("bare"), 0o600)
 	write(t, filepath.Join(dir, "emptyhome", ".docker", "config.json"), `{}`, 0o600)
-	vars := map[string]string{"KN_LITE_AUTHFILE": file("kn"), "REGISTRY_AUTH_FILE": file("raf"), "DOCKER_CONFIG": filepath.Join(dir, "docker"),
-		"HOME": filepath.Join(dir, "home"), "XDG_RUNTIME_DIR": filepath.Join(dir, "run"), "XDG_CONFIG_HOME": filepath.Join(dir, "xdg")}
+	vars := map[string]string{
+		"KN_LITE_AUTHFILE": file("kn"), "REGISTRY_AUTH_FILE": file("raf"), "DOCKER_CONFIG": filepath.Join(dir, "docker"),
+		"HOME": filepath.Join(dir, "home"), "XDG_RUNTIME_DIR": filepath.Join(dir, "run"), "XDG_CONFIG_HOME": filepath.Join(dir, "xdg"),
+	}
 	check := func(k *keychain, user, from string) {
 		t.Helper()
 		got, err := k.lookup(t.Context(), "reg.example", "a/b")

@@ -35,10 +35,10 @@ func (u *upload) blob() Blob {
 func (s *session) upload(ctx context.Context, u *upload) error {
 	transfer := s.c.opts.Progress.Begin(u.blob())
 	outcome, sent := Failed, false
-	err := s.c.retry(ctx, s.c.opts.Policy.Attempts, func(ctx context.Context) error {
+	err := s.c.retrySteps(ctx, s.c.opts.Policy.Attempts, func(ctx context.Context) (string, error) {
 		exists, err := s.blobExists(ctx, u)
 		if err != nil {
-			return err
+			return "ask", err
 		}
 		if exists {
 			outcome = Skipped
@@ -46,26 +46,26 @@ func (s *session) upload(ctx context.Context, u *upload) error {
 				outcome = Pushed
 				transfer.Add(u.size)
 			}
-			return nil
+			return "", nil
 		}
 		location, mounted, err := s.startUpload(ctx, u)
 		if err != nil {
-			return err
+			return "start", err
 		}
 		if mounted {
 			outcome = Mounted
-			return nil
+			return "", nil
 		}
 		sent = true
 		if location, err = s.sendBlob(ctx, u, location, transfer); err != nil {
-			return err
+			return "send", err
 		}
 		if err := s.commitBlob(ctx, u, location); err != nil {
 			transfer.Add(-u.size)
-			return err
+			return "commit", err
 		}
 		outcome = Pushed
-		return nil
+		return "", nil
 	})
 	if err != nil {
 		outcome = Failed
@@ -84,14 +84,14 @@ func (s *session) blobExists(ctx context.Context, u *upload) (bool, error) {
 	}
 	switch resp.StatusCode {
 	case http.StatusOK:
-		resp.Body.Close()
+		finish(resp)
 		got := resp.Header.Get("Docker-Content-Digest")
 		return got == u.digest.String() || got == "" && resp.ContentLength == u.size, nil
 	case http.StatusNotFound:
-		resp.Body.Close()
+		finish(resp)
 		return false, nil
 	}
-	return false, readStatusError(resp, now())
+	return false, readStatusError(resp)
 }
 
 // startUpload opens an upload session, or has the blob mounted if it can be.
@@ -108,14 +108,14 @@ func (s *session) startUpload(ctx context.Context, u *upload) (location *url.URL
 	}
 	switch {
 	case resp.StatusCode == http.StatusCreated && u.mountFrom != "":
-		resp.Body.Close()
+		finish(resp)
 		return nil, true, nil
 	case resp.StatusCode == http.StatusAccepted:
-		resp.Body.Close()
+		finish(resp)
 		location, err = s.location(resp)
 		return location, false, err
 	}
-	return nil, false, readStatusError(resp, now())
+	return nil, false, readStatusError(resp)
 }
 
 // location is where the next step goes. It may be relative, and may be another
@@ -159,7 +159,7 @@ func (s *session) sendBlob(ctx context.Context, u *upload, location *url.URL, tr
 	switch resp.StatusCode {
 	// ECR answers 201 to a PATCH.
 	case http.StatusAccepted, http.StatusNoContent, http.StatusCreated:
-		resp.Body.Close()
+		finish(resp)
 		next, err := s.location(resp)
 		if err != nil {
 			body.takeBack()
@@ -167,7 +167,7 @@ func (s *session) sendBlob(ctx context.Context, u *upload, location *url.URL, tr
 		return next, err
 	}
 	body.takeBack()
-	return nil, lostSession(readStatusError(resp, now()))
+	return nil, lostSession(readStatusError(resp))
 }
 
 // commitBlob makes the uploaded content a blob under its digest.
@@ -183,9 +183,9 @@ func (s *session) commitBlob(ctx context.Context, u *upload, location *url.URL) 
 		return err
 	}
 	if resp.StatusCode != http.StatusCreated && resp.StatusCode != http.StatusNoContent {
-		return lostSession(readStatusError(resp, now()))
+		return lostSession(readStatusError(resp))
 	}
-	defer resp.Body.Close()
+	defer finish(resp)
 	if got := resp.Header.Get("Docker-Content-Digest"); got != "" && got != u.digest.String() {
 		return errRetryable{fmt.Errorf("the registry stored %s in place of the blob %s", oneLine(got), u.digest)}
 	}

@@ -121,6 +121,21 @@ func TestCommentedSettingsAreValid(t *testing.T) {
 	}
 }
 
+// Go code of every kind is as gofmt has it.
+func TestGoTemplatesAreFormatted(t *testing.T) {
+	for _, kind := range kinds("go") {
+		s := spec(filepath.Join(t.TempDir(), "hello"))
+		s.Kind = kind
+		if _, err := Create(context.Background(), s); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command("gofmt", "-l", s.Dir).CombinedOutput()
+		if err != nil || len(out) > 0 {
+			t.Errorf("gofmt: %v\n%s", err, out)
+		}
+	}
+}
+
 // A new Go project passes its own tests with no network and no dependency.
 func TestGoProjectPassesItsTests(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "hello")
@@ -134,10 +149,6 @@ func TestGoProjectPassesItsTests(t *testing.T) {
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("go %s: %v\n%s", strings.Join(args, " "), err, out)
 		}
-	}
-	out, err := exec.Command("gofmt", "-l", dir).CombinedOutput()
-	if err != nil || len(out) > 0 {
-		t.Errorf("gofmt: %v\n%s", err, out)
 	}
 }
 
@@ -159,7 +170,7 @@ func TestCreateRefuses(t *testing.T) {
 		{"a bad name", func(s *Spec) { s.Name = "Hello" }, fault.Usage, `"Hello" is not a valid name`, "for example: hello"},
 		{"a mistyped language", func(s *Spec) { s.Language = "nod" }, fault.Usage, `no template for the language "nod"`, `did you mean "node"?`},
 		{"an unknown language", func(s *Spec) { s.Language = "cobol" }, fault.Usage, `no template for the language "cobol"`, "languages: go, node"},
-		{"an absent kind", func(s *Spec) { s.Kind = "cloudevents" }, fault.Usage, "there is no cloudevents template for go", "templates for go: http"},
+		{"an absent kind", func(s *Spec) { s.Kind = "kafka" }, fault.Usage, "there is no kafka template for go", "templates for go: http, cloudevents"},
 		{"a mistyped kind", func(s *Spec) { s.Kind = "htp" }, fault.Usage, "there is no htp template for go", `did you mean "http"?`},
 	}
 	for _, tt := range tests {

@@ -136,7 +136,7 @@ func plan(ctx context.Context, store Store, snap *Snapshot, edit Edit) (Result, 
 	return Result{Before: snap, Known: known, Next: next, Changes: changes}, nil
 }
 
-func moved(service string, was, now *Snapshot) error {
+func moved(service string, was, now *Snapshot) *fault.Error {
 	return fault.New(fault.Conflict, "traffic.set", "service/"+service, "%w: %s", errMoved, DiffText(Diff(was.Spec.Normal(), now.Spec.Normal()))).
 		WithHint("nothing was changed; its split is now %s\nlook at it with `kn-lite traffic show %s` and decide again", now.Spec.Normal(), service)
 }
@@ -165,7 +165,7 @@ func Await(ctx context.Context, store Store, written *Snapshot, report func(stri
 	err := store.WatchService(ctx, written.Name, func(snap *Snapshot) (bool, error) {
 		last = snap
 		if snap.Generation > written.Generation && !snap.Spec.Normal().Equal(written.Spec.Normal()) {
-			return false, moved(written.Name, written, snap).(*fault.Error).
+			return false, moved(written.Name, written, snap).
 				WithHint("the split was written, and then changed by somebody else; it is now %s", snap.Spec.Normal())
 		}
 		if snap.Routes() {

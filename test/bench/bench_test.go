@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"testing"
 	"text/tabwriter"
 	"time"
@@ -31,8 +30,7 @@ type contender struct {
 
 // measured is what one run took.
 type measured struct {
-	wall, cpu time.Duration
-	rss       int64 // peak, in bytes, of the process itself
+	wall, cpu time.Duration // cpu with that of the processes it started and waited for
 }
 
 func full() bool { return os.Getenv("FULL") == "1" }
@@ -76,15 +74,11 @@ func (c *contender) run(t *testing.T) measured {
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%s: %v\n%s", c.name, err, stderr.String())
 	}
-	m := measured{wall: time.Since(start), cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		m.rss = usage.Maxrss * 1024 // kilobytes on Linux
-	}
-	return m
+	return measured{wall: time.Since(start), cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
 }
 
-func median[T int64 | time.Duration](results []measured, of func(measured) T) T {
-	var values []T
+func median(results []measured, of func(measured) time.Duration) time.Duration {
+	var values []time.Duration
 	for _, r := range results {
 		values = append(values, of(r))
 	}
@@ -101,16 +95,15 @@ func compare(t *testing.T, what string, contenders ...*contender) {
 	t.Helper()
 	var out bytes.Buffer
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "%s\tmedian\tfastest\tCPU\tpeak RSS\t%s's ratio\t\n", what, contenders[0].name)
+	fmt.Fprintf(w, "%s\tmedian\tfastest\tCPU\t%s's ratio\t\n", what, contenders[0].name)
 	for i, c := range contenders {
 		fastest := slices.MinFunc(c.results, func(a, b measured) int { return int(a.wall - b.wall) }).wall
 		ratio := ""
 		if i > 0 {
 			ratio = fmt.Sprintf("%.2f", float64(contenders[0].wall())/float64(c.wall()))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.1f MB\t%s\t\n", c.name, round(c.wall()), round(fastest),
-			round(median(c.results, func(m measured) time.Duration { return m.cpu })),
-			float64(median(c.results, func(m measured) int64 { return m.rss }))/1e6, ratio)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t\n", c.name, round(c.wall()), round(fastest),
+			round(median(c.results, func(m measured) time.Duration { return m.cpu })), ratio)
 	}
 	// Writes to a buffer cannot fail.
 	_ = w.Flush()

@@ -3,12 +3,11 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os/exec"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -75,7 +74,8 @@ func (s *sandbox) burst(host string, n, c int) load {
 // short-lived one is missed.
 type podWatch struct {
 	mu      sync.Mutex
-	live    map[string]bool
+	exist   map[string]bool // going ones included
+	live    map[string]bool // name → ready
 	peak    int
 	changed chan struct{} // closed and replaced at each change
 	stop    func()
@@ -85,8 +85,7 @@ func (s *sandbox) watchPods(service string) *podWatch {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
 	cmd := exec.CommandContext(ctx, s.program(s.t, "kubectl"), "-n", s.Namespace, "get", "pods",
-		"-l", "serving.knative.dev/service="+service, "--watch", "--output-watch-events", "--no-headers",
-		"-o", "custom-columns=NAME:.metadata.name,PHASE:.status.phase,READY:.status.conditions[?(@.type=='Ready')].status")
+		"-l", "serving.knative.dev/service="+service, "--watch", "--output-watch-events", "-o", "json")
 	cmd.Env = s.env
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -95,13 +94,17 @@ func (s *sandbox) watchPods(service string) *podWatch {
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	w := &podWatch{live: map[string]bool{}, changed: make(chan struct{})}
+	w := &podWatch{exist: map[string]bool{}, live: map[string]bool{}, changed: make(chan struct{})}
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		lines := bufio.NewScanner(out)
-		for lines.Scan() {
-			w.note(strings.Fields(lines.Text()))
+		events := json.NewDecoder(out)
+		for {
+			var e podEvent
+			if events.Decode(&e) != nil {
+				return // kubectl has ended: the test is over, or nothing will change any more
+			}
+			w.note(e)
 		}
 	}()
 	w.stop = sync.OnceFunc(func() {
@@ -113,18 +116,34 @@ func (s *sandbox) watchPods(service string) *podWatch {
 	return w
 }
 
-// note takes one line: EVENT NAME PHASE READY.
-func (w *podWatch) note(fields []string) {
-	if len(fields) < 2 {
-		return
+// podEvent is the part of a watch event that is looked at.
+type podEvent struct {
+	Type   string
+	Object struct {
+		Metadata struct{ Name, DeletionTimestamp string }
+		Status   struct {
+			Conditions []struct{ Type, Status string }
+		}
 	}
+}
+
+func (w *podWatch) note(e podEvent) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	event, name := fields[0], fields[1]
-	if event == "DELETED" {
+	name := e.Object.Metadata.Name
+	w.exist[name] = true
+	// A pod that has been told to go gets no new work, though it goes on
+	// answering for half a minute while its proxy drains.
+	if e.Type == "DELETED" || e.Object.Metadata.DeletionTimestamp != "" {
 		delete(w.live, name)
 	} else {
-		w.live[name] = slices.Contains(fields[2:], "True")
+		w.live[name] = false
+		for _, c := range e.Object.Status.Conditions {
+			w.live[name] = w.live[name] || c.Type == "Ready" && c.Status == "True"
+		}
+	}
+	if e.Type == "DELETED" {
+		delete(w.exist, name)
 	}
 	ready := 0
 	for _, is := range w.live {
@@ -137,7 +156,7 @@ func (w *podWatch) note(fields []string) {
 	w.changed = make(chan struct{})
 }
 
-// now is how many pods exist, ready or not.
+// now is how many pods there are, ready or not, without those that are going.
 func (w *podWatch) now() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -158,22 +177,41 @@ func (w *podWatch) resetPeak() int {
 	return peak
 }
 
-// zero waits until no pod is left and returns how long that took.
+// some waits for the first pod, since a watch is always a moment behind.
+func (w *podWatch) some(t *testing.T, within time.Duration) {
+	t.Helper()
+	w.await(t, within, func() bool { return len(w.live) > 0 })
+}
+
+// zero waits until no pod is left but those that are going, and returns how
+// long that took.
 func (w *podWatch) zero(t *testing.T, within time.Duration) time.Duration {
+	t.Helper()
+	return w.await(t, within, func() bool { return len(w.live) == 0 })
+}
+
+// gone waits until those that were going are gone too: a request before that
+// may still be answered by one of them, and would be no cold one.
+func (w *podWatch) gone(t *testing.T, within time.Duration) {
+	t.Helper()
+	w.await(t, within, func() bool { return len(w.exist) == 0 })
+}
+
+func (w *podWatch) await(t *testing.T, within time.Duration, right func() bool) time.Duration {
 	t.Helper()
 	start := time.Now()
 	deadline := time.After(within)
 	for {
 		w.mu.Lock()
-		left, changed := len(w.live), w.changed
+		done, live, exist, changed := right(), len(w.live), len(w.exist), w.changed
 		w.mu.Unlock()
-		if left == 0 {
+		if done {
 			return time.Since(start)
 		}
 		select {
 		case <-changed:
 		case <-deadline:
-			t.Fatalf("%d pods are still there after %s", left, within)
+			t.Fatalf("after %s there are %d pods, %d of them not on their way out", within, exist, live)
 		}
 	}
 }

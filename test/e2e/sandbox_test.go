@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -65,6 +66,11 @@ func newSandbox(t *testing.T) *sandbox {
 			t.Logf("kept namespace %s", s.Namespace)
 			return
 		}
+		// The namespace controller looks again only after half of the longest
+		// grace period of the pods that it finds, 150 s for Knative's: none may be
+		// left when it starts.
+		s.kubectl("-n", s.Namespace, "delete", "ksvc", "--all", "--cascade=foreground", "--wait=true", "--timeout=120s")
+		s.kubectl("-n", s.Namespace, "wait", "pod", "--all", "--for=delete", "--timeout=120s")
 		s.kubectl("delete", "namespace", s.Namespace, "--wait=true", "--timeout=120s")
 	})
 	return s
@@ -85,12 +91,18 @@ func (s *sandbox) explain() {
 // the program cannot be started at all.
 func (s *sandbox) run(name string, args ...string) result {
 	s.t.Helper()
+	return s.runWith(nil, name, args...)
+}
+
+// runWith is run with more in the environment.
+func (s *sandbox) runWith(extra []string, name string, args ...string) result {
+	s.t.Helper()
 	// Longer than any deadline of the programs themselves, so that theirs are
 	// the ones that are seen.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.t.Context()), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir, cmd.Env = s.Dir, s.env
+	cmd.Dir, cmd.Env = s.Dir, slices.Concat(s.env, extra)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	var stdout, stderr bytes.Buffer
@@ -109,7 +121,7 @@ func (s *sandbox) run(name string, args ...string) result {
 // knLite runs kn-lite in the sandbox's namespace and compares its exit code.
 func (s *sandbox) knLite(code int, args ...string) result {
 	s.t.Helper()
-	r := s.run(s.program(s.t, "kn-lite"), append([]string{"--namespace", s.Namespace}, args...)...)
+	r := s.runWith(s.knLiteEnv, s.program(s.t, "kn-lite"), append([]string{"--namespace", s.Namespace}, args...)...)
 	s.t.Logf("kn-lite %s: exit %d after %s\n%s%s", strings.Join(args, " "), r.Code, r.Took.Round(time.Millisecond), r.Stdout, r.Stderr)
 	if r.Code != code {
 		s.t.Fatalf("kn-lite %s exited with %d, want %d", strings.Join(args, " "), r.Code, code)

@@ -92,8 +92,10 @@ func stopped(t *testing.T) (home string, r *state.Record) {
 	if err := os.MkdirAll(filepath.Join(folder, "logs"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	r = &state.Record{Instance: instance.Instance{Name: defaultName, Folder: folder,
-		Address: netip.MustParseAddr("127.0.77.9"), Ports: instance.DefaultPorts()}}
+	r = &state.Record{Instance: instance.Instance{
+		Name: defaultName, Folder: folder,
+		Address: netip.MustParseAddr("127.0.77.9"), Ports: instance.DefaultPorts(),
+	}}
 	if err := r.Save(); err != nil {
 		t.Fatal(err)
 	}

@@ -6,13 +6,12 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
-
-	"os/exec"
 
 	"github.com/kn-lite/kn-lite/devcluster/internal/instance"
 	"github.com/kn-lite/kn-lite/devcluster/internal/machine"

@@ -68,8 +68,10 @@ func (s *starter) start(c node.Component, files ...*os.File) error {
 	}
 	go func() {
 		err := cmd.Wait()
-		s.died(&fault.Error{Op: "run", Subject: c.Name, Err: fmt.Errorf("it ended: %w%s", endError(err), lastLines(s.record, c.Name, 8)),
-			Hint: "its whole log: devcluster logs --name " + s.record.Instance.Name + " " + c.Name})
+		s.died(&fault.Error{
+			Op: "run", Subject: c.Name, Err: fmt.Errorf("it ended: %w%s", endError(err), lastLines(s.record, c.Name, 8)),
+			Hint: "its whole log: devcluster logs --name " + s.record.Instance.Name + " " + c.Name,
+		})
 	}()
 	return nil
 }

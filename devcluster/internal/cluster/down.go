@@ -48,8 +48,10 @@ func Down(ctx context.Context, host Host, name string, force bool) (was bool, er
 		return false, err
 	}
 	if r.Instance.Folder != folder {
-		return false, &fault.Error{Op: "take down", Subject: name, Err: fmt.Errorf("its record in %s is about %s", folder, r.Instance.Folder),
-			Hint: "the folder was copied or moved; take it down under its first XDG_STATE_HOME"}
+		return false, &fault.Error{
+			Op: "take down", Subject: name, Err: fmt.Errorf("its record in %s is about %s", folder, r.Instance.Folder),
+			Hint: "the folder was copied or moved; take it down under its first XDG_STATE_HOME",
+		}
 	}
 	if err := current(r); err != nil {
 		return true, err

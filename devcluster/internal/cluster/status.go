@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"time"
 
@@ -44,9 +45,11 @@ func Look(ctx context.Context, r *state.Record) (Status, error) {
 		return Status{}, err
 	}
 	i := r.Instance
-	s := Status{APIVersion: "kn-lite.dev/v1", Kind: "DevclusterStatus", Name: i.Name, Ready: r.Ready, Healthy: !r.Ready.IsZero(),
-		Kubeconfig: i.Path(KubeconfigFile), Registry: i.Registry(), Ingress: i.Ingress(), API: i.API(), Domain: i.Domain()}
-	probes := map[string]node.Probe{node.Relay: {}}
+	s := Status{
+		APIVersion: "kn-lite.dev/v1", Kind: "DevclusterStatus", Name: i.Name, Ready: r.Ready, Healthy: !r.Ready.IsZero(),
+		Kubeconfig: i.Path(KubeconfigFile), Registry: i.Registry(), Ingress: i.Ingress(), API: i.API(), Domain: i.Domain(),
+	}
+	probes := map[string]node.Probe{}
 	for name, c := range (node.Spec{Instance: i}).Components() {
 		probes[name] = c.Probe
 	}
@@ -80,11 +83,13 @@ func Look(ctx context.Context, r *state.Record) (Status, error) {
 			continue
 		}
 		all.Go(func() {
+			var err error
 			if line.Name == node.Relay {
-				line.Healthy = true // tried by every user of the doors it keeps
-				return
+				err = askDoor(ctx, i.Registry())
+			} else {
+				err = ask.ask(ctx, probes[line.Name])
 			}
-			if err := ask.ask(ctx, probes[line.Name]); err != nil {
+			if err != nil {
 				line.Reason = err.Error()
 				return
 			}
@@ -96,4 +101,19 @@ func Look(ctx context.Context, r *state.Record) (Status, error) {
 		s.Healthy = s.Healthy && line.Healthy
 	}
 	return s, nil
+}
+
+// askDoor asks the registry through the relay, as a client on the host does: the one
+// component that has to be tried from outside.
+func askDoor(ctx context.Context, registry string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+registry+"/v2/", nil)
+	if err != nil {
+		return err
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	return res.Body.Close()
 }

@@ -6,18 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/kn-lite/kn-lite/devcluster/internal/cgroup"
 	"github.com/kn-lite/kn-lite/devcluster/internal/debian"
 	"github.com/kn-lite/kn-lite/devcluster/internal/fault"
 	"github.com/kn-lite/kn-lite/devcluster/internal/instance"
-	"github.com/kn-lite/kn-lite/devcluster/internal/machine"
 	"github.com/kn-lite/kn-lite/devcluster/internal/node"
 	"github.com/kn-lite/kn-lite/devcluster/internal/parts"
 	"github.com/kn-lite/kn-lite/devcluster/internal/pki"
@@ -64,8 +62,10 @@ func Up(ctx context.Context, host Host, options Options) (*state.Record, error) 
 	if err != nil {
 		return nil, err
 	}
-	l := &lift{host: host, options: options, facts: facts,
-		tale: tale{w: host.Story, now: host.Now, begun: host.Now()}}
+	l := &lift{
+		host: host, options: options, facts: facts,
+		tale: tale{w: host.Story, now: host.Now, begun: host.Now()},
+	}
 	if l.cache, err = host.Cache(); err == nil {
 		err = l.run(ctx, filepath.Join(home, options.Name))
 	}
@@ -82,7 +82,9 @@ func (l *lift) run(ctx context.Context, folder string) (err error) {
 	if err := l.open(folder); err != nil {
 		return err
 	}
-	if l.complete() {
+	if up, err := l.complete(ctx); err != nil {
+		return err
+	} else if up {
 		l.tale.say("%s is up already", l.options.Name)
 		return nil
 	}
@@ -130,18 +132,13 @@ func (l *lift) open(folder string) error {
 	return nil
 }
 
-// complete reports whether everything of the instance runs.
-func (l *lift) complete() bool {
-	r := l.record
-	if r == nil || r.Ready.IsZero() || r.Machine == nil || !r.Machine.Alive() {
-		return false
+// complete reports whether everything of the instance runs and works.
+func (l *lift) complete(ctx context.Context) (bool, error) {
+	if l.record == nil || l.record.Machine == nil {
+		return false, nil
 	}
-	for _, name := range node.Names() {
-		if c, ok := r.Component(name); !ok || !c.ID.Alive() {
-			return false
-		}
-	}
-	return true
+	status, err := Look(ctx, l.record)
+	return status.Healthy, err
 }
 
 // install brings missing programs from the distribution.
@@ -158,8 +155,10 @@ func (l *lift) install(ctx context.Context) ([]string, error) {
 	}
 	done()
 	if still := (debian.Finder{}).Missing(debian.Programs()); len(still) > 0 {
-		return nil, &fault.Error{Op: "find program", Subject: still[0].Name, Err: errors.New("it is not there, although package " + still[0].Package + " is installed"),
-			Hint: "it " + still[0].Why + "; put it into PATH"}
+		return nil, &fault.Error{
+			Op: "find program", Subject: still[0].Name, Err: errors.New("it is not there, although package " + still[0].Package + " is installed"),
+			Hint: "it " + still[0].Why + "; put it into PATH",
+		}
 	}
 	return packages, nil
 }
@@ -168,32 +167,31 @@ func (l *lift) install(ctx context.Context) ([]string, error) {
 // anything else is made.
 func (l *lift) settle(folder string, packages []string) error {
 	if l.record == nil {
+		candidates := instance.Candidates()
+		if l.options.Address.IsValid() {
+			candidates = []netip.Addr{l.options.Address}
+		}
+		i := instance.Instance{Name: l.options.Name, Folder: folder}
+		var err error
+		if i.Address, l.listeners, i.Ports, err = instance.Choose(candidates, l.options.Ports); err != nil {
+			return err
+		}
 		if err := os.MkdirAll(folder, 0o755); err != nil {
 			return err
 		}
 		l.fresh = true
-		l.record = &state.Record{FastAutoscaler: l.options.FastAutoscaler,
-			Instance: instance.Instance{Name: l.options.Name, Folder: folder}}
+		l.record = &state.Record{FastAutoscaler: l.options.FastAutoscaler, Instance: i}
 		if err := current(l.record); err != nil {
-			return err
-		}
-		candidates := instance.Candidates()
-		if l.options.Address.IsValid() {
-			candidates = candidates[:1]
-			candidates[0] = l.options.Address
-		}
-		var err error
-		i := &l.record.Instance
-		i.Address, l.listeners, i.Ports, err = instance.Choose(candidates, l.options.Ports)
-		if err != nil {
 			return err
 		}
 	} else if relay, ok := l.record.Component(node.Relay); !ok || !relay.ID.Alive() {
 		var err error
 		i := l.record.Instance
 		if l.listeners, _, err = instance.Listen(i.Address, i.Ports); err != nil {
-			return &fault.Error{Op: "open the cluster's ports again", Subject: i.Address.String(), Err: err,
-				Hint: "end what took them, or take the cluster down and up again for others"}
+			return &fault.Error{
+				Op: "open the cluster's ports again", Subject: i.Address.String(), Err: err,
+				Hint: "end what took them, or take the cluster down and up again for others",
+			}
 		}
 	}
 	l.record.Packages = append(l.record.Packages, packages...)
@@ -212,18 +210,14 @@ func (l *lift) describe() error {
 		}
 		return ""
 	}
-	snapshotter := "overlayfs"
-	var fsys unix.Statfs_t
-	if err := unix.Statfs(i.Folder, &fsys); err == nil && fsys.Type == unix.OVERLAYFS_SUPER_MAGIC {
-		// An overlay cannot be the upper layer of another.
-		snapshotter = "native"
-	}
 	l.spec = node.Spec{
 		Instance: i,
-		Binaries: node.Binaries{Node: l.inside(l.set.Node), Traefik: l.inside(l.set.Traefik),
-			Etcd: find("etcd"), Containerd: find("containerd"), CNI: filepath.Dir(find("ptp"))},
+		Binaries: node.Binaries{
+			Node: l.inside(l.set.Node), Traefik: l.inside(l.set.Traefik),
+			Etcd: find("etcd"), Containerd: find("containerd"), CNI: filepath.Dir(find("ptp")),
+		},
 		CgroupV1:    cgroup.V1(l.facts.Cgroups),
-		Snapshotter: snapshotter,
+		Snapshotter: snapshotter(i.Folder),
 	}
 	for _, image := range l.set.Images {
 		if image.Name == parts.PauseImage {
@@ -264,78 +258,6 @@ func (l *lift) describe() error {
 	return nil
 }
 
-// cacheInside is where the folder of compiled parts appears in the machine.
-const cacheInside = "/run/kn-lite-cache"
-
-func (l *lift) inside(path string) string {
-	rel, err := filepath.Rel(l.cache, path)
-	if err != nil || strings.HasPrefix(rel, "..") {
-		return path
-	}
-	return filepath.Join(cacheInside, rel)
-}
-
-// boot makes the cgroup and the machine, unless they are there.
-func (l *lift) boot(ctx context.Context) (machine.Machine, error) {
-	i := l.record.Instance
-	for _, h := range l.facts.Cgroups {
-		l.record.Cgroups = appendNew(l.record.Cgroups, filepath.Join(h.Mount, i.Cgroup()))
-	}
-	if err := l.record.Save(); err != nil {
-		return machine.Machine{}, err
-	}
-	if l.record.Machine == nil || !l.record.Machine.Alive() {
-		if err := l.clearRemains(ctx); err != nil {
-			return machine.Machine{}, err
-		}
-	}
-	if _, err := cgroup.Make(l.facts.Cgroups, i.Cgroup()); err != nil {
-		return machine.Machine{}, &fault.Error{Op: "make cgroup", Subject: i.Cgroup(), Err: err}
-	}
-	if l.record.Machine != nil && l.record.Machine.Alive() {
-		return *l.record.Machine, nil
-	}
-	l.booted = true
-	log, err := openLog(l.record, "machine")
-	if err != nil {
-		return machine.Machine{}, err
-	}
-	defer log.Close()
-	cmd := itself(i, "init")
-	cmd.Stderr = log
-	m, err := machine.Boot(ctx, cmd, l.spec.Setup(machine.Bind{Source: l.cache, Target: cacheInside}), func(m machine.Machine) error {
-		l.record.Machine, l.record.Components = &m, nil
-		return l.record.Save()
-	})
-	if err != nil {
-		return m, &fault.Error{Op: "make the machine", Subject: i.Name, Err: err,
-			Hint: "see " + LogFile(l.record, "machine") + "; in a container, start it privileged"}
-	}
-	return m, nil
-}
-
-// clearRemains removes what a machine that was killed has left behind and a new one
-// would stumble over: pods' cgroups (cAdvisor spends three seconds on each that has no
-// container any more) and the kubelet's notes about volumes that are not mounted.
-func (l *lift) clearRemains(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, downTime)
-	defer cancel()
-	if err := cgroup.Remove(ctx, l.record.Cgroups); err != nil {
-		return &fault.Error{Op: "remove old cgroups", Subject: l.record.Instance.Name, Err: err,
-			Hint: "`devcluster down` says what holds them"}
-	}
-	return os.RemoveAll(l.record.Instance.Path("kubelet"))
-}
-
-func appendNew(list []string, s string) []string {
-	for _, have := range list {
-		if have == s {
-			return list
-		}
-	}
-	return append(list, s)
-}
-
 // giveUp stops what a failed run has started and says what stays.
 func (l *lift) giveUp(cause error) error {
 	name := l.record.Instance.Name
@@ -343,13 +265,22 @@ func (l *lift) giveUp(cause error) error {
 		l.tale.say("kept as it is; `devcluster down --name %s` takes it away", name)
 		return cause
 	}
+	if !l.booted && l.record.Machine != nil && l.record.Machine.Alive() {
+		// It ran before this run; what has been started in it since is on record.
+		l.tale.say("what was running goes on; `devcluster status --name %s` shows what is missing", name)
+		return cause
+	}
 	// The caller's context may be what ended this run.
 	ctx, cancel := context.WithTimeout(context.Background(), downTime)
 	defer cancel()
 	logs := ""
-	if l.record.Ready.IsZero() && errors.Is(cause, context.Canceled) && l.fresh {
+	interrupted := errors.Is(cause, context.Canceled)
+	if l.fresh && (interrupted || l.record.Machine == nil) {
 		if err := takeDown(ctx, l.record); err != nil {
 			return errors.Join(cause, err)
+		}
+		if !interrupted {
+			return cause
 		}
 		return &fault.Error{Op: "bring up", Subject: name, Err: cause, Hint: "what this run had made is gone again"}
 	}

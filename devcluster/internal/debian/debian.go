@@ -113,8 +113,10 @@ func Install(ctx context.Context, packages []string, story io.Writer) (err error
 		return nil
 	}
 	if _, err := exec.LookPath("apt-get"); err != nil {
-		return &fault.Error{Op: "install packages", Subject: strings.Join(packages, " "), Err: errors.New("there is no apt-get on this machine"),
-			Hint: "install the programs that these Debian packages hold by other means, then run `devcluster up` again"}
+		return &fault.Error{
+			Op: "install packages", Subject: strings.Join(packages, " "), Err: errors.New("there is no apt-get on this machine"),
+			Hint: "install the programs that these Debian packages hold by other means, then run `devcluster up` again",
+		}
 	}
 	undo, err := forbidServices(policyFile)
 	if err != nil {
@@ -139,8 +141,10 @@ func apt(ctx context.Context, story io.Writer, args ...string) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return &fault.Error{Op: "apt-get " + strings.Join(args, " "), Err: err,
-			Hint: "run it by hand to see why; `devcluster up` goes on from there"}
+		return &fault.Error{
+			Op: "apt-get " + strings.Join(args, " "), Err: err,
+			Hint: "run it by hand to see why; `devcluster up` goes on from there",
+		}
 	}
 	return nil
 }

@@ -32,8 +32,10 @@ func TestFindLooksBeyondPath(t *testing.T) {
 func TestMissingPackagesAreNamedOnce(t *testing.T) {
 	f := Finder{Exists: func(p string) bool { return p == "/usr/sbin/runc" }}
 	got := Packages(f.Missing([]Program{
-		{Name: "containerd", Package: "containerd"}, {Name: "ctr", Package: "containerd"},
-		{Name: "runc", Package: "runc"}, {Name: "etcd", Package: "etcd-server"},
+		{Name: "containerd", Package: "containerd"},
+		{Name: "ctr", Package: "containerd"},
+		{Name: "runc", Package: "runc"},
+		{Name: "etcd", Package: "etcd-server"},
 	}))
 	if diff := cmp.Diff([]string{"containerd", "etcd-server"}, got); diff != "" {
 		t.Error(diff)

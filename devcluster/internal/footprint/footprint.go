@@ -59,8 +59,10 @@ func Take(ctx context.Context) (Footprint, error) {
 	f["cgroups"] = cgroups(hierarchies)
 	f["sysctls"] = sysctls("net.ipv4.ip_forward", "net.ipv4.conf.all.route_localnet", "net.netfilter.nf_conntrack_max",
 		"vm.overcommit_memory", "vm.panic_on_oom", "kernel.panic", "kernel.panic_on_oops", "kernel.keys.root_maxkeys", "kernel.keys.root_maxbytes")
-	for _, dir := range []string{"/var/lib/kubelet", "/var/lib/cni", "/var/lib/containerd", "/var/log/pods", "/var/log/containers",
-		"/run/containerd", "/run/netns", "/etc/cni", "/opt/cni", "/opt/containerd", "/usr/libexec/kubernetes", "/usr/sbin/policy-rc.d"} {
+	for _, dir := range []string{
+		"/var/lib/kubelet", "/var/lib/cni", "/var/lib/containerd", "/var/log/pods", "/var/log/containers",
+		"/run/containerd", "/run/netns", "/etc/cni", "/opt/cni", "/opt/containerd", "/usr/libexec/kubernetes", "/usr/sbin/policy-rc.d",
+	} {
 		if _, err := os.Stat(dir); err == nil {
 			f["folders"] = append(f["folders"], dir)
 		}

@@ -54,6 +54,7 @@ func Listen(address netip.Addr, want Ports) (Listeners, Ports, error) {
 // Where none is (somebody listens on the same port of every address), it says so.
 func Choose(candidates []netip.Addr, want Ports) (netip.Addr, Listeners, Ports, error) {
 	var last error
+	taken := 0
 	for _, a := range candidates {
 		l, got, err := Listen(a, want)
 		if err == nil {
@@ -63,7 +64,11 @@ func Choose(candidates []netip.Addr, want Ports) (netip.Addr, Listeners, Ports, 
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			break
 		}
+		taken++
 	}
-	return netip.Addr{}, Listeners{}, want, &fault.Error{Op: "choose an address", Err: last,
-		Hint: "another program holds one of the ports on all loopback addresses; name free ones with\n--registry-port, --ingress-port and --api-port (0 takes any)"}
+	return netip.Addr{}, Listeners{}, want, &fault.Error{
+		Op: "choose an address", Err: last,
+		Hint: fmt.Sprintf("another program holds the port on %d of %d addresses tried; name free ones with\n"+
+			"--registry-port, --ingress-port and --api-port (0 takes any), or leave --address away", taken, len(candidates)),
+	}
 }

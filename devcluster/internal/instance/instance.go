@@ -96,9 +96,11 @@ func CheckName(name string) error {
 	if ok, _ := regexp.MatchString(`^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$`, name); ok {
 		return nil
 	}
-	return &fault.Error{Op: "instance name", Subject: strconv.Quote(name), Usage: true,
+	return &fault.Error{
+		Op: "instance name", Subject: strconv.Quote(name), Usage: true,
 		Err:  fmt.Errorf("not a name of at most 40 lower-case letters, digits and dashes that begins and ends with a letter or digit"),
-		Hint: "for example --name dev"}
+		Hint: "for example --name dev",
+	}
 }
 
 // Candidates are the loopback addresses to try for a new instance, best first:
@@ -119,8 +121,10 @@ func ParseAddress(text string) (netip.Addr, error) {
 		err = fmt.Errorf("not an IPv4 loopback address")
 	}
 	if err != nil {
-		return netip.Addr{}, &fault.Error{Op: "--address", Subject: strconv.Quote(text), Err: err, Usage: true,
-			Hint: "give one in 127.0.0.0/8, or leave the flag away to have one chosen"}
+		return netip.Addr{}, &fault.Error{
+			Op: "--address", Subject: strconv.Quote(text), Err: err, Usage: true,
+			Hint: "give one in 127.0.0.0/8, or leave the flag away to have one chosen",
+		}
 	}
 	return a, nil
 }

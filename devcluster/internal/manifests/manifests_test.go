@@ -98,8 +98,10 @@ func TestOrderPutsWebhooksLastAndNamespacesFirst(t *testing.T) {
 	for _, o := range objects {
 		got = append(got, o.GetKind())
 	}
-	want := []string{"Namespace", "Namespace", "CustomResourceDefinition", "CustomResourceDefinition", "ConfigMap",
-		"Service", "EndpointSlice", "Service", "EndpointSlice", "Deployment", "ValidatingWebhookConfiguration"}
+	want := []string{
+		"Namespace", "Namespace", "CustomResourceDefinition", "CustomResourceDefinition", "ConfigMap",
+		"Service", "EndpointSlice", "Service", "EndpointSlice", "Deployment", "ValidatingWebhookConfiguration",
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -107,8 +107,10 @@ func (s Spec) proxyConfig() object {
 		"healthzBindAddress": "127.0.0.1:10256",
 		"metricsBindAddress": "127.0.0.1:10249",
 		// Conntrack limits belong to the host's kernel: zero leaves them alone.
-		"conntrack": object{"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s",
-			"udpTimeout": "0s", "udpStreamTimeout": "0s"},
+		"conntrack": object{
+			"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s",
+			"udpTimeout": "0s", "udpStreamTimeout": "0s",
+		},
 		// A pod that has just come up from zero should not wait a second for its rule.
 		"iptables": object{"minSyncPeriod": "100ms", "syncPeriod": "30s"},
 	}

@@ -17,12 +17,16 @@ func Certificates(i instance.Instance) []pki.Subject {
 	net := instance.Network()
 	loopback := netip.MustParseAddr("127.0.0.1")
 	return []pki.Subject{
-		{File: "apiserver", User: "kube-apiserver",
+		{
+			File: "apiserver", User: "kube-apiserver",
 			Names:     []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"},
-			Addresses: []netip.Addr{net.Node, net.Kubernetes, i.Address, loopback}},
+			Addresses: []netip.Addr{net.Node, net.Kubernetes, i.Address, loopback},
+		},
 		{File: "apiserver-kubelet", User: "kube-apiserver-kubelet-client", Groups: []string{"system:masters"}},
-		{File: Kubelet, User: "system:node:" + i.Node(), Groups: []string{"system:nodes"},
-			Names: []string{i.Node(), "localhost"}, Addresses: []netip.Addr{net.Node, loopback}},
+		{
+			File: Kubelet, User: "system:node:" + i.Node(), Groups: []string{"system:nodes"},
+			Names: []string{i.Node(), "localhost"}, Addresses: []netip.Addr{net.Node, loopback},
+		},
 		{File: ControllerManager, User: "system:kube-controller-manager"},
 		{File: Scheduler, User: "system:kube-scheduler"},
 		{File: Proxy, User: "system:kube-proxy"},

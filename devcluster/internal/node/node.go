@@ -108,7 +108,8 @@ func (s Spec) Components() map[string]Component {
 
 func (s Spec) registry() Component {
 	port := strconv.Itoa(s.Instance.Ports.Registry)
-	return Component{Name: Registry,
+	return Component{
+		Name: Registry,
 		// All addresses of the machine: containerd pulls from the loopback one, a pod
 		// that pushes an image uses the node's.
 		Argv:  []string{s.Binaries.Node, "registry", "--listen=0.0.0.0:" + port, "--dir=" + in("registry")},
@@ -117,20 +118,24 @@ func (s Spec) registry() Component {
 }
 
 func (s Spec) etcd() Component {
-	return Component{Name: Etcd,
-		Argv: []string{s.Binaries.Etcd, "--name=devcluster", "--data-dir=" + in("etcd"),
+	return Component{
+		Name: Etcd,
+		Argv: []string{
+			s.Binaries.Etcd, "--name=devcluster", "--data-dir=" + in("etcd"),
 			"--listen-client-urls=http://127.0.0.1:2379", "--advertise-client-urls=http://127.0.0.1:2379",
 			"--listen-peer-urls=http://127.0.0.1:2380", "--initial-advertise-peer-urls=http://127.0.0.1:2380",
 			"--initial-cluster=devcluster=http://127.0.0.1:2380",
 			// The data survives a killed process without it, and a development cluster
 			// need not survive a power cut.
-			"--unsafe-no-fsync", "--log-level=warn"},
+			"--unsafe-no-fsync", "--log-level=warn",
+		},
 		Probe: Probe{URL: "http://127.0.0.1:2379/health"},
 	}
 }
 
 func (s Spec) containerd() Component {
-	return Component{Name: Containerd,
+	return Component{
+		Name:  Containerd,
 		Argv:  []string{s.Binaries.Containerd, "--config=" + in("config", "containerd.toml"), "--log-level=warn"},
 		Probe: Probe{Socket: ContainerdSocket},
 	}
@@ -138,8 +143,10 @@ func (s Spec) containerd() Component {
 
 func (s Spec) apiServer() Component {
 	net := instance.Network()
-	return Component{Name: APIServer,
-		Argv: []string{s.Binaries.Node, APIServer,
+	return Component{
+		Name: APIServer,
+		Argv: []string{
+			s.Binaries.Node, APIServer,
 			"--advertise-address=" + net.Node.String(), "--bind-address=0.0.0.0", "--secure-port=" + strconv.Itoa(apiPort),
 			"--etcd-servers=http://127.0.0.1:2379",
 			"--service-cluster-ip-range=" + net.Services.String(),
@@ -163,8 +170,10 @@ func (s Spec) apiServer() Component {
 func kubeconfig(file string) string { return "--kubeconfig=" + in("pki", file+".kubeconfig") }
 
 func (s Spec) controllerManager() Component {
-	return Component{Name: ControllerManager,
-		Argv: []string{s.Binaries.Node, ControllerManager, kubeconfig(ControllerManager),
+	return Component{
+		Name: ControllerManager,
+		Argv: []string{
+			s.Binaries.Node, ControllerManager, kubeconfig(ControllerManager),
 			"--bind-address=127.0.0.1", "--leader-elect=false", "--use-service-account-credentials=true",
 			"--service-account-private-key-file=" + in("pki", "sa.key"), "--root-ca-file=" + in("pki", "ca.crt"),
 			"--cluster-signing-cert-file=" + in("pki", "ca.crt"), "--cluster-signing-key-file=" + in("pki", "ca.key"),
@@ -175,32 +184,42 @@ func (s Spec) controllerManager() Component {
 }
 
 func (s Spec) scheduler() Component {
-	return Component{Name: Scheduler,
-		Argv: []string{s.Binaries.Node, Scheduler, kubeconfig(Scheduler),
-			"--bind-address=127.0.0.1", "--leader-elect=false", "--profiling=false"},
+	return Component{
+		Name: Scheduler,
+		Argv: []string{
+			s.Binaries.Node, Scheduler, kubeconfig(Scheduler),
+			"--bind-address=127.0.0.1", "--leader-elect=false", "--profiling=false",
+		},
 		Probe: Probe{URL: "https://127.0.0.1:10259/healthz"},
 	}
 }
 
 func (s Spec) kubelet() Component {
-	return Component{Name: Kubelet,
-		Argv: []string{s.Binaries.Node, Kubelet, kubeconfig(Kubelet),
+	return Component{
+		Name: Kubelet,
+		Argv: []string{
+			s.Binaries.Node, Kubelet, kubeconfig(Kubelet),
 			"--config=" + in("config", "kubelet.yaml"), "--root-dir=" + in("kubelet"),
-			"--hostname-override=" + s.Instance.Node(), "--node-ip=" + instance.Network().Node.String(), "--v=1"},
+			"--hostname-override=" + s.Instance.Node(), "--node-ip=" + instance.Network().Node.String(), "--v=1",
+		},
 		Probe: Probe{URL: "http://127.0.0.1:10248/healthz"},
 	}
 }
 
 func (s Spec) proxy() Component {
-	return Component{Name: Proxy,
-		Argv: []string{s.Binaries.Node, Proxy, "--config=" + in("config", "kube-proxy.yaml"),
-			"--hostname-override=" + s.Instance.Node()},
+	return Component{
+		Name: Proxy,
+		Argv: []string{
+			s.Binaries.Node, Proxy, "--config=" + in("config", "kube-proxy.yaml"),
+			"--hostname-override=" + s.Instance.Node(),
+		},
 		Probe: Probe{URL: "http://127.0.0.1:10256/healthz"},
 	}
 }
 
 func (s Spec) coreDNS() Component {
-	return Component{Name: CoreDNS,
+	return Component{
+		Name:  CoreDNS,
 		Argv:  []string{s.Binaries.Node, CoreDNS, "-conf", in("config", "Corefile")},
 		Probe: Probe{URL: fmt.Sprintf("http://127.0.0.1:%d/ready", corednsReadyPort)},
 	}
@@ -210,8 +229,10 @@ func (s Spec) traefik() Component {
 	ip := instance.Network().Node
 	at := func(port int) string { return netip.AddrPortFrom(ip, uint16(port)).String() }
 	const knative = "--providers.knative."
-	return Component{Name: Traefik,
-		Argv: []string{s.Binaries.Traefik, Traefik,
+	return Component{
+		Name: Traefik,
+		Argv: []string{
+			s.Binaries.Traefik, Traefik,
 			"--entrypoints.public.address=" + at(ingressPort), "--entrypoints.private.address=" + at(privateIngressPort),
 			fmt.Sprintf("--entrypoints.traefik.address=127.0.0.1:%d", traefikPingPort), "--ping=true",
 			"--experimental.knative=true", "--providers.knative=true",

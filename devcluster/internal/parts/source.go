@@ -24,8 +24,10 @@ var embeddedSource string
 func Source(explicit, workdir string) (string, error) {
 	if explicit != "" {
 		if !isModule(explicit) {
-			return "", &fault.Error{Op: "find source", Subject: explicit, Err: errors.New("no go.mod of " + Module + " there"),
-				Hint: "point " + SourceVariable + " at the devcluster folder of a kn-lite checkout"}
+			return "", &fault.Error{
+				Op: "find source", Subject: explicit, Err: errors.New("no go.mod of " + Module + " there"),
+				Hint: "point " + SourceVariable + " at the devcluster folder of a kn-lite checkout",
+			}
 		}
 		return filepath.Abs(explicit)
 	}
@@ -41,8 +43,10 @@ func Source(explicit, workdir string) (string, error) {
 			return filepath.Abs(dir)
 		}
 	}
-	return "", &fault.Error{Op: "find source", Err: errors.New("the devcluster module's source is not here"),
-		Hint: "run from a kn-lite checkout, or set " + SourceVariable + " to its devcluster folder"}
+	return "", &fault.Error{
+		Op: "find source", Err: errors.New("the devcluster module's source is not here"),
+		Hint: "run from a kn-lite checkout, or set " + SourceVariable + " to its devcluster folder",
+	}
 }
 
 func parent(dir string) string {

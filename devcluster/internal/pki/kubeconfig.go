@@ -27,10 +27,13 @@ func Kubeconfig(dir, file, name, server string) ([]byte, error) {
 		"kind":            "Config",
 		"current-context": name,
 		"clusters": []object{{"name": name, "cluster": object{
-			"server": server, "certificate-authority-data": data["ca"]}}},
+			"server": server, "certificate-authority-data": data["ca"],
+		}}},
 		"users": []object{{"name": name, "user": object{
-			"client-certificate-data": data["crt"], "client-key-data": data["key"]}}},
+			"client-certificate-data": data["crt"], "client-key-data": data["key"],
+		}}},
 		"contexts": []object{{"name": name, "context": object{
-			"cluster": name, "user": name, "namespace": "default"}}},
+			"cluster": name, "user": name, "namespace": "default",
+		}}},
 	})
 }

@@ -17,8 +17,10 @@ import (
 func TestIssuedCertificatesVerify(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Now()
-	server := Subject{File: "apiserver", User: "kube-apiserver", Names: []string{"kubernetes.default.svc"},
-		Addresses: []netip.Addr{netip.MustParseAddr("10.77.0.1")}}
+	server := Subject{
+		File: "apiserver", User: "kube-apiserver", Names: []string{"kubernetes.default.svc"},
+		Addresses: []netip.Addr{netip.MustParseAddr("10.77.0.1")},
+	}
 	client := Subject{File: "admin", User: "admin", Groups: []string{"system:masters"}}
 	if err := Issue(dir, now, []Subject{server, client}); err != nil {
 		t.Fatal(err)

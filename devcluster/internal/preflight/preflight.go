@@ -117,8 +117,14 @@ func Check(f Facts) error {
 	for _, c := range []struct {
 		bit  int
 		name string
-	}{{capSysAdmin, "CAP_SYS_ADMIN"}, {capNetAdmin, "CAP_NET_ADMIN"}, {capSysChroot, "CAP_SYS_CHROOT"},
-		{capMknod, "CAP_MKNOD"}, {capKill, "CAP_KILL"}, {capChown, "CAP_CHOWN"}} {
+	}{
+		{capSysAdmin, "CAP_SYS_ADMIN"},
+		{capNetAdmin, "CAP_NET_ADMIN"},
+		{capSysChroot, "CAP_SYS_CHROOT"},
+		{capMknod, "CAP_MKNOD"},
+		{capKill, "CAP_KILL"},
+		{capChown, "CAP_CHOWN"},
+	} {
 		if f.Capabilities&(1<<c.bit) == 0 {
 			return refuse("capabilities", "root here lacks "+c.name,
 				"in a container, start it privileged (docker run --privileged); in Kubernetes set securityContext.privileged")

@@ -10,8 +10,10 @@ import (
 )
 
 func good() Facts {
-	return Facts{OS: "linux", Capabilities: 1<<41 - 1, Namespaces: []string{"ipc", "mnt", "net", "pid", "uts"},
-		Filesystems: "nodev\tproc\nnodev\toverlay\n", Cgroups: []cgroup.Hierarchy{{Mount: "/sys/fs/cgroup", V2: true}}}
+	return Facts{
+		OS: "linux", Capabilities: 1<<41 - 1, Namespaces: []string{"ipc", "mnt", "net", "pid", "uts"},
+		Filesystems: "nodev\tproc\nnodev\toverlay\n", Cgroups: []cgroup.Hierarchy{{Mount: "/sys/fs/cgroup", V2: true}},
+	}
 }
 
 func TestCheck(t *testing.T) {

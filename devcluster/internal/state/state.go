@@ -112,13 +112,17 @@ func Load(folder string) (*Record, error) {
 	}
 	var r Record
 	if err := json.Unmarshal(b, &r); err != nil {
-		return nil, &fault.Error{Op: "read the instance's record", Subject: path, Err: err,
-			Hint: "`devcluster down --force` takes away what can be found without it"}
+		return nil, &fault.Error{
+			Op: "read the instance's record", Subject: path, Err: err,
+			Hint: "`devcluster down --force` takes away what can be found without it",
+		}
 	}
 	if r.Version != Version {
-		return nil, &fault.Error{Op: "read the instance's record", Subject: path,
+		return nil, &fault.Error{
+			Op: "read the instance's record", Subject: path,
 			Err:  fmt.Errorf("it has format %d, this devcluster knows %d", r.Version, Version),
-			Hint: "take the instance down with the devcluster that made it"}
+			Hint: "take the instance down with the devcluster that made it",
+		}
 	}
 	return &r, nil
 }
@@ -157,8 +161,10 @@ func Lock(home, name string) (release func() error, err error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, &fault.Error{Op: "lock", Subject: name, Err: errors.New("another devcluster command is changing this instance"),
-				Hint: "wait for it to end, or use another --name"}
+			return nil, &fault.Error{
+				Op: "lock", Subject: name, Err: errors.New("another devcluster command is changing this instance"),
+				Hint: "wait for it to end, or use another --name",
+			}
 		}
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}

@@ -31,6 +31,7 @@ type Language interface {
 // Project is what a language works on.
 type Project struct {
 	Dir      string       // absolute
+	Label    string       // the folder as the user knows it, for messages
 	Source   *source.Tree // the folder, with no way out of it
 	Environ  []string     // for child processes
 	CacheDir string       // for intermediate results; a language writes below CacheDir/NAME only

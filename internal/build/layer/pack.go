@@ -24,8 +24,8 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
-// level trades 10 % of size against level 6 for being done sooner; see
-// docs/architecture.md for the figures.
+// level 5 packs a tree of 68 MB to 15.6 MB in 0.81 s where 6 needs 0.87 s for
+// 15.3 MB and the standard library's 6 needs 1.97 s (two cores).
 const level = 5
 
 // arrange sorts files, adds the folders that they stand in and refuses names

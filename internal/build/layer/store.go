@@ -168,20 +168,21 @@ func (s *Store) temporary(dir string, write func(*os.File) error) error {
 	return nil
 }
 
-// Prune removes what no build has used for two weeks. Errors are not reported:
-// what stays behind costs space only, and the next build tries again.
-func (s *Store) Prune() {
+// Prune removes what no build has used for two weeks, from the store and from
+// the folders in also. Errors are not reported: what stays behind costs space
+// only, and the next build tries again.
+func (s *Store) Prune(also ...string) {
 	if s.now == nil {
 		return
 	}
-	for _, dir := range []string{s.records(), s.blobs()} {
+	for _, dir := range append(also, s.records(), s.blobs()) {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			continue
 		}
 		for _, e := range entries {
 			if info, err := e.Info(); err == nil && s.now().Sub(info.ModTime()) > keptFor {
-				_ = os.Remove(filepath.Join(dir, e.Name()))
+				_ = os.RemoveAll(filepath.Join(dir, e.Name()))
 			}
 		}
 	}

@@ -185,8 +185,10 @@ func TestOpenFolder(t *testing.T) {
 }
 
 func TestIgnore(t *testing.T) {
-	defaults := []string{".git/config", ".env", ".env.local", "sub/.env", "a/b/server.key", "cert.pem", "id_rsa", ".aws/credentials",
-		".npmrc", ".docker/config.json", ".kube/config", ".netrc", ".terraform/x", ".func/built", ".kn-lite/build/index.json", "node_modules/x/index.js", "func.yaml", ".funcignore"}
+	defaults := []string{
+		".git/config", ".env", ".env.local", "sub/.env", "a/b/server.key", "cert.pem", "id_rsa", ".aws/credentials",
+		".npmrc", ".docker/config.json", ".kube/config", ".netrc", ".terraform/x", ".func/built", ".kn-lite/build/index.json", "node_modules/x/index.js", "func.yaml", ".funcignore",
+	}
 	plain := []string{"index.js", "lib/a.js", "public/env.js", "keys.js", "lib/func.yaml"}
 	tests := []struct {
 		name, rules string

@@ -31,8 +31,10 @@ const (
 
 // Requests lists the kinds that faults can be put on.
 func Requests() []Request {
-	return []Request{Any, Ping, Token, HeadBlob, GetBlob, PostUpload, PatchUpload, PutUpload,
-		HeadManifest, GetManifest, PutManifest, HeadTag, GetTag, PutTag}
+	return []Request{
+		Any, Ping, Token, HeadBlob, GetBlob, PostUpload, PatchUpload, PutUpload,
+		HeadManifest, GetManifest, PutManifest, HeadTag, GetTag, PutTag,
+	}
 }
 
 func classify(r *http.Request) Request {

@@ -1,6 +1,7 @@
 package regtest
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -19,7 +20,7 @@ import (
 // Listen serves h on a free port of 127.0.0.1, in TLS if config is not nil. It
 // returns host:port and what stops it.
 func Listen(h http.Handler, config *tls.Config) (address string, stop func(), err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", nil, err
 	}

@@ -129,7 +129,7 @@ func newPipeConn(raw, peer net.Conn, broken *atomic.Bool) *pipeConn {
 
 // pump moves what was written to the other end, also after Close.
 func (c *pipeConn) pump() {
-	defer c.Conn.Close()
+	defer func() { _ = c.Conn.Close() }() // closing a pipe cannot fail
 	for {
 		var chunk []byte
 		select {
@@ -185,7 +185,7 @@ func (c *pipeConn) Close() error {
 		close(c.closed)
 		// A pipe takes any deadline. The first wakes a Read here, the second ends
 		// the other side's writing to somebody who reads no more.
-		_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
+		_ = c.SetReadDeadline(time.Unix(1, 0))
 		_ = c.peer.SetWriteDeadline(time.Unix(1, 0))
 	})
 	return nil

@@ -14,6 +14,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -212,8 +213,10 @@ func (s *Server) missing(repo string, raw []byte) string {
 
 // manifest reads past faults and authentication.
 func (s *Server) manifest(repo, identifier string) (raw []byte, digest string, err error) {
-	reply := record(s.inner, &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/v2/" + repo + "/manifests/" + identifier},
-		Header: http.Header{}, Body: http.NoBody})
+	reply := record(s.inner, &http.Request{
+		Method: http.MethodGet, URL: &url.URL{Path: "/v2/" + repo + "/manifests/" + identifier},
+		Header: http.Header{}, Body: http.NoBody,
+	})
 	if reply.code != http.StatusOK {
 		return nil, "", fmt.Errorf("%s in %s: %d", identifier, repo, reply.code)
 	}
@@ -252,7 +255,7 @@ func (s *Server) complete(repo string, raw []byte) bool {
 func writeError(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	fmt.Fprintf(w, `{"errors":[{"code":%q,"message":%q}]}`+"\n", code, message)
+	_, _ = fmt.Fprintf(w, `{"errors":[{"code":%q,"message":%q}]}`+"\n", code, message)
 }
 
 // repository is the NAME in /v2/NAME/{blobs,manifests}/…
@@ -318,8 +321,8 @@ func (s *store) Stat(_ context.Context, repo string, h v1.Hash) (int64, error) {
 }
 
 func (s *store) Put(_ context.Context, repo string, h v1.Hash, rc io.ReadCloser) error {
-	defer rc.Close()
 	content, err := io.ReadAll(rc)
+	err = errors.Join(err, rc.Close())
 	if err == nil {
 		s.put(repoOf(repo), h.String(), content)
 	}

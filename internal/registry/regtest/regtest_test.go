@@ -43,8 +43,8 @@ func get(t *testing.T, c *http.Client, method, path, body string) (*http.Respons
 	if err != nil {
 		return nil, "", err
 	}
-	defer resp.Body.Close()
 	content, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
 	return resp, string(content), err
 }
 
@@ -94,7 +94,7 @@ func TestEachFaultIsWhatItSays(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, blob := seeded(t, Fault{On: GetBlob, Nth: 2, Do: tt.do})
 				serve(t, s, func(c *http.Client) {
-					if resp, body, err := get(t, c, http.MethodGet, blob, ""); err != nil || resp.StatusCode != 200 || len(body) != 1000 {
+					if resp, body, err := get(t, c, http.MethodGet, blob, ""); err != nil || resp.StatusCode != http.StatusOK || len(body) != 1000 {
 						t.Fatalf("the first request is not hit by the fault, got %v, %d bytes, %v", resp, len(body), err)
 					}
 					resp, body, err := get(t, c, http.MethodGet, blob, "")
@@ -200,7 +200,7 @@ func TestBearerGivesWhatWasAskedFor(t *testing.T) {
 					t.Fatal(err)
 				}
 				body, err := io.ReadAll(resp.Body)
-				if err != nil || resp.StatusCode != 200 {
+				if err != nil || resp.StatusCode != http.StatusOK {
 					return resp.StatusCode
 				}
 				if req, err = http.NewRequest(method, "http://reg"+path, nil); err != nil {
@@ -210,7 +210,7 @@ func TestBearerGivesWhatWasAskedFor(t *testing.T) {
 				if resp, err = c.Do(req); err != nil {
 					t.Fatal(err)
 				}
-				resp.Body.Close()
+				_ = resp.Body.Close()
 				return resp.StatusCode
 			}
 			uploads := "/v2/a/b/blobs/uploads/"

@@ -53,8 +53,10 @@ func (s *Server) Seed(repo, tag string, artifact Artifact) error {
 	if err != nil {
 		return err
 	}
-	reply := record(s.inner, &http.Request{Method: http.MethodPut, URL: &url.URL{Path: "/v2/" + repo + "/manifests/" + tag},
-		Header: http.Header{"Content-Type": {string(mediaType)}}, Body: io.NopCloser(bytes.NewReader(raw))})
+	reply := record(s.inner, &http.Request{
+		Method: http.MethodPut, URL: &url.URL{Path: "/v2/" + repo + "/manifests/" + tag},
+		Header: http.Header{"Content-Type": {string(mediaType)}}, Body: io.NopCloser(bytes.NewReader(raw)),
+	})
 	if reply.code != http.StatusCreated {
 		return fmt.Errorf("seeding %s:%s: %d %s", repo, tag, reply.code, reply.body.String())
 	}

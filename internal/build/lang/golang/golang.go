@@ -37,7 +37,7 @@ const binary = "app/function"
 // the wrapper to stand in. It exists in the overlay only.
 const wrapperFolder = "kn-lite-main"
 
-//go:embed wrapper/serve.go wrapper/http1.go wrapper/http2.go
+//go:embed wrapper/serve.go wrapper/http1.go wrapper/http2.go wrapper/events.go
 var wrapperSources embed.FS
 
 // Name implements lang.Language.
@@ -51,12 +51,12 @@ func (Language) Detect(project fs.FS) bool {
 
 // Plan implements lang.Language.
 func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
-	pkg, err := inspect(p.Dir)
+	pkg, err := inspect(p.Dir, p.Label)
 	if err != nil {
 		return nil, err
 	}
 	return &lang.Plan{
-		Style:      pkg.style.String(),
+		Style:      pkg.describe(),
 		Base:       lang.Base{BuiltIn: true},
 		Entrypoint: []string{"/" + binary},
 		WorkingDir: "/app",
@@ -79,8 +79,10 @@ func (Language) Layers(_ context.Context, p *lang.Project, plan *lang.Plan, targ
 }
 
 // compile runs the go command once. Its cache does the rest: what has not
-// changed is not compiled again, because nothing it sees changes from one build
-// to the next, the wrapper's paths included.
+// changed is not compiled or linked again, because nothing it sees changes from
+// one build to the next, the wrapper's paths included. That is why the program
+// keeps its build ID: it names the inputs by content alone, and it is how the go
+// command knows that the program of the last build is still the right one.
 func compile(ctx context.Context, p *lang.Project, pkg *pkg, platform v1.Platform) (files []layer.File, cleanup func() error, err error) {
 	tool, err := lang.FindTool("go", "go", "install Go from https://go.dev/dl, or name an image that is built already: kn-lite deploy --image REF")
 	if err != nil {
@@ -94,11 +96,16 @@ func compile(ctx context.Context, p *lang.Project, pkg *pkg, platform v1.Platfor
 	if err != nil {
 		return nil, nil, err
 	}
-	cleanup = func() error { return os.RemoveAll(dir) }
 	program := filepath.Join(dir, "function")
-	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", program}
+	last := lastProgram(scratch, p.Dir, platform)
+	// Taken by a rename, so that two builds at once cannot share it.
+	if err := os.Rename(last, program); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	cleanup = func() error { return errors.Join(giveBack(program, last), os.RemoveAll(dir)) }
+	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", program}
 	what := "."
-	if pkg.style != plain {
+	if pkg.style.wrapped() {
 		overlay, err := writeOverlay(p, pkg, scratch, dir)
 		if err != nil {
 			return nil, cleanup, err
@@ -107,7 +114,7 @@ func compile(ctx context.Context, p *lang.Project, pkg *pkg, platform v1.Platfor
 	}
 	output, err := lang.Run(ctx, p.Dir, environment(p.Environ, platform), tool, append(args, what)...)
 	if err != nil {
-		return nil, cleanup, compileError(p.Dir, output, err)
+		return nil, cleanup, compileError(p.Label, output, err)
 	}
 	info, err := os.Stat(program)
 	if err != nil {
@@ -117,13 +124,26 @@ func compile(ctx context.Context, p *lang.Project, pkg *pkg, platform v1.Platfor
 	return []layer.File{file}, cleanup, nil
 }
 
+// lastProgram is where the program of a folder's last build is kept.
+func lastProgram(scratch, dir string, platform v1.Platform) string {
+	sum := sha256.Sum256([]byte(platform.String() + "\x00" + dir))
+	return filepath.Join(scratch, "program-"+hex.EncodeToString(sum[:8]))
+}
+
+func giveBack(program, last string) error {
+	if err := os.Rename(program, last); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // compileError hands on the compiler's own words: they name file, line and
 // column relative to the user's folder.
-func compileError(dir, output string, err error) error {
+func compileError(label, output string, err error) error {
 	if _, ran := errors.AsType[*exec.ExitError](err); !ran {
 		return err
 	}
-	return fault.New(fault.Build, "build.go", dir, "the code does not compile\n%s", strings.TrimRight(output, "\n"))
+	return fault.New(fault.Build, "build.go", label, "the code does not compile\n%s", strings.TrimRight(output, "\n"))
 }
 
 // environment is the user's, so that private modules and proxies work, but for
@@ -151,7 +171,14 @@ func writeOverlay(p *lang.Project, pkg *pkg, scratch, dir string) (string, error
 			WithHint("rename the folder")
 	}
 	sources := map[string][]byte{"main.go": bind(pkg)}
-	for _, name := range []string{"serve.go", "http1.go", "http2.go"} {
+	names := []string{"serve.go", "http1.go", "http2.go"}
+	if pkg.shape != nil {
+		names = append(names, "events.go")
+		if pkg.shape.event {
+			sources["sdk.go"] = []byte(sdkFile)
+		}
+	}
+	for _, name := range names {
 		text, err := wrapperSources.ReadFile("wrapper/" + name)
 		if err != nil {
 			return "", err

@@ -1,9 +1,7 @@
 package golang
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
 	"go/ast"
 	"go/build"
 	"go/parser"
@@ -24,8 +22,9 @@ type style int
 
 const (
 	plain     style = iota // a program of its own
-	static                 // func Handle(w, r)
-	instanced              // func New(), whose result has Handle(w, r)
+	static                 // func Handle
+	instanced              // func New(), whose result has Handle
+	unparsed               // not Go: the compiler says what is wrong better than we could
 )
 
 func (s style) String() string {
@@ -38,20 +37,34 @@ func (s style) String() string {
 	return "program"
 }
 
+// wrapped tells whether the wrapper's main is needed.
+func (s style) wrapped() bool { return s == static || s == instanced }
+
 // pkg is what is known about the package in the project's folder.
 type pkg struct {
 	style      style
 	importPath string // of the package, for the wrapper
+	shape      *shape // of a function of events; nil for HTTP
+}
+
+// describe is the style in words.
+func (p *pkg) describe() string {
+	if p.shape != nil {
+		return p.style.String() + " of events"
+	}
+	return p.style.String()
 }
 
 const signatures = `a function is one of
   func Handle(w http.ResponseWriter, r *http.Request)
-  func New() *F          where F has the method Handle(w http.ResponseWriter, r *http.Request)
+  func Handle(ctx context.Context, e event.Event) (*event.Event, error)     or with less of it
+  func New() *F          where F has such a method Handle
 or the package is a program: package main with func main`
 
-// inspect reads the package in dir without the go command.
-func inspect(dir string) (*pkg, error) {
-	importPath, err := importPath(dir)
+// inspect reads the package in dir without the go command. Errors call the
+// folder label.
+func inspect(dir, label string) (*pkg, error) {
+	importPath, err := importPath(dir, label)
 	if err != nil {
 		return nil, err
 	}
@@ -59,41 +72,41 @@ func inspect(dir string) (*pkg, error) {
 	buildCtx.GOOS, buildCtx.CgoEnabled = "linux", false
 	found, err := buildCtx.ImportDir(dir, 0)
 	if _, none := errors.AsType[*build.NoGoError](err); none {
-		return nil, noFiles(dir)
+		return nil, noFiles(label)
 	}
 	if mixed, ok := errors.AsType[*build.MultiplePackageError](err); ok {
-		return nil, fault.New(fault.Build, "build.go", dir, "the folder holds two packages: %s (%s) and %s (%s)",
+		return nil, fault.New(fault.Build, "build.go", label, "the folder holds two packages: %s (%s) and %s (%s)",
 			mixed.Packages[0], mixed.Files[0], mixed.Packages[1], mixed.Files[1])
 	}
-	if list, ok := errors.AsType[scanner.ErrorList](err); ok {
-		return nil, syntaxError(dir, list)
+	if _, ok := errors.AsType[scanner.ErrorList](err); ok {
+		return &pkg{style: unparsed}, nil
 	}
 	if err != nil {
-		return nil, fault.New(fault.Build, "build.go", dir, "%w", err)
+		return nil, fault.New(fault.Build, "build.go", label, "%w", err)
 	}
 	if len(found.GoFiles) == 0 {
-		return nil, noFiles(dir) // tests only
+		return nil, noFiles(label) // tests only
 	}
 	if found.Name == "main" {
 		return &pkg{style: plain, importPath: importPath}, nil
 	}
-	style, err := functionStyle(dir, found)
-	return &pkg{style: style, importPath: importPath}, err
+	style, handler, err := functionStyle(dir, label, found)
+	return &pkg{style: style, importPath: importPath, shape: handler}, err
 }
 
-func noFiles(dir string) error {
-	return fault.New(fault.Usage, "build.go", dir, "there are no Go files for linux in this folder").
+func noFiles(label string) error {
+	return fault.New(fault.Usage, "build.go", label, "there are no Go files for linux in this folder").
 		WithHint("name the folder of the function or of its main package: kn-lite build DIR")
 }
 
 // importPath finds the module that dir belongs to.
-func importPath(dir string) (string, error) {
+func importPath(dir, label string) (string, error) {
 	for at, below := dir, ""; ; at, below = filepath.Dir(at), path.Join(filepath.Base(at), below) {
 		text, err := os.ReadFile(filepath.Join(at, "go.mod"))
 		if err == nil {
 			module := modfile.ModulePath(text)
 			if module == "" {
-				return "", fault.New(fault.Build, "build.go", filepath.Join(at, "go.mod"), "there is no module line")
+				return "", fault.New(fault.Build, "build.go", "go.mod", "there is no module line")
 			}
 			return path.Join(module, below), nil
 		}
@@ -101,14 +114,15 @@ func importPath(dir string) (string, error) {
 			return "", err
 		}
 		if at == filepath.Dir(at) {
-			return "", fault.New(fault.Usage, "build.go", dir, "there is no go.mod in this folder or above it").
+			return "", fault.New(fault.Usage, "build.go", label, "there is no go.mod in this folder or above it").
 				WithHint("make one: go mod init function")
 		}
 	}
 }
 
-// functionStyle looks for Handle and New in the package's own files.
-func functionStyle(dir string, found *build.Package) (style, error) {
+// functionStyle looks for Handle and New in the package's own files. The shape
+// is nil for a function of HTTP.
+func functionStyle(dir, label string, found *build.Package) (style, *shape, error) {
 	files := token.NewFileSet()
 	methods := map[string]*ast.FuncDecl{} // receiver's type → Handle
 	var handle, create *ast.FuncDecl
@@ -116,14 +130,14 @@ func functionStyle(dir string, found *build.Package) (style, error) {
 		// Relative names, so that positions read as the compiler's do.
 		src, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
-			return 0, err
+			return 0, nil, err
 		}
 		file, err := parser.ParseFile(files, name, src, parser.SkipObjectResolution)
-		if list, ok := errors.AsType[scanner.ErrorList](err); ok {
-			return 0, syntaxError(dir, list)
+		if _, ok := errors.AsType[scanner.ErrorList](err); ok {
+			return unparsed, nil, nil
 		}
 		if err != nil {
-			return 0, err
+			return 0, nil, err
 		}
 		for _, decl := range file.Decls {
 			f, ok := decl.(*ast.FuncDecl)
@@ -138,30 +152,34 @@ func functionStyle(dir string, found *build.Package) (style, error) {
 			}
 		}
 	}
-	check := func(f *ast.FuncDecl) error {
+	check := func(as style, f *ast.FuncDecl) (style, *shape, error) {
 		if isHandler(f.Type) {
-			return nil
+			return as, nil, nil
 		}
-		return fault.New(fault.Build, "build.go", files.Position(f.Pos()).String(), "%s does not have the signature of an HTTP function", f.Name.Name).
+		if s := eventShape(f.Type); s != nil {
+			return as, s, nil
+		}
+		return 0, nil, fault.New(fault.Build, "build.go", files.Position(f.Pos()).String(), "%s does not have the signature of a function", f.Name.Name).
 			WithHint("%s", signatures)
 	}
 	switch {
 	case handle != nil && create != nil:
-		return 0, fault.New(fault.Build, "build.go", files.Position(create.Pos()).String(), "the package has both New and a static Handle (%s)", files.Position(handle.Pos())).
+		return 0, nil, fault.New(fault.Build, "build.go", files.Position(create.Pos()).String(), "the package has both New and a static Handle (%s)", files.Position(handle.Pos())).
 			WithHint("rename one of them: %s", signatures)
 	case handle != nil:
-		return static, check(handle)
+		return check(static, handle)
 	case create != nil:
 		if create.Type.Params.NumFields() > 0 || create.Type.Results.NumFields() != 1 {
-			return 0, fault.New(fault.Build, "build.go", files.Position(create.Pos()).String(), "New takes nothing and returns one value").WithHint("%s", signatures)
+			return 0, nil, fault.New(fault.Build, "build.go", files.Position(create.Pos()).String(), "New takes nothing and returns one value").WithHint("%s", signatures)
 		}
 		if method, ok := methods[typeName(create.Type.Results.List[0].Type)]; ok {
-			return instanced, check(method)
+			return check(instanced, method)
 		}
-		// The method may be promoted from another package; the compiler knows.
-		return instanced, nil
+		// The method may be promoted from another package; the compiler knows
+		// whether it is one for HTTP.
+		return instanced, nil, nil
 	}
-	return 0, fault.New(fault.Build, "build.go", dir, "package %s has neither Handle nor New", found.Name).WithHint("%s", signatures)
+	return 0, nil, fault.New(fault.Build, "build.go", label, "package %s has neither Handle nor New", found.Name).WithHint("%s", signatures)
 }
 
 // typeName is T of T, *T, T[P] and *T[P].
@@ -180,17 +198,50 @@ func typeName(t ast.Expr) string {
 // isHandler accepts (http.ResponseWriter, *http.Request), whatever http is
 // called, and no result.
 func isHandler(f *ast.FuncType) bool {
-	var params []ast.Expr
-	for _, field := range f.Params.List {
-		for range max(len(field.Names), 1) {
-			params = append(params, field.Type)
-		}
-	}
+	params := types(f.Params)
 	if len(params) != 2 || f.Results.NumFields() > 0 {
 		return false
 	}
 	pointer, ok := params[1].(*ast.StarExpr)
 	return ok && selects(params[0], "ResponseWriter") && selects(pointer.X, "Request")
+}
+
+// eventShape accepts the signatures that shape describes, and is nil for others.
+func eventShape(f *ast.FuncType) *shape {
+	s := &shape{}
+	params, results := types(f.Params), types(f.Results)
+	if len(params) > 0 && selects(params[0], "Context") {
+		s.context, params = true, params[1:]
+	}
+	if len(params) > 0 && selects(params[0], "Event") {
+		s.event, params = true, params[1:]
+	}
+	if len(results) > 0 {
+		if pointer, ok := results[0].(*ast.StarExpr); ok && selects(pointer.X, "Event") {
+			s.answers, results = true, results[1:]
+		}
+	}
+	if len(results) > 0 && (selects(results[0], "error") || selects(results[0], "Result")) {
+		s.mayError, results = true, results[1:]
+	}
+	if len(params)+len(results) > 0 || s.answers && !s.event {
+		return nil
+	}
+	return s
+}
+
+// types has one element for each parameter or result.
+func types(list *ast.FieldList) []ast.Expr {
+	var out []ast.Expr
+	if list == nil {
+		return nil
+	}
+	for _, field := range list.List {
+		for range max(len(field.Names), 1) {
+			out = append(out, field.Type)
+		}
+	}
+	return out
 }
 
 func selects(t ast.Expr, name string) bool {
@@ -201,42 +252,4 @@ func selects(t ast.Expr, name string) bool {
 		return t.Name == name
 	}
 	return false
-}
-
-// syntaxError prints as the compiler does: ./file.go:line:col: words.
-func syntaxError(dir string, list scanner.ErrorList) error {
-	var lines bytes.Buffer
-	for _, e := range list {
-		name := e.Pos.Filename
-		if rel, err := filepath.Rel(dir, name); err == nil && filepath.IsAbs(name) {
-			name = rel
-		}
-		fmt.Fprintf(&lines, "\n./%s:%d:%d: %s", filepath.ToSlash(name), e.Pos.Line, e.Pos.Column, e.Msg)
-	}
-	return fault.New(fault.Build, "build.go", dir, "the code does not compile%s", lines.String())
-}
-
-// bind is the file of the wrapper that names the user's function.
-func bind(p *pkg) []byte {
-	value := "function{handle: f.Handle}"
-	create := ""
-	if p.style == instanced {
-		create = "\tinstance := f.New()\n"
-		value = "function{handle: instance.Handle, instance: instance}"
-	}
-	return fmt.Appendf(nil, `package main
-
-import (
-	"log"
-
-	f %q
-)
-
-func main() {
-	log.SetFlags(0)
-%s	if err := (%s).serve(); err != nil {
-		log.Fatal(err)
-	}
-}
-`, p.importPath, create, value)
 }

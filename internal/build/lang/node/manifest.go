@@ -62,7 +62,7 @@ func inspect(p *lang.Project) (*project, error) {
 		return nil, err
 	}
 	if found.manifestRaw == nil {
-		return nil, fault.New(fault.Usage, "build.node", p.Dir, "there is no %s in this folder", manifestFile).
+		return nil, fault.New(fault.Usage, "build.node", p.Label, "there is no %s in this folder", manifestFile).
 			WithHint("make one: npm init -y")
 	}
 	if err := decode(manifestFile, found.manifestRaw, &found.manifest); err != nil {

@@ -199,7 +199,7 @@ func (i *install) explain(output string, err error) error {
 	if _, ran := errors.AsType[*exec.ExitError](err); !ran {
 		return err
 	}
-	failure := fault.New(fault.Build, "build.node", i.project.Dir, "npm could not install the dependencies\n%s", strings.TrimRight(output, "\n"))
+	failure := fault.New(fault.Build, "build.node", i.project.Label, "npm could not install the dependencies\n%s", strings.TrimRight(output, "\n"))
 	if i.found.lockName != "" {
 		return failure.WithHint("if %s and %s disagree, run `npm install` and keep the result", manifestFile, i.found.lockName)
 	}

@@ -5,10 +5,20 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 )
 
 func main() {
+	// The first process of a container ignores SIGTERM unless it asks for it,
+	// and the pod would stay for its whole grace period of five minutes.
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	go func() {
+		<-stop
+		os.Exit(0)
+	}()
 	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = fmt.Fprintln(w, "broken is fine:", os.Getenv("ANSWER"))
 	})
@@ -24,7 +34,7 @@ func main() {
 	case "mute":
 		serve(":9999")
 	case "memory":
-		fmt.Println(len(strings.Repeat("x", 1<<30)))
+		fmt.Println(len(strings.Repeat("x", 1<<29)))
 	default:
 		fmt.Fprintln(os.Stderr, "cannot reach the database at db:5432")
 		os.Exit(3)

@@ -1,0 +1,261 @@
+package deploy
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"knative.dev/pkg/apis"
+	duckv1 "knative.dev/pkg/apis/duck/v1"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// cluster is a small Knative in memory. Unlike client-go's fake it enforces
+// resourceVersion, and it defaults and validates with Knative's own types.
+type cluster struct {
+	mu        sync.Mutex
+	version   int
+	service   *servingv1.Service
+	revisions map[string]*servingv1.Revision
+	pods      []*corev1.Pod
+	watchers  map[chan struct{}]bool
+	history   []*servingv1.Service // every state that was ever stored
+	writes    int
+
+	fate        func(*servingv1.Revision) corev1.ConditionStatus // of a revision; nil: ready at once
+	beforeWrite func()                                           // runs once, before the next write, without the lock
+	routes      bool                                             // the route follows the spec
+}
+
+func newCluster() *cluster {
+	return &cluster{revisions: make(map[string]*servingv1.Revision), watchers: make(map[chan struct{}]bool), routes: true}
+}
+
+var _ Cluster = (*cluster)(nil)
+
+func (c *cluster) Namespace() string { return "ns" }
+
+func (c *cluster) FindService(ctx context.Context, _ string) (*servingv1.Service, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.service.DeepCopy(), ctx.Err()
+}
+
+func (c *cluster) FindRevision(ctx context.Context, name string) (*servingv1.Revision, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.revisions[name].DeepCopy(), ctx.Err()
+}
+
+func (c *cluster) ListRevisions(ctx context.Context, _ string) ([]servingv1.Revision, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []servingv1.Revision
+	for _, name := range slices.Sorted(maps.Keys(c.revisions)) {
+		out = append(out, *c.revisions[name].DeepCopy())
+	}
+	return out, ctx.Err()
+}
+
+func (c *cluster) CreateService(_ context.Context, svc *servingv1.Service, dryRun bool) (*servingv1.Service, error) {
+	return c.store(svc, nil, dryRun)
+}
+
+func (c *cluster) UpdateService(_ context.Context, svc *servingv1.Service, dryRun bool) (*servingv1.Service, error) {
+	return c.store(svc, func(old *servingv1.Service) error {
+		if svc.ResourceVersion != old.ResourceVersion {
+			return fault.New(fault.Conflict, "fake", svc.Name, "version %s, not %s", old.ResourceVersion, svc.ResourceVersion)
+		}
+		return nil
+	}, dryRun)
+}
+
+func (c *cluster) store(svc *servingv1.Service, check func(*servingv1.Service) error, dryRun bool) (*servingv1.Service, error) {
+	if hook := c.beforeWrite; hook != nil {
+		c.beforeWrite = nil
+		hook()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ctx := context.Background()
+	switch {
+	case c.service == nil && check != nil:
+		return nil, fault.New(fault.NotFound, "fake", svc.Name, "not found")
+	case c.service != nil && check == nil:
+		return nil, fault.New(fault.Conflict, "fake", svc.Name, "exists")
+	case check != nil:
+		if err := check(c.service); err != nil {
+			return nil, err
+		}
+		ctx = apis.WithinUpdate(ctx, c.service)
+	}
+	next := svc.DeepCopy()
+	next.SetDefaults(ctx)
+	if err := next.Validate(ctx).Filter(apis.ErrorLevel); err != nil {
+		return nil, fault.New(fault.Usage, "fake", svc.Name, "%w", err)
+	}
+	if dryRun {
+		return next, nil
+	}
+	if c.service == nil || !equality.Semantic.DeepEqual(next.Spec, c.service.Spec) {
+		next.Generation++
+	}
+	c.writes++
+	c.service = next
+	c.settle()
+	return c.service.DeepCopy(), nil
+}
+
+// settle is the controllers: it is called with the lock held after each change.
+func (c *cluster) settle() {
+	s := c.service
+	c.version++
+	s.ResourceVersion = strconv.Itoa(c.version)
+	name := s.Spec.Template.Name
+	rev := c.revisions[name]
+	if rev == nil {
+		rev = &servingv1.Revision{ObjectMeta: metav1.ObjectMeta{Name: name, Generation: 1}, Spec: *s.Spec.Template.Spec.DeepCopy()}
+		c.revisions[name] = rev
+	}
+	c.decide()
+	s.Status.LatestCreatedRevisionName = name
+	if stateOf(rev) == corev1.ConditionTrue {
+		s.Status.LatestReadyRevisionName = name
+	}
+	s.Status.URL = apis.HTTP("fn.ns.example")
+	s.Status.ObservedGeneration = s.Generation
+	if c.routes {
+		s.Status.Traffic = statusOf(s)
+		s.Status.Conditions = duckv1.Conditions{{Type: servingv1.ServiceConditionRoutesReady, Status: corev1.ConditionTrue}}
+	} else {
+		s.Status.Conditions = duckv1.Conditions{{Type: servingv1.ServiceConditionRoutesReady, Status: corev1.ConditionFalse, Reason: "IngressNotConfigured"}}
+	}
+	c.history = append(c.history, s.DeepCopy())
+	c.tell()
+}
+
+// statusOf is what the route reports for a spec.
+func statusOf(s *servingv1.Service) []servingv1.TrafficTarget {
+	return TargetsOf(SplitOf(s.Spec.Traffic).Normal())
+}
+
+// decide gives every revision the state that fate says.
+func (c *cluster) decide() {
+	for _, rev := range c.revisions {
+		state := corev1.ConditionTrue
+		if c.fate != nil {
+			state = c.fate(rev)
+		}
+		rev.Status.ObservedGeneration = rev.Generation
+		rev.Status.Conditions = duckv1.Conditions{{Type: servingv1.RevisionConditionReady, Status: state, Reason: "FakeReason", Message: "as told"}}
+	}
+}
+
+// set changes fates and lets everybody see.
+func (c *cluster) set(fate func(*servingv1.Revision) corev1.ConditionStatus) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fate = fate
+	c.settle()
+}
+
+func (c *cluster) tell() {
+	for w := range c.watchers {
+		select {
+		case w <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// watch calls look after every change until it fails or ctx ends.
+func (c *cluster) watch(ctx context.Context, look func() error) error {
+	changed := make(chan struct{}, 1)
+	c.mu.Lock()
+	c.watchers[changed] = true
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		delete(c.watchers, changed)
+		c.mu.Unlock()
+	}()
+	for {
+		if err := look(); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+func (c *cluster) WatchService(ctx context.Context, _ string, on func(*servingv1.Service) error) error {
+	return c.watch(ctx, func() error {
+		c.mu.Lock()
+		now := c.service.DeepCopy()
+		c.mu.Unlock()
+		return on(now)
+	})
+}
+
+func (c *cluster) WatchRevision(ctx context.Context, name string, on func(*servingv1.Revision) error) error {
+	return c.watch(ctx, func() error {
+		c.mu.Lock()
+		now := c.revisions[name].DeepCopy()
+		c.mu.Unlock()
+		return on(now)
+	})
+}
+
+func (c *cluster) WatchPods(ctx context.Context, _ string, on func([]*corev1.Pod) error) error {
+	return c.watch(ctx, func() error {
+		c.mu.Lock()
+		now := slices.Clone(c.pods)
+		c.mu.Unlock()
+		return on(now)
+	})
+}
+
+func (c *cluster) ListDeployments(context.Context, string) ([]appsv1.Deployment, error) {
+	return nil, nil
+}
+
+func (c *cluster) ListEvents(context.Context, string, string) ([]corev1.Event, error) {
+	return nil, nil
+}
+
+func (c *cluster) TailLog(context.Context, string, string, int64, bool) ([]string, error) {
+	return nil, nil
+}
+
+// quiet is a Report that keeps what it is told.
+type quiet struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (q *quiet) add(kind, text string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.lines = append(q.lines, kind+": "+text)
+}
+
+func (q *quiet) Note(text string)        { q.add("note", text) }
+func (q *quiet) Warn(text string)        { q.add("warn", text) }
+func (q *quiet) Begin(text string) Stage { q.add("begin", text); return quietStage{q} }
+
+type quietStage struct{ q *quiet }
+
+func (s quietStage) Update(text string) { s.q.add("update", text) }
+func (s quietStage) Done(text string)   { s.q.add("done", text) }
+func (s quietStage) Fail()              { s.q.add("fail", "") }

@@ -10,5 +10,5 @@ import "embed"
 
 // FS is this folder.
 //
-//go:embed all:go all:node
+//go:embed all:go all:node all:python all:typescript
 var FS embed.FS

@@ -104,7 +104,7 @@ func (b *builder) layer(ctx context.Context, l lang.Layer, platform v1.Platform)
 		}()
 	}
 	if err == nil {
-		made, cached, err = b.store.Write(ctx, files, b.spec.Epoch)
+		made, cached, err = b.store.Write(ctx, verified(files, platform), b.spec.Epoch)
 	}
 	if err != nil {
 		stage.Fail()

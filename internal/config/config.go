@@ -82,10 +82,14 @@ func Load(src Sources) (*Config, error) {
 		BaseImages:         v.GetStringMapString("baseImages"),
 		Mirrors:            v.GetStringMapStringSlice("mirrors"),
 	}
-	for _, language := range []string{"go", "node"} {
+	for _, language := range []string{"go", "node", "python", "typescript"} {
 		if ref := src.Env("KN_LITE_BASE_IMAGE_" + strings.ToUpper(language)); ref != "" {
 			cfg.BaseImages[language] = ref
 		}
+	}
+	// Both run on Node.js: what suits one suits the other.
+	if node := cfg.BaseImages["node"]; node != "" && cfg.BaseImages["typescript"] == "" {
+		cfg.BaseImages["typescript"] = node
 	}
 	return cfg, nil
 }

@@ -40,7 +40,7 @@ mirrors:
 			Config{
 				File: file, Registry: "file.example/team", Namespace: "from-file",
 				InsecureRegistries: []string{"plain.example:5000"},
-				BaseImages:         map[string]string{"node": "registry.example/bases/node:22"},
+				BaseImages:         map[string]string{"node": "registry.example/bases/node:22", "typescript": "registry.example/bases/node:22"},
 				Mirrors:            map[string][]string{"docker.io": {"mirror.example:5000/hub"}},
 			},
 		},
@@ -53,7 +53,7 @@ mirrors:
 			Config{
 				File: file, Registry: "env.example", Namespace: "func-ns",
 				InsecureRegistries: []string{"a:1", "b:2"},
-				BaseImages:         map[string]string{"node": "env.example/node"},
+				BaseImages:         map[string]string{"node": "env.example/node", "typescript": "env.example/node"},
 				Mirrors:            map[string][]string{"docker.io": {"mirror.example:5000/hub"}},
 			},
 		},

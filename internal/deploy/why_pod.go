@@ -68,7 +68,7 @@ func containerTrouble(e Evidence, pod *corev1.Pod, s corev1.ContainerStatus) *Fi
 	if ended == nil || (s.State.Running != nil && s.Ready && s.RestartCount == 0) {
 		return nil
 	}
-	return endTrouble(e, s, ended)
+	return endTrouble(e, pod, s, ended)
 }
 
 // waitingTrouble knows the reasons that the kubelet gives for a container that
@@ -143,7 +143,7 @@ func startTrouble(message string, log []string) *Finding {
 }
 
 // endTrouble is for a container that has ended at least once.
-func endTrouble(e Evidence, s corev1.ContainerStatus, ended *corev1.ContainerStateTerminated) *Finding {
+func endTrouble(e Evidence, pod *corev1.Pod, s corev1.ContainerStatus, ended *corev1.ContainerStateTerminated) *Finding {
 	if f := startTrouble(ended.Message, e.Log); f != nil {
 		return f
 	}
@@ -166,14 +166,19 @@ func endTrouble(e Evidence, s corev1.ContainerStatus, ended *corev1.ContainerSta
 		f.Cause = fmt.Sprintf("Knative's queue-proxy ended with exit code %d", ended.ExitCode)
 		f.Fix = "its log tells more: `kubectl logs -c queue-proxy`"
 		f.Log = e.ProxyLog
-	case ended.Reason == "OOMKilled":
+	case wasOOM(s):
 		f.Code, f.Waiting = OutOfMemory, "out of memory"
 		f.Cause = "its container was killed for using more memory than it may"
-		f.Fix = "raise deploy.options.resources.limits.memory in func.yaml, or use less"
+		f.Fix = memoryFix
 	case eventMessage(e, "", "Unhealthy", "Liveness probe failed") != "":
 		f.Code, f.Waiting = Unhealthy, "its liveness probe fails"
 		f.Cause = "its liveness probe fails, so it is restarted: " + eventMessage(e, "", "Unhealthy", "Liveness probe failed")
 		f.Fix = "check deploy.healthEndpoints.liveness in func.yaml"
+	case ended.ExitCode == sigkilled && limited(pod, s.Name):
+		// The kubelet does not always learn who sent the signal.
+		f.Code, f.Waiting = OutOfMemory, "killed, most likely out of memory"
+		f.Cause = "its container was killed (exit code 137), most likely for using more memory than it may"
+		f.Fix = memoryFix
 	case ended.ExitCode == 0:
 		f.Code = Exited
 		f.Cause = "its program ends by itself (exit code 0) instead of serving"
@@ -186,6 +191,28 @@ func endTrouble(e Evidence, s corev1.ContainerStatus, ended *corev1.ContainerSta
 		f.Fix = "correct the program; the end of its log tells why"
 	}
 	return f
+}
+
+// sigkilled is the exit code of a process that ended by SIGKILL.
+const sigkilled = 137
+
+const memoryFix = "raise deploy.options.resources.limits.memory in func.yaml, or use less"
+
+// wasOOM looks at this end and the one before: of two in a row the kubelet may
+// know the reason of one only.
+func wasOOM(s corev1.ContainerStatus) bool {
+	for _, t := range []*corev1.ContainerStateTerminated{s.State.Terminated, s.LastTerminationState.Terminated} {
+		if t != nil && t.Reason == "OOMKilled" {
+			return true
+		}
+	}
+	return false
+}
+
+func limited(pod *corev1.Pod, container string) bool {
+	return slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool {
+		return c.Name == container && !c.Resources.Limits.Memory().IsZero()
+	})
 }
 
 // silent is for a container that runs and does not become ready: it listens

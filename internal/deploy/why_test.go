@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
@@ -65,6 +66,10 @@ func TestDiagnose(t *testing.T) {
 	}}}}
 	dying := pod(crashing)
 	dying.DeletionTimestamp = &metav1.Time{Time: noon}
+	small := pod(corev1.ContainerStatus{RestartCount: 1, State: ended(137, "Error")})
+	small.Spec.Containers = []corev1.Container{{Name: "user-container", Resources: corev1.ResourceRequirements{
+		Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("64Mi")},
+	}}}
 	unhealthy := []corev1.Event{{Reason: "Unhealthy", Message: "Liveness probe failed: HTTP probe failed with statuscode: 500", InvolvedObject: corev1.ObjectReference{Name: "fn-v2-pod"}}}
 
 	tests := []struct {
@@ -101,6 +106,9 @@ func TestDiagnose(t *testing.T) {
 		{"a pod on its way out tells nothing", Evidence{Pods: []*corev1.Pod{dying}}, Pending, false, ""},
 		{"ends by itself", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{RestartCount: 1, State: ended(0, "Completed")})}}, Exited, true, "ends by itself"},
 		{"out of memory", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{RestartCount: 1, State: ended(137, "OOMKilled")})}}, OutOfMemory, true, "limits.memory"},
+		{"out of memory, the time before", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{RestartCount: 1, State: ended(137, "Error"), LastTerminationState: ended(137, "OOMKilled")})}}, OutOfMemory, true, "limits.memory"},
+		{"killed below a limit", Evidence{Pods: []*corev1.Pod{small}}, OutOfMemory, true, "most likely"},
+		{"killed without a limit", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{RestartCount: 1, State: ended(137, "Error")})}}, Crash, true, "exit code 137"},
 		{"liveness", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{RestartCount: 1, State: ended(137, "Error")})}, Events: unhealthy}, Unhealthy, true, "healthEndpoints.liveness"},
 		{"command not found", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{RestartCount: 1, State: ended(127, "Error")})}}, BadCommand, true, "exit code 127"},
 		{"queue-proxy's end is not the user's", Evidence{Now: noon, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{Name: queueProxy, RestartCount: 3, State: ended(1, "Error")})}}, Crash, false, "queue-proxy"},

@@ -43,6 +43,8 @@ func Languages() []Language {
 	list := []Language{
 		{Name: "go", Title: "Go", Test: "go test ./..."},
 		{Name: "node", Title: "JavaScript on Node.js", Test: "npm ci && npm test"},
+		{Name: "python", Title: "Python (ASGI)", Test: "python3 -m venv .venv && .venv/bin/pip install pytest && .venv/bin/pytest"},
+		{Name: "typescript", Title: "TypeScript on Node.js", Test: "npm ci && npm test"},
 	}
 	for i := range list {
 		list[i].Kinds = kinds(list[i].Name)
@@ -91,6 +93,10 @@ func canonical(name string) string {
 		return "go"
 	case "nodejs", "node.js", "js", "javascript":
 		return "node"
+	case "ts":
+		return "typescript"
+	case "py", "python3":
+		return "python"
 	}
 	return name
 }

@@ -6,6 +6,7 @@ package bases
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -17,40 +18,71 @@ import (
 	"github.com/kn-lite/kn-lite/internal/registry"
 )
 
-// recipe names what the base is made of; another text makes it anew.
-const recipe = "test base: node 2"
+// Image makes the base of a language, node or python, or finds it in cacheDir.
+func Image(ctx context.Context, language, cacheDir string) (v1.Image, error) {
+	switch language {
+	case "node":
+		return Node(ctx, cacheDir)
+	case "python":
+		return Python(ctx, cacheDir)
+	}
+	return nil, fmt.Errorf("there is no base for %q", language)
+}
 
 // Node is an image like docker.io/library/node:slim: Debian's Node.js, a shell
 // and coreutils. The first call downloads about 30 MB of packages and takes
 // half a minute; later ones find the result in cacheDir.
 func Node(ctx context.Context, cacheDir string) (v1.Image, error) {
+	return image(ctx, cacheDir, recipe{
+		name: "test base: node 2", packages: []string{"nodejs"}, command: "node",
+	})
+}
+
+// Python is an image like docker.io/library/python:slim with Debian's Python,
+// PYTHON_VERSION included.
+func Python(ctx context.Context, cacheDir string) (v1.Image, error) {
+	return image(ctx, cacheDir, recipe{
+		name: "test base: python 1", packages: []string{"python3"}, command: "python3",
+		env: []string{"PYTHON_VERSION=3.11.2"},
+	})
+}
+
+// recipe is what a base is made of. Another name makes it anew.
+type recipe struct {
+	name     string
+	packages []string // beside a shell and coreutils
+	command  string
+	env      []string
+}
+
+func image(ctx context.Context, cacheDir string, r recipe) (v1.Image, error) {
 	store, err := layer.Open(cacheDir, nil)
 	if err != nil {
 		return nil, err
 	}
 	epoch := time.Unix(0, 0)
-	content, ok := store.Find(recipe, epoch)
+	content, ok := store.Find(r.name, epoch)
 	if !ok {
-		files, err := debian(ctx, "nodejs", "dash", "coreutils", "base-passwd")
+		files, err := debian(ctx, append(r.packages, "dash", "coreutils", "base-passwd")...)
 		if err != nil {
 			return nil, err
 		}
 		if content, _, err = store.Write(ctx, files, epoch); err != nil {
 			return nil, err
 		}
-		if err := store.Remember(recipe, epoch, content); err != nil {
+		if err := store.Remember(r.name, epoch, content); err != nil {
 			return nil, err
 		}
 	}
 	// Docker's media types, as the images of Docker Hub have them.
-	image, err := mutate.Append(empty.Image, mutate.Addendum{
+	base, err := mutate.Append(empty.Image, mutate.Addendum{
 		Layer: content, MediaType: types.DockerLayer,
 		History: v1.History{Created: v1.Time{Time: epoch.UTC()}, CreatedBy: "test/bases"},
 	})
 	if err != nil {
 		return nil, err
 	}
-	config, err := image.ConfigFile()
+	config, err := base.ConfigFile()
 	if err != nil {
 		return nil, err
 	}
@@ -58,8 +90,9 @@ func Node(ctx context.Context, cacheDir string) (v1.Image, error) {
 	config.OS, config.Architecture = "linux", "amd64"
 	config.Created = v1.Time{Time: epoch.UTC()}
 	config.Config.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-	config.Config.Cmd = []string{"node"}
-	return mutate.ConfigFile(image, config)
+	config.Config.Env = append(config.Config.Env, r.env...)
+	config.Config.Cmd = []string{r.command}
+	return mutate.ConfigFile(base, config)
 }
 
 // Push writes image to ref, a registry on loopback.

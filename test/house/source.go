@@ -31,11 +31,11 @@ type File struct {
 	Loose   []string // notes to self that were left behind
 }
 
-// Read parses every Go file of the product below root: cmd and internal. Tests
-// and tools are programs of their own and follow their own rules.
+// Read parses every Go file of the product below root, in cmd and internal, and
+// of its tests. Fakes are tests too: internal/registry/regtest, and all of test.
 func Read(root string) ([]File, error) {
 	var files []File
-	for _, dir := range []string{"cmd", "internal"} {
+	for _, dir := range []string{"cmd", "internal", "test"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(file string, d fs.DirEntry, err error) error {
 			switch {
 			case err != nil:
@@ -57,6 +57,7 @@ func Read(root string) ([]File, error) {
 			if err != nil {
 				return err
 			}
+			counted.Test = counted.Test || dir == "test" || counted.Package == "regtest"
 			files = append(files, counted)
 			return nil
 		})

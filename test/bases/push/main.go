@@ -1,6 +1,7 @@
 // Command push makes a test base and pushes it to a registry on loopback:
 //
 //	go run ./test/bases/push -cache ~/.cache/kn-lite-bases 127.0.0.1:5000/base/node:22
+//	go run ./test/bases/push -cache ~/.cache/kn-lite-bases -language python 127.0.0.1:5000/base/python:3.11
 package main
 
 import (
@@ -16,13 +17,14 @@ import (
 func main() {
 	log.SetFlags(0)
 	cache := flag.String("cache", "", "folder that keeps the result for the next time")
+	language := flag.String("language", "node", "node or python")
 	flag.Parse()
 	if *cache == "" || flag.NArg() != 1 {
-		log.Fatal("usage: push -cache DIR HOST/NAME:TAG")
+		log.Fatal("usage: push -cache DIR [-language NAME] HOST/NAME:TAG")
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	image, err := bases.Node(ctx, *cache)
+	image, err := bases.Image(ctx, *language, *cache)
 	if err == nil {
 		err = bases.Push(ctx, image, flag.Arg(0))
 	}

@@ -29,8 +29,7 @@ func (Language) Name() string { return "node" }
 
 // Detect implements lang.Language.
 func (Language) Detect(project fs.FS) bool {
-	_, err := fs.Stat(project, manifestFile)
-	return err == nil
+	return exists(project, manifestFile) && !TypeScript{}.Detect(project)
 }
 
 // Plan implements lang.Language.

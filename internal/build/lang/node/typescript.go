@@ -1,0 +1,241 @@
+package node
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/build/source"
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// TypeScript is Node.js with a build script in front: it runs on a copy of the
+// project with its development dependencies, and neither these nor, if
+// .funcignore says so, the sources are in the image.
+type TypeScript struct{}
+
+var _ lang.Language = TypeScript{}
+
+// compilerConfig is the file by which a TypeScript project is known.
+const compilerConfig = "tsconfig.json"
+
+// Name implements lang.Language.
+func (TypeScript) Name() string { return "typescript" }
+
+// Detect implements lang.Language.
+func (TypeScript) Detect(project fs.FS) bool {
+	return exists(project, manifestFile) && exists(project, compilerConfig)
+}
+
+// Plan implements lang.Language.
+func (TypeScript) Plan(ctx context.Context, p *lang.Project) (*lang.Plan, error) {
+	plan, err := Language{}.Plan(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	found, ok := plan.Detail.(*project)
+	if !ok || strings.TrimSpace(found.manifest.Scripts["build"]) == "" {
+		return nil, fault.New(fault.Usage, "build.typescript", manifestFile, "there is no build script").
+			WithHint("add one: npm pkg set scripts.build=tsc")
+	}
+	return plan, nil
+}
+
+// Layers implements lang.Language.
+func (TypeScript) Layers(ctx context.Context, p *lang.Project, plan *lang.Plan, target lang.Target) ([]lang.Layer, error) {
+	layers, err := Language{}.Layers(ctx, p, plan, target)
+	if err != nil {
+		return nil, err
+	}
+	found, ok := plan.Detail.(*project)
+	if !ok {
+		return nil, fmt.Errorf("a plan of another language: %T", plan.Detail)
+	}
+	t := &transpile{project: p, found: found}
+	application := &layers[len(layers)-1]
+	if application.Key, err = t.key(ctx); err != nil {
+		return nil, err
+	}
+	application.Files = t.run
+	return layers, nil
+}
+
+// transpile is one run of the build script.
+type transpile struct {
+	project *lang.Project
+	found   *project
+	sources []layer.File
+}
+
+// key is everything that the build script sees, so that without a change it does
+// not run; "" when npm chooses versions anew each time.
+func (t *transpile) key(ctx context.Context) (string, error) {
+	// What stays out of the image may well be needed to make it: of the rules,
+	// the project's own are not for here.
+	ignore, err := source.ReadIgnore(noRules{}, t.project.Report.Warn, "node_modules")
+	if err != nil {
+		return "", err
+	}
+	if t.sources, err = t.project.Source.Walk(ctx, "", ignore.Filter, func(string) {}); err != nil {
+		return "", err
+	}
+	tool, err := lang.FindTool("node", "node", "install Node.js with npm from https://nodejs.org")
+	if err != nil {
+		return "", err
+	}
+	version, err := lang.Run(ctx, t.project.Dir, t.project.Environ, tool, "--version")
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "1 %s", version)
+	rules, err := read(t.project.Source.FS(), source.IgnoreFile)
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(h, "%d:%s", len(rules), rules)
+	for _, f := range t.sources {
+		fmt.Fprintf(h, "%d:%s %o %d:%s %d ", len(f.Path), f.Path, f.Mode, len(f.Link), f.Link, f.Size)
+		if !f.Mode.IsRegular() {
+			continue
+		}
+		if err := copyTo(h, f); err != nil {
+			return "", err
+		}
+	}
+	if t.found.lockName == "" {
+		return "", nil
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func copyTo(w io.Writer, f layer.File) error {
+	r, err := f.Open()
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, r)
+	return errors.Join(err, r.Close())
+}
+
+// run makes a copy of the project, builds it there and lists the result.
+func (t *transpile) run(ctx context.Context) (files []layer.File, cleanup func() error, err error) {
+	tool, err := lang.FindTool("node", "npm", "install Node.js with npm from https://nodejs.org")
+	if err != nil {
+		return nil, nil, err
+	}
+	scratch := filepath.Join(t.project.CacheDir, "node")
+	if err := os.MkdirAll(scratch, 0o755); err != nil {
+		return nil, nil, err
+	}
+	dir, err := os.MkdirTemp(scratch, "transpile-*")
+	if err != nil {
+		return nil, nil, err
+	}
+	var tree *source.Tree
+	cleanup = func() error {
+		var closeErr error
+		if tree != nil {
+			closeErr = tree.Close()
+		}
+		return errors.Join(closeErr, os.RemoveAll(dir))
+	}
+	if err := t.stage(dir); err != nil {
+		return nil, cleanup, err
+	}
+	verb := "ci"
+	if t.found.lockName == "" {
+		verb = "install"
+	}
+	for _, args := range [][]string{
+		{verb, "--include=dev", "--prefer-offline", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"},
+		{"run", "--silent", "build"},
+	} {
+		output, err := lang.Run(ctx, dir, t.project.Environ, tool, args...)
+		if err != nil {
+			return nil, cleanup, t.explain(args[0], output, err)
+		}
+	}
+	if tree, err = source.Open(dir); err != nil {
+		return nil, cleanup, err
+	}
+	ignore, err := source.ReadIgnore(tree.FS(), t.project.Report.Warn, "node_modules")
+	if err != nil {
+		return nil, cleanup, err
+	}
+	files, err = tree.Walk(ctx, home, ignore.Filter, t.project.Report.Warn)
+	return files, cleanup, err
+}
+
+// stage copies the project, and what npm reads beside it.
+func (t *transpile) stage(dir string) error {
+	files := t.sources
+	for name, text := range map[string][]byte{".npmrc": t.found.npmrc} {
+		if text != nil {
+			files = append(files, layer.Bytes(name, 0o600, text))
+		}
+	}
+	rules, err := read(t.project.Source.FS(), source.IgnoreFile)
+	if err != nil {
+		return err
+	}
+	if rules != nil {
+		files = append(files, layer.Bytes(source.IgnoreFile, 0o644, rules))
+	}
+	for _, f := range files {
+		at := filepath.Join(dir, filepath.FromSlash(f.Path))
+		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+			return err
+		}
+		switch {
+		case f.Mode.IsDir():
+			err = os.MkdirAll(at, 0o755)
+		case f.Mode.Type() == fs.ModeSymlink:
+			err = os.Symlink(filepath.FromSlash(f.Link), at)
+		default:
+			err = writeFile(at, f)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeFile(at string, f layer.File) error {
+	out, err := os.OpenFile(at, os.O_WRONLY|os.O_CREATE|os.O_EXCL, f.Mode.Perm())
+	if err != nil {
+		return err
+	}
+	return errors.Join(copyTo(out, f), out.Close())
+}
+
+func (t *transpile) explain(verb, output string, err error) error {
+	if _, ran := errors.AsType[*exec.ExitError](err); !ran {
+		return err
+	}
+	words := strings.TrimSpace(output)
+	if verb == "run" {
+		return fault.New(fault.Build, "build.typescript", t.project.Label, "the build script failed\n%s", words)
+	}
+	return fault.New(fault.Build, "build.typescript", t.project.Label, "npm could not install the dependencies\n%s", words).
+		WithHint("if %s and the lockfile disagree, run `npm install` and keep the result", manifestFile)
+}
+
+// noRules is a project without an ignore file.
+type noRules struct{}
+
+// Open implements fs.FS.
+func (noRules) Open(name string) (fs.File, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+}

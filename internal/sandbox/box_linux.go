@@ -75,6 +75,9 @@ func (b *Box) home(dir string) (string, error) {
 		return dir, nil
 	}
 	home := filepath.Join(dir, "boxes")
+	if b.ids.identity != Shifted {
+		return home, os.MkdirAll(home, 0o700)
+	}
 	return home, os.MkdirAll(home, 0o711)
 }
 
@@ -107,8 +110,13 @@ func (b *Box) make(home string) (err error) {
 	if b.dir, err = os.MkdirTemp(home, prefix); err != nil {
 		return err
 	}
-	if err = os.Chmod(b.dir, 0o711); err != nil {
-		return err
+	// A build may make set-uid programs. Where they belong to this user, no other
+	// user of the machine may reach them; where they belong to nobody, the
+	// sandbox's root has to get in.
+	if b.ids.identity == Shifted {
+		if err = os.Chmod(b.dir, 0o711); err != nil {
+			return err
+		}
 	}
 	if b.lock, err = os.Create(filepath.Join(b.dir, "lock")); err != nil {
 		return err

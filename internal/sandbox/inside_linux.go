@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -138,6 +140,9 @@ func (o *order) harden() error {
 	if err := unix.CloseRange(5, 1<<31-1, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("close inherited files (needs Linux 5.11): %w", err)
 	}
+	if err := closeInherited(); err != nil {
+		return err
+	}
 	// Kernels without keys have none to hide.
 	_, _ = unix.KeyctlJoinSessionKeyring("")
 	if !o.Single {
@@ -154,6 +159,26 @@ func (o *order) harden() error {
 	}
 	unix.Umask(0o022)
 	return unix.Sethostname([]byte("build"))
+}
+
+// closeInherited closes what was left open by whoever started the parent. The
+// anonymous files are the Go runtime's own.
+func closeInherited() error {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil || fd < 5 {
+			continue
+		}
+		target, err := os.Readlink("/proc/self/fd/" + e.Name())
+		if err == nil && !strings.HasPrefix(target, "anon_inode:") {
+			_ = unix.Close(fd) // the listing's own is closed already
+		}
+	}
+	return nil
 }
 
 // empty removes everything below the root.

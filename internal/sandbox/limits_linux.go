@@ -44,7 +44,7 @@ func filter(single bool) error {
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: auditArch, Jt: 1},
 		// Another ABI of the same machine (x32, i386) would dodge the list.
 		{Code: unix.BPF_RET | unix.BPF_K, K: seccompErrno | uint32(unix.ENOSYS)},
-		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // seccomp_data.nr
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0},                  // seccomp_data.nr
 		{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, K: 0x40000000, Jf: 1}, // x32
 		{Code: unix.BPF_RET | unix.BPF_K, K: seccompErrno | uint32(unix.ENOSYS)},
 	}

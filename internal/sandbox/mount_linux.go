@@ -231,7 +231,7 @@ func (m Mount) stub() error {
 	if _, err := os.Stat(m.Target); err == nil {
 		return nil
 	}
-	if m.Content == nil {
+	if m.Content == nil && !m.File {
 		return os.MkdirAll(m.Target, 0o755)
 	}
 	if err := os.MkdirAll(filepath.Dir(m.Target), 0o755); err != nil {

@@ -80,6 +80,7 @@ type Mount struct {
 	Target   string
 	Source   string // another folder that Box.Root or Box.Folder has made
 	Sub      string // what of Source: an absolute path, whose links are followed below Source
+	File     bool   // Sub is a file
 	Content  []byte
 	ReadOnly bool
 	Mode     fs.FileMode // of Content or of the tmpfs

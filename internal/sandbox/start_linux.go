@@ -20,7 +20,7 @@ import (
 // order is what the process inside is told, on its file descriptor 3.
 type order struct {
 	Root    string
-	Stage   string // an empty folder of the host to build mounts in
+	Stage   string          // an empty folder of the host to build mounts in
 	Guest   string          `json:",omitempty"`
 	Args    json.RawMessage `json:",omitempty"`
 	Command *Command        `json:",omitempty"`
@@ -103,7 +103,12 @@ func (b *Box) start(ctx context.Context, raw []byte, call Call) (got answer, err
 	cmd.Env = []string{}
 	cmd.Dir = "/"
 	var complaint bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = call.In, call.Out, call.Err
+	cmd.Stdout, cmd.Stderr = call.Out, call.Err
+	feed, err := feed(cmd, call.In)
+	if err != nil {
+		return got, errors.Join(err, orders.Close(), answers.Close())
+	}
+	defer func() { feed(ctx) }()
 	if call.Err == nil {
 		cmd.Stderr = &complaint
 	}
@@ -159,6 +164,35 @@ func (b *Box) start(ctx context.Context, raw []byte, call Call) (got answer, err
 		text = text[:2000]
 	}
 	return got, fault.New(fault.Failure, "sandbox.call", "", "the process in the sandbox ended early: %w: %s", waitErr, text)
+}
+
+// feed connects in to cmd's standard input. The function that it returns is
+// called when the process has ended, and waits for the last read of in unless
+// ctx is done: an input that hangs must not hang an interrupt.
+func feed(cmd *exec.Cmd, in io.Reader) (func(context.Context), error) {
+	if _, ok := in.(*os.File); ok || in == nil {
+		cmd.Stdin = in
+		return func(context.Context) {}, nil
+	}
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stdin = reader
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		// A broken pipe is a Guest that has read enough.
+		_, copyErr := io.Copy(writer, in)
+		_ = errors.Join(copyErr, writer.Close())
+	}()
+	return func(ctx context.Context) {
+		_ = reader.Close()
+		select {
+		case <-done:
+		case <-ctx.Done():
+		}
+	}, nil
 }
 
 // mapError is newuidmap's refusal.

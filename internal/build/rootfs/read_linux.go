@@ -145,6 +145,9 @@ func diff(args DiffArgs, in io.Reader, out io.Writer) (State, error) {
 	entries := map[string]bool{} // path → it is gone
 	for at := range state {
 		if state[at] != old[at] {
+			if strings.HasPrefix(path.Base(at), whiteoutPrefix) {
+				return nil, fault.New(fault.Build, "rootfs.diff", "", "%s: names that begin with .wh. delete files when an image is unpacked", at)
+			}
 			entries[at] = false
 		}
 	}
@@ -323,7 +326,7 @@ func (a *archive) folder(top string, args TakeArgs, hide map[string]bool, exclud
 		if err != nil {
 			return err
 		}
-		if entry.Type()&fs.ModeSocket != 0 || hide[at] && isEmpty(at, entry) {
+		if entry.Type()&fs.ModeSocket != 0 || hide[at] && isEmpty(at, entry, hide) {
 			return nil
 		}
 		name, err := filepath.Rel(top, at)
@@ -349,10 +352,14 @@ func (a *archive) folder(top string, args TakeArgs, hide map[string]bool, exclud
 	})
 }
 
-func isEmpty(at string, entry fs.DirEntry) bool {
+// isEmpty tells whether there is nothing in a stub but other stubs.
+func isEmpty(at string, entry fs.DirEntry, hide map[string]bool) bool {
 	if entry.IsDir() {
 		entries, err := os.ReadDir(at)
-		return err == nil && len(entries) == 0
+		return err == nil && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+			below := path.Join(at, e.Name())
+			return !hide[below] || !isEmpty(below, e, hide)
+		})
 	}
 	info, err := entry.Info()
 	return err == nil && info.Size() == 0

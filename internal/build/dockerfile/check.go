@@ -46,6 +46,10 @@ func (b *builder) checkMode(cmd instructions.Command, mode string, err error) er
 }
 
 func (b *builder) checkRun(c *instructions.RunCommand) error {
+	// The mounts are read when they are expanded.
+	if err := c.Expand(func(word string) (string, error) { return word, nil }); err != nil {
+		return b.at(c.Location(), "RUN: %w", err)
+	}
 	refuse := func(what, hint string) error {
 		e := b.at(c.Location(), "RUN %s is not supported", what)
 		return e.WithHint("%s", hint)

@@ -27,7 +27,8 @@ type buildContext struct {
 	fs      fs.FS
 	ignored *patternmatcher.PatternMatcher
 	secrets *patternmatcher.PatternMatcher
-	back    bool // .dockerignore has rules that bring files back
+	back    bool // .dockerignore has rules that bring files back: these
+	wanted  *patternmatcher.PatternMatcher
 	report  Report
 	said    map[string]bool
 }
@@ -54,7 +55,17 @@ func openContext(tree *source.Tree, file string, report Report) (*buildContext, 
 			return nil, &fault.Error{Op: "dockerfile.ignore", Kind: fault.Build, Subject: name, Err: err}
 		}
 		c.back = c.ignored.Exclusions()
-		return c, nil
+		var back []string
+		for _, rule := range rules {
+			if rule, ok := strings.CutPrefix(rule, "!"); ok {
+				back = append(back, rule)
+			}
+		}
+		c.wanted, err = patternmatcher.New(back)
+		return c, err
+	}
+	if c.wanted, err = patternmatcher.New(nil); err != nil {
+		return nil, err
 	}
 	c.ignored, err = patternmatcher.New(nil)
 	return c, err
@@ -168,14 +179,20 @@ func (c *buildContext) files(ctx context.Context, f found, exclude *patternmatch
 			}
 		}
 		if f.dir || f.wild {
-			if secret, _ := c.secrets.MatchesOrParentMatches(native); secret && !c.back {
-				c.leftOut(name)
-				return true, true
+			if secret, _ := c.secrets.MatchesOrParentMatches(native); secret {
+				if wanted, _ := c.wanted.MatchesOrParentMatches(native); !wanted {
+					c.leftOut(name, dir)
+					return true, !c.back
+				}
 			}
 		}
 		return false, false
 	}
 	listed, err := c.tree.Walk(ctx, "", filter, c.report.Note)
+	if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind == fault.Usage {
+		return nil, fault.New(fault.Build, e.Op, e.Subject, "%w", e.Err).
+			WithHint("copy what it points to into the folder, or list the link in .dockerignore")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -195,8 +212,9 @@ func (c *buildContext) files(ctx context.Context, f found, exclude *patternmatch
 	return files, nil
 }
 
-func (c *buildContext) leftOut(name string) {
-	if !c.said[name] {
+// leftOut says so, but for .git, which everybody has.
+func (c *buildContext) leftOut(name string, dir bool) {
+	if base := path.Base(name); base != ".git" && !strings.HasPrefix(name, ".git/") && !strings.Contains(name, "/.git/") && !c.said[name] && !(dir && c.back) {
 		c.said[name] = true
 		c.report.Warn(name + " stays out of the image: it looks like a secret; to copy it, name it in a COPY of its own")
 	}

@@ -25,6 +25,19 @@ func (b *builder) dispatch(ctx context.Context, s *stage, index int, cmd instruc
 			return b.at(where, "%s: %w", strings.ToUpper(cmd.Name()), err)
 		}
 	}
+	if c, ok := cmd.(instructions.SupportsSingleWordExpansionRaw); ok {
+		// Quotes in a here-document are text.
+		lex := shell.NewLex('\\')
+		lex.SkipProcessQuotes = true
+		env := variables(s.env())
+		err := c.ExpandRaw(func(word string) (string, error) {
+			out, _, err := lex.ProcessWord(word, env)
+			return out, err
+		})
+		if err != nil {
+			return b.at(where, "%s: %w", strings.ToUpper(cmd.Name()), err)
+		}
+	}
 	switch c := cmd.(type) {
 	case *instructions.RunCommand:
 		return b.run(ctx, s, index, c, where)

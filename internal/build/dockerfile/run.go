@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -129,7 +128,7 @@ func (b *builder) execute(ctx context.Context, r *root, command *sandbox.Command
 	for _, m := range command.Mounts {
 		switch {
 		case strings.HasPrefix(m.Target, "/dev/"):
-		case m.Content != nil:
+		case m.Content != nil || m.File:
 			points.Files = append(points.Files, m.Target)
 		default:
 			points.Dirs = append(points.Dirs, m.Target)
@@ -299,7 +298,12 @@ func (b *builder) bind(ctx context.Context, index int, m *instructions.Mount, ou
 		b.shared, from = dir, dir
 	}
 	// The links on the way are followed inside of the sandbox, below from.
-	out.Source, out.Sub, out.ReadOnly = from, filepath.Join("/", m.Source), true
+	out.Source, out.Sub, out.ReadOnly = from, path.Join("/", m.Source), true
+	var sources []rootfs.Source
+	if err := b.call(ctx, &root{dir: from}, rootfs.GuestMatch, rootfs.MatchArgs{Patterns: []string{out.Sub}}, &sources, nil, nil); err != nil {
+		return nil, err
+	}
+	out.File = len(sources) == 1 && !sources[0].Dir
 	return out, nil
 }
 

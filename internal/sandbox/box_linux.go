@@ -53,6 +53,9 @@ func Open(ctx context.Context, options Options) (*Box, error) {
 	return b, nil
 }
 
+// Expect tells the identity that a Box will most probably have; path is $PATH.
+func Expect(path string) Identity { return chooseMapping(path).identity }
+
 // Identity tells who the users inside are, and why they are not somebody better.
 func (b *Box) Identity() (identity Identity, why string) { return b.ids.identity, b.dropped }
 
@@ -152,7 +155,7 @@ func (b *Box) Folder(dir string) error {
 		return err
 	}
 	if b.ids.identity == Shifted {
-		return os.Lchown(dir, shiftedTo, shiftedTo)
+		return os.Lchown(dir, b.ids.shiftTo, b.ids.shiftTo)
 	}
 	return nil
 }

@@ -26,6 +26,8 @@ type mapping struct {
 	identity         Identity
 	uid, gid         int // of this process
 	uids, gids       idRange
+	shiftTo          int // of Shifted
+	shiftCount       int
 	newuid, newgid   string // programs
 	whyNotRangesText string
 }
@@ -36,6 +38,10 @@ type idRange struct{ first, count int }
 func chooseMapping(path string) mapping {
 	m := mapping{identity: Shifted, uid: os.Geteuid(), gid: os.Getegid()}
 	if m.uid == 0 {
+		m.shiftTo, m.shiftCount = shiftFor(mappedIDs("/proc/self/uid_map"), mappedIDs("/proc/self/gid_map"))
+		if m.shiftCount == 0 {
+			m.identity, m.whyNotRangesText = Single, "this container has too few user ids"
+		}
 		return m
 	}
 	m.identity = Ranges
@@ -53,6 +59,34 @@ func chooseMapping(path string) mapping {
 		m.whyNotRangesText = strings.ReplaceAll(err.Error(), "\n", ", ")
 	}
 	return m
+}
+
+// mappedIDs is how many ids from 0 on a process has, as the kernel lists them.
+func mappedIDs(file string) int {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return 0
+	}
+	total := 0
+	for line := range strings.Lines(string(raw)) {
+		var inside, outside, count int
+		if n, _ := fmt.Sscan(line, &inside, &outside, &count); n == 3 && inside == total {
+			total += count
+		}
+	}
+	return total
+}
+
+// shiftFor chooses root's ids: high ones, or, in a container that has few, all
+// but its own 0; 0 ids when there are too few to be of use.
+func shiftFor(uids, gids int) (first, count int) {
+	switch have := min(uids, gids); {
+	case have >= shiftedTo+idCount:
+		return shiftedTo, idCount
+	case have > 60000:
+		return 1, min(have-1, idCount)
+	}
+	return 0, 0
 }
 
 func lookPath(path, program string) (string, error) {
@@ -96,7 +130,7 @@ func subordinate(file string, names []string) (idRange, error) {
 func (m mapping) attributes(attr *syscall.SysProcAttr) {
 	switch m.identity {
 	case Shifted:
-		ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: shiftedTo, Size: idCount}}
+		ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: m.shiftTo, Size: m.shiftCount}}
 		attr.UidMappings, attr.GidMappings = ids, ids
 		attr.GidMappingsEnableSetgroups = true
 		// Executing anything with an unmapped uid would lose the capabilities.

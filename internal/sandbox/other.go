@@ -26,6 +26,9 @@ func Open(context.Context, Options) (*Box, error) {
 		WithHint("build it on a Linux machine or in a Linux CI job; Go and Node functions build here without a Dockerfile (--builder layers)")
 }
 
+// Expect is nobody.
+func Expect(string) Identity { return Single }
+
 // Identity is that of nobody.
 func (*Box) Identity() (Identity, string) { return Single, "" }
 

@@ -137,8 +137,8 @@ func TestFilesBelongToTheSandbox(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := uint32(os.Getuid())
-	if os.Getuid() == 0 {
-		want = shiftedTo
+	if box.ids.identity == Shifted {
+		want = uint32(box.ids.shiftTo)
 	}
 	if got := info.Sys().(*syscall.Stat_t).Uid; got != want {
 		t.Errorf("a root belongs to %d, want %d", got, want)
@@ -239,6 +239,26 @@ func TestSubordinate(t *testing.T) {
 		if got, err := subordinate(file, []string{name}); err == nil {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+}
+
+func TestShiftFor(t *testing.T) {
+	for _, tt := range []struct{ uids, gids, first, count int }{
+		{1 << 32, 1 << 32, shiftedTo, idCount}, // a machine
+		{65536, 65536, 1, 65535},               // a rootless container
+		{1, 1, 0, 0},
+		{65536, 1, 0, 0},
+	} {
+		if first, count := shiftFor(tt.uids, tt.gids); first != tt.first || count != tt.count {
+			t.Errorf("%d uids, %d gids: %d ids from %d, want %d from %d", tt.uids, tt.gids, count, first, tt.count, tt.first)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "uid_map")
+	if err := os.WriteFile(file, []byte("         0       1000          1\n         1     100000      65536\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := mappedIDs(file); got != 65537 {
+		t.Errorf("%d ids", got)
 	}
 }
 

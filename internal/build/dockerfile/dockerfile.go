@@ -83,6 +83,7 @@ type builder struct {
 	tree    *source.Tree
 	context *buildContext
 	box     *sandbox.Box
+	lossy   bool   // owners are lost here: what is built is no good for others
 	shared  string // a root with the context in it, for RUN --mount=type=bind
 	stages  map[int]*stage
 	images  map[string]*stage // COPY --from=IMAGE
@@ -91,6 +92,7 @@ type builder struct {
 // Build builds the image. Nothing but the cache is left on disk.
 func Build(ctx context.Context, spec Spec) (_ *Image, err error) {
 	b := &builder{Spec: spec, stages: map[int]*stage{}, images: map[string]*stage{}}
+	b.lossy = sandbox.Expect(spec.Path) == sandbox.Single
 	if b.tree, err = source.Open(spec.Dir); err != nil {
 		return nil, err
 	}

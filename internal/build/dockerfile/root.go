@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
@@ -38,7 +39,7 @@ type change struct {
 
 // change makes the layer of an instruction, or finds it.
 func (b *builder) change(ctx context.Context, s *stage, c change) error {
-	s.key = digest("dockerfile 1", s.key, c.key, b.Platform.String())
+	s.key = digest("dockerfile 1", s.key, c.key, b.Platform.String(), strconv.FormatBool(b.lossy))
 	made, cached := (*layer.Layer)(nil), false
 	if !b.NoCache {
 		made, cached = b.Store.Find(s.key, b.Epoch)

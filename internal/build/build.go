@@ -33,6 +33,9 @@ import (
 // config are read unless the layers are written to a folder or a file.
 type Puller func(ctx context.Context, ref string, platform v1.Platform) (v1.Image, error)
 
+// Resolver tells which image, or index of images, ref means now.
+type Resolver func(ctx context.Context, ref string) (v1.Hash, error)
+
 // Spec says what to build. Dir, CacheDir and Environ have no defaults.
 type Spec struct {
 	Dir       string            // the project's folder
@@ -43,8 +46,8 @@ type Spec struct {
 	Epoch     time.Time         // every time stamp in the image; the zero value is 1970
 	Labels    map[string]string // OCI labels of the image, beside kn-lite's own
 
-	// Dockerfile builds with the folder's Dockerfile instead of a language's
-	// toolchain. Language, Base and Bases have no meaning then.
+	// Dockerfile is for the function Dockerfile, which builds with the folder's
+	// Dockerfile instead of a language's toolchain.
 	Dockerfile *dockerfile.Options
 
 	Environ  []string         // the toolchain's environment, as KEY=value
@@ -52,6 +55,14 @@ type Spec struct {
 	Now      func() time.Time // for the age of what is in CacheDir only; nil keeps all
 	Pull     Puller           // may be nil when the language has a built-in base
 	Progress Progress         // may be nil
+
+	// For the key; without Builder there is none.
+	Builder  string   // the release of kn-lite, or a digest of the program where that says too little
+	BuildEnv []string // what func.yaml adds to Environ, as KEY=value
+	Resolve  Resolver // may be nil when the base has a digest or is built in
+	Fresh    bool     // make every layer, also those that an earlier build has made
+
+	language lang.Language // in place of the one that Language names; for tests
 }
 
 // Progress hears how a build goes on. Methods are called from several
@@ -101,6 +112,23 @@ type LayerInfo struct {
 // base's layers are read through Pull when somebody reads them, so ctx has to
 // last until the result has been pushed or written.
 func Build(ctx context.Context, spec Spec) (*Result, error) {
+	p, err := Prepare(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	return p.Build(ctx)
+}
+
+// Prepared is a build that has been planned and not run.
+type Prepared struct {
+	builder   *builder
+	platforms []v1.Platform
+}
+
+// Prepare decides all that can be decided without running a toolchain. Close
+// ends the use of the project's folder.
+func Prepare(ctx context.Context, spec Spec) (*Prepared, error) {
 	if spec.Progress == nil {
 		spec.Progress = silent{}
 	}
@@ -111,33 +139,38 @@ func Build(ctx context.Context, spec Spec) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := layer.Open(spec.CacheDir, spec.Now)
-	if err != nil {
-		return nil, err
-	}
-	if spec.Dockerfile != nil {
-		return buildDockerfile(ctx, spec, platforms, store)
-	}
 	language, err := choose(spec)
 	if err != nil {
 		return nil, err
 	}
+	store, err := layer.Open(spec.CacheDir, spec.Now)
+	if err != nil {
+		return nil, err
+	}
 	b := &builder{spec: spec, language: language, store: store}
-	// The context of the group below ends with the group, and the base's layers
-	// are read after that.
-	b.pull = func(ref string, platform v1.Platform) (v1.Image, error) { return spec.Pull(ctx, ref, platform) }
 	if b.project, err = b.open(); err != nil {
 		return nil, err
 	}
-	defer b.project.Source.Close()
 	if b.plan, err = language.Plan(ctx, b.project); err != nil {
-		return nil, b.describe(err)
+		return nil, errors.Join(b.describe(err), b.project.Source.Close())
 	}
-	result := &Result{Language: language.Name(), Builds: make([]PlatformBuild, len(platforms))}
+	return &Prepared{builder: b, platforms: platforms}, nil
+}
+
+// Close ends the use of the project's folder. What has been built stays good.
+func (p *Prepared) Close() error { return p.builder.project.Source.Close() }
+
+// Build makes the image, as the function Build does.
+func (p *Prepared) Build(ctx context.Context) (*Result, error) {
+	b := p.builder
+	// The context of the group below ends with the group, and the base's layers
+	// are read after that.
+	b.pull = func(ref string, platform v1.Platform) (v1.Image, error) { return b.spec.Pull(ctx, ref, platform) }
+	result := &Result{Language: b.language.Name(), Builds: make([]PlatformBuild, len(p.platforms))}
 	group, groupCtx := errgroup.WithContext(ctx)
 	// Toolchains use all cores by themselves; two at a time hide their waits.
 	group.SetLimit(2)
-	for i, platform := range platforms {
+	for i, platform := range p.platforms {
 		group.Go(func() error {
 			built, err := b.platform(groupCtx, platform)
 			if err != nil {
@@ -150,7 +183,7 @@ func Build(ctx context.Context, spec Spec) (*Result, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	store.Prune(filepath.Join(spec.CacheDir, language.Name()))
+	b.store.Prune(filepath.Join(b.spec.CacheDir, b.language.Name()), b.records(), b.histories(), b.stamps(), filepath.Join(b.spec.CacheDir, verifyFolder))
 	return result, result.finish()
 }
 
@@ -187,6 +220,7 @@ type builder struct {
 	project  *lang.Project
 	plan     *lang.Plan
 	store    *layer.Store
+	resolved v1.Hash // what the base's reference means; empty when nobody has asked
 	pull     func(ref string, platform v1.Platform) (v1.Image, error)
 }
 

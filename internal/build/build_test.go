@@ -138,7 +138,7 @@ func TestGoImage(t *testing.T) {
 	if !config.Created.Time.Equal(time.Unix(0, 0)) {
 		t.Errorf("created %v", config.Created)
 	}
-	got := contents(t, r.Image)
+	got := entriesOf(t, r.Image)
 	for name, mode := range map[string]int64{"app/function": 0o755, "etc/ssl/certs/ca-certificates.crt": 0o644, "tmp/": 0o1777, "etc/passwd": 0o644} {
 		if h := got[name]; h == nil || h.Mode != mode {
 			t.Errorf("%s: %+v, want mode %o", name, h, mode)
@@ -146,8 +146,8 @@ func TestGoImage(t *testing.T) {
 	}
 }
 
-// contents are the headers of all layers.
-func contents(t *testing.T, image v1.Image) map[string]*tar.Header {
+// entriesOf are the headers of all layers.
+func entriesOf(t *testing.T, image v1.Image) map[string]*tar.Header {
 	t.Helper()
 	layers, err := image.Layers()
 	if err != nil {
@@ -208,7 +208,7 @@ func TestNodeImage(t *testing.T) {
 	if manifest.Annotations["org.opencontainers.image.base.name"] != s.Base {
 		t.Errorf("annotations = %v", manifest.Annotations)
 	}
-	files := contents(t, r.Image)
+	files := entriesOf(t, r.Image)
 	if files["app/index.js"] == nil || files["app/lib/b.js"] == nil || files["app/.env"] != nil {
 		t.Errorf("files = %v", slices.Sorted(keys(files)))
 	}
@@ -269,7 +269,7 @@ func TestEpochChangesTheDigest(t *testing.T) {
 	if first.Digest == second.Digest {
 		t.Error("same digest")
 	}
-	if h := contents(t, second.Image)["app/index.js"]; h == nil || !h.ModTime.Equal(s.Epoch) {
+	if h := entriesOf(t, second.Image)["app/index.js"]; h == nil || !h.ModTime.Equal(s.Epoch) {
 		t.Errorf("header = %+v", h)
 	}
 }

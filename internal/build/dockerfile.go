@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -29,8 +30,23 @@ func HasDockerfile(dir string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// buildDockerfile is Build for a project that says itself how it is built.
-func buildDockerfile(ctx context.Context, spec Spec, platforms []v1.Platform, store *layer.Store) (*Result, error) {
+// Dockerfile is Build for a project that says itself how it is built. Of spec,
+// Language, Bases and what is for the key have no meaning.
+func Dockerfile(ctx context.Context, spec Spec) (*Result, error) {
+	if spec.Progress == nil {
+		spec.Progress = silent{}
+	}
+	if spec.Epoch.IsZero() {
+		spec.Epoch = time.Unix(0, 0)
+	}
+	platforms, err := normalise(spec.Platforms)
+	if err != nil {
+		return nil, err
+	}
+	store, err := layer.Open(spec.CacheDir, spec.Now)
+	if err != nil {
+		return nil, err
+	}
 	if spec.Base != "" {
 		return nil, fault.Usagef("--base-image has no meaning for a Dockerfile: its FROM names the base").
 			WithHint("make it an ARG: --build-arg BASE=%s with FROM $BASE", spec.Base)

@@ -31,6 +31,9 @@ const (
 // port is where every function listens unless Knative says otherwise in $PORT.
 const port = "8080/tcp"
 
+// creator stands in the history of the layers that are ours.
+const creator = "kn-lite"
+
 // defaultPath is what container runtimes assume when an image says nothing.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -78,7 +81,7 @@ func (b *builder) platform(ctx context.Context, platform v1.Platform) (*Platform
 		adds = append(adds, mutate.Addendum{
 			Layer:     made,
 			MediaType: types.OCILayer,
-			History:   v1.History{Created: v1.Time{Time: b.spec.Epoch.UTC()}, CreatedBy: "kn-lite", Comment: l.Name},
+			History:   v1.History{Created: v1.Time{Time: b.spec.Epoch.UTC()}, CreatedBy: creator, Comment: l.Name},
 		})
 	}
 	built.Image, err = b.assemble(base, platform, adds)
@@ -89,8 +92,8 @@ func (b *builder) platform(ctx context.Context, platform v1.Platform) (*Platform
 func (b *builder) layer(ctx context.Context, l lang.Layer, platform v1.Platform) (made *layer.Layer, cached bool, err error) {
 	key := ""
 	if l.Key != "" {
-		key = strings.Join([]string{b.language.Name(), l.Name, platform.String(), l.Key}, "\x00")
-		if found, ok := b.store.Find(key, b.spec.Epoch); ok {
+		key = b.layerKey(l, platform)
+		if found, ok := b.store.Find(key, b.spec.Epoch); ok && !b.spec.Fresh {
 			return found, true, nil
 		}
 	}
@@ -117,6 +120,10 @@ func (b *builder) layer(ctx context.Context, l lang.Layer, platform v1.Platform)
 	return made, cached, err
 }
 
+func (b *builder) layerKey(l lang.Layer, platform v1.Platform) string {
+	return strings.Join([]string{b.language.Name(), l.Name, platform.String(), l.Key}, "\x00")
+}
+
 // stage announces work on a layer. The built-in base is made in no time and is
 // nothing to talk about.
 func (b *builder) stage(layer string, platform v1.Platform) Stage {
@@ -126,19 +133,31 @@ func (b *builder) stage(layer string, platform v1.Platform) Stage {
 	return b.spec.Progress.Begin(fmt.Sprintf("%s layer for %s", layer, platform))
 }
 
-// base resolves the base image, from the most particular wish to the default.
-func (b *builder) base(platform v1.Platform) (*base, error) {
+// baseRef is the base image, from the most particular wish to the default; ""
+// is the built-in one.
+func (b *builder) baseRef() string {
 	ref := cmp.Or(b.spec.Base, b.spec.Bases[b.language.Name()])
-	if ref == "" {
-		if b.plan.Base.BuiltIn {
-			return &base{}, nil
-		}
+	if ref == "" && !b.plan.Base.BuiltIn {
 		ref = b.plan.Base.Ref
+	}
+	return ref
+}
+
+// base reads what is known about the base image.
+func (b *builder) base(platform v1.Platform) (*base, error) {
+	ref := b.baseRef()
+	if ref == "" {
+		return &base{}, nil
 	}
 	if b.spec.Pull == nil {
 		return nil, fault.New(fault.Failure, "build.base", ref, "no registry client to pull it with")
 	}
-	image, err := b.pull(ref, platform)
+	exact := ref
+	if b.resolved != (v1.Hash{}) {
+		// The key was made with this; the tag may have moved since.
+		exact = pinned(ref, b.resolved.String())
+	}
+	image, err := b.pull(exact, platform)
 	if err != nil {
 		return nil, err
 	}

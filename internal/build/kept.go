@@ -72,6 +72,7 @@ type kept struct {
 	ctx  context.Context
 	dir  string
 	pull Puller
+	own  bool // look at what is here only: the base's layers are left out
 }
 
 func (k *kept) open(raw []byte) (*Result, string, error) {
@@ -159,6 +160,9 @@ func (k *kept) image(descriptor v1.Descriptor) (*PlatformBuild, error) {
 			image.layers = append(image.layers, l)
 			continue
 		}
+		if k.own && (i >= len(config.History) || config.History[i].CreatedBy != creator) {
+			continue
+		}
 		l := &keptLayer{descriptor: d, diffID: config.RootFS.DiffIDs[i], file: blobFile(k.dir, d.Digest)}
 		if info, err := os.Stat(l.file); err != nil || info.Size() != d.Size {
 			return nil, fmt.Errorf("layer %s is missing or damaged", d.Digest)
@@ -173,7 +177,7 @@ func (k *kept) image(descriptor v1.Descriptor) (*PlatformBuild, error) {
 // baseLayers asks the base's registry for the layers that were not kept.
 func (k *kept) baseLayers(built *PlatformBuild, manifest *v1.Manifest) (map[v1.Hash]v1.Layer, error) {
 	layers := map[v1.Hash]v1.Layer{}
-	if built.Base == "" {
+	if built.Base == "" || k.own {
 		return layers, nil
 	}
 	if k.pull == nil {

@@ -32,6 +32,9 @@ func Languages() []string {
 
 // choose finds the language by name, or by a look into the folder.
 func choose(spec Spec) (lang.Language, error) {
+	if spec.language != nil {
+		return spec.language, nil
+	}
 	if spec.Language != "" {
 		for _, l := range table() {
 			if l.Name() == spec.Language {

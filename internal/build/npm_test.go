@@ -85,7 +85,7 @@ func TestNpmDependencies(t *testing.T) {
 	s := spec(t, dir)
 	s.Environ = append(os.Environ(), "npm_config_cache="+t.TempDir(), "npm_config_update_notifier=false")
 	r := build(t, s)
-	files := contents(t, r.Image)
+	files := entriesOf(t, r.Image)
 	if h := files["app/node_modules/.bin/tiny"]; h == nil || h.Linkname != "../tiny/cli.js" {
 		t.Errorf("the dependency's program: %+v", h)
 	}

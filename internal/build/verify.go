@@ -1,135 +1,303 @@
 package build
 
 import (
-	"bytes"
-	"encoding/binary"
+	"context"
 	"errors"
 	"io"
-	"path"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/build/contents"
+	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
-// The numbers by which ELF calls machines and kinds of files
-// (https://gabi.xinuos.com/elf/a-emachine.html).
-const (
-	elf386   = 3
-	elfProg  = 2
-	elfShare = 3
-	elfHead  = 20 // bytes up to and with e_machine
-)
-
-// machine is what ELF calls a platform, and the words by which folders of
-// prebuilt programs call it.
-type machine struct {
-	number uint16
-	words  []string
+// Verify builds the project twice, with caches of its own that are empty, and
+// compares the images. The second time everything is different that must not
+// matter: the folder, the files' times and order, the umask, time zone, locale,
+// temporary folder and number of CPUs. When the images differ the error is
+// Build and names the first difference.
+//
+// The result is the first build; release removes what it is made of. Caches of
+// the toolchains themselves are used: they are theirs to get right. Verify
+// changes the umask and GOMAXPROCS of the process while it runs.
+func Verify(ctx context.Context, spec Spec) (result *Result, release func() error, err error) {
+	scratches := filepath.Join(spec.CacheDir, verifyFolder)
+	if err := os.MkdirAll(scratches, 0o755); err != nil {
+		return nil, nil, err
+	}
+	scratch, err := os.MkdirTemp(scratches, "build-*")
+	if err != nil {
+		return nil, nil, err
+	}
+	release = func() error { return os.RemoveAll(scratch) }
+	if result, err = verify(ctx, spec, scratch); err != nil {
+		return nil, nil, errors.Join(err, release())
+	}
+	return result, release, nil
 }
 
-func machines() map[string]machine {
-	return map[string]machine{
-		"386":     {elf386, []string{"ia32", "i386", "i686", "386", "x86"}},
-		"amd64":   {62, []string{"x86_64", "amd64", "x64"}},
-		"arm":     {40, []string{"armv6", "armv7", "armhf", "arm"}},
-		"arm64":   {183, []string{"aarch64", "arm64"}},
-		"ppc64le": {21, []string{"ppc64le", "ppc64"}},
-		"riscv64": {243, []string{"riscv64"}},
-		"s390x":   {22, []string{"s390x"}},
+// verifyFolder is where Verify works, below the cache folder.
+const verifyFolder = "verify"
+
+func verify(ctx context.Context, spec Spec, scratch string) (*Result, error) {
+	one := spec
+	one.CacheDir = filepath.Join(scratch, "1", "cache")
+	first, err := Prepare(ctx, one)
+	if err != nil {
+		return nil, err
+	}
+	defer first.Close()
+	if ref := first.builder.baseRef(); ref != "" && (one.Resolve != nil || strings.Contains(ref, "@")) {
+		// A tag that moves between the two builds would look like a difference.
+		if first.builder.resolved, err = first.builder.resolve(ctx, ref); err != nil {
+			return nil, err
+		}
+	}
+	result, err := first.Build(ctx)
+	if err != nil {
+		return nil, err
+	}
+	first.builder.spec.Progress.Note("building again: another folder, other file times, umask, time zone, locale and number of CPUs")
+	again, err := first.disturbed(ctx, filepath.Join(scratch, "2"))
+	if err != nil {
+		return nil, err
+	}
+	if result.Digest == again.Digest {
+		return result, nil
+	}
+	return nil, first.difference(ctx, result, again)
+}
+
+// disturbed builds a copy of the project in dir.
+func (p *Prepared) disturbed(ctx context.Context, dir string) (result *Result, err error) {
+	restore := disturbProcess()
+	defer restore()
+	spec := p.builder.spec
+	spec.CacheDir = filepath.Join(dir, "cache")
+	temp := filepath.Join(dir, "tmp")
+	if err := os.MkdirAll(temp, 0o755); err != nil {
+		return nil, err
+	}
+	locale := "tr_TR.UTF-8" // where the capital of i is not I
+	if lang.Lookup(spec.Environ, "LC_ALL") == locale {
+		locale = "C"
+	}
+	spec.Environ = lang.With(spec.Environ, "TZ=Pacific/Chatham", "LC_ALL="+locale, "LANG="+locale, "GOMAXPROCS=1", "TMPDIR="+temp)
+	if spec.Dir, err = p.copyTo(ctx, filepath.Join(dir, "another folder")); err != nil {
+		return nil, err
+	}
+	second, err := Prepare(ctx, spec)
+	if err == nil {
+		defer second.Close()
+		second.builder.resolved = p.builder.resolved
+		result, err = second.Build(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
+		err = fault.New(fault.Build, "build.verify", p.builder.project.Label, "it builds here, and a copy in another folder does not: %w", err)
+	}
+	return result, err
+}
+
+// disturbProcess changes what a process passes on or asks about itself.
+func disturbProcess() (restore func()) {
+	procs := 1
+	if runtime.GOMAXPROCS(0) == 1 {
+		procs = 2
+	}
+	before := runtime.GOMAXPROCS(procs)
+	umask := setUmask(0o077)
+	return func() {
+		runtime.GOMAXPROCS(before)
+		setUmask(umask)
 	}
 }
 
-// verified is files whose programs and libraries turn out an error when they are
-// read and are for another machine than platform: they could not run, and the
-// first to notice would be a user. A file among others of its kind for all
-// machines, as packages with prebuilt libraries bring them, is where it belongs.
-func verified(files []layer.File, platform v1.Platform) []layer.File {
-	want, known := machines()[platform.Architecture]
-	if !known || platform.OS != "linux" {
-		return files
-	}
-	var names []string
-	for _, f := range files {
-		names = append(names, f.Path)
-	}
-	slices.Sort(names)
-	out := slices.Clone(files)
-	for i, f := range out {
-		if !f.Mode.IsRegular() || f.Size < elfHead {
+// difference loads both images and names what is not the same.
+func (p *Prepared) difference(ctx context.Context, a, b *Result) error {
+	known := map[v1.Hash][]contents.Entry{}
+	for i := range a.Builds {
+		one, err := contents.Load(ctx, a.Builds[i].Image, known)
+		if err != nil {
+			return err
+		}
+		two, err := contents.Load(ctx, b.Builds[i].Image, known)
+		if err != nil {
+			return err
+		}
+		d := contents.Compare(one, two)
+		first := d.First()
+		if first == "" {
 			continue
 		}
-		out[i].Open = func() (io.ReadCloser, error) {
-			r, err := f.Open()
-			if err != nil {
-				return nil, err
-			}
-			head := make([]byte, elfHead)
-			n, err := io.ReadFull(r, head)
-			if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-				return nil, errors.Join(err, r.Close())
-			}
-			if has, foreign := foreign(head[:n], want.number); foreign && !amongOthers(f.Path, has, want, names) {
-				err := fault.New(fault.Build, "build.verify", f.Path, "the file is a program for %s, and the image is for %s", has, platform).
-					WithHint("get it for %s, or keep it out of the image with a line in .funcignore", platform)
-				return nil, errors.Join(err, r.Close())
-			}
-			return &rejoined{io.MultiReader(bytes.NewReader(head[:n]), r), r}, nil
+		if len(a.Builds) > 1 {
+			first += " for " + a.Builds[i].Platform.String()
+		}
+		e := fault.New(fault.Build, "build.verify", p.builder.project.Label, "two builds of the same input differ, first in %s", first)
+		var more []string
+		for _, f := range d.Files {
+			more = append(more, "/"+f.Path)
+		}
+		if len(more) > 10 {
+			more = append(more[:10], "…")
+		}
+		return e.WithHint("something in the build depends on the folder, the time, the umask, the locale or the number of CPUs; these files differ:\n%s", strings.Join(more, "\n"))
+	}
+	return fault.New(fault.Build, "build.verify", p.builder.project.Label, "two builds of the same input differ: %s and %s", a.Digest, b.Digest)
+}
+
+// copyTo copies the project, and the folders beside it that it needs, so that
+// they stand to each other as they did. It returns the project's new folder.
+func (p *Prepared) copyTo(ctx context.Context, dir string) (string, error) {
+	project := p.builder.project
+	dirs := []string{project.Dir}
+	var files []string
+	if keyed, ok := p.builder.language.(lang.Keyed); ok {
+		in, err := keyed.Inputs(ctx, project, p.builder.plan)
+		if err != nil {
+			return "", err
+		}
+		for _, f := range in.Folders {
+			dirs = append(dirs, f.Dir)
+		}
+		for _, f := range in.Files {
+			files = append(files, f.Path)
+		}
+	}
+	top := project.Dir
+	for _, other := range append(slices.Clone(dirs), files...) {
+		for !below(top, other) {
+			top = filepath.Dir(top)
+		}
+	}
+	c := &copier{from: top, to: dir, dirs: realPaths(dirs), omit: []string{p.builder.spec.CacheDir, filepath.Dir(filepath.Dir(dir))}, done: map[string]bool{}}
+	for _, d := range dirs {
+		if err := c.folder(ctx, d); err != nil {
+			return "", err
+		}
+	}
+	for _, f := range files {
+		if err := c.file(f); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+	}
+	return c.place(project.Dir), nil
+}
+
+// realPaths is dirs without links in them, to compare what links lead to with.
+func realPaths(dirs []string) []string {
+	var out []string
+	for _, dir := range dirs {
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			out = append(out, real)
 		}
 	}
 	return out
 }
 
-type rejoined struct {
-	io.Reader
-	io.Closer
+func below(top, at string) bool {
+	rel, err := filepath.Rel(top, at)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }
 
-// foreign tells for which architecture a program or library is, if that is
-// another one than want. 64-bit x86 runs what is for 32-bit x86.
-func foreign(head []byte, want uint16) (arch string, is bool) {
-	if len(head) < elfHead || string(head[:4]) != "\x7fELF" {
-		return "", false
-	}
-	var order binary.ByteOrder = binary.LittleEndian
-	if head[5] == 2 {
-		order = binary.BigEndian
-	}
-	kind, number := order.Uint16(head[16:]), order.Uint16(head[18:])
-	all := machines()
-	if kind != elfProg && kind != elfShare || number == want || number == elf386 && want == all["amd64"].number {
-		return "", false
-	}
-	for arch, m := range all {
-		if m.number == number {
-			return "linux/" + arch, true
-		}
-	}
-	return "another kind of machine", true
+// copier copies files in another order than they were made, with other times.
+type copier struct {
+	from, to string
+	dirs     []string // all that is copied
+	omit     []string
+	done     map[string]bool
 }
 
-// amongOthers tells whether name stands in a folder named after the machine has,
-// beside one named after the machine that is wanted: prebuilds/linux-arm64 beside
-// prebuilds/linux-x64.
-func amongOthers(name, has string, want machine, names []string) bool {
-	folders := strings.Split(path.Dir(name), "/")
-	for i, folder := range folders {
-		for _, word := range machines()[strings.TrimPrefix(has, "linux/")].words {
-			before, after, ok := strings.Cut(folder, word)
-			if !ok {
-				continue
-			}
-			for _, wanted := range want.words {
-				beside := path.Join(append(slices.Clone(folders[:i]), before+wanted+after)...) + "/"
-				at, _ := slices.BinarySearch(names, beside)
-				if at < len(names) && strings.HasPrefix(names[at], beside) {
-					return true
-				}
-			}
+func (c *copier) place(at string) string {
+	rel, err := filepath.Rel(c.from, at)
+	if err != nil {
+		return c.to // not reached: from is above all that is copied
+	}
+	return filepath.Join(c.to, rel)
+}
+
+func (c *copier) folder(ctx context.Context, dir string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	name := filepath.Base(dir)
+	if c.done[dir] || name == ".git" || name == keptFolder || slices.Contains(c.omit, dir) {
+		return nil
+	}
+	c.done[dir] = true
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the toolchain says so, if it matters to it
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(c.place(dir), 0o777); err != nil {
+		return err
+	}
+	for _, e := range slices.Backward(entries) {
+		at := filepath.Join(dir, e.Name())
+		switch mode := e.Type(); {
+		case mode.IsDir():
+			err = c.folder(ctx, at)
+		case mode.IsRegular():
+			err = c.file(at)
+		case mode == fs.ModeSymlink:
+			err = c.link(at)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	return false
+	return nil
+}
+
+// link copies a link, or what it leads to when that is a file elsewhere.
+func (c *copier) link(at string) error {
+	target, err := os.Readlink(at)
+	if err != nil {
+		return err
+	}
+	real, err := filepath.EvalSymlinks(at)
+	copied := func(dir string) bool { return below(dir, real) }
+	if err == nil && !slices.ContainsFunc(c.dirs, copied) {
+		if info, err := os.Stat(real); err == nil && info.Mode().IsRegular() {
+			return c.file(at)
+		}
+	}
+	return os.Symlink(target, c.place(at))
+}
+
+func (c *copier) file(at string) (err error) {
+	if c.done[at] {
+		return nil
+	}
+	c.done[at] = true
+	in, err := os.Open(at)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	perm := fs.FileMode(0o666) | info.Mode()&0o111
+	out, err := os.OpenFile(c.place(at), os.O_CREATE|os.O_EXCL|os.O_WRONLY, perm)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	if err = errors.Join(err, out.Close()); err != nil {
+		return err
+	}
+	when := time.Unix(1_000_000_000+int64(len(c.done)), 0)
+	return os.Chtimes(c.place(at), when, when)
 }

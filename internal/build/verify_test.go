@@ -1,76 +1,123 @@
+//go:build unix
+
 package build
 
 import (
-	"encoding/binary"
+	"context"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
-// elfFile is the start of an ELF file.
-func elfFile(kind, machine uint16, order binary.ByteOrder) string {
-	head := make([]byte, 64)
-	copy(head, "\x7fELF\x02\x01\x01")
-	if order == binary.ByteOrder(binary.BigEndian) {
-		head[5] = 2
-	}
-	order.PutUint16(head[16:], kind)
-	order.PutUint16(head[18:], machine)
-	return string(head)
+// fickle is a language whose image depends on what the test says.
+type fickle struct{ text func(p *lang.Project) string }
+
+func (fickle) Name() string      { return "fickle" }
+func (fickle) Detect(fs.FS) bool { return true }
+func (fickle) Plan(context.Context, *lang.Project) (*lang.Plan, error) {
+	return &lang.Plan{Base: lang.Base{BuiltIn: true}}, nil
 }
 
-func TestForeignProgramsAreRefused(t *testing.T) {
-	little, big := binary.LittleEndian, binary.BigEndian
-	amd64, arm64 := elfFile(3, 62, little), elfFile(2, 183, little)
-	tests := []struct {
-		name  string
-		arch  string
-		path  string
-		text  string
-		more  string // another file of the layer
-		wrong string // "" means that the file may be there
-	}{
-		{"right", "amd64", "app/function", amd64, "", ""},
-		{"arm64 in amd64", "amd64", "app/function", arm64, "", "linux/arm64"},
-		{"amd64 in arm64", "arm64", "app/node_modules/x/build/Release/x.node", amd64, "", "linux/amd64"},
-		{"a wheel's library", "arm64", "dependencies/numpy/_core/x.cpython-311-x86_64-linux-gnu.so", amd64, "", "linux/amd64"},
-		{"big endian", "amd64", "a", elfFile(2, 22, big), "", "linux/s390x"},
-		{"big endian, right", "s390x", "a", elfFile(2, 22, big), "", ""},
-		{"32-bit x86 on amd64", "amd64", "a", elfFile(2, 3, little), "", ""},
-		{"unknown machine", "amd64", "a", elfFile(2, 999, little), "", "another kind of machine"},
-		{"object file", "amd64", "a.o", elfFile(1, 183, little), "", ""},
-		{"text", "amd64", "a.js", strings.Repeat("x", 100), "", ""},
-		{"short", "amd64", "a", "\x7fELF", "", ""},
-		{"unknown platform", "loong64", "a", arm64, "", ""},
-		{"prebuilt for all", "amd64", "app/x/prebuilds/linux-arm64/x.node", arm64, "app/x/prebuilds/linux-x64/x.node", ""},
-		{"prebuilt for others only", "amd64", "app/x/prebuilds/linux-arm64/x.node", arm64, "app/x/prebuilds/darwin-x64.js", "linux/arm64"},
-		{"package for another machine", "amd64", "app/node_modules/@esbuild/linux-arm64/bin/esbuild", arm64, "app/node_modules/@esbuild/linux-arm64/package.json", "linux/arm64"},
+func (f fickle) Layers(_ context.Context, p *lang.Project, _ *lang.Plan, _ lang.Target) ([]lang.Layer, error) {
+	return []lang.Layer{{Name: "application", Files: func(context.Context) ([]layer.File, func() error, error) {
+		return []layer.File{layer.Bytes("app/same", 0o644, []byte("same")), layer.Bytes("app/told", 0o644, []byte(f.text(p)))}, nil, nil
+	}}}, nil
+}
+
+func TestVerifyRealProjects(t *testing.T) {
+	needGo(t)
+	top := t.TempDir()
+	put(t, top, "fn/go.mod", "module function\n\ngo 1.21\n\nrequire example.com/lib v0.0.0\n\nreplace example.com/lib => ../lib\n")
+	put(t, top, "fn/main.go", "package main\n\nimport \"example.com/lib\"\n\nfunc main() { println(lib.Word) }\n")
+	put(t, top, "lib/go.mod", "module example.com/lib\n\ngo 1.21\n")
+	put(t, top, "shared.go", "package lib\n\nconst Word = \"hello\"\n")
+	if err := os.Symlink("../shared.go", filepath.Join(top, "lib/shared.go")); err != nil {
+		t.Fatal(err)
 	}
-	for _, tt := range tests {
-		files := []layer.File{layer.Bytes(tt.path, 0o755, []byte(tt.text)), layer.Dir("app", 0o755)}
-		if tt.more != "" {
-			files = append(files, layer.Bytes(tt.more, 0o644, nil))
-		}
-		r, err := verified(files, v1.Platform{OS: "linux", Architecture: tt.arch})[0].Open()
-		if tt.wrong != "" {
-			want := tt.path + ": the file is a program for " + tt.wrong + ", and the image is for linux/" + tt.arch
-			if fault.KindOf(err) != fault.Build || err.Error() != want || fault.HintOf(err) == "" {
-				t.Errorf("%s: %v (%v)", tt.name, err, fault.KindOf(err))
-			}
-			continue
-		}
+	umask := syscall.Umask(0o022)
+	syscall.Umask(umask)
+	for name, dir := range map[string]string{"go": filepath.Join(top, "fn"), "node": nodeProject(t)} {
+		s := keyedSpec(t, dir)
+		s.Platforms = []v1.Platform{amd64(), {OS: "linux", Architecture: "arm64"}}
+		verified, release, err := Verify(context.Background(), s)
 		if err != nil {
-			t.Errorf("%s: %v", tt.name, err)
+			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		got, err := io.ReadAll(r)
-		if string(got) != tt.text || err != nil || r.Close() != nil {
-			t.Errorf("%s: the content has changed: %q, %v", tt.name, got, err)
+		if plain := build(t, s); plain.Digest != verified.Digest {
+			t.Errorf("%s: verified %s, built %s", name, verified.Digest, plain.Digest)
+		}
+		layers, err := verified.Builds[0].Image.Layers()
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := layers[len(layers)-1].Compressed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := io.Copy(io.Discard, content); n == 0 || err != nil {
+			t.Errorf("%s: the layer cannot be read: %v", name, err)
+		}
+		if err := content.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := release(); err != nil {
+			t.Error(err)
+		}
+		if left, _ := os.ReadDir(filepath.Join(s.CacheDir, verifyFolder)); len(left) > 0 {
+			t.Errorf("%s: left %v", name, left)
+		}
+	}
+	if now := syscall.Umask(umask); now != umask {
+		t.Errorf("the umask is %o, and was %o", now, umask)
+	}
+}
+
+func TestVerifyNamesTheDifference(t *testing.T) {
+	dir := nodeProject(t)
+	for name, text := range map[string]func(*lang.Project) string{
+		"folder":      func(p *lang.Project) string { return p.Dir },
+		"time zone":   func(p *lang.Project) string { return lang.Lookup(p.Environ, "TZ") },
+		"locale":      func(p *lang.Project) string { return lang.Lookup(p.Environ, "LC_ALL") },
+		"temp folder": func(p *lang.Project) string { return lang.Lookup(p.Environ, "TMPDIR") },
+		"CPUs":        func(p *lang.Project) string { return lang.Lookup(p.Environ, "GOMAXPROCS") },
+		"file time": func(p *lang.Project) string {
+			info, err := os.Stat(filepath.Join(p.Dir, "index.js"))
+			if err != nil {
+				return err.Error()
+			}
+			return info.ModTime().String()
+		},
+		"umask": func(p *lang.Project) string {
+			at := filepath.Join(t.TempDir(), "made")
+			if err := os.WriteFile(at, nil, 0o666); err != nil {
+				return err.Error()
+			}
+			info, err := os.Stat(at)
+			if err != nil {
+				return err.Error()
+			}
+			return info.Mode().String()
+		},
+	} {
+		s := keyedSpec(t, dir)
+		s.language = fickle{text}
+		_, _, err := Verify(context.Background(), s)
+		if fault.KindOf(err) != fault.Build || !strings.Contains(err.Error(), "first in /app/told (content") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if hint := fault.HintOf(err); !strings.HasSuffix(hint, "\n/app/told") {
+			t.Errorf("%s: hint %q", name, hint)
 		}
 	}
 }

@@ -1,20 +1,16 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
 	"github.com/kn-lite/kn-lite/internal/build"
-	"github.com/kn-lite/kn-lite/internal/config"
 	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/registry"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
@@ -24,6 +20,7 @@ type buildFlags struct {
 	Platforms []string
 	Base      string
 	Builder   string
+	NoCache   bool
 	Docker    dockerfileFlags
 }
 
@@ -33,6 +30,8 @@ type buildOptions struct {
 	Image   string
 	Push    bool
 	Outputs []string // oci:DIR, tar:FILE
+	Verify  bool
+	Explain bool
 }
 
 // buildAnswer is an image as -o json shows it.
@@ -44,6 +43,7 @@ type buildAnswer struct {
 	Digest     string          `json:"digest"`
 	Language   string          `json:"language"`
 	Pushed     bool            `json:"pushed"`
+	Unchanged  bool            `json:"unchanged"` // an earlier build made it; nothing was built now
 	Platforms  []builtPlatform `json:"platforms"`
 }
 
@@ -73,7 +73,17 @@ reference by digest.
 
 With --push the image goes to its registry. With -o oci:DIR or -o tar:FILE it
 goes to a folder or a file. With neither it is kept in DIR/.kn-lite for
-kn-lite push.`,
+kn-lite push.
+
+When nothing that the image depends on has changed, no toolchain runs. With --push
+that holds for a clone on another machine too: the image is found in its
+repository, under a tag made of the build's key, and nothing is pushed. --explain
+says what that key is made of and what has changed.
+
+--verify proves that the same input gives the same image: it builds twice with
+empty caches, the second time from a copy in another folder, with other file times,
+umask, time zone, locale and number of CPUs. When the images differ it names the
+first file that does, and exits with 7.`,
 		Example: `  # Build the function in this folder, push it, run it anywhere
   docker run -p 8080:8080 "$(kn-lite build --push)"
 
@@ -81,7 +91,10 @@ kn-lite push.`,
   kn-lite build --platform linux/amd64,linux/arm64 --image registry.example/me/hello:v2 --push
 
   # A file for docker load
-  kn-lite build -o tar:hello.tar`,
+  kn-lite build -o tar:hello.tar
+
+  # Why is it built again?
+  kn-lite build --explain`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Dir = dirArg(args)
@@ -93,6 +106,8 @@ kn-lite push.`,
 	flags := cmd.Flags()
 	flags.BoolVar(&o.Push, "push", false, "push the image to its registry")
 	flags.StringVar(&o.Image, "image", "", "name of the image: `REGISTRY/NAME[:TAG]` (default: func.yaml's)")
+	flags.BoolVar(&o.Verify, "verify", false, "build twice under different circumstances and fail when the images differ")
+	flags.BoolVar(&o.Explain, "explain", false, "say what would be done and what has changed since the last build, and do nothing")
 	flags.VarP(&outputFlag{format: &f.Flags.Output, places: &o.Outputs}, "output", "o",
 		"oci:DIR or tar:FILE to write the image there (repeatable); or the form of the answer: table, json, yaml, name, jsonpath=TEMPLATE or go-template=TEMPLATE")
 	f.addBuildFlags(cmd, &o.buildFlags)
@@ -111,6 +126,7 @@ func (f *Factory) addBuildFlags(cmd *cobra.Command, b *buildFlags) {
 	flags.StringVar(&b.Base, "base-image", "", "`IMAGE` to build on (default: func.yaml's, the settings', the language's own)")
 	flags.StringVar(&b.Builder, "builder", "auto", "how to build: "+builders+" (auto takes the Dockerfile where no language is known)")
 	b.Docker.add(flags)
+	flags.BoolVar(&b.NoCache, "no-cache", false, "build even when nothing has changed since an earlier build, every layer of it")
 	// The flags are registered above, so an error here cannot happen.
 	_ = cmd.RegisterFlagCompletionFunc("platform", cobra.FixedCompletions([]string{"linux/amd64", "linux/arm64"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("builder", cobra.FixedCompletions([]string{"auto", "layers", "dockerfile"}, cobra.ShellCompDirectiveNoFileComp))
@@ -154,6 +170,12 @@ func runBuild(ctx context.Context, f *Factory, o *buildOptions) error {
 			f.IO.Warn("%s", w)
 		}
 	}
+	if o.Explain {
+		if o.Push || o.Verify || len(o.Outputs) > 0 {
+			return fault.Usagef("--explain builds nothing, so there is nothing for --push, --verify, oci: and tar:")
+		}
+		return f.explainProject(ctx, o.Dir, project, &o.buildFlags)
+	}
 	// All that can be wrong with the command line is found before the work.
 	tag, err := f.imageTag(o.Image, project)
 	if err != nil {
@@ -163,29 +185,44 @@ func runBuild(ctx context.Context, f *Factory, o *buildOptions) error {
 	if err != nil {
 		return err
 	}
-	result, err := f.buildProject(ctx, o.Dir, project, &o.buildFlags)
-	if err != nil {
+	pushTo := ""
+	if o.Push && len(o.Outputs) == 0 {
+		pushTo = tag
+	}
+	var built *builtImage
+	if o.Verify {
+		verified, release, err := f.verifyProject(ctx, o.Dir, project, &o.buildFlags)
+		if err != nil {
+			return err
+		}
+		defer release()
+		built = verified
+	} else if built, err = f.buildProject(ctx, o.Dir, project, &o.buildFlags, pushTo); err != nil {
 		return err
 	}
-	ref := name.WithDigest(result.Digest.String())
+	ref := name.WithDigest(built.Digest.String())
 	for _, place := range o.Outputs {
+		result, err := built.full(ctx)
+		if err != nil {
+			return err
+		}
 		if err := f.writeImage(result, place, tag); err != nil {
 			return err
 		}
 	}
 	switch {
 	case o.Push:
-		if ref, err = f.pushImage(ctx, result.Artifact(), tag); err != nil {
+		if ref, err = f.pushBuilt(ctx, built, tag); err != nil {
 			return err
 		}
 	case len(o.Outputs) == 0:
-		if err := result.Keep(o.Dir, tag); err != nil {
+		if err := built.keep(ctx, o.Dir, tag); err != nil {
 			return err
 		}
 		f.IO.Note("not pushed: kn-lite push%s sends it to %s", dirSuffix(o.Dir), tag)
 	}
 	return f.print(answer{
-		Object: describeBuild(result, ref, tag, o.Push),
+		Object: describeBuild(built, ref, tag, o.Push),
 		Names:  []string{ref},
 		Table:  func() error { return f.IO.Answer("%s", ref) },
 	})
@@ -196,74 +233,6 @@ func dirSuffix(dir string) string {
 		return ""
 	}
 	return " " + dir
-}
-
-// buildProject builds the project in dir; project is its func.yaml, or nil.
-// build and deploy share it.
-func (f *Factory) buildProject(ctx context.Context, dir string, project *function.Function, b *buildFlags) (*build.Result, error) {
-	cfg, err := f.Config()
-	if err != nil {
-		return nil, err
-	}
-	spec := build.Spec{
-		Dir:      dir,
-		Base:     b.Base,
-		Bases:    cfg.BaseImages,
-		Environ:  f.Sys.Vars,
-		CacheDir: config.CacheDir(f.Sys.Env),
-		Now:      f.Sys.Now,
-		Progress: buildProgress{f.IO},
-		Pull: func(ctx context.Context, ref string, p v1.Platform) (v1.Image, error) {
-			client, err := f.Registry()
-			if err != nil {
-				return nil, err
-			}
-			return client.Pull(ctx, ref, p)
-		},
-	}
-	for _, text := range b.Platforms {
-		platform, err := build.ParsePlatform(text)
-		if err != nil {
-			return nil, err
-		}
-		spec.Platforms = append(spec.Platforms, platform)
-	}
-	if project != nil {
-		spec.Language = project.Runtime
-		spec.Base = cmp.Or(b.Base, project.Build.BaseImage)
-		if spec.Environ, err = f.buildEnviron(project); err != nil {
-			return nil, err
-		}
-	}
-	if spec.Dockerfile, err = b.dockerfile(dir, project); err != nil {
-		return nil, err
-	}
-	if spec.Epoch, err = epoch(f.Sys.Env("SOURCE_DATE_EPOCH")); err != nil {
-		return nil, err
-	}
-	started := f.Sys.Now()
-	result, err := build.Build(ctx, spec)
-	if err != nil {
-		return nil, err
-	}
-	f.IO.Step("built %s (%s)", result.Digest, term.Duration(f.Sys.Now().Sub(started)))
-	return result, nil
-}
-
-// buildEnviron is the environment with func.yaml's build.buildEnvs in it.
-func (f *Factory) buildEnviron(project *function.Function) ([]string, error) {
-	environ := f.Sys.Vars
-	for _, env := range project.Build.BuildEnvs {
-		value, err := env.Value.Local(func(name string) (string, bool) {
-			v := f.Sys.Env(name)
-			return v, v != ""
-		})
-		if err != nil {
-			return nil, fault.New(fault.Usage, "build.env", function.File, "build.buildEnvs: %s: %w", env.Name, err)
-		}
-		environ = append(environ[:len(environ):len(environ)], env.Name+"="+value.Text)
-	}
-	return environ, nil
 }
 
 // epoch reads SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/).
@@ -294,13 +263,14 @@ func (f *Factory) writeImage(result *build.Result, place, tag string) error {
 	return nil
 }
 
-func describeBuild(result *build.Result, ref, tag string, pushed bool) buildAnswer {
+func describeBuild(result *builtImage, ref, tag string, pushed bool) buildAnswer {
 	out := buildAnswer{
 		APIVersion: apiVersion, Kind: "BuiltImage", Image: ref, Tag: tag,
 		Digest: result.Digest.String(), Language: result.Language, Pushed: pushed,
+		Unchanged: result.unchanged,
 	}
 	for _, b := range result.Builds {
-		platform := builtPlatform{Platform: b.Platform.String(), Base: b.Base}
+		platform := builtPlatform{Platform: b.Platform.String(), Base: b.Base, Layers: []builtLayer{}}
 		for _, l := range b.Layers {
 			platform.Layers = append(platform.Layers, builtLayer{Name: l.Name, Digest: l.Digest.String(), Size: l.Size, Cached: l.Cached})
 		}

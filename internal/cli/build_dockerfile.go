@@ -22,7 +22,6 @@ type dockerfileFlags struct {
 	Target  string
 	Args    []string
 	Secrets []string
-	NoCache bool
 	Network string
 }
 
@@ -31,7 +30,6 @@ func (d *dockerfileFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&d.Target, "target", "", "`STAGE` of the Dockerfile to build (default: the last one)")
 	flags.StringArrayVar(&d.Args, "build-arg", nil, "`NAME=VALUE` of an ARG in the Dockerfile (repeatable)")
 	flags.StringArrayVar(&d.Secrets, "secret", nil, "`id=ID,src=FILE` for RUN --mount=type=secret in the Dockerfile (repeatable)")
-	flags.BoolVar(&d.NoCache, "no-cache", false, "run every step of the Dockerfile again")
 	flags.StringVar(&d.Network, "network", "default", "network of the Dockerfile's RUN: default (this machine's) or none")
 }
 
@@ -46,8 +44,6 @@ func (d *dockerfileFlags) used() string {
 		return "--build-arg"
 	case len(d.Secrets) > 0:
 		return "--secret"
-	case d.NoCache:
-		return "--no-cache"
 	case d.Network != "default" && d.Network != "":
 		return "--network"
 	}
@@ -73,7 +69,7 @@ func (b *buildFlags) dockerfile(dir string, project *function.Function) (*docker
 		}
 		return nil, err.WithHint("use %s", builders)
 	}
-	o := &dockerfile.Options{File: d.File, Target: d.Target, NoCache: d.NoCache, Offline: d.Network == "none", Args: map[string]string{}}
+	o := &dockerfile.Options{File: d.File, Target: d.Target, NoCache: b.NoCache, Offline: d.Network == "none", Args: map[string]string{}}
 	if !slices.Contains([]string{"", "default", "none"}, d.Network) {
 		return nil, fault.Usagef("--network %s: use default or none", d.Network)
 	}

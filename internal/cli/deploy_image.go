@@ -40,14 +40,18 @@ func (f *Factory) deployImage(ctx context.Context, o *deployOptions, project *fu
 	if err != nil {
 		return "", "", err
 	}
-	result, err := f.buildProject(ctx, o.Dir, project, &o.buildFlags)
+	if o.DryRun != "" {
+		built, err := f.buildProject(ctx, o.Dir, project, &o.buildFlags, "")
+		if err != nil {
+			return "", "", err
+		}
+		return name.WithDigest(built.Digest.String()), tag, nil
+	}
+	built, err := f.buildProject(ctx, o.Dir, project, &o.buildFlags, tag)
 	if err != nil {
 		return "", "", err
 	}
-	if o.DryRun != "" {
-		return name.WithDigest(result.Digest.String()), tag, nil
-	}
-	ref, err = f.pushImage(ctx, result.Artifact(), tag)
+	ref, err = f.pushBuilt(ctx, built, tag)
 	return ref, tag, err
 }
 

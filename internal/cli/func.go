@@ -12,6 +12,7 @@ import (
 func newFuncCmd(f *Factory) *cobra.Command {
 	return newGroupCmd("func", "Make and check function projects", groupStart,
 		newFuncCreateCmd(f),
+		newFuncAdoptCmd(f),
 		newFuncLanguagesCmd(f),
 		newFuncValidateCmd(f),
 	)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -129,4 +130,23 @@ func (c *Client) Retag(ctx context.Context, digest v1.Hash, tag string) (moved b
 		}
 	}
 	return err == nil && !unchanged, c.explain(ctx, "registry.tag", tag, ref.Registry, err)
+}
+
+// Find asks once what tag means. It is for answers that are good to have: a
+// registry that is not there, slow to let somebody in or out of order counts as
+// one that does not know the tag, and the next request will say so.
+func (c *Client) Find(ctx context.Context, tag string) (v1.Hash, bool) {
+	ref, err := ParseTag(tag)
+	if err != nil {
+		return v1.Hash{}, false
+	}
+	// The permissions of the push that usually follows: one token serves both.
+	s := c.session(ref.Registry, ref.Repository, "pull,push")
+	resp, err := s.do(ctx, manifestRequest(http.MethodHead, ref.Tag))
+	if err != nil {
+		return v1.Hash{}, false
+	}
+	finish(resp)
+	digest, err := v1.NewHash(resp.Header.Get("Docker-Content-Digest"))
+	return digest, err == nil && resp.StatusCode == http.StatusOK
 }

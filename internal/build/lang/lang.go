@@ -79,6 +79,7 @@ type Target struct {
 // Layer is a set of files that change together.
 type Layer struct {
 	Name string // dependencies, application: for progress and history
+	From string // what decides the content, in words; "" is left to the imagination
 	// Key identifies the content before it is made, so that a layer of an earlier
 	// build is found without running anything; "" when only the content tells.
 	Key string

@@ -72,6 +72,7 @@ func (Language) Layers(_ context.Context, p *lang.Project, plan *lang.Plan, targ
 	}
 	return []lang.Layer{{
 		Name: "application",
+		From: "the module's sources, go.sum and the go command",
 		Files: func(ctx context.Context) ([]layer.File, func() error, error) {
 			return compile(ctx, p, pkg, target.Platform)
 		},
@@ -84,7 +85,7 @@ func (Language) Layers(_ context.Context, p *lang.Project, plan *lang.Plan, targ
 // keeps its build ID: it names the inputs by content alone, and it is how the go
 // command knows that the program of the last build is still the right one.
 func compile(ctx context.Context, p *lang.Project, pkg *pkg, platform v1.Platform) (files []layer.File, cleanup func() error, err error) {
-	tool, err := lang.FindTool("go", "go", "install Go from https://go.dev/dl, or name an image that is built already: kn-lite deploy --image REF")
+	tool, err := findGo()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -122,6 +123,10 @@ func compile(ctx context.Context, p *lang.Project, pkg *pkg, platform v1.Platfor
 	}
 	file := layer.File{Path: binary, Mode: 0o755, Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(program) }}
 	return []layer.File{file}, cleanup, nil
+}
+
+func findGo() (string, error) {
+	return lang.FindTool("go", "go", "install Go from https://go.dev/dl, or name an image that is built already: kn-lite deploy --image REF")
 }
 
 // lastProgram is where the program of a folder's last build is kept.

@@ -66,6 +66,7 @@ func (Language) Layers(ctx context.Context, p *lang.Project, plan *lang.Plan, ta
 	}
 	return append(layers, lang.Layer{
 		Name: "application",
+		From: "the project's files without those that are ignored",
 		Files: func(ctx context.Context) ([]layer.File, func() error, error) {
 			ignore, err := source.ReadIgnore(p.Source.FS(), p.Report.Warn, "node_modules")
 			if err != nil {

@@ -44,7 +44,7 @@ func dependencies(ctx context.Context, p *lang.Project, project *project, target
 		fmt.Fprintf(key, "\n%s", version)
 		install.checkVersion(version, target.BaseConfig)
 	}
-	l := &lang.Layer{Name: "dependencies", Files: install.run}
+	l := &lang.Layer{Name: "dependencies", From: "package.json, the lockfile, the base and the platform", Files: install.run}
 	// Without a lockfile npm decides anew each time.
 	if project.lockName != "" {
 		l.Key = hex.EncodeToString(key.Sum(nil))
@@ -103,9 +103,13 @@ func major(version string) string {
 	return number
 }
 
+func findNpm() (string, error) {
+	return lang.FindTool("node", "npm", "install Node.js with npm from https://nodejs.org, or name an image that is built already: kn-lite deploy --image REF")
+}
+
 // run installs into a folder of its own and lists what npm put there.
 func (i *install) run(ctx context.Context) (files []layer.File, cleanup func() error, err error) {
-	tool, err := lang.FindTool("node", "npm", "install Node.js with npm from https://nodejs.org, or name an image that is built already: kn-lite deploy --image REF")
+	tool, err := findNpm()
 	if err != nil {
 		return nil, nil, err
 	}

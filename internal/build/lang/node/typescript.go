@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
@@ -75,6 +76,7 @@ type transpile struct {
 	project *lang.Project
 	found   *project
 	sources []layer.File
+	version string // of Node.js
 }
 
 // key is everything that the build script sees, so that without a change it does
@@ -93,12 +95,11 @@ func (t *transpile) key(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	version, err := lang.Run(ctx, t.project.Dir, t.project.Environ, tool, "--version")
-	if err != nil {
+	if t.version, err = lang.Run(ctx, t.project.Dir, t.project.Environ, tool, "--version"); err != nil {
 		return "", err
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "1 %s", version)
+	fmt.Fprintf(h, "1 %s", t.version)
 	rules, err := read(t.project.Source.FS(), source.IgnoreFile)
 	if err != nil {
 		return "", err
@@ -153,14 +154,20 @@ func (t *transpile) run(ctx context.Context) (files []layer.File, cleanup func()
 	if err := t.stage(dir); err != nil {
 		return nil, cleanup, err
 	}
-	verb := "ci"
-	if t.found.lockName == "" {
-		verb = "install"
+	kept := t.keeper(scratch)
+	ready, err := kept.take(filepath.Join(dir, modules))
+	if err != nil {
+		return nil, cleanup, err
 	}
-	for _, args := range [][]string{
-		{verb, "--include=dev", "--prefer-offline", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"},
-		{"run", "--silent", "build"},
-	} {
+	steps := [][]string{{"run", "--silent", "build"}}
+	if !ready {
+		verb := "ci"
+		if t.found.lockName == "" {
+			verb = "install"
+		}
+		steps = slices.Insert(steps, 0, []string{verb, "--include=dev", "--prefer-offline", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"})
+	}
+	for _, args := range steps {
 		output, err := lang.Run(ctx, dir, t.project.Environ, tool, args...)
 		if err != nil {
 			return nil, cleanup, t.explain(args[0], output, err)
@@ -173,8 +180,10 @@ func (t *transpile) run(ctx context.Context) (files []layer.File, cleanup func()
 	if err != nil {
 		return nil, cleanup, err
 	}
-	files, err = tree.Walk(ctx, home, ignore.Filter, t.project.Report.Warn)
-	return files, cleanup, err
+	if files, err = tree.Walk(ctx, home, ignore.Filter, t.project.Report.Warn); err != nil {
+		return nil, cleanup, err
+	}
+	return files, cleanup, kept.giveBack(filepath.Join(dir, modules))
 }
 
 // stage copies the project, and what npm reads beside it.

@@ -133,3 +133,38 @@ func TestNoBuildScript(t *testing.T) {
 		t.Errorf("err = %v", err)
 	}
 }
+
+// The key of the whole build sees what the build script sees.
+func TestTypeScriptInputs(t *testing.T) {
+	files := map[string]string{"package.json": copies, "package-lock.json": `{"lockfileVersion":3,"packages":{"":{}}}`, "tsconfig.json": "{}", ".funcignore": "src\n"}
+	p, _, err := typescript(t, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := TypeScript{}.Plan(context.Background(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := TypeScript{}.Inputs(context.Background(), p, plan)
+	if err != nil || in.Unknown != "" || len(in.Folders) != 1 {
+		t.Fatalf("%+v, %v", in, err)
+	}
+	for name, counts := range map[string]bool{"src": true, "tsconfig.json": true, "node_modules": false, ".git": false} {
+		if out, _ := in.Folders[0].Skip(name, false); out == counts {
+			t.Errorf("%s: counts %v", name, !out)
+		}
+	}
+	if last := in.Files[len(in.Files)-1].Name; last != ".funcignore" {
+		t.Errorf("the rules do not count: %v", in.Files)
+	}
+	delete(files, "package-lock.json")
+	if p, _, err = typescript(t, files); err != nil {
+		t.Fatal(err)
+	}
+	if plan, err = (TypeScript{}).Plan(context.Background(), p); err != nil {
+		t.Fatal(err)
+	}
+	if in, err = (TypeScript{}).Inputs(context.Background(), p, plan); err != nil || in.Unknown == "" {
+		t.Errorf("without a lockfile: %+v, %v", in, err)
+	}
+}

@@ -1,0 +1,109 @@
+package key
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// settled is how old a file's last change has to be before its digest is kept.
+// A younger file may change again without a new time stamp: file systems count
+// in steps of up to two seconds (git calls such entries racily clean).
+const settled = 2 * time.Second
+
+// Cache remembers digests of files by what the file system says about them, as
+// git's index does: path, size, modification and change time in nanoseconds,
+// device and inode. The change time cannot be set by programs, so a file whose
+// modification time was put back is read again. Where the system has no change
+// time, nothing is remembered.
+type Cache struct {
+	file  string
+	now   func() time.Time
+	old   map[string]string // path → stamp and digest, from the file
+	used  map[string]string // what this run has seen, for Save
+	dirty bool
+}
+
+// OpenCache reads the cache in file, which need not exist. A nil now makes a
+// cache that remembers nothing.
+func OpenCache(file string, now func() time.Time) *Cache {
+	c := &Cache{file: file, now: now, old: map[string]string{}, used: map[string]string{}}
+	raw, err := os.ReadFile(file)
+	if err != nil || now == nil {
+		return c
+	}
+	lines := bufio.NewScanner(bytes.NewReader(raw))
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		// STAMP DIGEST PATH, and paths may have spaces in them.
+		if value, path, ok := strings.Cut(lines.Text(), "\t"); ok {
+			c.old[path] = value
+		}
+	}
+	return c
+}
+
+// Digest is the SHA-256 of the file's content, in hex. info is its os.Stat.
+func (c *Cache) Digest(path string, info fs.FileInfo) (string, error) {
+	stamp, changed, ok := stampOf(info)
+	// A line of the file is one path.
+	ok = ok && c.now != nil && !strings.ContainsAny(path, "\n\t")
+	if !ok {
+		return hashFile(path, info)
+	}
+	if known, found := strings.CutPrefix(c.old[path], stamp+" "); found {
+		c.used[path] = c.old[path]
+		return known, nil
+	}
+	before := c.now()
+	digest, err := hashFile(path, info)
+	if err != nil {
+		return "", err
+	}
+	again, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if s, _, _ := stampOf(again); s == stamp && before.Sub(changed) > settled {
+		c.used[path], c.dirty = stamp+" "+digest, true
+	}
+	return digest, nil
+}
+
+// Save keeps what this run has seen. Its error is for the curious: without the
+// cache the next run only takes longer.
+func (c *Cache) Save() error {
+	if c.now == nil || !c.dirty && len(c.used) == len(c.old) {
+		return nil
+	}
+	var out bytes.Buffer
+	for path, value := range c.used {
+		out.WriteString(value + "\t" + path + "\n")
+	}
+	return WriteFile(c.file, out.Bytes())
+}
+
+// WriteFile writes a file that is there as a whole or not at all, readable by
+// its owner only: names of files are nobody else's business.
+func WriteFile(file string, content []byte) (err error) {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), ".new-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}

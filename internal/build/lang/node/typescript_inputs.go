@@ -1,0 +1,38 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/source"
+)
+
+var _ lang.Keyed = TypeScript{}
+
+// Inputs implements lang.Keyed: what counts for Node.js, and all that the build
+// script may read, whether it gets into the image or not.
+func (TypeScript) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*lang.Inputs, error) {
+	in, err := Language{}.Inputs(ctx, p, plan)
+	if err != nil {
+		return nil, err
+	}
+	found, ok := plan.Detail.(*project)
+	if !ok {
+		return nil, fmt.Errorf("a plan of another language: %T", plan.Detail)
+	}
+	if found.lockName == "" {
+		in.Unknown = "there is no package-lock.json, so npm decides anew each time"
+		return in, nil
+	}
+	everything, err := source.ReadIgnore(noRules{}, func(string) {}, "node_modules")
+	if err != nil {
+		return nil, err
+	}
+	in.Folders = []lang.Folder{{Name: ".", Dir: p.Dir, Skip: everything.Filter, Dirs: true}}
+	in.Files = append(in.Files, lang.File{Name: source.IgnoreFile, Path: filepath.Join(p.Dir, source.IgnoreFile)})
+	version, err := (&install{project: p, found: found}).nodeVersion(ctx)
+	in.Facts = append(in.Facts, lang.Fact{Name: "node of the build script", Value: version})
+	return in, err
+}

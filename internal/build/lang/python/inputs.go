@@ -1,0 +1,60 @@
+package python
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/source"
+)
+
+var _ lang.Keyed = Language{}
+
+// Inputs implements lang.Keyed: the files that get into the image, the
+// requirements, and the versions and settings of Python and pip where pip runs.
+func (Language) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*lang.Inputs, error) {
+	found, ok := plan.Detail.(*project)
+	if !ok {
+		return nil, fmt.Errorf("a plan of another language: %T", plan.Detail)
+	}
+	// The build itself warns.
+	ignore, err := source.ReadIgnore(p.Source.FS(), func(string) {}, unwanted()...)
+	if err != nil {
+		return nil, err
+	}
+	in := &lang.Inputs{Folders: []lang.Folder{{Name: ".", Dir: p.Dir, Skip: ignore.Filter, Dirs: true}}}
+	// They count even when the ignore file keeps them out of the image.
+	for _, name := range []string{requirementsFile, projectFile} {
+		in.Files = append(in.Files, lang.File{Name: name, Path: filepath.Join(p.Dir, name)})
+	}
+	if len(found.requirements) > 0 && !found.pinned {
+		in.Unknown = found.from + " leaves versions open, so pip chooses anew each time"
+		return in, nil
+	}
+	if len(found.requirements) == 0 && !found.start.serves {
+		return in, nil
+	}
+	tool, err := findPython()
+	if err != nil {
+		return nil, err
+	}
+	versions, err := lang.Run(ctx, p.Dir, p.Environ, tool, "-I", "-c", "import sys, pip; print(sys.version.split()[0], pip.__version__)")
+	if err != nil {
+		return nil, err
+	}
+	in.Facts = append(in.Facts, lang.Fact{Name: "python and pip", Value: strings.TrimSpace(versions)})
+	for _, kv := range slices.Sorted(slices.Values(p.Environ)) {
+		name, value, _ := strings.Cut(kv, "=")
+		if strings.HasPrefix(name, "PIP_") {
+			// An index's address may hold a password.
+			sum := sha256.Sum256([]byte(value))
+			in.Facts = append(in.Facts, lang.Fact{Name: "pip setting " + name, Value: hex.EncodeToString(sum[:8])})
+		}
+	}
+	return in, nil
+}

@@ -1,0 +1,303 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kn-lite/kn-lite/internal/build"
+	"github.com/kn-lite/kn-lite/internal/build/key"
+	"github.com/kn-lite/kn-lite/internal/config"
+	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/function"
+	"github.com/kn-lite/kn-lite/internal/registry"
+	"github.com/kn-lite/kn-lite/internal/term"
+)
+
+// builtImage is an image that was built now, or that an earlier build made from
+// the same input. Then its Image and Index are nil, and full gives them.
+type builtImage struct {
+	*build.Result
+	unchanged bool
+	key       string                                       // "" when there is none
+	open      func(context.Context) (*build.Result, error) // reads what an earlier build left; nil when nothing is here
+	again     func(context.Context) (*build.Result, error) // builds
+}
+
+// full is the result with its image, built after all if need be.
+func (b *builtImage) full(ctx context.Context) (*build.Result, error) {
+	if b.Image != nil || b.Index != nil {
+		return b.Result, nil
+	}
+	var result *build.Result
+	err := error(fault.New(fault.NotFound, "build.open", "", "nothing is here"))
+	if b.open != nil {
+		result, err = b.open(ctx)
+	}
+	if err != nil {
+		if result, err = b.again(ctx); err != nil {
+			return nil, err
+		}
+	}
+	b.Result = result
+	return result, nil
+}
+
+// keep leaves the image in dir for push.
+func (b *builtImage) keep(ctx context.Context, dir, tag string) error {
+	if b.unchanged && build.IsKept(dir, b.Digest, tag) {
+		return nil
+	}
+	result, err := b.full(ctx)
+	if err != nil {
+		return err
+	}
+	return result.Keep(dir, tag)
+}
+
+// keyTag is where the image of a build is found by its key, beside the tag that
+// the user knows.
+func keyTag(tag, key string) string {
+	ref, err := registry.ParseTag(tag)
+	if err != nil || key == "" {
+		return ""
+	}
+	return ref.Name() + ":kn-lite-key-" + key
+}
+
+// buildProject builds the project in dir, unless an earlier build with the same
+// key is known on this machine or, when pushTo is not "", in the repository that
+// it will be pushed to. project is the folder's func.yaml, or nil. build and
+// deploy share it.
+func (f *Factory) buildProject(ctx context.Context, dir string, project *function.Function, b *buildFlags, pushTo string) (*builtImage, error) {
+	spec, err := f.buildSpec(dir, project, b)
+	if err != nil {
+		return nil, err
+	}
+	started := f.Sys.Now()
+	if spec.Dockerfile != nil {
+		// Its steps have keys of their own.
+		result, err := build.Dockerfile(ctx, spec)
+		if err != nil {
+			return nil, err
+		}
+		f.IO.Step("built %s (%s)", result.Digest, term.Duration(f.Sys.Now().Sub(started)))
+		return &builtImage{Result: result}, nil
+	}
+	prepared, err := build.Prepare(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	defer prepared.Close()
+	id, why, err := prepared.Identify(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if id == nil {
+		f.IO.Debug("no key: %s", why)
+	}
+	if id != nil && !b.NoCache {
+		if found := f.findBuilt(ctx, spec, prepared, id, pushTo); found != nil {
+			f.IO.Step("unchanged: %s (%s)", found.Digest, term.Duration(f.Sys.Now().Sub(started)))
+			return found, nil
+		}
+	}
+	result, err := prepared.Build(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f.IO.Step("built %s (%s)", result.Digest, term.Duration(f.Sys.Now().Sub(started)))
+	out := &builtImage{Result: result}
+	if id == nil {
+		return out, nil
+	}
+	remembered, err := prepared.Remember(ctx, id, result)
+	switch {
+	case err != nil:
+		f.IO.Debug("the build is not remembered: %v", err)
+	case remembered:
+		out.key = id.String()
+	default:
+		f.IO.Warn("the sources changed while they were built; build again to be sure of what is in the image")
+	}
+	return out, ctx.Err()
+}
+
+// verifyProject builds the project twice and compares. release removes what the
+// result is made of.
+func (f *Factory) verifyProject(ctx context.Context, dir string, project *function.Function, b *buildFlags) (built *builtImage, release func(), err error) {
+	spec, err := f.buildSpec(dir, project, b)
+	if err != nil {
+		return nil, nil, err
+	}
+	if spec.Dockerfile != nil {
+		return nil, nil, fault.Usagef("--verify is for the layers builder").WithHint("build the Dockerfile twice with --no-cache and compare the digests")
+	}
+	started := f.Sys.Now()
+	result, remove, err := build.Verify(ctx, spec)
+	if err != nil {
+		return nil, nil, err
+	}
+	f.IO.Step("verified: two builds gave %s (%s)", result.Digest, term.Duration(f.Sys.Now().Sub(started)))
+	return &builtImage{Result: result}, func() {
+		if err := remove(); err != nil {
+			f.IO.Warn("what --verify has left behind: %v", err)
+		}
+	}, nil
+}
+
+// findBuilt looks for an earlier build with the key id.
+func (f *Factory) findBuilt(ctx context.Context, spec build.Spec, prepared *build.Prepared, id *key.Key, pushTo string) *builtImage {
+	again := func(ctx context.Context) (*build.Result, error) { return build.Build(ctx, spec) }
+	if record, ok := prepared.Recorded(id); ok {
+		return &builtImage{Result: record.Result(), unchanged: true, key: id.String(), open: record.Open, again: again}
+	}
+	if pushTo == "" {
+		return nil
+	}
+	client, err := f.Registry()
+	if err != nil {
+		return nil
+	}
+	digest, ok := client.Find(ctx, keyTag(pushTo, id.String()))
+	if !ok {
+		return nil
+	}
+	return &builtImage{Result: prepared.Foreign(digest), unchanged: true, key: id.String(), again: again}
+}
+
+// pushBuilt makes tag mean the image. One that is in the repository already is
+// not sent again; one that was built now can be found there by its key from then on.
+func (f *Factory) pushBuilt(ctx context.Context, b *builtImage, tag string) (string, error) {
+	client, err := f.Registry()
+	if err != nil {
+		return "", err
+	}
+	if b.unchanged && b.Image == nil && b.Index == nil {
+		moved, err := client.Retag(ctx, b.Digest, tag)
+		if err == nil {
+			if moved {
+				f.IO.Step("pushed %s: the image was there already", tag)
+			} else {
+				f.IO.Step("nothing to push: %s has this image", tag)
+			}
+			ref, err := registry.ParseTag(tag)
+			return ref.WithDigest(b.Digest.String()), err
+		}
+		if fault.KindOf(err) != fault.NotFound {
+			return "", err
+		}
+	}
+	result, err := b.full(ctx)
+	if err != nil {
+		return "", err
+	}
+	ref, err := f.pushImage(ctx, result.Artifact(), tag)
+	if at := keyTag(tag, b.key); err == nil && at != "" {
+		// Without it the image is built again elsewhere, and that is all.
+		if err := client.Tag(ctx, result.Artifact(), at); err != nil {
+			f.IO.Debug("the image cannot be found by its key: %v", err)
+		}
+	}
+	return ref, err
+}
+
+// buildSpec is what flags, func.yaml, settings and environment say about a build.
+func (f *Factory) buildSpec(dir string, project *function.Function, b *buildFlags) (build.Spec, error) {
+	cfg, err := f.Config()
+	if err != nil {
+		return build.Spec{}, err
+	}
+	spec := build.Spec{
+		Dir:      dir,
+		Base:     b.Base,
+		Bases:    cfg.BaseImages,
+		Environ:  f.Sys.Vars,
+		CacheDir: config.CacheDir(f.Sys.Env),
+		Now:      f.Sys.Now,
+		Progress: buildProgress{f.IO},
+		Fresh:    b.NoCache,
+		Pull: func(ctx context.Context, ref string, p v1.Platform) (v1.Image, error) {
+			client, err := f.Registry()
+			if err != nil {
+				return nil, err
+			}
+			return client.Pull(ctx, ref, p)
+		},
+		Resolve: func(ctx context.Context, ref string) (v1.Hash, error) {
+			client, err := f.Registry()
+			if err != nil {
+				return v1.Hash{}, err
+			}
+			return client.Resolve(ctx, ref)
+		},
+	}
+	spec.Builder = builderID(spec.CacheDir, f.Sys.Now)
+	for _, text := range b.Platforms {
+		platform, err := build.ParsePlatform(text)
+		if err != nil {
+			return build.Spec{}, err
+		}
+		spec.Platforms = append(spec.Platforms, platform)
+	}
+	if project != nil {
+		spec.Language = project.Runtime
+		spec.Base = cmp.Or(b.Base, project.Build.BaseImage)
+		if spec.BuildEnv, err = f.buildVariables(project); err != nil {
+			return build.Spec{}, err
+		}
+		spec.Environ = append(spec.Environ[:len(spec.Environ):len(spec.Environ)], spec.BuildEnv...)
+	}
+	if spec.Dockerfile, err = b.dockerfile(dir, project); err != nil {
+		return build.Spec{}, err
+	}
+	spec.Epoch, err = epoch(f.Sys.Env("SOURCE_DATE_EPOCH"))
+	return spec, err
+}
+
+// buildVariables is func.yaml's build.buildEnvs, as KEY=value.
+func (f *Factory) buildVariables(project *function.Function) ([]string, error) {
+	var out []string
+	for _, env := range project.Build.BuildEnvs {
+		value, err := env.Value.Local(func(name string) (string, bool) {
+			v := f.Sys.Env(name)
+			return v, v != ""
+		})
+		if err != nil {
+			return nil, fault.New(fault.Usage, "build.env", function.File, "build.buildEnvs: %s: %w", env.Name, err)
+		}
+		out = append(out, env.Name+"="+value.Text)
+	}
+	return out, nil
+}
+
+// builderID tells this kn-lite from all others that might build something else:
+// the release, or where sources have been changed, a digest of the program.
+func builderID(cacheDir string, now func() time.Time) string {
+	toolchain := " (" + runtime.Version() + ")"
+	if v := currentVersion().Version; v != "" && v != "(devel)" && !strings.Contains(v, "+dirty") {
+		return v + toolchain
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	cache := key.OpenCache(filepath.Join(cacheDir, "stat", "program"), now)
+	info, err := os.Stat(program)
+	if err != nil {
+		return ""
+	}
+	digest, err := cache.Digest(program, info)
+	if err != nil {
+		return ""
+	}
+	// What is not remembered is read again.
+	_ = cache.Save()
+	return "program " + digest + toolchain
+}

@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kn-lite/kn-lite/internal/build"
+	"github.com/kn-lite/kn-lite/internal/function"
+	"github.com/kn-lite/kn-lite/internal/scaffold"
+)
+
+type funcAdoptOptions struct {
+	Factory  *Factory
+	Dir      string
+	Name     string
+	Language string
+}
+
+// adoptedProject is what -o json shows.
+type adoptedProject struct {
+	APIVersion string   `json:"apiVersion"`
+	Kind       string   `json:"kind"`
+	Name       string   `json:"name"`
+	Language   string   `json:"language"`
+	Style      string   `json:"style"`    // what it is
+	Evidence   []string `json:"evidence"` // the files that told
+	Command    []string `json:"command"`  // how its container will start
+	Base       string   `json:"base,omitempty"`
+	File       string   `json:"file"`
+}
+
+func newFuncAdoptCmd(f *Factory) *cobra.Command {
+	o := &funcAdoptOptions{Factory: f}
+	cmd := &cobra.Command{
+		Use:   "adopt [DIR]",
+		Short: "Write a func.yaml for existing code",
+		Long: `Look at the code in DIR, or in the working folder, say what it is and how it
+will be started, and write a func.yaml for it. Nothing else is written, nothing is
+run, and a func.yaml that is there already is left alone.
+
+It knows Go programs and functions, Node.js and TypeScript with a start script
+(Express and the like), and Python with a Procfile, Django, Flask, FastAPI, or a
+main program. What it cannot start it says, and what is missing.
+
+Prints the file.`,
+		Example: `  kn-lite func adopt
+  kn-lite func adopt ./apps/shop --name shop
+  # The folder has a package.json for its style sheets too
+  kn-lite func adopt --language python`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.Dir = filepath.Clean(dirArg(args))
+			return runFuncAdopt(cmd.Context(), o)
+		},
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.Name, "name", "", "`NAME` of the service (default: the folder's)")
+	flags.StringVarP(&o.Language, "language", "l", "", "language, where the folder has files of several: "+strings.Join(build.Languages(), ", "))
+	// The flag is registered above, so an error here cannot happen.
+	_ = cmd.RegisterFlagCompletionFunc("language", completeLanguages)
+	return cmd
+}
+
+func runFuncAdopt(ctx context.Context, o *funcAdoptOptions) error {
+	f := o.Factory
+	if err := scaffold.Unadopted(o.Dir); err != nil {
+		return err
+	}
+	found, err := build.Recognise(ctx, o.Dir, o.Language)
+	if err != nil {
+		return err
+	}
+	name := o.Name
+	if name == "" {
+		if name, err = projectName(f, o.Dir); err != nil {
+			return err
+		}
+	}
+	if err := scaffold.Adopt(o.Dir, name, found.Language, f.Sys.Now()); err != nil {
+		return err
+	}
+	file := filepath.Join(o.Dir, function.File)
+	f.IO.Step("Adopted %s: %s (%s)", name, found.Style, found.Language)
+	if len(found.Evidence) > 0 {
+		f.IO.Note("known by:    %s", strings.Join(found.Evidence, ", "))
+	}
+	f.IO.Note("starts with: %s", strings.Join(found.Command, " "))
+	if found.Base != "" {
+		f.IO.Note("on:          %s; --base-image names another", found.Base)
+	}
+	f.IO.Note("deploy it:   kn-lite deploy%s", dirSuffix(o.Dir))
+	return f.print(answer{
+		Object: adoptedProject{
+			APIVersion: apiVersion, Kind: "AdoptedProject", Name: name, Language: found.Language, Style: found.Style,
+			Evidence: append([]string{}, found.Evidence...), Command: found.Command, Base: found.Base, File: file,
+		},
+		Names: []string{name},
+		Table: func() error { return f.IO.Answer("%s", file) },
+	})
+}

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -144,13 +145,13 @@ func (m mapping) attributes(attr *syscall.SysProcAttr) {
 }
 
 // write maps the ids of the process pid with newuidmap and newgidmap.
-func (m mapping) write(pid int) error {
+func (m mapping) write(ctx context.Context, pid int) error {
 	for _, one := range []struct {
 		program string
 		own     int
 		more    idRange
 	}{{m.newuid, m.uid, m.uids}, {m.newgid, m.gid, m.gids}} {
-		cmd := exec.Command(one.program, strconv.Itoa(pid), "0", strconv.Itoa(one.own), "1",
+		cmd := exec.CommandContext(ctx, one.program, strconv.Itoa(pid), "0", strconv.Itoa(one.own), "1",
 			"1", strconv.Itoa(one.more.first), strconv.Itoa(one.more.count))
 		cmd.Env = []string{}
 		if out, err := cmd.CombinedOutput(); err != nil {

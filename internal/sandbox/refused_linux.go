@@ -18,7 +18,7 @@ func refused(err error) error {
 		}
 		return strings.TrimSpace(string(raw))
 	}
-	why, hint := "", ""
+	var why, hint string
 	switch {
 	case setting("user/max_user_namespaces") == "0" || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EUSERS):
 		why = "user namespaces are used up or switched off (sysctl user.max_user_namespaces)"

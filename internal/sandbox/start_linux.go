@@ -137,7 +137,7 @@ func (b *Box) start(ctx context.Context, raw []byte, call Call) (got answer, err
 		return got, errors.Join(err, cmd.Process.Kill(), cmd.Wait())
 	}
 	if b.ids.identity == Ranges {
-		if err := b.ids.write(cmd.Process.Pid); err != nil {
+		if err := b.ids.write(ctx, cmd.Process.Pid); err != nil {
 			return got, errors.Join(&mapError{err}, cmd.Process.Kill(), ignoreExit(cmd.Wait()))
 		}
 	}

@@ -2,7 +2,7 @@ package bases
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io/fs"
 	"strings"
 	"time"
@@ -68,7 +68,7 @@ func busyboxFiles(ctx context.Context) ([]layer.File, error) {
 		}
 	}
 	if len(files) != 1 {
-		return nil, fmt.Errorf("Debian's busybox-static has no /bin/busybox")
+		return nil, errors.New("the package busybox-static has no /bin/busybox")
 	}
 	for name := range strings.FieldsSeq(applets) {
 		files = append(files, layer.Symlink("bin/"+name, "busybox"))

@@ -50,7 +50,7 @@ func writeContext(t *testing.T, dir string) {
 		{Typeflag: tar.TypeDir, Name: "p/", Mode: 0o750, Uid: 3, Gid: 4},
 		{Typeflag: tar.TypeReg, Name: "p/f", Mode: 0o640, Uid: 3, Gid: 4, Size: 2},
 		{Typeflag: tar.TypeSymlink, Name: "p/l", Linkname: "f", Mode: 0o777},
-		{Typeflag: tar.TypeLink, Name: "p/h", Linkname: "p/f"},
+		{Typeflag: tar.TypeLink, Name: "p/h", Linkname: "p/f", Mode: 0o640, Uid: 3, Gid: 4},
 	} {
 		err := tw.WriteHeader(&h)
 		if h.Size > 0 && err == nil {

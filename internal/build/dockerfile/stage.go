@@ -119,7 +119,7 @@ func (b *builder) from(ctx context.Context, i int, def instructions.Stage) (*sta
 		}
 	}
 	if name == "scratch" {
-		return &stage{key: "scratch", args: map[string]string{}}, nil
+		return &stage{key: "scratch", args: map[string]string{}, config: v1.Config{Env: []string{"PATH=" + defaultPath}}}, nil
 	}
 	return b.fromImage(name, platform, def.Location)
 }

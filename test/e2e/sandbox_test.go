@@ -66,12 +66,12 @@ func newSandbox(t *testing.T) *sandbox {
 			t.Logf("kept namespace %s", s.Namespace)
 			return
 		}
-		// The namespace controller looks again only after half of the longest
-		// grace period of the pods that it finds, 150 s for Knative's: none may be
-		// left when it starts.
-		s.kubectl("-n", s.Namespace, "delete", "ksvc", "--all", "--cascade=foreground", "--wait=true", "--timeout=120s")
-		s.kubectl("-n", s.Namespace, "wait", "pod", "--all", "--for=delete", "--timeout=120s")
-		s.kubectl("delete", "namespace", s.Namespace, "--wait=true", "--timeout=120s")
+		// Nobody waits: pods drain for half a minute, and the namespace controller
+		// looks again only after half of their grace period, 150 s for Knative's.
+		// The next test has a namespace of its own, and TestMainJob is the one that
+		// proves that a deletion leaves nothing.
+		s.kubectl("-n", s.Namespace, "delete", "ksvc", "--all", "--wait=false")
+		s.kubectl("delete", "namespace", s.Namespace, "--wait=false")
 	})
 	return s
 }

@@ -67,9 +67,13 @@ func (b *builder) change(ctx context.Context, s *stage, c change) error {
 }
 
 func (b *builder) make(ctx context.Context, s *stage, c change) (made *layer.Layer, err error) {
+	expected := b.lossy
 	r, err := b.root(ctx, s)
 	if err != nil {
 		return nil, err
+	}
+	if b.lossy != expected {
+		s.key = digest(s.key, "one user") // newuidmap did not do what its files promise
 	}
 	if !c.quiet {
 		end := b.Report.Step(c.text)
@@ -198,6 +202,7 @@ func (b *builder) open(ctx context.Context) (err error) {
 		return err
 	}
 	if identity, why := b.box.Identity(); identity == sandbox.Single {
+		b.lossy = true
 		b.Report.Warn("the build has one user only: programs that change users or owners see no effect (" + why + ")")
 	}
 	return nil

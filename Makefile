@@ -25,6 +25,9 @@ build: ## bin/kn-lite, for this machine
 
 test: ## unit and script tests: no root, no cluster (PKG=./internal/traffic RUN=TestApply)
 	go test $(if $(RUN),-run '$(RUN)') $(PKG)
+ifeq ($(PKG)$(RUN),./...)
+	cd devcluster && go test ./internal/... ./cmd/devcluster
+endif
 
 e2e: ## tests on real Knative in a devcluster (RUN=main|seed|REGEXP, KEEP=1, DEVCLUSTER=name, FULL=1)
 	test/e2e/run $(RUN)

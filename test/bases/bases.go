@@ -38,11 +38,11 @@ func Node(ctx context.Context, cacheDir string) (v1.Image, error) {
 	})
 }
 
-// Python is an image like docker.io/library/python:slim with Debian's Python,
-// PYTHON_VERSION included.
+// Python is an image like docker.io/library/python:slim with Debian's Python, and
+// with the C++ library, which wheels expect, and PYTHON_VERSION.
 func Python(ctx context.Context, cacheDir string) (v1.Image, error) {
 	return image(ctx, cacheDir, recipe{
-		name: "test base: python 1", packages: []string{"python3"}, command: "python3",
+		name: "test base: python 2", packages: []string{"python3", "libstdc++6"}, command: "python3",
 		env: []string{"PYTHON_VERSION=3.11.2"},
 	})
 }

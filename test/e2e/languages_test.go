@@ -35,7 +35,7 @@ func starters() map[string]starter {
 		}},
 		"express": {want: "express here", adopt: map[string]string{
 			"package.json": `{"private": true, "scripts": {"start": "node server.js"}, "dependencies": {"express": "^5.0.0"}}`,
-			"server.js":    "const app = require('express')();\napp.get('/', (_, answer) => answer.send('express here'));\napp.listen(process.env.PORT || 8080);\n",
+			"server.js":    "const app = require('express')();\napp.get('/', (_, answer) => answer.send('express here'));\nconst server = app.listen(process.env.PORT || 8080);\n// Node as process 1 does not end on a signal that it does not handle.\nprocess.once('SIGTERM', () => server.close());\n",
 		}},
 		"flask": {want: "flask here 6", adopt: map[string]string{
 			"requirements.txt": "flask\ngunicorn\nnumpy\n",

@@ -58,6 +58,8 @@ func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
 		"PYTHONPATH=" + strings.Join(append(path, "/"+dependencies), ":"),
 		// Lines reach the log as they are written, and the image is read only.
 		"PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1",
+		// The user of the image has no home, and libraries want to write there.
+		"HOME=/tmp",
 		// Where servers listen that are not told: Knative sets PORT itself.
 		"PORT=8080", "UVICORN_HOST=0.0.0.0", "UVICORN_PORT=8080",
 	}

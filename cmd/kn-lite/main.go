@@ -6,9 +6,15 @@ import (
 	"context"
 	"os"
 
+	"github.com/kn-lite/kn-lite/internal/build/rootfs"
 	"github.com/kn-lite/kn-lite/internal/cli"
+	"github.com/kn-lite/kn-lite/internal/sandbox"
 )
 
 func main() {
+	// A build with a Dockerfile starts this program again, inside of a sandbox.
+	if code, ours := sandbox.Inside(os.Args, os.Stdin, os.Stdout, rootfs.Guests()); ours {
+		os.Exit(code)
+	}
 	os.Exit(cli.Main(context.Background(), cli.SystemOf(os.Args, os.Stdin, os.Stdout, os.Stderr)))
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kn-lite/kn-lite/internal/build/dockerfile"
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/build/source"
@@ -44,6 +45,10 @@ type Spec struct {
 	Bases     map[string]string // settings: language → base image, when Base is ""
 	Epoch     time.Time         // every time stamp in the image; the zero value is 1970
 	Labels    map[string]string // OCI labels of the image, beside kn-lite's own
+
+	// Dockerfile is for the function Dockerfile, which builds with the folder's
+	// Dockerfile instead of a language's toolchain.
+	Dockerfile *dockerfile.Options
 
 	Environ  []string         // the toolchain's environment, as KEY=value
 	CacheDir string           // layers that were made before

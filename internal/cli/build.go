@@ -21,6 +21,7 @@ type buildFlags struct {
 	Base      string
 	Builder   string
 	NoCache   bool
+	Docker    dockerfileFlags
 }
 
 type buildOptions struct {
@@ -123,11 +124,12 @@ func (f *Factory) addBuildFlags(cmd *cobra.Command, b *buildFlags) {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&b.Platforms, "platform", nil, "build for these `OS/ARCH`s; several make an index (default linux/amd64)")
 	flags.StringVar(&b.Base, "base-image", "", "`IMAGE` to build on (default: func.yaml's, the settings', the language's own)")
-	flags.StringVar(&b.Builder, "builder", "auto", "how to build: auto or layers")
+	flags.StringVar(&b.Builder, "builder", "auto", "how to build: "+builders+" (auto takes the Dockerfile where no language is known)")
+	b.Docker.add(flags)
 	flags.BoolVar(&b.NoCache, "no-cache", false, "build even when nothing has changed since an earlier build, every layer of it")
 	// The flags are registered above, so an error here cannot happen.
 	_ = cmd.RegisterFlagCompletionFunc("platform", cobra.FixedCompletions([]string{"linux/amd64", "linux/arm64"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("builder", cobra.FixedCompletions([]string{"auto", "layers"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("builder", cobra.FixedCompletions([]string{"auto", "layers", "dockerfile"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // outputFlag is build's -o: places for the image beside the forms of the answer

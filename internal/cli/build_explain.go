@@ -10,6 +10,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build"
 	"github.com/kn-lite/kn-lite/internal/build/contents"
 	"github.com/kn-lite/kn-lite/internal/build/key"
+	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
@@ -67,6 +68,9 @@ func (f *Factory) explainProject(ctx context.Context, dir string, project *funct
 	spec, err := f.buildSpec(dir, project, b)
 	if err != nil {
 		return err
+	}
+	if spec.Dockerfile != nil {
+		return fault.Usagef("--explain is for the layers builder").WithHint("a Dockerfile says itself what is done; a build names the steps that it took from the cache")
 	}
 	prepared, err := build.Prepare(ctx, spec)
 	if err != nil {

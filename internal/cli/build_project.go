@@ -81,6 +81,15 @@ func (f *Factory) buildProject(ctx context.Context, dir string, project *functio
 		return nil, err
 	}
 	started := f.Sys.Now()
+	if spec.Dockerfile != nil {
+		// Its steps have keys of their own.
+		result, err := build.Dockerfile(ctx, spec)
+		if err != nil {
+			return nil, err
+		}
+		f.IO.Step("built %s (%s)", result.Digest, term.Duration(f.Sys.Now().Sub(started)))
+		return &builtImage{Result: result}, nil
+	}
 	prepared, err := build.Prepare(ctx, spec)
 	if err != nil {
 		return nil, err
@@ -126,6 +135,9 @@ func (f *Factory) verifyProject(ctx context.Context, dir string, project *functi
 	spec, err := f.buildSpec(dir, project, b)
 	if err != nil {
 		return nil, nil, err
+	}
+	if spec.Dockerfile != nil {
+		return nil, nil, fault.Usagef("--verify is for the layers builder").WithHint("build the Dockerfile twice with --no-cache and compare the digests")
 	}
 	started := f.Sys.Now()
 	result, remove, err := build.Verify(ctx, spec)
@@ -202,10 +214,6 @@ func (f *Factory) buildSpec(dir string, project *function.Function, b *buildFlag
 	if err != nil {
 		return build.Spec{}, err
 	}
-	if b.Builder != "auto" && b.Builder != "layers" {
-		err := fault.Usagef("--builder %s: unknown builder", b.Builder)
-		return build.Spec{}, err.WithHint("use auto or layers")
-	}
 	spec := build.Spec{
 		Dir:      dir,
 		Base:     b.Base,
@@ -245,6 +253,9 @@ func (f *Factory) buildSpec(dir string, project *function.Function, b *buildFlag
 			return build.Spec{}, err
 		}
 		spec.Environ = append(spec.Environ[:len(spec.Environ):len(spec.Environ)], spec.BuildEnv...)
+	}
+	if spec.Dockerfile, err = b.dockerfile(dir, project); err != nil {
+		return build.Spec{}, err
 	}
 	spec.Epoch, err = epoch(f.Sys.Env("SOURCE_DATE_EPOCH"))
 	return spec, err

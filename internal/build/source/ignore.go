@@ -39,6 +39,15 @@ func secret() []string {
 	}
 }
 
+// Secrets are patterns of a .dockerignore for the files that look like secrets.
+func Secrets() []string {
+	var out []string
+	for _, rule := range append(secret(), ".git") {
+		out = append(out, translate(rule)...)
+	}
+	return out
+}
+
 // Ignore decides what stays out of the image.
 type Ignore struct {
 	all     *patternmatcher.PatternMatcher // defaults, then the project's rules: the last match wins

@@ -119,7 +119,7 @@ func (t *Tree) link(name string) (string, error) {
 	}
 	// Root follows the whole chain and errs as soon as one hop leaves the folder.
 	if _, err := t.root.Stat(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", refuse("the link to %s leads out of the function's folder or to itself", target)
+		return "", refuse("the link to %s leads out of the folder or to itself", target)
 	}
 	return filepath.ToSlash(target), nil
 }

@@ -1,0 +1,109 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kn-lite/kn-lite/internal/build/dockerfile"
+	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// DockerfileLanguage is Result.Language of a Dockerfile build.
+const DockerfileLanguage = "dockerfile"
+
+// HasDockerfile tells whether the folder has a Dockerfile of the usual name.
+func HasDockerfile(dir string) bool {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return false
+	}
+	defer root.Close()
+	info, err := root.Stat(dockerfile.DefaultFile)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// Dockerfile is Build for a project that says itself how it is built. Of spec,
+// Language, Bases and what is for the key have no meaning.
+func Dockerfile(ctx context.Context, spec Spec) (*Result, error) {
+	if spec.Progress == nil {
+		spec.Progress = silent{}
+	}
+	if spec.Epoch.IsZero() {
+		spec.Epoch = time.Unix(0, 0)
+	}
+	platforms, err := normalise(spec.Platforms)
+	if err != nil {
+		return nil, err
+	}
+	store, err := layer.Open(spec.CacheDir, spec.Now)
+	if err != nil {
+		return nil, err
+	}
+	if spec.Base != "" {
+		return nil, fault.Usagef("--base-image has no meaning for a Dockerfile: its FROM names the base").
+			WithHint("make it an ARG: --build-arg BASE=%s with FROM $BASE", spec.Base)
+	}
+	result := &Result{Language: DockerfileLanguage}
+	// One after the other: their output would be hard to tell apart.
+	for _, platform := range platforms {
+		image, err := dockerfile.Build(ctx, dockerfile.Spec{
+			Options: *spec.Dockerfile, Dir: spec.Dir, Platform: platform, Epoch: spec.Epoch, Labels: spec.Labels,
+			CacheDir: spec.CacheDir, Path: lang.Lookup(spec.Environ, "PATH"), Store: store, Report: dockerfileReport{spec.Progress},
+			Pull: func(ref string, p v1.Platform) (v1.Image, error) {
+				if spec.Pull == nil {
+					return nil, fault.New(fault.Failure, "build.base", ref, "no registry client to pull it with")
+				}
+				return spec.Pull(ctx, ref, p)
+			},
+			HostFile: hostFile,
+		})
+		if err != nil {
+			return nil, err
+		}
+		built := PlatformBuild{Platform: platform, Image: image.Image, Base: image.Base}
+		for _, l := range image.Layers {
+			info := LayerInfo{Name: l.Name, Cached: l.Cached}
+			info.Digest, _ = l.Layer.Digest()
+			info.Size, _ = l.Layer.Size()
+			built.Layers = append(built.Layers, info)
+		}
+		result.Builds = append(result.Builds, built)
+	}
+	store.Prune()
+	return result, result.finish()
+}
+
+// hostFile reads one of the files that a build shares with the host.
+func hostFile(name string) ([]byte, error) {
+	if !slices.Contains([]string{"/etc/resolv.conf", "/etc/hosts"}, name) {
+		return nil, errors.ErrUnsupported
+	}
+	raw, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrPermission) {
+		err = nil
+	}
+	return raw, err
+}
+
+// dockerfileReport tells Progress what a Dockerfile build reports.
+type dockerfileReport struct{ Progress }
+
+// Step implements dockerfile.Report.
+func (r dockerfileReport) Step(text string) func(string, bool) {
+	stage := r.Begin(text)
+	return func(done string, ok bool) {
+		if ok {
+			stage.Done(done)
+		} else {
+			stage.Fail()
+		}
+	}
+}

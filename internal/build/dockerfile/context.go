@@ -1,0 +1,252 @@
+package dockerfile
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/moby/patternmatcher"
+	"github.com/moby/patternmatcher/ignorefile"
+
+	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/build/source"
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// buildContext is the folder that COPY reads from.
+type buildContext struct {
+	tree    *source.Tree
+	fs      fs.FS
+	ignored *patternmatcher.PatternMatcher
+	secrets *patternmatcher.PatternMatcher
+	back    bool // .dockerignore has rules that bring files back: these
+	wanted  *patternmatcher.PatternMatcher
+	report  Report
+	said    map[string]bool
+}
+
+func openContext(tree *source.Tree, file string, report Report) (*buildContext, error) {
+	c := &buildContext{tree: tree, fs: tree.FS(), report: report, said: map[string]bool{}}
+	var err error
+	if c.secrets, err = patternmatcher.New(source.Secrets()); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{file + ".dockerignore", ".dockerignore"} {
+		raw, err := fs.ReadFile(c.fs, name)
+		if errors.Is(err, fs.ErrNotExist) || !fs.ValidPath(name) {
+			continue
+		}
+		var rules []string
+		if err == nil {
+			rules, err = ignorefile.ReadAll(bytes.NewReader(raw))
+		}
+		if err == nil {
+			c.ignored, err = patternmatcher.New(rules)
+		}
+		if err != nil {
+			return nil, &fault.Error{Op: "dockerfile.ignore", Kind: fault.Build, Subject: name, Err: err}
+		}
+		c.back = c.ignored.Exclusions()
+		var back []string
+		for _, rule := range rules {
+			if rule, ok := strings.CutPrefix(rule, "!"); ok {
+				back = append(back, rule)
+			}
+		}
+		c.wanted, err = patternmatcher.New(back)
+		return c, err
+	}
+	if c.wanted, err = patternmatcher.New(nil); err != nil {
+		return nil, err
+	}
+	c.ignored, err = patternmatcher.New(nil)
+	return c, err
+}
+
+// found is a source of COPY in the context.
+type found struct {
+	name string // real path, with no link in it
+	base string // the name it goes by
+	dir  bool
+	wild bool // reached by a pattern
+}
+
+// match finds the sources that a pattern means.
+func (c *buildContext) match(pattern string) ([]found, error) {
+	clean := strings.TrimPrefix(path.Clean("/"+filepath.ToSlash(pattern)), "/")
+	if clean == "" {
+		return []found{{name: ".", base: ".", dir: true}}, nil
+	}
+	names := []string{clean}
+	wild := false
+	if strings.ContainsAny(clean, "*?[") {
+		matches, err := fs.Glob(c.fs, clean)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", pattern, err)
+		}
+		if len(matches) > 0 {
+			names, wild = matches, true
+		}
+	}
+	var out []found
+	for _, name := range names {
+		real, err := c.resolve(name)
+		if err != nil {
+			return nil, err
+		}
+		info, err := fs.Stat(c.fs, real)
+		if err != nil {
+			return nil, fault.New(fault.Build, "dockerfile.copy", "", "%s: there is no such file in the context", pattern)
+		}
+		if out2, _ := c.ignored.MatchesOrParentMatches(filepath.FromSlash(real)); out2 && !(info.IsDir() && c.back) {
+			if wild {
+				continue
+			}
+			return nil, fault.New(fault.Build, "dockerfile.copy", "", "%s: .dockerignore leaves it out of the context", pattern)
+		}
+		out = append(out, found{name: real, base: path.Base(name), dir: info.IsDir(), wild: wild})
+	}
+	if len(out) == 0 {
+		return nil, fault.New(fault.Build, "dockerfile.copy", "", "%s: nothing in the context matches", pattern)
+	}
+	return out, nil
+}
+
+// resolve follows the links in name, all of which have to stay in the context.
+func (c *buildContext) resolve(name string) (string, error) {
+	real, rest := ".", name
+	for hops := 0; rest != ""; {
+		part, more, _ := strings.Cut(rest, "/")
+		next := path.Join(real, part)
+		if !fs.ValidPath(next) {
+			return "", fault.New(fault.Build, "dockerfile.copy", "", "%s: leads out of the context", name)
+		}
+		info, err := fs.Lstat(c.fs, next)
+		if err != nil || info.Mode().Type() != fs.ModeSymlink {
+			real, rest = next, more
+			continue
+		}
+		target, err := fs.ReadLink(c.fs, next)
+		if err != nil {
+			return "", err
+		}
+		if hops++; hops > 40 || path.IsAbs(target) {
+			return "", fault.New(fault.Build, "dockerfile.copy", "", "%s: the link to %s leads out of the context", name, target)
+		}
+		rest = path.Join(target, more)
+		if strings.HasPrefix(path.Join(real, rest), "..") {
+			return "", fault.New(fault.Build, "dockerfile.copy", "", "%s: the link to %s leads out of the context", name, target)
+		}
+		rest = path.Join(real, rest)
+		real = "."
+	}
+	return real, nil
+}
+
+// files lists what a source brings, below the destination.
+func (c *buildContext) files(ctx context.Context, f found, exclude *patternmatcher.PatternMatcher) ([]layer.File, error) {
+	inside := func(name string) (string, bool) {
+		if f.name == "." {
+			return name, true
+		}
+		if name == f.name {
+			return ".", true
+		}
+		return strings.CutPrefix(name, f.name+"/")
+	}
+	filter := func(name string, dir bool) (out, prune bool) {
+		below, ok := inside(name)
+		if !ok {
+			// A folder on the way is looked into, and dropped below.
+			return !strings.HasPrefix(f.name+"/", name+"/"), true
+		}
+		native := filepath.FromSlash(name)
+		// The patterns have been checked, so matching cannot fail.
+		if out, _ = c.ignored.MatchesOrParentMatches(native); out {
+			return true, !c.back
+		}
+		if exclude != nil && below != "." {
+			if out, _ = exclude.MatchesOrParentMatches(filepath.FromSlash(below)); out {
+				return true, !exclude.Exclusions()
+			}
+		}
+		if f.dir || f.wild {
+			if secret, _ := c.secrets.MatchesOrParentMatches(native); secret {
+				if wanted, _ := c.wanted.MatchesOrParentMatches(native); !wanted {
+					c.leftOut(name, dir)
+					return true, !c.back
+				}
+			}
+		}
+		return false, false
+	}
+	listed, err := c.tree.Walk(ctx, "", filter, c.report.Note)
+	if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind == fault.Usage {
+		return nil, fault.New(fault.Build, e.Op, e.Subject, "%w", e.Err).
+			WithHint("copy what it points to into the folder, or list the link in .dockerignore")
+	}
+	if err != nil {
+		return nil, err
+	}
+	var files []layer.File
+	for _, file := range listed {
+		below, ok := inside(file.Path)
+		switch {
+		case !ok, f.dir && below == ".":
+			continue
+		case !f.dir:
+			file.Path = f.base
+		default:
+			file.Path = below
+		}
+		files = append(files, file)
+	}
+	return files, nil
+}
+
+// leftOut says so, but for .git, which everybody has.
+func (c *buildContext) leftOut(name string, dir bool) {
+	if base := path.Base(name); base != ".git" && !strings.HasPrefix(name, ".git/") && !strings.Contains(name, "/.git/") && !c.said[name] && !(dir && c.back) {
+		c.said[name] = true
+		c.report.Warn(name + " stays out of the image: it looks like a secret; to copy it, name it in a COPY of its own")
+	}
+}
+
+// merge puts the files of several sources together; the last one wins.
+func merge(all []layer.File) []layer.File {
+	at := map[string]int{}
+	var out []layer.File
+	for _, f := range all {
+		if i, ok := at[f.Path]; ok {
+			out[i] = f
+			continue
+		}
+		at[f.Path] = len(out)
+		out = append(out, f)
+	}
+	return slices.Clip(out)
+}
+
+// inlineFile is a here-document of COPY.
+func inlineFile(name, content string) layer.File { return layer.Bytes(name, 0o644, []byte(content)) }
+
+// sniff reads the first bytes of a file.
+func sniff(f layer.File, n int) ([]byte, error) {
+	r, err := f.Open()
+	if err != nil {
+		return nil, err
+	}
+	head, err := bufio.NewReaderSize(r, n).Peek(n)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return head, errors.Join(err, r.Close())
+}

@@ -1,0 +1,258 @@
+package dockerfile
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/bzip2"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	"github.com/moby/patternmatcher"
+
+	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/build/rootfs"
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// copying is a COPY or an ADD.
+type copying struct {
+	instructions.SourcesAndDest
+	name, from   string
+	chown, chmod string
+	exclude      []string
+	unpack       bool // ADD: archives are unpacked
+	where        []parser.Range
+	text         string
+}
+
+// dest is the absolute destination, and whether it has to be a folder.
+func (c *copying) dest(s *stage) (dest string, folder bool) {
+	dest = c.DestPath
+	folder = strings.HasSuffix(dest, "/") || path.Base(dest) == "."
+	if !path.IsAbs(dest) {
+		dest = path.Join("/", s.config.WorkingDir, dest)
+	}
+	return path.Clean(dest), folder || dest == "/"
+}
+
+// chmod reads an octal mode; nil is none.
+func chmod(text string) (*uint32, error) {
+	if text == "" {
+		return nil, nil
+	}
+	mode, err := strconv.ParseUint(text, 8, 32)
+	if err != nil || mode > 0o7777 {
+		return nil, errors.New("only octal modes are supported, such as 755")
+	}
+	short := uint32(mode)
+	return &short, nil
+}
+
+func (b *builder) copy(ctx context.Context, s *stage, index int, c *copying) error {
+	mode, err := chmod(c.chmod)
+	if err != nil {
+		return b.at(c.where, "--chmod=%s: %w", c.chmod, err)
+	}
+	if c.from != "" {
+		return b.copyFrom(ctx, s, index, c, mode)
+	}
+	dest, folder := c.dest(s)
+	exclude, err := patternmatcher.New(c.exclude)
+	if err != nil {
+		return b.at(c.where, "--exclude: %w", err)
+	}
+	files, archives, sources, dirs, err := b.collect(ctx, c, exclude)
+	if err != nil {
+		return b.locate(c.where, buildFault(err))
+	}
+	if sources > 1 && !folder {
+		return b.at(c.where, "%s of several sources: the destination has to end with a slash", c.name)
+	}
+	content, err := layer.ContentKey(ctx, files)
+	if err != nil {
+		return b.locate(c.where, err)
+	}
+	keys := []string{c.name, dest, strconv.FormatBool(folder), strconv.Itoa(dirs), c.chown, c.chmod, content}
+	for _, a := range archives {
+		sum, err := layer.ContentKey(ctx, []layer.File{a})
+		if err != nil {
+			return b.locate(c.where, err)
+		}
+		keys = append(keys, sum)
+	}
+	return b.change(ctx, s, change{where: c.where, text: c.text, key: digest(keys...), do: func(r *root) error {
+		for _, a := range archives {
+			if err := b.addArchive(ctx, r, a, rootfs.UnpackArgs{Dest: dest, Loose: b.loose(), Owner: c.chown, Mode: mode}); err != nil {
+				return err
+			}
+		}
+		if len(files) == 0 && dirs == 0 {
+			return nil
+		}
+		owner := c.chown
+		if owner == "" {
+			owner = "0:0"
+		}
+		args := rootfs.PutArgs{Dest: dest, Single: !folder && dirs == 0, Owner: owner, Mode: mode, Loose: b.loose()}
+		return b.pipe(
+			func(w io.Writer) error { return layer.WriteTar(ctx, w, files, b.Epoch) },
+			func(in io.Reader) error { return b.call(ctx, r, rootfs.GuestPut, args, nil, in, nil) },
+		)
+	}})
+}
+
+// collect lists the files and archives of a COPY or ADD, and counts the sources
+// and the folders among them.
+func (b *builder) collect(ctx context.Context, c *copying, exclude *patternmatcher.PatternMatcher) (files, archives []layer.File, sources, dirs int, err error) {
+	for _, inline := range c.SourceContents {
+		files = append(files, inlineFile(path.Base(inline.Path), inline.Data))
+		sources++
+	}
+	for _, pattern := range c.SourcePaths {
+		matches, err := b.context.match(pattern)
+		if err != nil {
+			return nil, nil, 0, 0, err
+		}
+		for _, f := range matches {
+			listed, err := b.context.files(ctx, f, exclude)
+			if err != nil {
+				return nil, nil, 0, 0, err
+			}
+			sources++
+			if f.dir {
+				dirs++
+			} else if c.unpack && len(listed) == 1 {
+				is, err := isArchive(listed[0])
+				if err != nil {
+					return nil, nil, 0, 0, err
+				}
+				if is {
+					archives = append(archives, listed[0])
+					continue
+				}
+			}
+			files = append(files, listed...)
+		}
+	}
+	return merge(files), archives, sources, dirs, nil
+}
+
+// copyFrom is COPY --from.
+func (b *builder) copyFrom(ctx context.Context, s *stage, index int, c *copying, mode *uint32) error {
+	if len(c.SourceContents) > 0 {
+		return b.at(c.where, "COPY --from with a here-document: there is nothing to copy from")
+	}
+	from, err := b.other(ctx, index, c.from, c.where)
+	if err != nil {
+		return err
+	}
+	dest, folder := c.dest(s)
+	keys := append([]string{"COPY --from", from.key, dest, strconv.FormatBool(folder), c.chown, c.chmod}, c.SourcePaths...)
+	keys = append(append(keys, "--exclude"), c.exclude...)
+	return b.change(ctx, s, change{where: c.where, text: c.text, key: digest(keys...), do: func(r *root) error {
+		source, err := b.root(ctx, from)
+		if err != nil {
+			return err
+		}
+		var sources []rootfs.Source
+		if err := b.call(ctx, source, rootfs.GuestMatch, rootfs.MatchArgs{Patterns: c.SourcePaths}, &sources, nil, nil); err != nil {
+			return err
+		}
+		if len(sources) > 1 && !folder {
+			return fault.New(fault.Build, "dockerfile.copy", "", "COPY of several sources: the destination has to end with a slash")
+		}
+		put := rootfs.PutArgs{Dest: dest, Single: !folder && !sources[0].Dir, Owner: c.chown, Mode: mode, Loose: b.loose()}
+		take := rootfs.TakeArgs{Sources: sources, Hide: source.stubs, Exclude: c.exclude, Loose: b.loose()}
+		return b.pipe(
+			func(w io.Writer) error { return b.call(ctx, source, rootfs.GuestTake, take, nil, nil, w) },
+			func(in io.Reader) error { return b.call(ctx, r, rootfs.GuestPut, put, nil, in, nil) },
+		)
+	}})
+}
+
+// pipe runs write and read at the same time with a pipe between them.
+func (b *builder) pipe(write func(io.Writer) error, read func(io.Reader) error) error {
+	in, out, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	written := make(chan error, 1)
+	go func() { written <- errors.Join(write(out), out.Close()) }()
+	readErr := read(in)
+	closeErr := in.Close()
+	writeErr := <-written
+	if readErr != nil {
+		return readErr // what the writer says then is a broken pipe
+	}
+	return errors.Join(writeErr, closeErr)
+}
+
+func (b *builder) addArchive(ctx context.Context, r *root, a layer.File, args rootfs.UnpackArgs) error {
+	args.Mode = nil // the archive's own modes are what an archive is for
+	f, err := a.Open()
+	if err != nil {
+		return err
+	}
+	content, err := decompress(f)
+	if err == nil {
+		err = b.call(ctx, r, rootfs.GuestUnpack, args, nil, content, nil)
+	}
+	return errors.Join(err, f.Close())
+}
+
+// isArchive tells whether ADD unpacks a file: a tar, also compressed.
+func isArchive(f layer.File) (bool, error) {
+	head, err := sniff(f, 512)
+	if err != nil {
+		return false, err
+	}
+	if bytes.HasPrefix(head, []byte("\xfd7zXZ\x00")) {
+		return false, fault.New(fault.Build, "dockerfile.add", "", "%s: ADD of an xz archive is not supported: use gzip or zstd, or unpack it in a RUN", f.Path)
+	}
+	r, err := f.Open()
+	if err != nil {
+		return false, err
+	}
+	content, err := decompress(r)
+	if err == nil {
+		_, err = tar.NewReader(content).Next()
+	}
+	return err == nil, r.Close()
+}
+
+func decompress(r io.Reader) (io.Reader, error) {
+	var head [6]byte
+	n, err := io.ReadFull(r, head[:])
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, err
+	}
+	whole := io.MultiReader(bytes.NewReader(head[:n]), r)
+	switch {
+	case bytes.HasPrefix(head[:n], []byte("\x1f\x8b")):
+		return gzip.NewReader(whole)
+	case bytes.HasPrefix(head[:n], []byte("BZh")):
+		return bzip2.NewReader(whole), nil
+	case bytes.HasPrefix(head[:n], []byte("\x28\xb5\x2f\xfd")):
+		zr, err := zstd.NewReader(whole, zstd.WithDecoderConcurrency(1))
+		return zr, err
+	}
+	return whole, nil
+}
+
+// buildFault makes an error with no kind the Dockerfile's fault.
+func buildFault(err error) error {
+	if _, ok := errors.AsType[*fault.Error](err); ok {
+		return err
+	}
+	return fault.New(fault.Build, "dockerfile.copy", "", "%w", fmt.Errorf("%w", err))
+}

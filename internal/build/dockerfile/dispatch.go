@@ -1,0 +1,226 @@
+package dockerfile
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	"github.com/moby/buildkit/frontend/dockerfile/shell"
+)
+
+// dispatch carries out one instruction.
+func (b *builder) dispatch(ctx context.Context, s *stage, index int, cmd instructions.Command, where []parser.Range) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if c, ok := cmd.(instructions.SupportsSingleWordExpansion); ok {
+		env := s.env()
+		if err := c.Expand(func(word string) (string, error) { return b.plan.expand(word, env) }); err != nil {
+			return b.at(where, "%s: %w", strings.ToUpper(cmd.Name()), err)
+		}
+	}
+	if c, ok := cmd.(instructions.SupportsSingleWordExpansionRaw); ok {
+		// Quotes in a here-document are text.
+		lex := shell.NewLex('\\')
+		lex.SkipProcessQuotes = true
+		env := variables(s.env())
+		err := c.ExpandRaw(func(word string) (string, error) {
+			out, _, err := lex.ProcessWord(word, env)
+			return out, err
+		})
+		if err != nil {
+			return b.at(where, "%s: %w", strings.ToUpper(cmd.Name()), err)
+		}
+	}
+	switch c := cmd.(type) {
+	case *instructions.RunCommand:
+		return b.run(ctx, s, index, c, where)
+	case *instructions.CopyCommand:
+		return b.copy(ctx, s, index, &copying{
+			SourcesAndDest: c.SourcesAndDest, name: "COPY", from: c.From, chown: c.Chown, chmod: c.Chmod,
+			exclude: c.ExcludePatterns, where: where, text: oneLine(cmd),
+		})
+	case *instructions.AddCommand:
+		return b.copy(ctx, s, index, &copying{
+			SourcesAndDest: c.SourcesAndDest, name: "ADD", chown: c.Chown, chmod: c.Chmod,
+			exclude: c.ExcludePatterns, unpack: true, where: where, text: oneLine(cmd),
+		})
+	case *instructions.WorkdirCommand:
+		return b.workdir(ctx, s, c, where)
+	case *instructions.ArgCommand:
+		return b.arg(s, c, where)
+	}
+	if c, ok := cmd.(*instructions.ExposeCommand); ok {
+		var err error
+		if c.Ports, err = b.ports(s, c.Ports); err != nil {
+			return b.at(where, "EXPOSE: %w", err)
+		}
+	}
+	s.configure(cmd)
+	s.history = append(s.history, v1.History{Created: b.created(), CreatedBy: oneLine(cmd), EmptyLayer: true})
+	return nil
+}
+
+// oneLine is the instruction as history and messages show it.
+func oneLine(cmd instructions.Command) string {
+	if text, ok := cmd.(interface{ String() string }); ok {
+		return strings.TrimSpace(text.String())
+	}
+	return strings.ToUpper(cmd.Name())
+}
+
+// configure is for the instructions that change the image's configuration only.
+func (s *stage) configure(cmd instructions.Command) {
+	switch c := cmd.(type) {
+	case *instructions.EnvCommand:
+		for _, kv := range c.Env {
+			s.config.Env = setEnv(s.config.Env, kv.Key, kv.Value)
+		}
+	case *instructions.LabelCommand:
+		if s.config.Labels == nil {
+			s.config.Labels = map[string]string{}
+		}
+		for _, kv := range c.Labels {
+			s.config.Labels[kv.Key] = kv.Value
+		}
+	case *instructions.CmdCommand:
+		s.config.Cmd, s.hasCmd = s.shellForm(c.ShellDependantCmdLine), true
+	case *instructions.EntrypointCommand:
+		s.config.Entrypoint = s.shellForm(c.ShellDependantCmdLine)
+		// The base's CMD was meant for the base's ENTRYPOINT.
+		if !s.hasCmd {
+			s.config.Cmd = nil
+		}
+	case *instructions.ExposeCommand:
+		s.config.ExposedPorts = addTo(s.config.ExposedPorts, c.Ports, strings.ToLower)
+	case *instructions.VolumeCommand:
+		s.config.Volumes = addTo(s.config.Volumes, c.Volumes, strings.TrimSpace)
+	case *instructions.UserCommand:
+		s.config.User = c.User
+	case *instructions.StopSignalCommand:
+		s.config.StopSignal = c.Signal
+	case *instructions.ShellCommand:
+		s.config.Shell = c.Shell
+	case *instructions.OnbuildCommand:
+		s.config.OnBuild = append(s.config.OnBuild, c.Expression)
+	case *instructions.MaintainerCommand:
+		s.author = c.Maintainer
+	case *instructions.HealthCheckCommand:
+		h := c.Health
+		s.config.Healthcheck = &v1.HealthConfig{
+			Test: h.Test, Interval: h.Interval, Timeout: h.Timeout, StartPeriod: h.StartPeriod, Retries: h.Retries,
+		}
+	}
+}
+
+func setEnv(env []string, name, value string) []string {
+	at := slices.IndexFunc(env, func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
+	if at < 0 {
+		return append(slices.Clone(env), name+"="+value)
+	}
+	env = slices.Clone(env)
+	env[at] = name + "=" + value
+	return env
+}
+
+func addTo(set map[string]struct{}, names []string, spell func(string) string) map[string]struct{} {
+	if set == nil {
+		set = map[string]struct{}{}
+	}
+	for _, name := range names {
+		set[spell(name)] = struct{}{}
+	}
+	return set
+}
+
+// ports expands variables and ranges: 8000-8002/udp is three ports.
+func (b *builder) ports(s *stage, words []string) ([]string, error) {
+	var out []string
+	lex := shell.NewLex(b.plan.escape)
+	for _, word := range words {
+		texts, err := lex.ProcessWords(word, variables(s.env()))
+		if err != nil {
+			return nil, err
+		}
+		for _, text := range texts {
+			numbers, protocol, _ := strings.Cut(text, "/")
+			if protocol == "" {
+				protocol = "tcp"
+			}
+			from, to, isRange := strings.Cut(numbers, "-")
+			if !isRange {
+				to = from
+			}
+			first, err1 := strconv.ParseUint(from, 10, 16)
+			last, err2 := strconv.ParseUint(to, 10, 16)
+			if err1 != nil || err2 != nil || first > last {
+				return nil, fmt.Errorf("%q is no port", text)
+			}
+			for n := first; n <= last; n++ {
+				out = append(out, strconv.FormatUint(n, 10)+"/"+protocol)
+			}
+		}
+	}
+	return out, nil
+}
+
+func (s *stage) shell() []string {
+	if len(s.config.Shell) > 0 {
+		return s.config.Shell
+	}
+	return []string{"/bin/sh", "-c"}
+}
+
+func (s *stage) shellForm(c instructions.ShellDependantCmdLine) []string {
+	if !c.PrependShell {
+		return c.CmdLine
+	}
+	return append(slices.Clone(s.shell()), strings.Join(c.CmdLine, " "))
+}
+
+// arg declares ARGs: the value given on the command line, else the default, else
+// that of the same ARG before the first FROM.
+func (b *builder) arg(s *stage, c *instructions.ArgCommand, where []parser.Range) error {
+	for _, arg := range c.Args {
+		b.plan.used[arg.Key] = true
+		value, given := b.Args[arg.Key]
+		switch {
+		case given:
+		case arg.Value != nil:
+			value = *arg.Value // expanded by dispatch
+		default:
+			inherited, ok := b.plan.global[arg.Key]
+			if !ok {
+				continue
+			}
+			value = inherited
+		}
+		s.args[arg.Key] = value
+	}
+	s.history = append(s.history, v1.History{Created: b.created(), CreatedBy: oneLine(c), EmptyLayer: true})
+	return nil
+}
+
+// workdir sets the working folder and makes it, which may be a layer.
+func (b *builder) workdir(ctx context.Context, s *stage, c *instructions.WorkdirCommand, where []parser.Range) error {
+	if c.Path == "" {
+		return b.at(where, "WORKDIR is empty")
+	}
+	dir := path.Join("/", s.config.WorkingDir, c.Path)
+	if path.IsAbs(c.Path) {
+		dir = path.Clean(c.Path)
+	}
+	s.config.WorkingDir = dir
+	return b.change(ctx, s, change{
+		where: where, text: oneLine(c), key: digest("workdir", dir), quiet: true,
+		do: func(r *root) error { return b.mkdir(ctx, r, dir) },
+	})
+}
+
+func (b *builder) created() v1.Time { return v1.Time{Time: b.Epoch.UTC()} }

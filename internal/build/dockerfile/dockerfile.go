@@ -1,0 +1,124 @@
+// Package dockerfile builds an image from a Dockerfile with no container engine:
+// buildkit's parser reads it, each instruction that changes files runs in a
+// sandbox, and what it has changed becomes a layer. A step whose input is known
+// from before is not run at all, and a build with nothing new starts no sandbox.
+//
+// What it does not support is refused by name, before anything is run; nothing
+// is ignored. See docs/guide/dockerfile.md.
+//
+// Errors are *fault.Error whose subject is FILE:LINE.
+package dockerfile
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/build/source"
+	"github.com/kn-lite/kn-lite/internal/sandbox"
+)
+
+// DefaultFile is the name of a Dockerfile.
+const DefaultFile = "Dockerfile"
+
+// Options are what a user may ask of a Dockerfile build.
+type Options struct {
+	File    string            // default: Dockerfile in the context
+	Target  string            // stage to build; default: the last one
+	Args    map[string]string // values of ARG
+	Secrets map[string][]byte // id → content, for RUN --mount=type=secret
+	NoCache bool              // run every step, whatever is known from before
+	Offline bool              // RUN has no network
+}
+
+// Spec says what to build.
+type Spec struct {
+	Options
+	Dir      string // the context
+	Platform v1.Platform
+	Epoch    time.Time // the latest time stamp in the image
+	Labels   map[string]string
+	CacheDir string
+	Path     string // $PATH, for newuidmap
+	Store    *layer.Store
+	Report   Report
+	// Pull gives a base image; its layers are read when they are needed.
+	Pull func(ref string, platform v1.Platform) (v1.Image, error)
+	// HostFile reads a file of the host that the network needs: resolv.conf and hosts.
+	HostFile func(name string) ([]byte, error)
+}
+
+// Report hears how a build goes on.
+type Report interface {
+	// Step announces a step; end follows.
+	Step(text string) (end func(done string, ok bool))
+	Note(text string)
+	Warn(text string)
+	Raw(text string) // output of a program
+}
+
+// Image is what was built.
+type Image struct {
+	Image      v1.Image
+	Base       string // reference of the last stage's base; "" for scratch
+	BaseDigest string
+	Layers     []Layer
+}
+
+// Layer is a layer that this Dockerfile has contributed.
+type Layer struct {
+	Name   string // the instruction
+	Layer  *layer.Layer
+	Cached bool
+}
+
+// builder is one Build under way.
+type builder struct {
+	Spec
+	file    string // as messages name it
+	plan    *plan
+	tree    *source.Tree
+	context *buildContext
+	box     *sandbox.Box
+	lossy   bool   // owners are lost here: what is built is no good for others
+	shared  string // a root with the context in it, for RUN --mount=type=bind
+	stages  map[int]*stage
+	images  map[string]*stage // COPY --from=IMAGE
+}
+
+// Build builds the image. Nothing but the cache is left on disk.
+func Build(ctx context.Context, spec Spec) (_ *Image, err error) {
+	b := &builder{Spec: spec, stages: map[int]*stage{}, images: map[string]*stage{}}
+	b.lossy = sandbox.Expect(spec.Path) == sandbox.Single
+	if b.tree, err = source.Open(spec.Dir); err != nil {
+		return nil, err
+	}
+	defer b.tree.Close()
+	raw, err := b.readFile()
+	if err != nil {
+		return nil, err
+	}
+	if b.plan, err = b.parse(raw); err != nil {
+		return nil, err
+	}
+	if b.context, err = openContext(b.tree, b.file, b.Report); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if b.box != nil {
+			// A build that was interrupted still has to clean up.
+			clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+			defer cancel()
+			err = errors.Join(err, b.box.Close(clean))
+		}
+	}()
+	final, err := b.stage(ctx, b.plan.target)
+	if err != nil {
+		return nil, err
+	}
+	b.plan.warnUnused(b.Args, b.Report)
+	return b.assemble(final)
+}

@@ -1,0 +1,228 @@
+package dockerfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	"github.com/moby/buildkit/frontend/dockerfile/shell"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// plan is a Dockerfile that has been read and checked.
+type plan struct {
+	stages []instructions.Stage
+	escape rune
+	global map[string]string // ARGs before the first FROM
+	used   map[string]bool   // build arguments that some ARG has asked for
+	target int
+}
+
+const maxDockerfile = 1 << 20
+
+func (b *builder) readFile() ([]byte, error) {
+	b.file = b.File
+	if b.file == "" {
+		b.file = DefaultFile
+	}
+	var f io.ReadCloser
+	var err error
+	if b.File == "" {
+		f, err = b.tree.FS().Open(DefaultFile)
+	} else {
+		// The user named it; it may stand outside of the context.
+		f, err = os.Open(b.File)
+		if rel, relErr := filepath.Rel(b.Dir, b.File); relErr == nil && filepath.IsLocal(rel) {
+			b.file = filepath.ToSlash(rel)
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.NotFound, "dockerfile.read", filepath.Join(b.Dir, b.file), "there is no such file").
+			WithHint("name the Dockerfile with --file, or its folder: kn-lite build DIR")
+	}
+	if err != nil {
+		return nil, &fault.Error{Op: "dockerfile.read", Kind: fault.Usage, Subject: b.file, Err: err}
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, maxDockerfile+1))
+	if err == nil && len(raw) > maxDockerfile {
+		err = fmt.Errorf("larger than %d bytes", maxDockerfile)
+	}
+	if err != nil {
+		return nil, &fault.Error{Op: "dockerfile.read", Kind: fault.Usage, Subject: b.file, Err: err}
+	}
+	return raw, nil
+}
+
+// at is an error about the Dockerfile.
+func (b *builder) at(where []parser.Range, format string, args ...any) *fault.Error {
+	return fault.New(fault.Build, "dockerfile.build", b.subject(where), format, args...)
+}
+
+func (b *builder) subject(where []parser.Range) string {
+	if len(where) == 0 {
+		return b.file
+	}
+	return b.file + ":" + strconv.Itoa(where[0].Start.Line)
+}
+
+// locate gives err the place in the Dockerfile, keeping its kind unless it has none.
+func (b *builder) locate(where []parser.Range, err error) error {
+	if err == nil || fault.KindOf(err) == fault.Timeout || errors.Is(err, fs.ErrClosed) {
+		return err
+	}
+	kind := fault.KindOf(err)
+	return &fault.Error{Op: "dockerfile.build", Kind: kind, Subject: b.subject(where), Err: err}
+}
+
+func (b *builder) parse(raw []byte) (*plan, error) {
+	if syntax, _, _, ok := parser.DetectSyntax(raw); ok && !knownSyntax(syntax) {
+		return nil, fault.New(fault.Build, "dockerfile.parse", b.file+":1", "# syntax=%s: other front ends than docker/dockerfile are not supported", syntax).
+			WithHint("remove the line if the file is a plain Dockerfile")
+	}
+	parsed, err := parser.Parse(bytes.NewReader(raw))
+	if err != nil {
+		return nil, b.parseError(err)
+	}
+	stages, globals, err := instructions.Parse(parsed.AST, nil)
+	if err != nil {
+		return nil, b.parseError(err)
+	}
+	p := &plan{stages: stages, escape: parsed.EscapeToken, used: map[string]bool{}}
+	if err := p.setGlobals(b, globals); err != nil {
+		return nil, err
+	}
+	if p.target, err = p.find(b.Target); err != nil {
+		return nil, err
+	}
+	for i := range stages[:p.target+1] {
+		for _, cmd := range stages[i].Commands {
+			if err := b.check(cmd); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return p, nil
+}
+
+func knownSyntax(syntax string) bool {
+	for _, prefix := range []string{"docker/dockerfile:1", "docker.io/docker/dockerfile:1"} {
+		rest, ok := strings.CutPrefix(syntax, prefix)
+		if ok && (rest == "" || strings.ContainsAny(rest[:1], ".-@")) {
+			return true
+		}
+	}
+	return syntax == "docker/dockerfile" || syntax == "docker.io/docker/dockerfile"
+}
+
+func (b *builder) parseError(err error) error {
+	e := &fault.Error{Op: "dockerfile.parse", Kind: fault.Build, Subject: b.file, Err: err}
+	if located, ok := errors.AsType[*parser.LocationError](err); ok && len(located.Locations) > 0 {
+		e.Subject = b.subject(located.Locations[0])
+	}
+	// The parser puts its own "line" words and a dump of the node around the cause.
+	for {
+		inner := errors.Unwrap(e.Err)
+		if inner == nil {
+			break
+		}
+		e.Err = inner
+	}
+	e.Err = errors.New(strings.ToLower(e.Err.Error()[:1]) + e.Err.Error()[1:])
+	return e
+}
+
+// setGlobals evaluates the ARGs before the first FROM.
+func (p *plan) setGlobals(b *builder, globals []instructions.ArgCommand) error {
+	p.global = platformArgs(b)
+	for _, cmd := range globals {
+		for _, arg := range cmd.Args {
+			p.used[arg.Key] = true
+			if value, ok := b.Args[arg.Key]; ok {
+				p.global[arg.Key] = value
+				continue
+			}
+			if arg.Value == nil {
+				continue
+			}
+			value, err := p.expand(*arg.Value, p.global)
+			if err != nil {
+				return b.at(cmd.Location(), "ARG %s: %w", arg.Key, err)
+			}
+			p.global[arg.Key] = value
+		}
+	}
+	return nil
+}
+
+// platformArgs are there without being declared, in FROM and for ARG.
+func platformArgs(b *builder) map[string]string {
+	t, host := b.Platform, hostPlatform()
+	return map[string]string{
+		"TARGETPLATFORM": t.String(), "TARGETOS": t.OS, "TARGETARCH": t.Architecture, "TARGETVARIANT": t.Variant,
+		"BUILDPLATFORM": host.String(), "BUILDOS": host.OS, "BUILDARCH": host.Architecture, "BUILDVARIANT": host.Variant,
+	}
+}
+
+// find is the index of a stage by name or number; "" is the last one.
+func (p *plan) find(target string) (int, error) {
+	if target == "" {
+		return len(p.stages) - 1, nil
+	}
+	if i, ok := instructions.HasStage(p.stages, strings.ToLower(target)); ok {
+		return i, nil
+	}
+	if i, err := strconv.Atoi(target); err == nil && i >= 0 && i < len(p.stages) {
+		return i, nil
+	}
+	var names []string
+	for _, s := range p.stages {
+		if s.Name != "" {
+			names = append(names, s.Name)
+		}
+	}
+	e := fault.Usagef("--target %s: there is no such stage", target)
+	if near := fault.Nearest(target, names); near != "" {
+		return 0, e.WithHint("did you mean %q?", near)
+	}
+	return 0, e.WithHint("stages: %s", strings.Join(names, ", "))
+}
+
+// variables implements buildkit's shell.EnvGetter.
+type variables map[string]string
+
+var _ shell.EnvGetter = variables{}
+
+// Get implements shell.EnvGetter.
+func (v variables) Get(name string) (string, bool) {
+	value, ok := v[name]
+	return value, ok
+}
+
+// Keys implements shell.EnvGetter.
+func (v variables) Keys() []string { return slices.Sorted(maps.Keys(v)) }
+
+func (p *plan) expand(word string, env map[string]string) (string, error) {
+	out, _, err := shell.NewLex(p.escape).ProcessWord(word, variables(env))
+	return out, err
+}
+
+// warnUnused names build arguments that nothing asked for: mostly a typing mistake.
+func (p *plan) warnUnused(args map[string]string, report Report) {
+	for _, name := range slices.Sorted(maps.Keys(args)) {
+		if !p.used[name] && !isProxy(name) {
+			report.Warn(fmt.Sprintf("--build-arg %s: no ARG in the stages that were built asks for it", name))
+		}
+	}
+}

@@ -1,0 +1,227 @@
+package dockerfile
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+)
+
+// stage is a stage that has been built, or is being built.
+type stage struct {
+	name    string
+	base    *base // nil for scratch
+	config  v1.Config
+	author  string
+	args    map[string]string // ARGs in scope
+	history []v1.History      // of this Dockerfile, above the base's
+	layers  []Layer
+	key     string // digest over all that the files depend on
+	root    *root  // nil until somebody needs the files
+	hasCmd  bool   // CMD was set here: ENTRYPOINT does not reset it
+}
+
+// base is an image that a stage starts from.
+type base struct {
+	ref, digest string
+	image       v1.Image
+	config      *v1.ConfigFile
+}
+
+// stage builds the stage with index i, and those it needs, once.
+func (b *builder) stage(ctx context.Context, i int) (*stage, error) {
+	if s, ok := b.stages[i]; ok {
+		return s, nil
+	}
+	def := b.plan.stages[i]
+	s, err := b.from(ctx, i, def)
+	if err != nil {
+		return nil, err
+	}
+	s.name = def.Name
+	if s.name == "" {
+		s.name = strconv.Itoa(i)
+	}
+	triggers := s.config.OnBuild
+	s.config.OnBuild = nil
+	for _, text := range triggers {
+		cmd, err := b.trigger(text, def.Location)
+		if err == nil {
+			err = b.dispatch(ctx, s, i, cmd, def.Location)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, cmd := range def.Commands {
+		if err := b.dispatch(ctx, s, i, cmd, cmd.Location()); err != nil {
+			return nil, err
+		}
+	}
+	b.stages[i] = s
+	return s, nil
+}
+
+// trigger parses an ONBUILD instruction of the base image.
+func (b *builder) trigger(text string, where []parser.Range) (instructions.Command, error) {
+	parsed, err := parser.Parse(strings.NewReader(text))
+	if err != nil || len(parsed.AST.Children) != 1 {
+		return nil, b.at(where, "the base's ONBUILD %q is no instruction", text)
+	}
+	cmd, err := instructions.ParseCommand(parsed.AST.Children[0])
+	if err != nil {
+		return nil, b.at(where, "the base's ONBUILD %q: %w", text, err)
+	}
+	return cmd, b.check(cmd)
+}
+
+// from starts a stage on another stage, on an image or on nothing.
+func (b *builder) from(ctx context.Context, i int, def instructions.Stage) (*stage, error) {
+	name, err := b.plan.expand(def.BaseName, b.plan.global)
+	if err != nil {
+		return nil, b.at(def.Location, "FROM %s: %w", def.BaseName, err)
+	}
+	if name == "" {
+		return nil, b.at(def.Location, "FROM %s: the name is empty", def.BaseName).WithHint("give the ARG a default, or a value: --build-arg NAME=VALUE")
+	}
+	if at, ok := instructions.HasStage(b.plan.stages[:i], name); ok {
+		below, err := b.stage(ctx, at)
+		if err != nil {
+			return nil, err
+		}
+		s := *below
+		s.root, s.hasCmd = nil, false
+		s.config = *below.config.DeepCopy()
+		s.args = maps.Clone(below.args)
+		s.history, s.layers = slices.Clone(below.history), slices.Clone(below.layers)
+		return &s, nil
+	}
+	platform := b.Platform
+	if def.Platform != "" {
+		text, err := b.plan.expand(def.Platform, b.plan.global)
+		if err == nil {
+			var p *v1.Platform
+			if p, err = v1.ParsePlatform(text); err == nil {
+				platform = *p
+			}
+		}
+		if err != nil {
+			return nil, b.at(def.Location, "FROM --platform=%s: %w", def.Platform, err)
+		}
+	}
+	if name == "scratch" {
+		return &stage{key: "scratch", args: map[string]string{}, config: v1.Config{Env: []string{"PATH=" + defaultPath}}}, nil
+	}
+	return b.fromImage(name, platform, def.Location)
+}
+
+func (b *builder) fromImage(name string, platform v1.Platform, where []parser.Range) (*stage, error) {
+	image, err := b.Pull(name, platform)
+	if err != nil {
+		return nil, b.locate(where, err)
+	}
+	digest, err := image.Digest()
+	if err != nil {
+		return nil, b.locate(where, err)
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		return nil, b.locate(where, err)
+	}
+	s := &stage{
+		base:   &base{ref: name, digest: digest.String(), image: image, config: config},
+		config: *config.Config.DeepCopy(), author: config.Author,
+		key: "base " + digest.String(), args: map[string]string{},
+	}
+	if lookup(s.config.Env, "PATH") == "" {
+		s.config.Env = append(s.config.Env, "PATH="+defaultPath)
+	}
+	return s, nil
+}
+
+// defaultPath is what a base that sets none gets, as with Docker.
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// other is a stage or an image that COPY --from or a mount names.
+func (b *builder) other(ctx context.Context, current int, name string, where []parser.Range) (*stage, error) {
+	if at, ok := instructions.HasStage(b.plan.stages[:current], name); ok {
+		return b.stage(ctx, at)
+	}
+	if at, err := strconv.Atoi(name); err == nil {
+		if at < 0 || at >= current {
+			return nil, b.at(where, "--from=%s: there is no such stage above", name)
+		}
+		return b.stage(ctx, at)
+	}
+	if instructions.IsCurrentStage(b.plan.stages[current:current+1], name) {
+		return nil, b.at(where, "--from=%s: a stage cannot copy from itself", name)
+	}
+	if s, ok := b.images[name]; ok {
+		return s, nil
+	}
+	s, err := b.fromImage(name, b.Platform, where)
+	if err == nil {
+		b.images[name] = s
+	}
+	return s, err
+}
+
+// env is what $NAME means in an instruction: ARGs, and ENV over them.
+func (s *stage) env() map[string]string {
+	out := maps.Clone(s.args)
+	for _, kv := range s.config.Env {
+		name, value, _ := strings.Cut(kv, "=")
+		out[name] = value
+	}
+	return out
+}
+
+// runEnv is the environment of RUN.
+func (s *stage) runEnv(b *builder) []string {
+	out := slices.Clone(s.config.Env)
+	for _, name := range slices.Sorted(maps.Keys(s.args)) {
+		if lookup(out, name) == "" {
+			out = append(out, name+"="+s.args[name])
+		}
+	}
+	if lookup(out, "PATH") == "" {
+		out = append(out, "PATH="+defaultPath)
+	}
+	for _, name := range slices.Sorted(maps.Keys(b.Args)) {
+		if isProxy(name) && lookup(out, name) == "" {
+			out = append(out, name+"="+b.Args[name])
+		}
+	}
+	return out
+}
+
+func lookup(env []string, name string) string {
+	for _, kv := range slices.Backward(env) {
+		if value, ok := strings.CutPrefix(kv, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// digest is a key over parts, none of which can run into the next.
+func digest(parts ...string) string {
+	h := sha256.New()
+	for _, part := range parts {
+		fmt.Fprintf(h, "%d:%s,", len(part), part)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func hostPlatform() v1.Platform {
+	return v1.Platform{OS: "linux", Architecture: runtime.GOARCH}
+}

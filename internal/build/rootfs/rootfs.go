@@ -1,0 +1,87 @@
+// Package rootfs works on the files of an image while it is built: it unpacks
+// layers, puts files in, takes files out and finds what has changed. All of it
+// runs inside of a sandbox whose root is the image's, so that no link and no
+// name in an archive can mean a file of the host.
+//
+// Streams of files are tar archives.
+package rootfs
+
+import "io/fs"
+
+// The names of the guests, for sandbox.Call.
+const (
+	GuestUnpack  = "rootfs.unpack"  // UnpackArgs, in: a layer
+	GuestPut     = "rootfs.put"     // PutArgs, in: files
+	GuestTake    = "rootfs.take"    // TakeArgs, out: files
+	GuestMatch   = "rootfs.match"   // MatchArgs → []Source
+	GuestPrepare = "rootfs.prepare" // PrepareArgs → []string
+	GuestScan    = "rootfs.scan"    // ScanArgs → State
+	GuestDiff    = "rootfs.diff"    // DiffArgs, in: State as JSON, out: a layer → State
+)
+
+// ownerAttribute keeps the owner of a file where the sandbox has one user only.
+const ownerAttribute = "user.kn-lite.owner"
+
+// UnpackArgs is for a layer, or for an archive that ADD unpacks.
+type UnpackArgs struct {
+	Dest  string // "/" for a layer
+	Layer bool   // names that begin with .wh. delete
+	// Loose keeps owners in attributes, where there is one user only.
+	Loose bool
+	Owner string // USER[:GROUP] of everything; "" keeps the archive's
+	Mode  *uint32
+}
+
+// PutArgs is for COPY. The archive's names are relative to the destination.
+type PutArgs struct {
+	Dest string // absolute
+	// Single is a source that is one file: Dest is its name, unless it is a folder.
+	Single bool
+	Owner  string  // USER[:GROUP] of everything; "" keeps the archive's
+	Mode   *uint32 // of everything but links; nil keeps the archive's
+	Loose  bool
+}
+
+// MatchArgs is for the sources of COPY --from.
+type MatchArgs struct {
+	Patterns []string
+}
+
+// Source is a file or a folder that a pattern matches.
+type Source struct {
+	Path string
+	Dir  bool
+}
+
+// TakeArgs says what to take: of a folder, what is below it.
+type TakeArgs struct {
+	Sources []Source
+	Hide    []string // empty files and folders that Prepare has made
+	Exclude []string // patterns of a .dockerignore, relative to the source
+	Loose   bool
+}
+
+// PrepareArgs names what programs need to be there, or to be mounted on.
+type PrepareArgs struct {
+	Dirs, Files []string
+	Mode        fs.FileMode // of new folders; 0 is 0755
+	Owner       string
+	Loose       bool
+}
+
+// ScanArgs is for Scan.
+type ScanArgs struct {
+	Loose bool
+}
+
+// DiffArgs is for Diff.
+type DiffArgs struct {
+	// Remove are mount points that are not to stay, innermost first. What is not
+	// empty stays.
+	Remove []string
+	Loose  bool
+}
+
+// State tells for each path a fingerprint of everything about it that ends up in
+// a layer, by the change time of the kernel in place of the content.
+type State map[string]string

@@ -1,0 +1,369 @@
+package rootfs
+
+import (
+	"archive/tar"
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/sandbox"
+)
+
+const (
+	whiteoutPrefix = ".wh."
+	opaqueMarker   = ".wh..wh..opq"
+	xattrPrefix    = "SCHILY.xattr."
+)
+
+// writer puts entries of an archive into the root.
+type writer struct {
+	loose    bool
+	owner    *[2]int // of everything, instead of the archive's
+	mode     *uint32
+	times    []entryTime // of folders, to be set when all is there
+	linkBase string      // what the names of hard links are relative to
+}
+
+type entryTime struct {
+	path string
+	at   time.Time
+}
+
+func newWriter(loose bool, owner string, mode *uint32, linkBase string) (*writer, error) {
+	w := &writer{loose: loose, mode: mode, linkBase: linkBase}
+	if owner != "" {
+		uid, gid, err := lookupOwner(owner)
+		if err != nil {
+			return nil, err
+		}
+		w.owner = &[2]int{uid, gid}
+	}
+	return w, nil
+}
+
+// lookupOwner reads --chown: USER[:GROUP]. Without a group it is the number of
+// the user, as Docker has it, or the group of the user in /etc/passwd.
+func lookupOwner(text string) (uid, gid int, err error) {
+	u, err := sandbox.LookupUser(text)
+	if err != nil {
+		return 0, 0, err
+	}
+	name, _, hasGroup := strings.Cut(text, ":")
+	if !hasGroup && strings.Trim(name, "0123456789") == "" {
+		return int(u.UID), int(u.UID), nil
+	}
+	return int(u.UID), int(u.GID), nil
+}
+
+// unpack applies a layer, or an archive that ADD unpacks.
+func unpack(args UnpackArgs, in io.Reader) error {
+	w, err := newWriter(args.Loose, args.Owner, args.Mode, args.Dest)
+	if err != nil {
+		return err
+	}
+	if err := w.mkdirAll(args.Dest); err != nil {
+		return err
+	}
+	var here map[string]bool // what this layer has brought: an opaque marker spares it
+	if args.Layer {
+		here = map[string]bool{}
+	}
+	err = eachEntry(in, func(h *tar.Header, content io.Reader) error {
+		at := path.Join(args.Dest, path.Clean("/"+h.Name))
+		if args.Layer {
+			base := path.Base(at)
+			switch {
+			case base == opaqueMarker:
+				return clearFolder(path.Dir(at), here)
+			case strings.HasPrefix(base, whiteoutPrefix):
+				return os.RemoveAll(path.Join(path.Dir(at), strings.TrimPrefix(base, whiteoutPrefix)))
+			}
+			for p := at; p != "/"; p = path.Dir(p) {
+				here[p] = true
+			}
+		}
+		return w.entry(at, h, content)
+	})
+	return errors.Join(err, w.finish())
+}
+
+func clearFolder(dir string, keep map[string]bool) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		if at := path.Join(dir, e.Name()); err == nil && !keep[at] {
+			err = os.RemoveAll(at)
+		}
+	}
+	return err
+}
+
+// put is COPY: the archive's names are below args.Dest.
+func put(args PutArgs, in io.Reader) error {
+	w, err := newWriter(args.Loose, args.Owner, args.Mode, args.Dest)
+	if err != nil {
+		return err
+	}
+	dest := path.Clean(args.Dest)
+	if args.Single {
+		if info, err := os.Stat(dest); err != nil || !info.IsDir() {
+			if err := w.mkdirAll(path.Dir(dest)); err != nil {
+				return err
+			}
+			err = eachEntry(in, func(h *tar.Header, content io.Reader) error { return w.entry(dest, h, content) })
+			return errors.Join(err, w.finish())
+		}
+	}
+	_, statErr := os.Stat(dest)
+	if err := w.mkdirAll(dest); err != nil {
+		return err
+	}
+	err = eachEntry(in, func(h *tar.Header, content io.Reader) error {
+		at := path.Join(dest, path.Clean("/"+h.Name))
+		if at == dest && statErr == nil {
+			return nil // the folder that is copied into keeps its looks
+		}
+		return w.entry(at, h, content)
+	})
+	return errors.Join(err, w.finish())
+}
+
+func eachEntry(in io.Reader, each func(*tar.Header, io.Reader) error) error {
+	reader := tar.NewReader(bufio.NewReaderSize(in, 1<<18))
+	for {
+		h, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			// Padding behind the end belongs to the stream.
+			_, err = io.Copy(io.Discard, in)
+			return err
+		}
+		if err == nil {
+			err = each(h, reader)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// entry makes one file, folder or link at the absolute path at.
+func (w *writer) entry(at string, h *tar.Header, content io.Reader) error {
+	if err := w.mkdirAll(path.Dir(at)); err != nil {
+		return err
+	}
+	old, err := os.Lstat(at)
+	exists := err == nil
+	if h.Typeflag == tar.TypeDir {
+		if exists && old.Mode().Type() == fs.ModeSymlink {
+			// Debian's /lib is a link to usr/lib, and packages still say /lib.
+			if target, err := os.Stat(at); err == nil && target.IsDir() {
+				return nil
+			}
+		}
+		if exists && !old.IsDir() {
+			if err := os.Remove(at); err != nil {
+				return err
+			}
+			exists = false
+		}
+		if !exists {
+			if err := os.Mkdir(at, 0o700); err != nil {
+				return err
+			}
+		}
+		w.times = append(w.times, entryTime{at, h.ModTime})
+		return w.looks(at, h)
+	}
+	if exists {
+		if err := os.RemoveAll(at); err != nil {
+			return err
+		}
+	}
+	switch h.Typeflag {
+	case tar.TypeReg:
+		f, err := os.OpenFile(at, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(f, content)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+	case tar.TypeSymlink:
+		if err := os.Symlink(h.Linkname, at); err != nil {
+			return err
+		}
+	case tar.TypeLink:
+		return os.Link(path.Join(w.linkBase, path.Clean("/"+h.Linkname)), at)
+	case tar.TypeFifo:
+		if err := unix.Mkfifo(at, 0o600); err != nil {
+			return err
+		}
+	case tar.TypeChar, tar.TypeBlock:
+		return nil // no user namespace makes devices, and /dev is the sandbox's own
+	default:
+		return fault.New(fault.Build, "rootfs.unpack", "", "%s: an entry of type %q in an archive", at, h.Typeflag)
+	}
+	return w.looks(at, h)
+}
+
+// looks sets owner, mode, attributes and times.
+func (w *writer) looks(at string, h *tar.Header) error {
+	uid, gid := h.Uid, h.Gid
+	if w.owner != nil {
+		uid, gid = w.owner[0], w.owner[1]
+	}
+	link := h.Typeflag == tar.TypeSymlink
+	if err := w.chown(at, uid, gid, link); err != nil {
+		return err
+	}
+	if link {
+		return nil
+	}
+	for name, value := range h.PAXRecords {
+		attribute, ok := strings.CutPrefix(name, xattrPrefix)
+		if !ok || !kept(attribute) {
+			continue
+		}
+		if err := unix.Lsetxattr(at, attribute, []byte(value), 0); err != nil && !errors.Is(err, unix.ENOTSUP) && !w.loose {
+			return fmt.Errorf("%s: attribute %s: %w", at, attribute, err)
+		}
+	}
+	mode := uint32(h.Mode & 0o7777)
+	if w.mode != nil {
+		mode = *w.mode
+	}
+	if err := unix.Chmod(at, mode); err != nil {
+		return fmt.Errorf("%s: mode: %w", at, err)
+	}
+	if h.Typeflag == tar.TypeDir {
+		return nil
+	}
+	return os.Chtimes(at, h.ModTime, h.ModTime)
+}
+
+// kept tells which attributes an image has.
+func kept(attribute string) bool {
+	return attribute == "security.capability" || strings.HasPrefix(attribute, "user.") && attribute != ownerAttribute
+}
+
+func (w *writer) chown(at string, uid, gid int, link bool) error {
+	if w.loose {
+		if (uid != 0 || gid != 0) && !link {
+			// File systems without attributes lose the owner, as announced.
+			_ = unix.Lsetxattr(at, ownerAttribute, fmt.Appendf(nil, "%d:%d", uid, gid), 0)
+		}
+		return nil
+	}
+	err := os.Lchown(at, uid, gid)
+	if errors.Is(err, unix.EINVAL) {
+		return fault.New(fault.Build, "rootfs.owner", "", "%s belongs to %d:%d, and the sandbox has ids up to 65535 only", at, uid, gid)
+	}
+	return err
+}
+
+// mkdirAll makes folders with the owner of what will be in them, as COPY does.
+func (w *writer) mkdirAll(dir string) error {
+	var missing []string
+	for at := path.Clean(dir); at != "/"; at = path.Dir(at) {
+		info, err := os.Stat(at)
+		if err == nil {
+			if !info.IsDir() {
+				return fault.New(fault.Build, "rootfs.mkdir", "", "%s is a file, and a folder is needed", at)
+			}
+			break
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		missing = append(missing, at)
+	}
+	for _, at := range slices.Backward(missing) {
+		if target, err := os.Readlink(at); err == nil {
+			// A link to nowhere: what it means is made.
+			if !path.IsAbs(target) {
+				target = path.Join(path.Dir(at), target)
+			}
+			if err := os.MkdirAll(target, 0o755); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := os.Mkdir(at, 0o755); err != nil {
+			return err
+		}
+		if w.owner != nil {
+			if err := w.chown(at, w.owner[0], w.owner[1], false); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// finish sets the times of folders, which every new file has changed.
+func (w *writer) finish() error {
+	for _, t := range slices.Backward(w.times) {
+		if err := os.Chtimes(t.path, t.at, t.at); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// prepare makes what is missing and tells what that was, innermost first.
+func prepare(args PrepareArgs) ([]string, error) {
+	w, err := newWriter(args.Loose, args.Owner, nil, "/")
+	if err != nil {
+		return nil, err
+	}
+	var made []string
+	missing := func(at string) {
+		for ; at != "/"; at = path.Dir(at) {
+			if _, err := os.Stat(at); err == nil {
+				return
+			}
+			made = append(made, at)
+		}
+	}
+	for _, dir := range args.Dirs {
+		missing(dir)
+		if err := w.mkdirAll(dir); err != nil {
+			return nil, err
+		}
+	}
+	for _, file := range args.Files {
+		if _, err := os.Stat(file); err == nil {
+			continue
+		}
+		missing(file)
+		// A dangling link is common for resolv.conf: its target is made.
+		real := file
+		if target, err := os.Readlink(file); err == nil {
+			if real = target; !filepath.IsAbs(target) {
+				real = path.Join(path.Dir(file), target)
+			}
+			missing(real)
+		}
+		if err := w.mkdirAll(path.Dir(real)); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(real, nil, 0o644); err != nil {
+			return nil, err
+		}
+	}
+	return made, nil
+}

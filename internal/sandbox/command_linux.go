@@ -1,0 +1,226 @@
+package sandbox
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// maxProcesses ends a fork bomb before it ends the machine.
+const maxProcesses = 4096
+
+// command runs the program and returns its exit code. This process is the first
+// one of its pid namespace: when it ends, the kernel ends all others.
+func (o *order) command(out io.Writer) (int, error) {
+	c := o.Command
+	before := func() error { return errors.Join(o.system(), o.gather()) }
+	if err := o.enter(before, o.place); err != nil {
+		return 0, err
+	}
+	if c.Isolated {
+		if err := loopback(); err != nil {
+			return 0, err
+		}
+	}
+	who, err := LookupUser(c.User)
+	if err != nil {
+		return 0, err
+	}
+	env := c.Env
+	if lookup(env, "HOME") == "" {
+		env = append(env, "HOME="+who.Home)
+	}
+	// os/exec looks for the program in this process's PATH.
+	program, err := findProgram(c.Args[0], lookup(env, "PATH"), c.Dir)
+	if err != nil {
+		return 0, err
+	}
+	limit := &unix.Rlimit{Cur: maxProcesses, Max: maxProcesses}
+	if err := unix.Setrlimit(unix.RLIMIT_NPROC, limit); err != nil {
+		return 0, fmt.Errorf("limit processes: %w", err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return 0, fmt.Errorf("no core files: %w", err)
+	}
+	if err := filter(o.Single); err != nil {
+		return 0, err
+	}
+	if err := dropCapabilities(); err != nil {
+		return 0, err
+	}
+	cmd := &exec.Cmd{Path: program, Args: c.Args, Env: env, Dir: c.Dir, Stdout: out, Stderr: out}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if !o.Single {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: who.UID, Gid: who.GID, Groups: who.Groups}
+	}
+	err = cmd.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+			return 128 + int(status.Signal()), nil
+		}
+		return exit.ExitCode(), nil
+	}
+	if errors.Is(err, syscall.ENOEXEC) {
+		return 0, fault.New(fault.Build, "sandbox.run", "", "%s: not a program of this machine's architecture, or a script with no #! line", program)
+	}
+	if err != nil {
+		return 0, fault.New(fault.Build, "sandbox.run", "", "%w", err)
+	}
+	return 0, nil
+}
+
+func findProgram(name, path, dir string) (string, error) {
+	if strings.Contains(name, "/") {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(dir, name)
+		}
+		if _, err := os.Stat(name); err != nil {
+			return "", fault.New(fault.Build, "sandbox.run", "", "%s: there is no such program in the image", name)
+		}
+		return name, nil
+	}
+	for _, at := range filepath.SplitList(path) {
+		if !filepath.IsAbs(at) {
+			at = filepath.Join(dir, at)
+		}
+		file := filepath.Join(at, name)
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return file, nil
+		}
+	}
+	return "", fault.New(fault.Build, "sandbox.run", "", "%s: there is no such program in the image's PATH", name)
+}
+
+func lookup(env []string, name string) string {
+	value := ""
+	for _, kv := range env {
+		if v, ok := strings.CutPrefix(kv, name+"="); ok {
+			value = v
+		}
+	}
+	return value
+}
+
+// User is an account of a root file system.
+type User struct {
+	UID, GID uint32
+	Groups   []uint32
+	Home     string
+}
+
+// LookupUser reads /etc/passwd and /etc/group for USER[:GROUP], names or
+// numbers, as the USER instruction has it. A number needs no entry.
+func LookupUser(text string) (User, error) {
+	name, group, hasGroup := strings.Cut(text, ":")
+	if name == "" {
+		name = "0"
+	}
+	u := User{Home: "/"}
+	number, notNumber := strconv.ParseUint(name, 10, 31)
+	found, err := eachEntry("/etc/passwd", func(f []string) bool {
+		if len(f) < 6 || f[0] != name && (notNumber != nil || f[2] != name) {
+			return false
+		}
+		uid, err1 := strconv.ParseUint(f[2], 10, 31)
+		gid, err2 := strconv.ParseUint(f[3], 10, 31)
+		if err1 != nil || err2 != nil {
+			return false
+		}
+		u.UID, u.GID, u.Home, name = uint32(uid), uint32(gid), f[5], f[0]
+		return true
+	})
+	switch {
+	case err != nil:
+		return u, err
+	case !found && notNumber != nil:
+		return u, fault.New(fault.Build, "sandbox.user", "", "user %q is not in the image's /etc/passwd", name)
+	case !found:
+		u.UID = uint32(number)
+		if number == 0 {
+			u.Home = "/root"
+		}
+	}
+	if hasGroup && group != "" {
+		u.GID, err = lookupGroup(group)
+		u.Groups = []uint32{u.GID}
+		return u, err
+	}
+	u.Groups = []uint32{u.GID}
+	_, err = eachEntry("/etc/group", func(f []string) bool {
+		if len(f) >= 4 {
+			for member := range strings.SplitSeq(f[3], ",") {
+				if gid, err := strconv.ParseUint(f[2], 10, 31); member == name && err == nil && uint32(gid) != u.GID {
+					u.Groups = append(u.Groups, uint32(gid))
+				}
+			}
+		}
+		return false
+	})
+	return u, err
+}
+
+func lookupGroup(group string) (uint32, error) {
+	if gid, err := strconv.ParseUint(group, 10, 31); err == nil {
+		return uint32(gid), nil
+	}
+	var found uint64
+	ok, err := eachEntry("/etc/group", func(f []string) bool {
+		if len(f) < 3 || f[0] != group {
+			return false
+		}
+		gid, err := strconv.ParseUint(f[2], 10, 31)
+		found = gid
+		return err == nil
+	})
+	if err == nil && !ok {
+		err = fault.New(fault.Build, "sandbox.user", "", "group %q is not in the image's /etc/group", group)
+	}
+	return uint32(found), err
+}
+
+// eachEntry reads a file like passwd(5) until stop returns true.
+func eachEntry(file string, stop func(fields []string) bool) (bool, error) {
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		if stop(strings.Split(lines.Text(), ":")) {
+			return true, nil
+		}
+	}
+	return false, lines.Err()
+}
+
+// loopback brings up lo, the only device of a new network namespace.
+func loopback() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	request, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	request.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, request)
+}

@@ -1,0 +1,196 @@
+package sandbox
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// The Guests that every program has.
+const (
+	guestEmpty = "empty" // removes all files
+	guestOwn   = "own"   // ownArgs: changes the root folder itself
+)
+
+type ownArgs struct {
+	Mode     uint32
+	UID, GID int
+}
+
+func own(raw json.RawMessage, _ io.Reader, _ io.Writer) (any, error) {
+	var args ownArgs
+	if err := json.Unmarshal(raw, &args); err != nil {
+		return nil, err
+	}
+	return nil, errors.Join(os.Chown("/", args.UID, args.GID), unix.Chmod("/", args.Mode))
+}
+
+// Inside is called first of all by main. When the process was started by a Box
+// it does what it was told and returns the process's exit code; otherwise ours
+// is false. in and out are the process's own streams.
+func Inside(args []string, in io.Reader, out io.Writer, guests map[string]Guest) (code int, ours bool) {
+	if len(args) == 0 || args[0] != argEnter && args[0] != argRemap {
+		return 0, false
+	}
+	// Capabilities and filters belong to threads: everything happens on this one.
+	runtime.LockOSThread()
+	orders, answers := os.NewFile(3, "orders"), os.NewFile(4, "answers")
+	if os.Getpid() != 1 || orders == nil || answers == nil {
+		return 125, true // somebody typed the name
+	}
+	if args[0] == argRemap {
+		return remap(orders), true
+	}
+	unix.CloseOnExec(3)
+	unix.CloseOnExec(4)
+	got := serve(orders, in, out, guests)
+	raw, err := json.Marshal(got)
+	if err == nil {
+		_, err = answers.Write(raw)
+	}
+	if err != nil {
+		return 125, true
+	}
+	return 0, true
+}
+
+// remap waits for the first byte of the order, by when newuidmap has made this
+// process uid 0, and starts over: executing as uid 0 brings the capabilities.
+func remap(orders *os.File) int {
+	poll := []unix.PollFd{{Fd: int32(orders.Fd()), Events: unix.POLLIN}}
+	for {
+		if _, err := unix.Poll(poll, -1); err == nil {
+			break
+		} else if !errors.Is(err, unix.EINTR) {
+			return 125
+		}
+	}
+	_ = unix.Exec("/proc/self/exe", []string{argEnter}, nil)
+	return 125
+}
+
+func serve(orders *os.File, in io.Reader, out io.Writer, guests map[string]Guest) (got answer) {
+	fail := func(err error) answer {
+		return answer{Error: err.Error(), Usage: fault.KindOf(err) == fault.Build}
+	}
+	var o order
+	line, err := bufio.NewReader(orders).ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &o)
+	}
+	if err != nil {
+		return fail(fmt.Errorf("no order: %w", err))
+	}
+	if err := o.harden(); err != nil {
+		return fail(err)
+	}
+	if o.Command != nil {
+		code, err := o.command(out)
+		if err != nil {
+			return fail(err)
+		}
+		return answer{Exit: code}
+	}
+	if err := o.enter(func() error { return nil }, func() error { return nil }); err != nil {
+		return fail(err)
+	}
+	guest := guests[o.Guest]
+	switch {
+	case o.Guest == "":
+		return answer{}
+	case o.Guest == guestEmpty:
+		guest = empty
+	case o.Guest == guestOwn:
+		guest = own
+	case guest == nil:
+		return fail(fmt.Errorf("there is no guest %q", o.Guest))
+	}
+	reply, err := guest(o.Args, in, out)
+	if err != nil {
+		return fail(err)
+	}
+	raw, err := json.Marshal(reply)
+	if err != nil {
+		return fail(err)
+	}
+	return answer{Reply: raw}
+}
+
+// harden cuts what the process has inherited: death with its parent, file
+// descriptors of whoever started the parent, the session's keys, groups.
+func (o *order) harden() error {
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return fmt.Errorf("death signal: %w", err)
+	}
+	// Nobody inside may look into this process, whose binary is the host's.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("not dumpable: %w", err)
+	}
+	if err := unix.CloseRange(5, 1<<31-1, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("close inherited files (needs Linux 5.11): %w", err)
+	}
+	if err := closeInherited(); err != nil {
+		return err
+	}
+	// Kernels without keys have none to hide.
+	_, _ = unix.KeyctlJoinSessionKeyring("")
+	if !o.Single {
+		if err := unix.Setgroups(nil); err != nil {
+			return fmt.Errorf("give up groups: %w", err)
+		}
+		if err := errors.Join(unix.Setresgid(0, 0, 0), unix.Setresuid(0, 0, 0)); err != nil {
+			return fmt.Errorf("become root inside: %w", err)
+		}
+		// Changing ids clears it.
+		if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+			return fmt.Errorf("death signal: %w", err)
+		}
+	}
+	unix.Umask(0o022)
+	return unix.Sethostname([]byte("build"))
+}
+
+// closeInherited closes what was left open by whoever started the parent. The
+// anonymous files are the Go runtime's own.
+func closeInherited() error {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil || fd < 5 {
+			continue
+		}
+		target, err := os.Readlink("/proc/self/fd/" + e.Name())
+		if err == nil && !strings.HasPrefix(target, "anon_inode:") {
+			_ = unix.Close(fd) // the listing's own is closed already
+		}
+	}
+	return nil
+}
+
+// empty removes everything below the root.
+func empty(json.RawMessage, io.Reader, io.Writer) (any, error) {
+	entries, err := os.ReadDir("/")
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if err := os.RemoveAll(filepath.Join("/", e.Name())); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}

@@ -1,0 +1,54 @@
+//go:build !linux
+
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"runtime"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// Box needs Linux.
+type Box struct{}
+
+// ExitError is a Command that ended with something else than 0.
+type ExitError struct{ Code int }
+
+func (e *ExitError) Error() string { return fmt.Sprintf("exit code %d", e.Code) }
+
+// Open fails: there are no namespaces.
+func Open(context.Context, Options) (*Box, error) {
+	return nil, fault.New(fault.Conflict, "sandbox.open", "", "a Dockerfile's RUN needs Linux, and this is %s", runtime.GOOS).
+		WithHint("build it on a Linux machine or in a Linux CI job; Go and Node functions build here without a Dockerfile (--builder layers)")
+}
+
+// Expect is nobody.
+func Expect(string) Identity { return Single }
+
+// Identity is that of nobody.
+func (*Box) Identity() (Identity, string) { return Single, "" }
+
+// Home is nowhere.
+func (*Box) Home() string { return "" }
+
+// Own does nothing.
+func (*Box) Own(context.Context, string, fs.FileMode, int, int) error { return nil }
+
+// Root makes nothing.
+func (*Box) Root() (string, error) { return "", nil }
+
+// Folder makes nothing.
+func (*Box) Folder(string) error { return nil }
+
+// Call does nothing.
+func (*Box) Call(context.Context, Call) error { return nil }
+
+// Close has nothing to do.
+func (*Box) Close(context.Context) error { return nil }
+
+// Inside is never the case.
+func Inside([]string, io.Reader, io.Writer, map[string]Guest) (int, bool) { return 0, false }

@@ -1,0 +1,89 @@
+// Package sandbox runs code on a root file system of its own: in new user,
+// mount, pid, ipc, uts and cgroup namespaces, with neither the host's files nor
+// its environment nor its users in sight. It needs no privilege beyond that of
+// making a user namespace.
+//
+// Two things can run inside: a Guest, which is code of this program that works
+// on the files (unpacking, copying, comparing), with no /proc and no network
+// need; and a Command, which is a program of the root file system, with the
+// capabilities, the devices and the limits that a container usually has.
+//
+// The program executes itself once more for that: main calls Inside before
+// anything else.
+//
+// Errors are *fault.Error.
+package sandbox
+
+import (
+	"encoding/json"
+	"io"
+	"io/fs"
+)
+
+// Guest is code that runs inside of a sandbox, as root of the root file system.
+// in and out are Call.In and Call.Out; what it returns goes to Call.Reply.
+type Guest func(args json.RawMessage, in io.Reader, out io.Writer) (reply any, err error)
+
+// Options say where a Box keeps its files.
+type Options struct {
+	// Dir is the cache folder; the folder of roots is made below it. Root's
+	// sandboxes run as a user with no name, who has to be able to get there: a
+	// Dir that is closed to others is replaced by a folder in /var/tmp.
+	Dir string
+	// Path is where newuidmap is looked for, as $PATH has it.
+	Path string
+}
+
+// Identity is who the sandbox's users are on the host.
+type Identity string
+
+// The identities, from the most to the least faithful.
+const (
+	// Shifted is for root: uid 0 inside is a high number outside that owns nothing.
+	Shifted Identity = "shifted"
+	// Ranges is for users with an entry in /etc/subuid: uid 0 inside is the user.
+	Ranges Identity = "ranges"
+	// Single is for users without one: there is uid 0 inside, and nobody else.
+	Single Identity = "single"
+)
+
+// Call is one thing to do inside.
+type Call struct {
+	Root string // a folder that Box.Root has made; it becomes /
+
+	// Guest is the name of one of the functions that main gave to Inside, and
+	// Args its arguments as JSON. Reply, a pointer, is filled with what it returned.
+	Guest string
+	Args  any
+	Reply any
+
+	Command *Command // instead of Guest
+
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// Command is a program to run inside.
+type Command struct {
+	Args   []string
+	Env    []string // all of its environment
+	Dir    string
+	User   string // USER, USER:GROUP or numbers, looked up inside; "" is root
+	Mounts []Mount
+	// Isolated cuts it off from the network; otherwise it shares the host's.
+	Isolated bool
+}
+
+// Mount is something at Target that is not part of the root file system. It is
+// the folder Source, or a file with Content, or, with neither, an empty tmpfs.
+type Mount struct {
+	Target   string
+	Source   string // another folder that Box.Root or Box.Folder has made
+	Sub      string // what of Source: an absolute path, whose links are followed below Source
+	File     bool   // Sub is a file
+	Content  []byte
+	ReadOnly bool
+	Mode     fs.FileMode // of Content or of the tmpfs
+	UID, GID int
+	Size     int64 // of the tmpfs, in bytes; 0 is the kernel's default
+}

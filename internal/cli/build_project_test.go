@@ -58,7 +58,7 @@ func (l *keyLab) pushBase() {
 		l.t.Fatal(err)
 	}
 	defer client.Close()
-	if _, err := client.Push(l.t.Context(), v1.Image(image), l.host+"/base/node:22"); err != nil {
+	if _, err := client.Push(l.t.Context(), image, l.host+"/base/node:22"); err != nil {
 		l.t.Fatal(err)
 	}
 }

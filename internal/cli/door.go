@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"time"
@@ -56,7 +57,7 @@ func doorOpens(ctx context.Context, dial func(ctx context.Context, network, addr
 		request.Header.Set("K-Network-Probe", "queue")
 		response, err := ask.Do(request)
 		if err != nil {
-			return ctx.Err() == nil || context.Cause(ctx) != context.DeadlineExceeded
+			return !errors.Is(ctx.Err(), context.DeadlineExceeded)
 		}
 		response.Body.Close()
 		if response.StatusCode != http.StatusNotFound {

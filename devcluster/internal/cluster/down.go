@@ -151,7 +151,7 @@ func Leftovers(r *state.Record) []string {
 			left = append(left, "cgroup "+dir)
 		}
 	}
-	if b, err := os.ReadFile("/proc/self/mountinfo"); err == nil {
+	if b, err := os.ReadFile("/proc/thread-self/mountinfo"); err == nil {
 		for line := range strings.Lines(string(b)) {
 			if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(f[4], r.Instance.Folder+"/") {
 				left = append(left, "mount "+f[4])

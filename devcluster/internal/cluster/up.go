@@ -143,7 +143,8 @@ func (l *lift) complete(ctx context.Context) (bool, error) {
 
 // install brings missing programs from the distribution.
 func (l *lift) install(ctx context.Context) ([]string, error) {
-	missing := debian.Finder{Path: filepath.SplitList(l.host.Env("PATH"))}.Missing(debian.Programs())
+	finder := debian.Finder{Path: filepath.SplitList(l.host.Env("PATH"))}
+	missing := finder.Missing(debian.Programs())
 	packages := debian.Packages(missing)
 	if len(packages) == 0 {
 		return nil, nil
@@ -154,7 +155,7 @@ func (l *lift) install(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	done()
-	if still := (debian.Finder{}).Missing(debian.Programs()); len(still) > 0 {
+	if still := finder.Missing(debian.Programs()); len(still) > 0 {
 		return nil, &fault.Error{
 			Op: "find program", Subject: still[0].Name, Err: errors.New("it is not there, although package " + still[0].Package + " is installed"),
 			Hint: "it " + still[0].Why + "; put it into PATH",

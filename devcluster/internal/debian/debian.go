@@ -43,7 +43,7 @@ func Programs() []Program {
 	}
 }
 
-// Finder looks programs up; the zero value uses the running system.
+// Finder looks programs up.
 type Finder struct {
 	// Exists reports whether path is an executable file.
 	Exists func(path string) bool

@@ -45,7 +45,7 @@ func Take(ctx context.Context) (Footprint, error) {
 		}
 		f[kind] = Lines(kind, string(out))
 	}
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := os.ReadFile("/proc/thread-self/mountinfo")
 	if err != nil {
 		return nil, err
 	}

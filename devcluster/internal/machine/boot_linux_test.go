@@ -110,7 +110,7 @@ func TestMachineIsSealed(t *testing.T) {
 	if _, err := os.Stat("/var/only-inside"); err == nil {
 		t.Error("a file written below /var inside shows on the host")
 	}
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := os.ReadFile("/proc/thread-self/mountinfo")
 	if err != nil || strings.Contains(string(mounts), "TestMachineIsSealed") {
 		t.Errorf("a mount of the machine shows on the host: %v", err)
 	}

@@ -176,6 +176,8 @@ func (m Machine) inside(spaces []string, do func() error) error {
 	if !m.Alive() {
 		return errors.New("the machine is not running")
 	}
+	// The thread is not handed back and ends with the goroutine; only the process's first one cannot end. If it was
+	// that one, /proc/self is the machine's from now on: ask /proc/thread-self about the host.
 	result := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()

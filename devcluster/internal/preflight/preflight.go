@@ -58,7 +58,7 @@ func Look() (Facts, error) {
 		return f, err
 	}
 	f.Filesystems = string(fs)
-	mounts, err := os.Open("/proc/self/mountinfo")
+	mounts, err := os.Open("/proc/thread-self/mountinfo")
 	if err != nil {
 		return f, err
 	}

@@ -23,13 +23,10 @@ const (
 // first request would meet its 404. An ingress that cannot be reached from here
 // is none of deploy's business: the service serves.
 func (f *Factory) awaitDoor(ctx context.Context, client *cluster.Client, service, url string) error {
-	ingress, err := f.ingressSetting("")
+	dialer, err := f.ingressDialer(client, service, "")
 	if err != nil {
 		return err
 	}
-	dialer := &ingressDialer{fixed: ingress, look: net.DefaultResolver.LookupHost, find: func(ctx context.Context) ([]string, error) {
-		return client.IngressAddresses(ctx, service)
-	}}
 	ctx, cancel := context.WithTimeout(ctx, doorTimeout)
 	defer cancel()
 	if !doorOpens(ctx, dialer.dial, url) {

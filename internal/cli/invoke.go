@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/cluster"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/term"
 	"github.com/kn-lite/kn-lite/internal/traffic"
@@ -137,25 +138,27 @@ func runInvoke(ctx context.Context, f *Factory, o *invokeOptions) error {
 	if err != nil {
 		return err
 	}
-	ingress, err := f.ingressSetting(o.Ingress)
+	dialer, err := f.ingressDialer(client, service, o.Ingress)
 	if err != nil {
 		return err
 	}
-	dialer := &ingressDialer{fixed: ingress, look: net.DefaultResolver.LookupHost, find: func(ctx context.Context) ([]string, error) {
-		return client.IngressAddresses(ctx, service)
-	}}
 	return f.exchange(request, dialer)
 }
 
-func (f *Factory) ingressSetting(flag string) (string, error) {
-	if flag != "" {
-		return flag, nil
+// ingressDialer connects to where service is served: at the address given by a
+// flag, else by the settings, else wherever DNS or the cluster say.
+func (f *Factory) ingressDialer(client *cluster.Client, service, flag string) (*ingressDialer, error) {
+	fixed := flag
+	if fixed == "" {
+		cfg, err := f.Config()
+		if err != nil {
+			return nil, err
+		}
+		fixed = cfg.Ingress
 	}
-	cfg, err := f.Config()
-	if err != nil {
-		return "", err
-	}
-	return cfg.Ingress, nil
+	return &ingressDialer{fixed: fixed, look: net.DefaultResolver.LookupHost, find: func(ctx context.Context) ([]string, error) {
+		return client.IngressAddresses(ctx, service)
+	}}, nil
 }
 
 // invokeBody is nil when there is nothing to send.

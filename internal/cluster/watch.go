@@ -34,13 +34,7 @@ const (
 func (c *Client) WatchService(ctx context.Context, name string, on func(*servingv1.Service) error) error {
 	api := c.serving.Services(c.namespace)
 	return follow(ctx, source[*servingv1.Service]{
-		list: func(ctx context.Context, o metav1.ListOptions) ([]*servingv1.Service, string, error) {
-			list, err := api.List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return pointers(list.Items), list.ResourceVersion, nil
-		},
+		list:    listing(api.List, func(l *servingv1.ServiceList) []servingv1.Service { return l.Items }),
 		watch:   api.Watch,
 		options: named(name),
 		explain: func(verb string, err error) error {
@@ -53,13 +47,7 @@ func (c *Client) WatchService(ctx context.Context, name string, on func(*serving
 func (c *Client) WatchRevision(ctx context.Context, name string, on func(*servingv1.Revision) error) error {
 	api := c.serving.Revisions(c.namespace)
 	return follow(ctx, source[*servingv1.Revision]{
-		list: func(ctx context.Context, o metav1.ListOptions) ([]*servingv1.Revision, string, error) {
-			list, err := api.List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return pointers(list.Items), list.ResourceVersion, nil
-		},
+		list:    listing(api.List, func(l *servingv1.RevisionList) []servingv1.Revision { return l.Items }),
 		watch:   api.Watch,
 		options: named(name),
 		explain: func(verb string, err error) error {
@@ -73,13 +61,7 @@ func (c *Client) WatchRevision(ctx context.Context, name string, on func(*servin
 func (c *Client) WatchPods(ctx context.Context, selector string, on func([]*corev1.Pod) error) error {
 	api := c.core.Pods(c.namespace)
 	return follow(ctx, source[*corev1.Pod]{
-		list: func(ctx context.Context, o metav1.ListOptions) ([]*corev1.Pod, string, error) {
-			list, err := api.List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return pointers(list.Items), list.ResourceVersion, nil
-		},
+		list:    listing(api.List, func(l *corev1.PodList) []corev1.Pod { return l.Items }),
 		watch:   api.Watch,
 		options: metav1.ListOptions{LabelSelector: selector},
 		explain: func(verb string, err error) error {
@@ -90,6 +72,18 @@ func (c *Client) WatchPods(ctx context.Context, selector string, on func([]*core
 
 func named(name string) metav1.ListOptions {
 	return metav1.ListOptions{FieldSelector: "metadata.name=" + name}
+}
+
+// listing turns a typed list call into what follow reads: the objects and the
+// version of the whole list.
+func listing[T any, L metav1.ListInterface](list func(context.Context, metav1.ListOptions) (L, error), items func(L) []T) func(context.Context, metav1.ListOptions) ([]*T, string, error) {
+	return func(ctx context.Context, o metav1.ListOptions) ([]*T, string, error) {
+		found, err := list(ctx, o)
+		if err != nil {
+			return nil, "", err
+		}
+		return pointers(items(found)), found.GetResourceVersion(), nil
+	}
 }
 
 func pointers[T any](items []T) []*T {

@@ -126,15 +126,21 @@ type Prepared struct {
 	platforms []v1.Platform
 }
 
+// withDefaults fills in what may be left out.
+func (s Spec) withDefaults() Spec {
+	if s.Progress == nil {
+		s.Progress = silent{}
+	}
+	if s.Epoch.IsZero() {
+		s.Epoch = time.Unix(0, 0)
+	}
+	return s
+}
+
 // Prepare decides all that can be decided without running a toolchain. Close
 // ends the use of the project's folder.
 func Prepare(ctx context.Context, spec Spec) (*Prepared, error) {
-	if spec.Progress == nil {
-		spec.Progress = silent{}
-	}
-	if spec.Epoch.IsZero() {
-		spec.Epoch = time.Unix(0, 0)
-	}
+	spec = spec.withDefaults()
 	platforms, err := normalise(spec.Platforms)
 	if err != nil {
 		return nil, err

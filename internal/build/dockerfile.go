@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -33,12 +32,7 @@ func HasDockerfile(dir string) bool {
 // Dockerfile is Build for a project that says itself how it is built. Of spec,
 // Language, Bases and what is for the key have no meaning.
 func Dockerfile(ctx context.Context, spec Spec) (*Result, error) {
-	if spec.Progress == nil {
-		spec.Progress = silent{}
-	}
-	if spec.Epoch.IsZero() {
-		spec.Epoch = time.Unix(0, 0)
-	}
+	spec = spec.withDefaults()
 	platforms, err := normalise(spec.Platforms)
 	if err != nil {
 		return nil, err

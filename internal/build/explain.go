@@ -8,7 +8,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kn-lite/kn-lite/internal/build/key"
-	"github.com/kn-lite/kn-lite/internal/build/lang"
 )
 
 // Explanation is what Build would do, and why.
@@ -84,15 +83,7 @@ func (p *Prepared) Explain(ctx context.Context) (*Explanation, error) {
 
 func (p *Prepared) planned(ctx context.Context, platform v1.Platform) ([]PlannedLayer, error) {
 	b := p.builder
-	base, err := b.base(platform)
-	if err != nil {
-		return nil, err
-	}
-	target := lang.Target{Platform: platform, BaseRef: base.ref, BaseDigest: base.digest}
-	if base.config != nil {
-		target.BaseConfig = &base.config.Config
-	}
-	layers, err := b.language.Layers(ctx, b.project, b.plan, target)
+	base, layers, err := b.layers(ctx, platform)
 	if err != nil {
 		return nil, err
 	}

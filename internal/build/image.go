@@ -19,14 +19,8 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
-// The annotations by which `push` finds the base of an image that was kept
-// without its base layers (https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md).
-const (
-	annotationCreated    = "org.opencontainers.image.created"
-	annotationBaseName   = "org.opencontainers.image.base.name"
-	annotationBaseDigest = "org.opencontainers.image.base.digest"
-	annotationRefName    = "org.opencontainers.image.ref.name"
-)
+// annotationRefName names an image inside of an OCI layout.
+const annotationRefName = "org.opencontainers.image.ref.name"
 
 // port is where every function listens unless Knative says otherwise in $PORT.
 const port = "8080/tcp"
@@ -45,17 +39,23 @@ type base struct {
 	config *v1.ConfigFile
 }
 
-// platform builds the image of one platform.
-func (b *builder) platform(ctx context.Context, platform v1.Platform) (*PlatformBuild, error) {
-	base, err := b.base(platform)
+// layers is the base of one platform and what the language puts on it; nothing has been run yet.
+func (b *builder) layers(ctx context.Context, platform v1.Platform) (*base, []lang.Layer, error) {
+	below, err := b.base(platform)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	target := lang.Target{Platform: platform, BaseRef: base.ref, BaseDigest: base.digest}
-	if base.config != nil {
-		target.BaseConfig = &base.config.Config
+	target := lang.Target{Platform: platform, BaseRef: below.ref, BaseDigest: below.digest}
+	if below.config != nil {
+		target.BaseConfig = &below.config.Config
 	}
 	layers, err := b.language.Layers(ctx, b.project, b.plan, target)
+	return below, layers, err
+}
+
+// platform builds the image of one platform.
+func (b *builder) platform(ctx context.Context, platform v1.Platform) (*PlatformBuild, error) {
+	base, layers, err := b.layers(ctx, platform)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +180,7 @@ func (b *builder) base(platform v1.Platform) (*base, error) {
 // base was: one manifest may not mix Docker's media types with OCI's.
 func (b *builder) assemble(base *base, platform v1.Platform, adds []mutate.Addendum) (v1.Image, error) {
 	config := v1.Config{}
-	annotations := map[string]string{annotationCreated: b.created()}
+	annotations := map[string]string{layer.AnnotationCreated: b.created()}
 	if base.image != nil {
 		below, err := baseLayers(base)
 		if err != nil {
@@ -188,30 +188,13 @@ func (b *builder) assemble(base *base, platform v1.Platform, adds []mutate.Adden
 		}
 		adds = append(below, adds...)
 		config = *base.config.Config.DeepCopy()
-		annotations[annotationBaseName], annotations[annotationBaseDigest] = base.ref, base.digest
+		annotations[layer.AnnotationBaseName], annotations[layer.AnnotationBaseDigest] = base.ref, base.digest
 	}
-	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
-	image, err := mutate.Append(image, adds...)
-	if err != nil {
-		return nil, err
-	}
-	file, err := image.ConfigFile()
-	if err != nil {
-		return nil, err
-	}
-	file = file.DeepCopy()
-	file.Created = v1.Time{Time: b.spec.Epoch.UTC()}
-	file.OS, file.Architecture, file.Variant = platform.OS, platform.Architecture, platform.Variant
-	file.Author = "kn-lite"
-	file.Config = b.config(config)
-	if image, err = mutate.ConfigFile(image, file); err != nil {
-		return nil, err
-	}
-	annotated, ok := mutate.Annotations(image, annotations).(v1.Image)
-	if !ok {
-		return nil, fmt.Errorf("annotating an image gave no image")
-	}
-	return annotated, nil
+	return layer.Assemble(adds, platform, annotations, func(file *v1.ConfigFile) {
+		file.Created = v1.Time{Time: b.spec.Epoch.UTC()}
+		file.Author = "kn-lite"
+		file.Config = b.config(config)
+	})
 }
 
 func (b *builder) created() string { return b.spec.Epoch.UTC().Format("2006-01-02T15:04:05Z") }
@@ -228,9 +211,9 @@ func (b *builder) config(config v1.Config) v1.Config {
 	search := cmp.Or(lang.Lookup(config.Env, "PATH"), defaultPath)
 	search = strings.Join(append(slices.Clone(b.plan.Path), search), ":")
 	config.Env = overlayEnv(config.Env, []string{"PATH=" + search})
-	labels := map[string]string{annotationCreated: b.created()}
+	labels := map[string]string{}
 	maps.Copy(labels, config.Labels)
-	labels[annotationCreated] = b.created()
+	labels[layer.AnnotationCreated] = b.created()
 	maps.Copy(labels, b.spec.Labels)
 	config.Labels = labels
 	return config
@@ -254,26 +237,12 @@ func overlayEnv(env, over []string) []string {
 
 // baseLayers are the base's layers under OCI media types, with its history.
 func baseLayers(base *base) ([]mutate.Addendum, error) {
-	layers, err := base.image.Layers()
+	adds, err := layer.OfBase(base.image)
 	if err != nil {
 		return nil, &fault.Error{Op: "build.base", Kind: fault.KindOf(err), Subject: base.ref, Err: err}
 	}
-	adds := make([]mutate.Addendum, 0, len(layers))
-	for _, l := range layers {
-		mediaType, err := l.MediaType()
-		if err != nil {
-			return nil, err
-		}
-		switch mediaType {
-		case types.DockerLayer:
-			mediaType = types.OCILayer
-		case types.DockerUncompressedLayer:
-			mediaType = types.OCIUncompressedLayer
-		}
-		adds = append(adds, mutate.Addendum{
-			Layer: l, MediaType: mediaType,
-			History: v1.History{Created: base.config.Created, CreatedBy: base.ref, Comment: "base"},
-		})
+	for i := range adds {
+		adds[i].History = v1.History{Created: base.config.Created, CreatedBy: base.ref, Comment: "base"}
 	}
 	return adds, nil
 }

@@ -149,7 +149,7 @@ func (k *kept) image(descriptor v1.Descriptor) (*PlatformBuild, error) {
 	if len(config.RootFS.DiffIDs) != len(manifest.Layers) {
 		return nil, fmt.Errorf("manifest and config of %s disagree about the layers", descriptor.Digest)
 	}
-	built := &PlatformBuild{Platform: *config.Platform(), Base: manifest.Annotations[annotationBaseName]}
+	built := &PlatformBuild{Platform: *config.Platform(), Base: manifest.Annotations[layer.AnnotationBaseName]}
 	image := &keptImage{raw: raw, rawConfig: rawConfig, manifest: manifest, config: config}
 	below, err := k.baseLayers(built, manifest)
 	if err != nil {
@@ -183,7 +183,7 @@ func (k *kept) baseLayers(built *PlatformBuild, manifest *v1.Manifest) (map[v1.H
 	if k.pull == nil {
 		return nil, fmt.Errorf("no registry client to read the base %s with", built.Base)
 	}
-	image, err := k.pull(k.ctx, pinned(built.Base, manifest.Annotations[annotationBaseDigest]), built.Platform)
+	image, err := k.pull(k.ctx, pinned(built.Base, manifest.Annotations[layer.AnnotationBaseDigest]), built.Platform)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -137,26 +136,7 @@ func (p *project) staged() ([]byte, error) {
 
 // read is the content of a file of the project, nil when there is none.
 func read(files fs.FS, name string) ([]byte, error) {
-	f, err := files.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return nil, fault.New(fault.Usage, "build.node", name, "not a regular file of at most %d MB", maxFile>>20)
-	}
-	raw, err := io.ReadAll(io.LimitReader(f, maxFile))
-	if raw == nil && err == nil {
-		raw = []byte{}
-	}
-	return raw, err
+	return lang.ReadFile(files, "node", name, maxFile)
 }
 
 // decode reads JSON and names line and column of a mistake.

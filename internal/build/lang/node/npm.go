@@ -16,7 +16,6 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
-	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
@@ -113,22 +112,11 @@ func (i *install) run(ctx context.Context) (files []layer.File, cleanup func() e
 	if err != nil {
 		return nil, nil, err
 	}
-	scratch := filepath.Join(i.project.CacheDir, "node")
-	if err := os.MkdirAll(scratch, 0o755); err != nil {
-		return nil, nil, err
-	}
-	dir, err := os.MkdirTemp(scratch, "install-*")
+	scratch, err := lang.NewScratch(filepath.Join(i.project.CacheDir, "node"), "install-*")
 	if err != nil {
 		return nil, nil, err
 	}
-	var tree *source.Tree
-	cleanup = func() error {
-		var closeErr error
-		if tree != nil {
-			closeErr = tree.Close()
-		}
-		return errors.Join(closeErr, os.RemoveAll(dir))
-	}
+	dir, cleanup := scratch.Dir, scratch.Close
 	if err := i.stage(dir); err != nil {
 		return nil, cleanup, err
 	}
@@ -136,7 +124,8 @@ func (i *install) run(ctx context.Context) (files []layer.File, cleanup func() e
 	if err != nil {
 		return nil, cleanup, i.explain(output, err)
 	}
-	if tree, err = source.Open(dir); err != nil {
+	tree, err := scratch.Open("")
+	if err != nil {
 		return nil, cleanup, err
 	}
 	files, err = tree.Walk(ctx, home, onlyModules, i.project.Report.Warn)

@@ -135,26 +135,16 @@ func (t *transpile) run(ctx context.Context) (files []layer.File, cleanup func()
 	if err != nil {
 		return nil, nil, err
 	}
-	scratch := filepath.Join(t.project.CacheDir, "node")
-	if err := os.MkdirAll(scratch, 0o755); err != nil {
-		return nil, nil, err
-	}
-	dir, err := os.MkdirTemp(scratch, "transpile-*")
+	parent := filepath.Join(t.project.CacheDir, "node")
+	scratch, err := lang.NewScratch(parent, "transpile-*")
 	if err != nil {
 		return nil, nil, err
 	}
-	var tree *source.Tree
-	cleanup = func() error {
-		var closeErr error
-		if tree != nil {
-			closeErr = tree.Close()
-		}
-		return errors.Join(closeErr, os.RemoveAll(dir))
-	}
+	dir, cleanup := scratch.Dir, scratch.Close
 	if err := t.stage(dir); err != nil {
 		return nil, cleanup, err
 	}
-	kept := t.keeper(scratch)
+	kept := t.keeper(parent)
 	ready, err := kept.take(filepath.Join(dir, modules))
 	if err != nil {
 		return nil, cleanup, err
@@ -173,7 +163,8 @@ func (t *transpile) run(ctx context.Context) (files []layer.File, cleanup func()
 			return nil, cleanup, t.explain(args[0], output, err)
 		}
 	}
-	if tree, err = source.Open(dir); err != nil {
+	tree, err := scratch.Open("")
+	if err != nil {
 		return nil, cleanup, err
 	}
 	ignore, err := source.ReadIgnore(tree.FS(), t.project.Report.Warn, "node_modules")

@@ -21,7 +21,6 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
-	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
@@ -117,23 +116,13 @@ func (i *install) run(ctx context.Context) (files []layer.File, cleanup func() e
 	if err != nil {
 		return nil, nil, err
 	}
-	scratch := filepath.Join(i.project.CacheDir, "python")
-	if err := os.MkdirAll(scratch, 0o755); err != nil {
-		return nil, nil, err
-	}
-	dir, err := os.MkdirTemp(scratch, "install-*")
+	scratch, err := lang.NewScratch(filepath.Join(i.project.CacheDir, "python"), "install-*")
 	if err != nil {
 		return nil, nil, err
 	}
-	var tree *source.Tree
-	cleanup = func() error {
-		var closeErr error
-		if tree != nil {
-			closeErr = tree.Close()
-		}
-		return errors.Join(closeErr, os.RemoveAll(dir))
-	}
-	list, into := filepath.Join(dir, requirementsFile), filepath.Join(dir, "files")
+	dir, cleanup := scratch.Dir, scratch.Close
+	const wheels = "files" // the subfolder that pip installs into
+	list, into := filepath.Join(dir, requirementsFile), filepath.Join(dir, wheels)
 	if err := errors.Join(os.Mkdir(into, 0o755), os.WriteFile(list, i.requirements, 0o600)); err != nil {
 		return nil, cleanup, err
 	}
@@ -147,7 +136,8 @@ func (i *install) run(ctx context.Context) (files []layer.File, cleanup func() e
 	if err != nil {
 		return nil, cleanup, i.explain(output, err)
 	}
-	if tree, err = source.Open(into); err != nil {
+	tree, err := scratch.Open(wheels)
+	if err != nil {
 		return nil, cleanup, err
 	}
 	files, err = tree.Walk(ctx, i.into, useless, i.project.Report.Warn)

@@ -3,7 +3,6 @@ package python
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"regexp"
 	"strings"
@@ -128,26 +127,7 @@ func tomlError(err error) error {
 
 // read is the content of a file of the project, nil when there is none.
 func read(files fs.FS, name string) ([]byte, error) {
-	f, err := files.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		return nil, fault.New(fault.Usage, "build.python", name, "not a regular file of at most %d MB", maxFile>>20)
-	}
-	raw, err := io.ReadAll(io.LimitReader(f, maxFile))
-	if raw == nil && err == nil {
-		raw = []byte{}
-	}
-	return raw, err
+	return lang.ReadFile(files, "python", name, maxFile)
 }
 
 func exists(files fs.FS, name string) bool {

@@ -84,9 +84,10 @@ func waitingTrouble(e Evidence, pod *corev1.Pod, s corev1.ContainerStatus, w *co
 		if w.Message == "" {
 			f.Cause = "the image cannot be pulled: " + s.Image
 		}
-		// The back-off's own message has nothing to say; an event has.
+		// The back-off's own message has nothing to say; an event has. There are
+		// later ones of the same reason that only repeat the name of the state.
 		if w.Reason == "ImagePullBackOff" {
-			if m := eventMessage(e, pod.Name, "Failed", "pull"); m != "" {
+			if m := eventMessage(e, pod.Name, "Failed", "failed to pull image"); m != "" {
 				f.Cause, f.Fix = "the image cannot be pulled: "+shorten(m), pullFix(m, pod.Spec.ImagePullSecrets)
 			}
 		}
@@ -292,21 +293,22 @@ func listening(log []string) int32 {
 }
 
 // pullFix tells the usual reasons apart by what the registry's answer became
-// in the kubelet's message, the only place where it is told.
+// in the kubelet's message, the only place where it is told. Statuses are
+// looked for by their words: their digits are in many a digest.
 func pullFix(message string, secrets []corev1.LocalObjectReference) string {
 	var names []string
 	for _, s := range secrets {
 		names = append(names, s.Name)
 	}
 	switch {
-	case mentions(message, "unauthorized", "401", "authorization failed", "denied", "403", "authentication required", "no basic auth"):
+	case mentions(message, "unauthorized", "forbidden", "authorization failed", "denied", "authentication required", "no basic auth"):
 		if len(names) == 0 {
 			return "the nodes have no credentials for this registry: create a secret with\n" +
 				"`kubectl create secret docker-registry NAME --docker-server=… --docker-username=… --docker-password=…`\n" +
 				"and name it in deploy.imagePullSecret of func.yaml, or add it to the service account"
 		}
 		return "the registry does not accept the credentials in the pull secret " + strings.Join(names, ", ")
-	case mentions(message, "not found", "manifest unknown", "404"):
+	case mentions(message, "not found", "manifest unknown"):
 		return "check the reference: does the image exist under this name, and do the nodes see the same registry as this machine?"
 	case mentions(message, "x509", "certificate"):
 		return "the nodes do not trust the registry's certificate; their container runtime has to be told"

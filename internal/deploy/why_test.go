@@ -72,6 +72,9 @@ func TestDiagnose(t *testing.T) {
 	}}}
 	unhealthy := []corev1.Event{{Reason: "Unhealthy", Message: "Liveness probe failed: HTTP probe failed with statuscode: 500", InvolvedObject: corev1.ObjectReference{Name: "fn-v2-pod"}}}
 
+	failed := func(after time.Duration, message string) corev1.Event {
+		return corev1.Event{Reason: "Failed", Message: message, LastTimestamp: metav1.Time{Time: noon.Add(after)}, InvolvedObject: corev1.ObjectReference{Name: "fn-v2-pod"}}
+	}
 	tests := []struct {
 		name     string
 		e        Evidence
@@ -95,6 +98,14 @@ func TestDiagnose(t *testing.T) {
 			Pods:   []*corev1.Pod{pod(corev1.ContainerStatus{State: waits("ImagePullBackOff", `Back-off pulling image "reg/fn"`)})},
 			Events: []corev1.Event{{Reason: "Failed", Message: "Failed to pull image: 403 Forbidden", InvolvedObject: corev1.ObjectReference{Name: "fn-v2-pod"}}},
 		}, ImagePull, true, "403"},
+		// The kubelet's three events of one failed pull, and only one says why.
+		{"pull: back-off, later events say less", Evidence{
+			Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: waits("ImagePullBackOff", `Back-off pulling image "reg/fn"`)})},
+			Events: []corev1.Event{
+				failed(0, `Failed to pull image "reg/fn": reg/fn: not found`), failed(time.Second, "Error: ErrImagePull"), failed(2*time.Second, "Error: ImagePullBackOff"),
+			},
+		}, ImagePull, true, "does the image exist"},
+		{"pull: digits of a digest are no status", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: waits("ErrImagePull", "reg/fn@sha256:"+strings.Repeat("4011", 16)+": not found")})}}, ImagePull, true, "does the image exist"},
 		{"secret missing", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: waits("CreateContainerConfigError", `secret "db" not found`)})}}, ConfigMissing, true, `secret "db"`},
 		{"architecture, from the log", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: ended(255, "Error")})}, Log: []string{"exec /app: exec format error"}}, WrongArchitecture, true, "--platform"},
 		{"architecture, from the runtime", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: waits("RunContainerError", `exec: "/app": exec format error`)})}}, WrongArchitecture, true, "--platform"},

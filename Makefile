@@ -30,7 +30,7 @@ ifeq ($(PKG)$(RUN),./...)
 endif
 
 e2e: ## tests on real Knative in a devcluster (RUN=main|seed|REGEXP, KEEP=1, DEVCLUSTER=name, FULL=1)
-	test/e2e/run $(RUN)
+	test/e2e/run '$(value RUN)'
 
 demo: ## the main job on real Knative, told step by step
 	test/e2e/run demo

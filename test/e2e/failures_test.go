@@ -97,7 +97,7 @@ func TestFirstDeployFails(t *testing.T) {
 func TestMutePort(t *testing.T) {
 	s := newSandbox(t)
 	native := s.brokenImage("amd64")
-	r := s.knLite(8, "deploy", "-s", "fn", "--image", native, "--env", "MODE=mute", "--timeout", "20s")
+	r := s.knLite(8, "deploy", "-s", "fn", "--image", native, "--env", "MODE=mute", "--timeout", "30s")
 	if want := "port 8080"; !strings.Contains(r.Stderr, want) {
 		t.Errorf("stderr does not say %q", want)
 	}

@@ -18,33 +18,39 @@ import (
 	"github.com/kn-lite/kn-lite/internal/registry"
 )
 
-// Image makes the base of a language, node or python, or finds it in cacheDir.
-func Image(ctx context.Context, language, cacheDir string) (v1.Image, error) {
-	switch language {
-	case "node":
-		return Node(ctx, cacheDir)
-	case "python":
-		return Python(ctx, cacheDir)
+// Index makes the base of a language for several architectures, in Debian's
+// names, which are Go's for amd64 and arm64. The first call downloads about 30 MB
+// of packages for each and takes half a minute; later ones find the result in
+// cacheDir.
+func Index(ctx context.Context, language, cacheDir string, archs ...string) (v1.ImageIndex, error) {
+	r, err := recipeOf(language)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("there is no base for %q", language)
+	var index v1.ImageIndex = empty.Index
+	for _, arch := range archs {
+		base, err := image(ctx, cacheDir, r, arch)
+		if err != nil {
+			return nil, err
+		}
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{
+			Add: base, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: arch}},
+		})
+	}
+	return index, nil
 }
 
-// Node is an image like docker.io/library/node:slim: Debian's Node.js, a shell
-// and coreutils. The first call downloads about 30 MB of packages and takes
-// half a minute; later ones find the result in cacheDir.
-func Node(ctx context.Context, cacheDir string) (v1.Image, error) {
-	return image(ctx, cacheDir, recipe{
-		name: "test base: node 2", packages: []string{"nodejs"}, command: "node",
-	})
-}
-
-// Python is an image like docker.io/library/python:slim with Debian's Python, and
-// with the C++ library, which wheels expect, and PYTHON_VERSION.
-func Python(ctx context.Context, cacheDir string) (v1.Image, error) {
-	return image(ctx, cacheDir, recipe{
-		name: "test base: python 2", packages: []string{"python3", "libstdc++6"}, command: "python3",
-		env: []string{"PYTHON_VERSION=3.11.2"},
-	})
+func recipeOf(language string) (recipe, error) {
+	switch language {
+	case "node": // like docker.io/library/node:slim: Debian's Node.js, a shell and coreutils
+		return recipe{name: "test base: node 2", packages: []string{"nodejs"}, command: "node"}, nil
+	case "python": // like docker.io/library/python:slim, with the C++ library, which wheels expect
+		return recipe{
+			name: "test base: python 2", packages: []string{"python3", "libstdc++6"}, command: "python3",
+			env: []string{"PYTHON_VERSION=3.11.2"},
+		}, nil
+	}
+	return recipe{}, fmt.Errorf("there is no base for %q", language)
 }
 
 // recipe is what a base is made of. Another name makes it anew.
@@ -55,22 +61,22 @@ type recipe struct {
 	env      []string
 }
 
-func image(ctx context.Context, cacheDir string, r recipe) (v1.Image, error) {
+func image(ctx context.Context, cacheDir string, r recipe, arch string) (v1.Image, error) {
 	store, err := layer.Open(cacheDir, nil)
 	if err != nil {
 		return nil, err
 	}
-	epoch := time.Unix(0, 0)
-	content, ok := store.Find(r.name, epoch)
+	epoch, name := time.Unix(0, 0), r.name+" "+arch
+	content, ok := store.Find(name, epoch)
 	if !ok {
-		files, err := debian(ctx, append(r.packages, "dash", "coreutils", "base-passwd")...)
+		files, err := debian(ctx, arch, append(r.packages, "dash", "coreutils", "base-passwd")...)
 		if err != nil {
 			return nil, err
 		}
 		if content, _, err = store.Write(ctx, files, epoch); err != nil {
 			return nil, err
 		}
-		if err := store.Remember(r.name, epoch, content); err != nil {
+		if err := store.Remember(name, epoch, content); err != nil {
 			return nil, err
 		}
 	}
@@ -87,7 +93,7 @@ func image(ctx context.Context, cacheDir string, r recipe) (v1.Image, error) {
 		return nil, err
 	}
 	config = config.DeepCopy()
-	config.OS, config.Architecture = "linux", "amd64"
+	config.OS, config.Architecture = "linux", arch
 	config.Created = v1.Time{Time: epoch.UTC()}
 	config.Config.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	config.Config.Env = append(config.Config.Env, r.env...)
@@ -95,8 +101,8 @@ func image(ctx context.Context, cacheDir string, r recipe) (v1.Image, error) {
 	return mutate.ConfigFile(base, config)
 }
 
-// Push writes image to ref, a registry on loopback.
-func Push(ctx context.Context, image v1.Image, ref string) error {
+// Push writes an image or an index to ref, a registry on loopback.
+func Push(ctx context.Context, base registry.Artifact, ref string) error {
 	client, err := registry.New(registry.Options{
 		// Credentials are nobody's business here, and the client speaks plain
 		// HTTP to loopback only.
@@ -106,6 +112,6 @@ func Push(ctx context.Context, image v1.Image, ref string) error {
 		return err
 	}
 	defer client.Close()
-	_, err = client.Push(ctx, image, ref)
+	_, err = client.Push(ctx, base, ref)
 	return err
 }

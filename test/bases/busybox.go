@@ -56,7 +56,7 @@ func Busybox(ctx context.Context, cacheDir string) (v1.Image, error) {
 }
 
 func busyboxFiles(ctx context.Context) ([]layer.File, error) {
-	packages, err := debian(ctx, "busybox-static")
+	packages, err := debian(ctx, "amd64", "busybox-static")
 	if err != nil {
 		return nil, err
 	}

@@ -24,33 +24,71 @@ func skipped() []string {
 	return []string{"debconf", "debconf-2.0", "dpkg", "perl-base", "libc-bin", "debianutils"}
 }
 
-// debian unpacks packages and what they depend on.
-func debian(ctx context.Context, packages ...string) ([]layer.File, error) {
-	all, err := closure(ctx, packages)
-	if err != nil {
-		return nil, err
-	}
+// debian unpacks an architecture's packages and what they depend on.
+func debian(ctx context.Context, arch string, packages ...string) (files []layer.File, err error) {
 	dir, err := os.MkdirTemp("", "kn-lite-base-*")
 	if err != nil {
 		return nil, err
 	}
-	files, err := unpackAll(ctx, dir, all)
-	return files, errors.Join(err, os.RemoveAll(dir))
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	a, err := openArchive(ctx, arch, dir)
+	if err != nil {
+		return nil, err
+	}
+	all, err := a.closure(ctx, packages)
+	if err != nil {
+		return nil, err
+	}
+	return a.unpackAll(ctx, dir, all)
+}
+
+// archive is the package mirror as apt sees it for one architecture.
+type archive struct {
+	options []string
+}
+
+// openArchive has apt's own lists for the machine's architecture. For another
+// one it reads lists into dir, so that the machine's apt never hears of it.
+func openArchive(ctx context.Context, arch, dir string) (*archive, error) {
+	own, err := run(ctx, "", "dpkg", "--print-architecture")
+	if err != nil {
+		return nil, err
+	}
+	if strings.TrimSpace(own) == arch {
+		return &archive{}, nil
+	}
+	lists, cache := filepath.Join(dir, "lists"), filepath.Join(dir, "cache")
+	for _, sub := range []string{filepath.Join(lists, "partial"), filepath.Join(cache, "archives", "partial")} {
+		if err := os.MkdirAll(sub, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	a := &archive{options: []string{
+		"-o", "APT::Architecture=" + arch, "-o", "APT::Architectures=" + arch,
+		"-o", "Dir::State::lists=" + lists, "-o", "Dir::Cache=" + cache, "-o", "Acquire::Languages=none",
+	}}
+	_, err = a.apt(ctx, "", "apt-get", "update", "-qq")
+	return a, err
+}
+
+// apt runs one of apt's programs.
+func (a *archive) apt(ctx context.Context, dir, program string, args ...string) (string, error) {
+	return run(ctx, dir, program, append(slices.Clone(a.options), args...)...)
 }
 
 // closure is the packages with their versions (NAME=VERSION) that Debian itself
 // has; a package from elsewhere that is installed on this machine is not taken.
 // apt reads its whole cache at each start, so it is asked once per generation.
-func closure(ctx context.Context, packages []string) ([]string, error) {
+func (a *archive) closure(ctx context.Context, packages []string) ([]string, error) {
 	var found []string
 	known := skipped()
 	for todo := packages; len(todo) > 0; {
-		pinned, err := debianVersions(ctx, todo)
+		pinned, err := a.versions(ctx, todo)
 		if err != nil {
 			return nil, err
 		}
 		found, known = append(found, pinned...), append(known, todo...)
-		show, err := run(ctx, "", "apt-cache", append([]string{"show", "--no-all-versions"}, pinned...)...)
+		show, err := a.apt(ctx, "", "apt-cache", append([]string{"show", "--no-all-versions"}, pinned...)...)
 		if err != nil {
 			return nil, err
 		}
@@ -71,10 +109,10 @@ func closure(ctx context.Context, packages []string) ([]string, error) {
 	return found, nil
 }
 
-// debianVersions are the first versions that an archive offers: madison does
+// versions are the first versions that an archive offers: madison does
 // not list what is installed only.
-func debianVersions(ctx context.Context, packages []string) ([]string, error) {
-	table, err := run(ctx, "", "apt-cache", append([]string{"madison"}, packages...)...)
+func (a *archive) versions(ctx context.Context, packages []string) ([]string, error) {
+	table, err := a.apt(ctx, "", "apt-cache", append([]string{"madison"}, packages...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -113,8 +151,8 @@ func dependencies(field string) []string {
 	return out
 }
 
-func unpackAll(ctx context.Context, dir string, packages []string) ([]layer.File, error) {
-	if _, err := run(ctx, dir, "apt-get", append([]string{"download", "-qq"}, packages...)...); err != nil {
+func (a *archive) unpackAll(ctx context.Context, dir string, packages []string) ([]layer.File, error) {
+	if _, err := a.apt(ctx, dir, "apt-get", append([]string{"download", "-qq"}, packages...)...); err != nil {
 		return nil, err
 	}
 	debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))

@@ -65,23 +65,6 @@ type Spec struct {
 	language lang.Language // in place of the one that Language names; for tests
 }
 
-// Progress hears how a build goes on. Methods are called from several
-// goroutines when several platforms are built.
-type Progress interface {
-	// Begin announces a stage, e.g. "compile for linux/arm64". Exactly one call
-	// of Done or Fail on what it returns follows.
-	Begin(stage string) Stage
-	Note(text string) // worth knowing
-	Warn(text string) // probably not what the user wants
-	Raw(text string)  // output of the toolchain, as it is
-}
-
-// Stage is one part of a build under way.
-type Stage interface {
-	Done(what string)
-	Fail()
-}
-
 // Result is a built image: Image for one platform, Index for several; the other
 // one is nil.
 type Result struct {
@@ -131,6 +114,7 @@ func (s Spec) withDefaults() Spec {
 	if s.Progress == nil {
 		s.Progress = silent{}
 	}
+	s.Progress = &once{Progress: s.Progress}
 	if s.Epoch.IsZero() {
 		s.Epoch = time.Unix(0, 0)
 	}
@@ -261,12 +245,3 @@ func (b *builder) describe(err error) error {
 	}
 	return &fault.Error{Op: "build." + b.language.Name(), Kind: fault.KindOf(err), Subject: b.spec.Dir, Err: err}
 }
-
-type silent struct{}
-
-func (silent) Begin(string) Stage { return silent{} }
-func (silent) Note(string)        {}
-func (silent) Warn(string)        {}
-func (silent) Raw(string)         {}
-func (silent) Done(string)        {}
-func (silent) Fail()              {}

@@ -145,7 +145,13 @@ func startTrouble(message string, log []string) *Finding {
 
 // endTrouble is for a container that has ended at least once.
 func endTrouble(e Evidence, pod *corev1.Pod, s corev1.ContainerStatus, ended *corev1.ContainerStateTerminated) *Finding {
-	if f := startTrouble(ended.Message, e.Log); f != nil {
+	// Only of a container that did not start is the message the runtime's. Else
+	// it is what Knative asks for: the end of the program's own log.
+	runtime, log := "", append(slices.Clip(e.Log), ended.Message)
+	if ended.Reason == "StartError" || ended.Reason == "ContainerCannotRun" {
+		runtime, log = ended.Message, e.Log
+	}
+	if f := startTrouble(runtime, log); f != nil {
 		return f
 	}
 	times := s.RestartCount

@@ -109,6 +109,13 @@ func TestDiagnose(t *testing.T) {
 		{"secret missing", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: waits("CreateContainerConfigError", `secret "db" not found`)})}}, ConfigMissing, true, `secret "db"`},
 		{"architecture, from the log", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: ended(255, "Error")})}, Log: []string{"exec /app: exec format error"}}, WrongArchitecture, true, "--platform"},
 		{"architecture, from the runtime", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: waits("RunContainerError", `exec: "/app": exec format error`)})}}, WrongArchitecture, true, "--platform"},
+		// Knative asks for the end of the log as the termination message.
+		{"a library is missing, says the program", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{RestartCount: 1, State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+			ExitCode: 1, Reason: "Error", Message: "ImportError: libGL.so.1: cannot open shared object file: No such file or directory",
+		}}})}}, Crash, true, "exit code 1, 2 times"},
+		{"no such program, at its start", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{RestartCount: 1, State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+			ExitCode: 128, Reason: "StartError", Message: `exec: "/nope": stat /nope: no such file or directory`,
+		}}})}}, BadCommand, true, "entrypoint"},
 		{"no such program", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: waits("CreateContainerError", `exec: "/nope": no such file or directory`)})}}, BadCommand, true, "entrypoint"},
 		{"not executable", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: waits("RunContainerError", `exec: "/app": permission denied`)})}}, BadCommand, true, "0755"},
 		{"first crash may be bad luck", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: ended(3, "Error")})}}, Crash, false, "exit code 3, 1 time"},

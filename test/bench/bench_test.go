@@ -8,11 +8,13 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 	"text/tabwriter"
 	"time"
@@ -28,9 +30,10 @@ type contender struct {
 	results []measured
 }
 
-// measured is what one run took.
+// measured is what one run took, with the processes it started and waited for.
 type measured struct {
-	wall, cpu time.Duration // cpu with that of the processes it started and waited for
+	wall, cpu time.Duration
+	peak      int64 // bytes of memory that the largest of the processes had at once
 }
 
 func full() bool { return os.Getenv("FULL") == "1" }
@@ -74,11 +77,14 @@ func (c *contender) run(t *testing.T) measured {
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%s: %v\n%s", c.name, err, stderr.String())
 	}
-	return measured{wall: time.Since(start), cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
+	took := time.Since(start)
+	// getrusage(2): in KiB on Linux.
+	peak := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+	return measured{wall: took, cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), peak: peak}
 }
 
-func median(results []measured, of func(measured) time.Duration) time.Duration {
-	var values []time.Duration
+func median[N cmp.Ordered](results []measured, of func(measured) N) N {
+	var values []N
 	for _, r := range results {
 		values = append(values, of(r))
 	}
@@ -95,15 +101,15 @@ func compare(t *testing.T, what string, contenders ...*contender) {
 	t.Helper()
 	var out bytes.Buffer
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "%s\tmedian\tfastest\tCPU\t%s's ratio\t\n", what, contenders[0].name)
+	fmt.Fprintf(w, "%s\tmedian\tfastest\tCPU\tpeak\t%s's ratio\t\n", what, contenders[0].name)
 	for i, c := range contenders {
 		fastest := slices.MinFunc(c.results, func(a, b measured) int { return int(a.wall - b.wall) }).wall
 		ratio := ""
 		if i > 0 {
 			ratio = fmt.Sprintf("%.2f", float64(contenders[0].wall())/float64(c.wall()))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t\n", c.name, round(c.wall()), round(fastest),
-			round(median(c.results, func(m measured) time.Duration { return m.cpu })), ratio)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d MB\t%s\t\n", c.name, round(c.wall()), round(fastest),
+			round(median(c.results, func(m measured) time.Duration { return m.cpu })), median(c.results, func(m measured) int64 { return m.peak })/1e6, ratio)
 	}
 	// Writes to a buffer cannot fail.
 	_ = w.Flush()

@@ -31,7 +31,9 @@ type Client struct {
 	serving servingv1.ServingV1Interface
 	core    coreGroup
 	apps    appsGroup
+	batch   batchGroup
 	rest    rest.Interface // for groups without a typed client
+	config  *rest.Config   // for connections of another kind
 }
 
 // New resolves the kubeconfig as kubectl does.
@@ -65,7 +67,11 @@ func newFor(t target) (*Client, error) {
 	if err != nil {
 		return nil, badConfig(t, err)
 	}
-	c.serving, c.core, c.apps, c.rest = serving, core, apps, core.rest
+	batch, err := newBatch(t.config, http)
+	if err != nil {
+		return nil, badConfig(t, err)
+	}
+	c.serving, c.core, c.apps, c.batch, c.rest, c.config = serving, core, apps, batch, core.rest, t.config
 	return c, nil
 }
 

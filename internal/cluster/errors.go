@@ -31,6 +31,10 @@ var (
 	ingresses      = resource{"ingresses.networking.internal.knative.dev", "ingress", true}
 	pods           = resource{"pods", "pod", false}
 	podLogs        = resource{"pods/log", "log of pod", false}
+	podAttach      = resource{"pods/attach", "input of pod", false}
+	jobs           = resource{"jobs.batch", "job", false}
+	secrets        = resource{"secrets", "secret", false}
+	configMaps     = resource{"configmaps", "configmap", false}
 	events         = resource{"events", "event", false}
 	deployments    = resource{"deployments.apps", "deployment", false}
 	nodes          = resource{"nodes", "node", false}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -77,6 +78,16 @@ func (g coreGroup) Namespaces() *gentype.ClientWithList[*corev1.Namespace, *core
 		func() *corev1.Namespace { return &corev1.Namespace{} }, func() *corev1.NamespaceList { return &corev1.NamespaceList{} })
 }
 
+func (g coreGroup) Secrets(namespace string) *gentype.ClientWithList[*corev1.Secret, *corev1.SecretList] {
+	return gentype.NewClientWithList("secrets", g.rest, g.params, namespace,
+		func() *corev1.Secret { return &corev1.Secret{} }, func() *corev1.SecretList { return &corev1.SecretList{} })
+}
+
+func (g coreGroup) ConfigMaps(namespace string) *gentype.ClientWithList[*corev1.ConfigMap, *corev1.ConfigMapList] {
+	return gentype.NewClientWithList("configmaps", g.rest, g.params, namespace,
+		func() *corev1.ConfigMap { return &corev1.ConfigMap{} }, func() *corev1.ConfigMapList { return &corev1.ConfigMapList{} })
+}
+
 // podClient adds the one request on pods that is not about an object.
 type podClient struct {
 	*gentype.ClientWithList[*corev1.Pod, *corev1.PodList]
@@ -101,4 +112,17 @@ func newApps(config *rest.Config, connections *http.Client) (appsGroup, error) {
 func (g appsGroup) Deployments(namespace string) *gentype.ClientWithList[*appsv1.Deployment, *appsv1.DeploymentList] {
 	return gentype.NewClientWithList("deployments", g.rest, g.params, namespace,
 		func() *appsv1.Deployment { return &appsv1.Deployment{} }, func() *appsv1.DeploymentList { return &appsv1.DeploymentList{} })
+}
+
+// batchGroup is batch/v1.
+type batchGroup struct{ group }
+
+func newBatch(config *rest.Config, connections *http.Client) (batchGroup, error) {
+	g, err := newGroup(config, connections, batchv1.SchemeGroupVersion, batchv1.AddToScheme)
+	return batchGroup{g}, err
+}
+
+func (g batchGroup) Jobs(namespace string) *gentype.ClientWithList[*batchv1.Job, *batchv1.JobList] {
+	return gentype.NewClientWithList("jobs", g.rest, g.params, namespace,
+		func() *batchv1.Job { return &batchv1.Job{} }, func() *batchv1.JobList { return &batchv1.JobList{} })
 }

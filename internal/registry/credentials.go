@@ -137,16 +137,16 @@ func (k *keychain) lookup(ctx context.Context, host, repository string) (credent
 // concerns credentials.
 type dockerConfig struct {
 	Auths       map[string]authEntry `json:"auths"`
-	CredsStore  string               `json:"credsStore"`
-	CredHelpers map[string]string    `json:"credHelpers"`
+	CredsStore  string               `json:"credsStore,omitempty"`
+	CredHelpers map[string]string    `json:"credHelpers,omitempty"`
 }
 
 type authEntry struct {
-	Auth          string `json:"auth"` // base64 of user:password
-	Username      string `json:"username"`
-	Password      string `json:"password"`
-	IdentityToken string `json:"identitytoken"`
-	RegistryToken string `json:"registrytoken"`
+	Auth          string `json:"auth,omitempty"` // base64 of user:password
+	Username      string `json:"username,omitempty"`
+	Password      string `json:"password,omitempty"`
+	IdentityToken string `json:"identitytoken,omitempty"`
+	RegistryToken string `json:"registrytoken,omitempty"`
 }
 
 func readDockerConfig(p place) (*dockerConfig, error) {

@@ -35,6 +35,7 @@ type Options struct {
 	Env          func(string) string // environment, for credentials and proxies; nil is an empty one
 	Insecure     []string            // host or host:port that may be spoken to in plain HTTP, besides loopback
 	Mirrors      map[string][]string // registry host → "host[:port][/prefix]" to pull from before it, in order
+	Routes       map[string]string   // host:port → host:port that is connected to instead, under the same name
 	CAFile       string              // PEM bundle trusted in addition to the system's certificates
 
 	Jobs      int               // blobs moved at a time, default 4

@@ -22,6 +22,7 @@ type buildFlags struct {
 	Builder   string
 	NoCache   bool
 	Docker    dockerfileFlags
+	Cluster   clusterFlags
 }
 
 type buildOptions struct {
@@ -126,10 +127,11 @@ func (f *Factory) addBuildFlags(cmd *cobra.Command, b *buildFlags) {
 	flags.StringVar(&b.Base, "base-image", "", "`IMAGE` to build on (default: func.yaml's, the settings', the language's own)")
 	flags.StringVar(&b.Builder, "builder", "auto", "how to build: "+builders+" (auto takes the Dockerfile where no language is known)")
 	b.Docker.add(flags)
+	b.Cluster.add(flags)
 	flags.BoolVar(&b.NoCache, "no-cache", false, "build even when nothing has changed since an earlier build, every layer of it")
 	// The flags are registered above, so an error here cannot happen.
 	_ = cmd.RegisterFlagCompletionFunc("platform", cobra.FixedCompletions([]string{"linux/amd64", "linux/arm64"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("builder", cobra.FixedCompletions([]string{"auto", "layers", "dockerfile"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("builder", cobra.FixedCompletions([]string{"auto", "layers", "dockerfile", clusterBuilder}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // outputFlag is build's -o: places for the image beside the forms of the answer
@@ -169,6 +171,9 @@ func runBuild(ctx context.Context, f *Factory, o *buildOptions) error {
 		for _, w := range project.Warnings {
 			f.IO.Warn("%s", w)
 		}
+	}
+	if o.Builder == clusterBuilder && (o.Explain || o.Verify) {
+		return fault.Usagef("--explain and --verify are for builds on this machine").WithHint("leave away --builder cluster")
 	}
 	if o.Explain {
 		if o.Push || o.Verify || len(o.Outputs) > 0 {

@@ -14,7 +14,7 @@ import (
 )
 
 // builders are the values of --builder.
-const builders = "auto, layers or dockerfile"
+const builders = "auto, layers, dockerfile or cluster"
 
 // dockerfileFlags are the flags that only a Dockerfile has a use for.
 type dockerfileFlags struct {
@@ -54,7 +54,7 @@ func (d *dockerfileFlags) used() string {
 func (b *buildFlags) dockerfile(dir string, project *function.Function) (*dockerfile.Options, error) {
 	d := b.Docker
 	switch b.Builder {
-	case "dockerfile":
+	case "dockerfile", clusterBuilder:
 	case "auto", "layers", "":
 		if b.Builder == "layers" || d.File == "" && !(build.HasDockerfile(dir) && !knownLanguage(project)) {
 			if flag := d.used(); flag != "" {
@@ -64,7 +64,7 @@ func (b *buildFlags) dockerfile(dir string, project *function.Function) (*docker
 		}
 	default:
 		err := fault.Usagef("--builder %s: unknown builder", b.Builder)
-		if near := fault.Nearest(b.Builder, []string{"auto", "layers", "dockerfile"}); near != "" {
+		if near := fault.Nearest(b.Builder, []string{"auto", "layers", "dockerfile", clusterBuilder}); near != "" {
 			return nil, err.WithHint("did you mean %q?", near)
 		}
 		return nil, err.WithHint("use %s", builders)

@@ -25,6 +25,7 @@ import (
 type builtImage struct {
 	*build.Result
 	unchanged bool
+	pushed    bool                                         // by who built it
 	key       string                                       // "" when there is none
 	open      func(context.Context) (*build.Result, error) // reads what an earlier build left; nil when nothing is here
 	again     func(context.Context) (*build.Result, error) // builds
@@ -76,6 +77,12 @@ func keyTag(tag, key string) string {
 // it will be pushed to. project is the folder's func.yaml, or nil. build and
 // deploy share it.
 func (f *Factory) buildProject(ctx context.Context, dir string, project *function.Function, b *buildFlags, pushTo string) (*builtImage, error) {
+	if b.Builder == clusterBuilder {
+		return f.buildInCluster(ctx, dir, project, b, pushTo)
+	}
+	if err := b.checkCluster(dir, project); err != nil {
+		return nil, err
+	}
 	spec, err := f.buildSpec(dir, project, b)
 	if err != nil {
 		return nil, err
@@ -175,6 +182,10 @@ func (f *Factory) findBuilt(ctx context.Context, spec build.Spec, prepared *buil
 // pushBuilt makes tag mean the image. One that is in the repository already is
 // not sent again; one that was built now can be found there by its key from then on.
 func (f *Factory) pushBuilt(ctx context.Context, b *builtImage, tag string) (string, error) {
+	if b.pushed {
+		ref, err := registry.ParseTag(tag)
+		return ref.WithDigest(b.Digest.String()), err
+	}
 	client, err := f.Registry()
 	if err != nil {
 		return "", err

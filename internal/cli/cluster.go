@@ -23,6 +23,11 @@ func (f *Factory) clusterFor(project *function.Function) (*cluster.Client, error
 	if err != nil {
 		return nil, err
 	}
+	return f.clusterIn(namespace)
+}
+
+// clusterIn is Cluster for a namespace, "" for the kubeconfig context's own.
+func (f *Factory) clusterIn(namespace string) (*cluster.Client, error) {
 	return cluster.New(cluster.Options{
 		Kubeconfig: f.Flags.Kubeconfig,
 		Context:    f.Flags.Context,

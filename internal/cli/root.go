@@ -74,6 +74,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 		newInvokeCmd(f),
 		newFuncCmd(f),
 		newVersionCmd(f),
+		newInternalCmd(f),
 	)
 	wrapArgs(root)
 	return root

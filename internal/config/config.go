@@ -27,6 +27,7 @@ type Config struct {
 	InsecureRegistries []string            // hosts (host or host:port) spoken to in plain HTTP
 	BaseImages         map[string]string   // language → base image reference
 	Mirrors            map[string][]string // registry host → places to try before it, in order
+	BuilderImage       string              // kn-lite's own image, for builds in the cluster
 	Ingress            string              // host:port of the cluster's ingress, when DNS does not know it
 }
 
@@ -77,6 +78,7 @@ func Load(src Sources) (*Config, error) {
 		Namespace:          first(src.Env("KN_LITE_NAMESPACE"), src.Env("FUNC_NAMESPACE"), v.GetString("namespace")),
 		AuthFile:           first(src.Env("KN_LITE_AUTHFILE"), v.GetString("authFile")),
 		CAFile:             first(src.Env("KN_LITE_REGISTRY_CA"), v.GetString("registryCA")),
+		BuilderImage:       first(src.Env("KN_LITE_BUILDER_IMAGE"), v.GetString("builderImage")),
 		Ingress:            first(src.Env("KN_LITE_INGRESS"), v.GetString("ingress")),
 		InsecureRegistries: list(src.Env("KN_LITE_INSECURE_REGISTRIES"), v.GetStringSlice("insecureRegistries")),
 		BaseImages:         v.GetStringMapString("baseImages"),

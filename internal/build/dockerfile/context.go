@@ -153,6 +153,11 @@ func (c *buildContext) resolve(name string) (string, error) {
 
 // files lists what a source brings, below the destination.
 func (c *buildContext) files(ctx context.Context, f found, exclude *patternmatcher.PatternMatcher) ([]layer.File, error) {
+	return c.filesUnless(ctx, f, exclude, nil)
+}
+
+// filesUnless is files without those that skip, which may be nil, is true of.
+func (c *buildContext) filesUnless(ctx context.Context, f found, exclude *patternmatcher.PatternMatcher, skip func(string) bool) ([]layer.File, error) {
 	inside := func(name string) (string, bool) {
 		if f.name == "." {
 			return name, true
@@ -186,7 +191,7 @@ func (c *buildContext) files(ctx context.Context, f found, exclude *patternmatch
 				}
 			}
 		}
-		return false, false
+		return skip != nil && skip(name), false
 	}
 	listed, err := c.tree.Walk(ctx, "", filter, c.report.Note)
 	if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind == fault.Usage {

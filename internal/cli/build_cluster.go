@@ -1,0 +1,324 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/spf13/pflag"
+
+	"github.com/kn-lite/kn-lite/internal/build"
+	"github.com/kn-lite/kn-lite/internal/build/dockerfile"
+	"github.com/kn-lite/kn-lite/internal/cluster"
+	"github.com/kn-lite/kn-lite/internal/clusterbuild"
+	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/function"
+	"github.com/kn-lite/kn-lite/internal/registry"
+	"github.com/kn-lite/kn-lite/internal/term"
+)
+
+// clusterBuilder is the value of --builder.
+const clusterBuilder = "cluster"
+
+// clusterFlags are the flags that only the cluster builder has a use for.
+type clusterFlags struct {
+	Image     string
+	Namespace string
+	Resources map[string]string
+}
+
+func (c *clusterFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&c.Image, "builder-image", "", "kn-lite's own `IMAGE`, for --builder cluster (default: this program's, pushed beside the image that is built)")
+	flags.StringVar(&c.Namespace, "builder-namespace", "", "`NAMESPACE` in which --builder cluster builds (default: the service's)")
+	flags.StringToStringVar(&c.Resources, "builder-resources", nil, "cpu=N,memory=N,ephemeral-storage=N that the pod of --builder cluster asks for, and may use at most")
+}
+
+// checkCluster refuses what the cluster builder cannot do, before any work.
+func (b *buildFlags) checkCluster(dir string, project *function.Function) error {
+	if b.Builder != clusterBuilder {
+		if b.Cluster.Image != "" || b.Cluster.Namespace != "" || len(b.Cluster.Resources) > 0 {
+			return fault.Usagef("--builder-image, --builder-namespace and --builder-resources are for --builder cluster")
+		}
+		return nil
+	}
+	if b.Docker.File == "" && !build.HasDockerfile(dir) {
+		err := fault.New(fault.NotFound, "build.cluster", dir, "--builder cluster builds a Dockerfile, and there is none here")
+		if knownLanguage(project) {
+			return err.WithHint("--builder layers builds %s with no Dockerfile; another one is named with --file", project.Runtime)
+		}
+		return err.WithHint("name it with --file")
+	}
+	return nil
+}
+
+// buildInCluster has the cluster build the project and push it to tag.
+func (f *Factory) buildInCluster(ctx context.Context, dir string, project *function.Function, b *buildFlags, tag string) (*builtImage, error) {
+	if err := b.checkCluster(dir, project); err != nil {
+		return nil, err
+	}
+	if tag == "" {
+		return nil, fault.Usagef("--builder cluster pushes the image that it builds, and nothing is to be pushed here").
+			WithHint("add --push, and leave away -o oci:, -o tar: and --dry-run")
+	}
+	started := f.Sys.Now()
+	spec, err := f.buildSpec(dir, project, b)
+	if err != nil {
+		return nil, err
+	}
+	if len(spec.Platforms) == 0 {
+		spec.Platforms = []v1.Platform{{OS: "linux", Architecture: "amd64"}}
+	}
+	needed, err := dockerfile.Needs(ctx, dockerfile.Spec{
+		Options: *spec.Dockerfile, Dir: dir, Platform: spec.Platforms[0], Report: needsReport{f.IO},
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer needed.Close()
+	client, err := f.builderCluster(project, b)
+	if err != nil {
+		return nil, err
+	}
+	order, err := f.clusterOrder(ctx, client, spec, needed, tag)
+	if err != nil {
+		return nil, err
+	}
+	image, architecture, err := f.builderImage(ctx, client, b, spec, tag)
+	if err != nil {
+		return nil, err
+	}
+	registries, err := f.Registry()
+	if err != nil {
+		return nil, err
+	}
+	credentials, err := registries.DockerConfig(ctx, append(needed.Images, tag, image)...)
+	if err != nil {
+		return nil, err
+	}
+	request := clusterbuild.Spec{
+		Name: nameOf(tag), Namespace: client.Namespace(), Image: image, Architecture: architecture,
+		Resources: b.Cluster.Resources, DockerConfig: credentials, Order: *order, Files: needed.Files,
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		request.Timeout = deadline.Sub(f.Sys.Now())
+	}
+	result, err := clusterbuild.Run(ctx, client, request, clusterReport{f.IO})
+	if err != nil {
+		return nil, err
+	}
+	built, err := clusterResult(result)
+	if err != nil {
+		return nil, err
+	}
+	f.IO.Step("built and pushed %s (%s)", tag, term.Duration(f.Sys.Now().Sub(started)))
+	return &builtImage{Result: built, pushed: true}, nil
+}
+
+// builderCluster is the cluster and namespace to build in.
+func (f *Factory) builderCluster(project *function.Function, b *buildFlags) (*cluster.Client, error) {
+	if b.Cluster.Namespace != "" {
+		return f.clusterIn(b.Cluster.Namespace)
+	}
+	return f.clusterFor(project)
+}
+
+// clusterOrder is what the pod is told.
+func (f *Factory) clusterOrder(ctx context.Context, client *cluster.Client, spec build.Spec, needed *dockerfile.Needed, tag string) (*clusterbuild.Order, error) {
+	cfg, err := f.Config()
+	if err != nil {
+		return nil, err
+	}
+	order := &clusterbuild.Order{
+		Options: *spec.Dockerfile, Epoch: spec.Epoch, Labels: spec.Labels, Tag: tag,
+		Registry: clusterbuild.Registry{Insecure: slices.Concat(f.registry.insecure, cfg.InsecureRegistries), Mirrors: cfg.Mirrors},
+	}
+	order.Options.File = needed.Name
+	if needed.Name == "" {
+		order.Options.File, order.Dockerfile = spec.Dockerfile.File, needed.File
+	}
+	for _, p := range spec.Platforms {
+		order.Platforms = append(order.Platforms, p.String())
+	}
+	if file := cmp.Or(f.registry.caFile, cfg.CAFile); file != "" {
+		if order.Registry.CA, err = os.ReadFile(file); err != nil {
+			return nil, &fault.Error{Op: "registry.ca", Kind: fault.Usage, Subject: file, Err: err}
+		}
+	}
+	order.Registry.Routes, err = registryRoutes(ctx, client, tag, needed.Images)
+	return order, err
+}
+
+// registryRoutes says where pods find the registries that are local to the
+// cluster. One on loopback that nobody has a route to is not to be reached.
+func registryRoutes(ctx context.Context, client *cluster.Client, tag string, images []string) (map[string]string, error) {
+	var routes map[string]string
+	local, err := client.LocalRegistry(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if local != nil && local.Cluster != "" && local.Cluster != local.Host {
+		routes = map[string]string{local.Host: local.Cluster}
+	}
+	for _, text := range append([]string{tag}, images...) {
+		ref, err := registry.Parse(text)
+		if err != nil {
+			continue // the build says so, if it gets there
+		}
+		if routes[ref.Registry] == "" && registry.IsLoopback(ref.Registry) {
+			return nil, fault.New(fault.Conflict, "build.cluster", ref.Registry, "this registry is on loopback, where a pod of the cluster does not find it").
+				WithHint("use a registry that both reach; one that belongs to the cluster says so in the ConfigMap local-registry-hosting of kube-public (hostFromClusterNetwork)")
+		}
+	}
+	return routes, nil
+}
+
+// publicBuilder is where releases put their own image.
+const publicBuilder = "ghcr.io/kn-lite/kn-lite"
+
+// builderImage is the image of kn-lite that the pod runs, and the architecture
+// of the nodes that can run it: the one that was named; else, on Linux, this very
+// program, pushed beside the image that it builds; else that of this release.
+func (f *Factory) builderImage(ctx context.Context, client *cluster.Client, b *buildFlags, spec build.Spec, tag string) (image, architecture string, err error) {
+	cfg, err := f.Config()
+	if err != nil {
+		return "", "", err
+	}
+	wanted := spec.Platforms[0].Architecture
+	if named := cmp.Or(b.Cluster.Image, cfg.BuilderImage); named != "" {
+		if _, err := registry.Parse(named); err != nil {
+			return "", "", err
+		}
+		return named, wanted, nil
+	}
+	if runtime.GOOS == "linux" && runtime.GOARCH == wanted {
+		image, platform, err := f.pushSelf(ctx, spec, tag)
+		return image, platform.Architecture, err
+	}
+	v := currentVersion().Version
+	if v == "" || v == "(devel)" || strings.ContainsAny(v, "+-") {
+		return "", "", fault.New(fault.Conflict, "build.cluster", "", "there is no image of this kn-lite: it is no release, and not a program for linux/%s itself", wanted).
+			WithHint("name one with --builder-image; any kn-lite on linux/%s makes one: kn-lite internal builder-image REGISTRY/kn-lite", wanted)
+	}
+	return publicBuilder + ":" + strings.TrimPrefix(v, "v"), wanted, nil
+}
+
+// pushSelf pushes an image of this program to the repository of tag, unless it
+// is there, and returns its reference by digest.
+func (f *Factory) pushSelf(ctx context.Context, spec build.Spec, tag string) (string, v1.Platform, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return "", v1.Platform{}, err
+	}
+	image, platform, err := build.Program(ctx, program, spec.CacheDir, f.Sys.Now)
+	if err != nil {
+		if e, ok := errors.AsType[*fault.Error](err); ok && e.Hint == "" {
+			err = e.WithHint("the cluster runs this program; --builder-image names an image of kn-lite to run instead")
+		}
+		return "", platform, err
+	}
+	digest, err := image.Digest()
+	if err != nil {
+		return "", platform, err
+	}
+	ref, err := registry.ParseTag(tag)
+	if err != nil {
+		return "", platform, err
+	}
+	at := ref.Name() + ":kn-lite-builder-" + digest.Hex[:16]
+	registries, err := f.Registry()
+	if err != nil {
+		return "", platform, err
+	}
+	if found, ok := registries.Find(ctx, at); ok && found == digest {
+		return ref.WithDigest(digest.String()), platform, nil
+	}
+	pushed, err := f.pushImage(ctx, image, at)
+	return pushed, platform, err
+}
+
+// nameOf is the last part of an image's name.
+func nameOf(tag string) string {
+	ref, err := registry.ParseTag(tag)
+	if err != nil {
+		return ""
+	}
+	return ref.Repository[strings.LastIndex(ref.Repository, "/")+1:]
+}
+
+// clusterResult is the result as a build on this machine gives it, with no image.
+func clusterResult(result *clusterbuild.Result) (*build.Result, error) {
+	digest, err := v1.NewHash(result.Digest)
+	if err != nil {
+		return nil, fault.New(fault.Failure, "clusterbuild.run", "", "the build pod named no digest: %w", err)
+	}
+	out := &build.Result{Language: build.DockerfileLanguage, Digest: digest}
+	for _, p := range result.Platforms {
+		platform, err := v1.ParsePlatform(p.Platform)
+		if err != nil {
+			return nil, err
+		}
+		made := build.PlatformBuild{Platform: *platform, Base: p.Base}
+		for _, l := range p.Layers {
+			info := build.LayerInfo{Name: l.Name, Size: l.Size, Cached: l.Cached}
+			if info.Digest, err = v1.NewHash(l.Digest); err != nil {
+				return nil, err
+			}
+			made.Layers = append(made.Layers, info)
+		}
+		out.Builds = append(out.Builds, made)
+	}
+	return out, nil
+}
+
+// clusterReport tells the terminal how a build in the cluster goes on.
+type clusterReport struct{ io *term.IO }
+
+// Step implements clusterbuild.Report.
+func (r clusterReport) Step(text string) func(string, bool) {
+	task := r.io.Start(0, "%s", text)
+	return func(done string, ok bool) {
+		if ok {
+			task.Done("%s", done)
+		} else {
+			task.Fail()
+		}
+	}
+}
+
+// Send implements clusterbuild.Report.
+func (r clusterReport) Send(total int64) (func(int64), func(bool)) {
+	task := r.io.Start(total, "sending the context (%s)", term.Bytes(total))
+	return task.Add, func(ok bool) {
+		if ok {
+			task.Done("sent the context (%s)", term.Bytes(total))
+		} else {
+			task.Fail()
+		}
+	}
+}
+
+// Note implements clusterbuild.Report.
+func (r clusterReport) Note(text string) { r.io.Note("%s", text) }
+
+// Warn implements clusterbuild.Report.
+func (r clusterReport) Warn(text string) { r.io.Warn("%s", text) }
+
+// Raw implements clusterbuild.Report.
+func (r clusterReport) Raw(text string) { r.io.Raw(text) }
+
+// needsReport is clusterReport for what is said before anything is sent.
+type needsReport struct{ *term.IO }
+
+// Step implements dockerfile.Report; nothing is run here.
+func (needsReport) Step(string) func(string, bool) { return func(string, bool) {} }
+
+// Note implements dockerfile.Report.
+func (r needsReport) Note(text string) { r.IO.Note("%s", text) }
+
+// Warn implements dockerfile.Report.
+func (r needsReport) Warn(text string) { r.IO.Warn("%s", text) }

@@ -1,0 +1,196 @@
+package clusterbuild
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// event is one line of the pod's log. Lines that are none are shown as they are.
+type event struct {
+	Kind      string     `json:"kind"` // one of the kinds below
+	ID        int        `json:"id,omitempty"`
+	Text      string     `json:"text,omitempty"`
+	OK        bool       `json:"ok,omitempty"`
+	Platforms []Platform `json:"platforms,omitempty"`
+}
+
+const (
+	eventBegin  = "Begin" // a step begins: ID, Text
+	eventEnd    = "End"   // it has ended: ID, Text, OK
+	eventNote   = "Note"
+	eventWarn   = "Warn"
+	eventRaw    = "Raw" // output of a program
+	eventResult = "Result"
+	eventError  = "Error" // as kn-lite -o json reports one; the termination message has it too
+)
+
+// Log writes a build's story so that the client can tell it as its own.
+type Log struct {
+	mu    sync.Mutex
+	w     io.Writer
+	steps int
+}
+
+// NewLog writes to w.
+func NewLog(w io.Writer) *Log { return &Log{w: w} }
+
+func (l *Log) write(e event) {
+	// Marshalling text and numbers cannot fail.
+	line, _ := json.Marshal(e)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// A log that cannot be written has nobody to tell it to.
+	_, _ = l.w.Write(append(line, '\n'))
+}
+
+// Step implements the like-named method of a build's report.
+func (l *Log) Step(text string) func(done string, ok bool) {
+	l.mu.Lock()
+	l.steps++
+	id := l.steps
+	l.mu.Unlock()
+	l.write(event{Kind: eventBegin, ID: id, Text: text})
+	return func(done string, ok bool) { l.write(event{Kind: eventEnd, ID: id, Text: done, OK: ok}) }
+}
+
+// Note is worth knowing.
+func (l *Log) Note(text string) { l.write(event{Kind: eventNote, Text: text}) }
+
+// Warn is probably not what the user wants.
+func (l *Log) Warn(text string) { l.write(event{Kind: eventWarn, Text: text}) }
+
+// Raw is a line of a program's output.
+func (l *Log) Raw(text string) { l.write(event{Kind: eventRaw, Text: text}) }
+
+// Result says what was built.
+func (l *Log) Result(platforms []Platform) { l.write(event{Kind: eventResult, Platforms: platforms}) }
+
+// story tells the lines of a log to a report.
+type story struct {
+	report Report
+	steps  map[int]func(string, bool)
+	result []Platform
+	last   []string // lines that were not kn-lite's: of a crash, or of another program
+}
+
+func newStory(report Report) *story {
+	return &story{report: report, steps: map[int]func(string, bool){}}
+}
+
+func (s *story) line(text string) error {
+	var e event
+	if err := json.Unmarshal([]byte(text), &e); err != nil {
+		e = event{}
+	}
+	switch e.Kind {
+	case eventBegin:
+		s.steps[e.ID] = s.report.Step(e.Text)
+	case eventEnd:
+		if end := s.steps[e.ID]; end != nil {
+			end(e.Text, e.OK)
+			delete(s.steps, e.ID)
+		}
+	case eventNote:
+		s.report.Note(e.Text)
+	case eventWarn:
+		s.report.Warn(e.Text)
+	case eventRaw:
+		s.report.Raw(e.Text)
+	case eventResult:
+		s.result = e.Platforms
+	case eventError:
+	default:
+		if s.last = append(s.last, text); len(s.last) > 5 {
+			s.last = s.last[1:]
+		}
+		s.report.Raw(text)
+	}
+	return nil
+}
+
+// close ends the steps that the log has no end of.
+func (s *story) close() {
+	for id, end := range s.steps {
+		end("", false)
+		delete(s.steps, id)
+	}
+}
+
+// verdict is the pod's termination message. The kubelet keeps 4096 bytes of it
+// (https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/).
+type verdict struct {
+	Digest string   `json:"digest,omitempty"`
+	Error  *failure `json:"error,omitempty"`
+}
+
+const maxVerdict = 4000
+
+type failure struct {
+	Kind    string `json:"kind"`
+	Op      string `json:"op,omitempty"`
+	Subject string `json:"subject,omitempty"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+	Sandbox bool   `json:"sandbox,omitempty"` // the node gave none, whatever was to be built
+}
+
+// Verdict is the termination message of a build: a digest or an error.
+func Verdict(digest string, err error) []byte {
+	v := verdict{Digest: digest}
+	if err != nil {
+		f := &failure{Kind: fault.KindOf(err).String(), Message: err.Error(), Hint: fault.HintOf(err)}
+		if e, ok := errors.AsType[*fault.Error](err); ok && e.Err != nil && e.Error() == err.Error() {
+			f.Op, f.Subject, f.Message = e.Op, e.Subject, e.Err.Error()
+		}
+		f.Sandbox = refusedSandbox(err)
+		v = verdict{Error: f}
+	}
+	for {
+		raw, _ := json.Marshal(v) // text only: it cannot fail
+		if len(raw) <= maxVerdict || v.Error == nil {
+			return raw
+		}
+		// What is too long is the output of something.
+		if n := len(v.Error.Message); n > 200 {
+			v.Error.Message = v.Error.Message[:n*3/4] + " …"
+		} else {
+			v.Error.Hint, v.Error.Subject = "", ""
+		}
+	}
+}
+
+// refusedSandbox looks for the sandbox's own refusal among the causes.
+func refusedSandbox(err error) bool {
+	for {
+		e, ok := errors.AsType[*fault.Error](err)
+		if !ok {
+			return false
+		}
+		if e.Op == "sandbox.start" {
+			return true
+		}
+		err = e.Err
+	}
+}
+
+// readVerdict is the verdict in a termination message, if there is one.
+func readVerdict(message string) (verdict, bool) {
+	var v verdict
+	err := json.Unmarshal([]byte(message), &v)
+	return v, err == nil && (v.Digest != "" || v.Error != nil)
+}
+
+// fault is the error as it was in the pod.
+func (f *failure) fault() *fault.Error {
+	out := &fault.Error{Op: f.Op, Kind: fault.Failure, Subject: f.Subject, Err: errors.New(f.Message), Hint: f.Hint}
+	for kind := fault.Failure; kind <= fault.Transient; kind++ {
+		if kind.String() == f.Kind {
+			out.Kind = kind
+		}
+	}
+	return out
+}

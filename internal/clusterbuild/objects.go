@@ -1,0 +1,183 @@
+package clusterbuild
+
+import (
+	"crypto/rand"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// Places in the pod; the command that runs there is told by them.
+const (
+	// WorkDir is an empty folder of the pod.
+	WorkDir = "/work"
+	// AuthFile is the docker config.json with the credentials, if there are any.
+	AuthFile = "/var/run/kn-lite/config.json"
+	// VerdictFile is where the kubelet reads the termination message.
+	VerdictFile = "/dev/termination-log"
+
+	container = "build"
+	buildKey  = "kn-lite.dev/build"
+)
+
+// Command is what the pod runs, after the image's entry point.
+func Command() []string { return []string{"internal", "cluster-build", "-o", "json"} }
+
+// profile is how far the node's own confinement is opened for the sandbox.
+type profile string
+
+const (
+	// unconfined asks for neither seccomp's nor AppArmor's default profile: the
+	// former refuses to make user namespaces, the latter to mount in them. Pod
+	// Security's level "privileged" admits it.
+	unconfined profile = "unconfined"
+	// unstated leaves both to the node, whose kubelet applies no seccomp profile
+	// unless told to. Pod Security's level "baseline" admits it.
+	unstated profile = "unstated"
+)
+
+// objectName is unique, and shows whose it is.
+func objectName(project string) string {
+	name := strings.Trim(strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(project)), "-")
+	if len(name) > 30 {
+		name = strings.TrimRight(name[:30], "-")
+	}
+	if name == "" {
+		name = "app"
+	}
+	return "kn-lite-build-" + name + "-" + strings.ToLower(rand.Text()[:8])
+}
+
+func labels(name string) map[string]string {
+	return map[string]string{
+		"app.kubernetes.io/name": "kn-lite-build", "app.kubernetes.io/managed-by": "kn-lite", buildKey: name,
+	}
+}
+
+// pod is the template of the job's one pod.
+//
+// It is root in its container with five capabilities, which is what a sandbox of
+// shifted users takes: SETUID and SETGID to map them, CHOWN, FOWNER and
+// DAC_OVERRIDE to hand them their files and to take those away again. RUN has
+// neither these nor the credentials: it is in namespaces of its own. What is on
+// is the gain of privileges, since programs of the image with a set-uid bit
+// must work there as anywhere.
+func (s *Spec) pod(name string, p profile) (*corev1.PodTemplateSpec, error) {
+	resources, err := s.resources()
+	if err != nil {
+		return nil, err
+	}
+	root, yes, no := int64(0), true, false
+	grace, deadline := int64(5), int64(s.Timeout/time.Second)
+	spec := corev1.PodSpec{
+		RestartPolicy:                 corev1.RestartPolicyNever,
+		AutomountServiceAccountToken:  &no,
+		EnableServiceLinks:            &no,
+		ActiveDeadlineSeconds:         &deadline,
+		TerminationGracePeriodSeconds: &grace,
+		NodeSelector:                  map[string]string{corev1.LabelOSStable: "linux"},
+		Containers: []corev1.Container{{
+			Name: container, Image: s.Image, Args: Command(),
+			Stdin: true, // and not StdinOnce: a connection that broke off may come back
+			Env: []corev1.EnvVar{
+				{Name: "HOME", Value: WorkDir}, {Name: "TMPDIR", Value: WorkDir},
+				{Name: "XDG_CACHE_HOME", Value: WorkDir + "/cache"},
+			},
+			Resources:                resources,
+			TerminationMessagePath:   VerdictFile,
+			TerminationMessagePolicy: corev1.TerminationMessageReadFile,
+			VolumeMounts:             []corev1.VolumeMount{{Name: "work", MountPath: WorkDir}},
+			SecurityContext: &corev1.SecurityContext{
+				RunAsUser: &root, RunAsGroup: &root, ReadOnlyRootFilesystem: &yes,
+				Capabilities: &corev1.Capabilities{
+					Drop: []corev1.Capability{"ALL"},
+					Add:  []corev1.Capability{"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"},
+				},
+			},
+		}},
+		Volumes: []corev1.Volume{{Name: "work", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
+	}
+	if s.Architecture != "" {
+		spec.NodeSelector[corev1.LabelArchStable] = s.Architecture
+	}
+	if p == unconfined {
+		spec.SecurityContext = &corev1.PodSecurityContext{
+			SeccompProfile:  &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeUnconfined},
+			AppArmorProfile: &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeUnconfined},
+		}
+	}
+	if s.DockerConfig != nil {
+		mode := int32(0o400)
+		spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: name}}
+		spec.Volumes = append(spec.Volumes, corev1.Volume{Name: "auth", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
+			SecretName: name, DefaultMode: &mode, Items: []corev1.KeyToPath{{Key: corev1.DockerConfigJsonKey, Path: "config.json"}},
+		}}})
+		c := &spec.Containers[0]
+		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: "auth", MountPath: "/var/run/kn-lite", ReadOnly: true})
+	}
+	return &corev1.PodTemplateSpec{
+		ObjectMeta: metav1.ObjectMeta{
+			Labels: labels(name),
+			Annotations: map[string]string{
+				// A proxy beside the build would outlive it, and has no use.
+				"sidecar.istio.io/inject": "false", "linkerd.io/inject": "disabled",
+				"cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+			},
+		},
+		Spec: spec,
+	}, nil
+}
+
+func (s *Spec) resources() (corev1.ResourceRequirements, error) {
+	out := corev1.ResourceRequirements{Requests: corev1.ResourceList{
+		corev1.ResourceCPU: resource.MustParse("250m"), corev1.ResourceMemory: resource.MustParse("512Mi"),
+	}}
+	for name, text := range s.Resources {
+		switch corev1.ResourceName(name) {
+		case corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage:
+		default:
+			return out, fault.Usagef("--builder-resources %s=%s: unknown resource", name, text).WithHint("use cpu, memory and ephemeral-storage")
+		}
+		quantity, err := resource.ParseQuantity(text)
+		if err != nil || quantity.Sign() <= 0 {
+			return out, fault.Usagef("--builder-resources %s=%s: not an amount", name, text).WithHint("for example cpu=2,memory=4Gi")
+		}
+		if out.Limits == nil {
+			out.Limits = corev1.ResourceList{}
+		}
+		out.Requests[corev1.ResourceName(name)] = quantity
+		out.Limits[corev1.ResourceName(name)] = quantity
+	}
+	return out, nil
+}
+
+func (s *Spec) job(name string, template *corev1.PodTemplateSpec) *batchv1.Job {
+	none, ttl := int32(0), int32(KeptFor/time.Second)
+	return &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels(name)},
+		Spec:       batchv1.JobSpec{BackoffLimit: &none, TTLSecondsAfterFinished: &ttl, Template: *template},
+	}
+}
+
+func (s *Spec) secret(name string, job *batchv1.Job) *corev1.Secret {
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: name, Labels: labels(name),
+			// Whatever becomes of this process, the secret goes with the job.
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: job.Name, UID: job.UID}},
+		},
+		Type: corev1.SecretTypeDockerConfigJson,
+		Data: map[string][]byte{corev1.DockerConfigJsonKey: s.DockerConfig},
+	}
+}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/config"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/registry"
+	"github.com/kn-lite/kn-lite/internal/sandbox"
 )
 
 // newInternalCmd holds what kn-lite runs itself, elsewhere, and what its releases
@@ -72,10 +74,12 @@ func (o *clusterBuildOptions) build(ctx context.Context, f *Factory, client *clu
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
 	}
+	log.Ready()
 	order, err := client.Receive(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
+	log.Taken()
 	go client.Watch()
 	registries, err := o.registries(order, log)
 	if err != nil {
@@ -106,6 +110,9 @@ func (o *clusterBuildOptions) build(ctx context.Context, f *Factory, client *clu
 		spec.Platforms = append(spec.Platforms, platform)
 	}
 	result, err := build.Dockerfile(ctx, spec)
+	if exit, ok := errors.AsType[*sandbox.ExitError](err); ok && exit.Code == 128+9 && fault.HintOf(err) == "" {
+		return nil, &fault.Error{Op: "clusterbuild.run", Kind: fault.Build, Err: err, Hint: "137 is a kill, mostly for want of memory: --builder-resources memory=4Gi"}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -75,6 +75,7 @@ type Spec struct {
 	DockerConfig []byte            // credentials as a docker config.json; may be nil
 	Timeout      time.Duration     // of the whole pod; default an hour
 	StartWithin  time.Duration     // default five minutes
+	Greeting     time.Duration     // until a container that runs says that it listens; default a minute
 
 	Order Order
 	Files []layer.File // the context

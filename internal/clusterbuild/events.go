@@ -19,6 +19,8 @@ type event struct {
 }
 
 const (
+	eventReady  = "Ready" // the pod listens
+	eventTaken  = "Taken" // it has all of the context
 	eventBegin  = "Begin" // a step begins: ID, Text
 	eventEnd    = "End"   // it has ended: ID, Text, OK
 	eventNote   = "Note"
@@ -57,6 +59,12 @@ func (l *Log) Step(text string) func(done string, ok bool) {
 	return func(done string, ok bool) { l.write(event{Kind: eventEnd, ID: id, Text: done, OK: ok}) }
 }
 
+// Ready says that the pod listens.
+func (l *Log) Ready() { l.write(event{Kind: eventReady}) }
+
+// Taken says that all of the context is there.
+func (l *Log) Taken() { l.write(event{Kind: eventTaken}) }
+
 // Note is worth knowing.
 func (l *Log) Note(text string) { l.write(event{Kind: eventNote, Text: text}) }
 
@@ -74,11 +82,13 @@ type story struct {
 	report Report
 	steps  map[int]func(string, bool)
 	result []Platform
-	last   []string // lines that were not kn-lite's: of a crash, or of another program
+	ready  chan struct{} // closed when the pod listens
+	taken  chan struct{} // closed when it has all of the context
+	last   []string      // lines that were not kn-lite's: of a crash, or of another program
 }
 
 func newStory(report Report) *story {
-	return &story{report: report, steps: map[int]func(string, bool){}}
+	return &story{report: report, steps: map[int]func(string, bool){}, ready: make(chan struct{}), taken: make(chan struct{})}
 }
 
 func (s *story) line(text string) error {
@@ -87,6 +97,10 @@ func (s *story) line(text string) error {
 		e = event{}
 	}
 	switch e.Kind {
+	case eventReady:
+		once(s.ready)
+	case eventTaken:
+		once(s.taken)
 	case eventBegin:
 		s.steps[e.ID] = s.report.Step(e.Text)
 	case eventEnd:
@@ -110,6 +124,25 @@ func (s *story) line(text string) error {
 		s.report.Raw(text)
 	}
 	return nil
+}
+
+// once closes c, unless it is closed.
+func once(c chan struct{}) {
+	select {
+	case <-c:
+	default:
+		close(c)
+	}
+}
+
+// listens tells whether the pod has said that it does.
+func (s *story) listens() bool {
+	select {
+	case <-s.ready:
+		return true
+	default:
+		return false
+	}
 }
 
 // close ends the steps that the log has no end of.

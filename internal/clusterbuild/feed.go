@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
@@ -13,31 +13,62 @@ import (
 // feed sends the order and the context, and from then on a sign of life now and
 // then, until ctx is done. A connection that breaks while the context is sent is
 // the end; one that breaks later is made again.
+//
+// Nothing is sent before the pod has said that it listens: another program would
+// get the secrets of the build.
 func (r *run) feed(ctx context.Context, pod string) error {
+	timer := time.NewTimer(r.Greeting)
+	defer timer.Stop()
+	select {
+	case <-r.story.ready:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return fault.New(fault.Conflict, "clusterbuild.run", r.Image, "the build pod runs and does not listen for a build: this is no image of kn-lite").
+			WithHint("leave away --builder-image, or name an image of this release")
+	}
 	var total int64
 	for _, f := range r.Files {
 		total += f.Size
 	}
 	add, end := r.report.Send(total)
-	var sent atomic.Bool
+	sending, stop := context.WithCancel(ctx)
+	var arrived sync.WaitGroup
+	// What is written is on its way for a while: the pod knows when it is there.
+	arrived.Go(func() {
+		select {
+		case <-r.story.taken:
+			end(true)
+		case <-sending.Done():
+			end(false)
+		}
+	})
+	defer arrived.Wait()
+	defer stop()
 	err := r.attach(ctx, pod, func(w io.Writer) error {
-		err := writeOrder(ctx, w, &r.Order, r.Files, add)
-		end(err == nil)
-		if err != nil {
+		if err := writeOrder(ctx, w, &r.Order, r.Files, add); err != nil {
 			return err
 		}
-		sent.Store(true)
 		return signs(ctx, w)
 	})
-	for sent.Load() && ctx.Err() == nil {
+	// The log, which says that all has arrived, may be a moment behind.
+	late := time.NewTimer(5 * time.Second)
+	defer late.Stop()
+	select {
+	case <-r.story.taken:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-late.C:
+		return err
+	}
+	for ctx.Err() == nil {
 		pause(ctx, time.Second)
-		err = r.attach(ctx, pod, func(w io.Writer) error { return signs(ctx, w) })
-		if err != nil && fault.KindOf(err) != fault.Transient {
-			// It says that the pod does not run any more, which the watch will see.
+		if err = r.attach(ctx, pod, func(w io.Writer) error { return signs(ctx, w) }); fault.KindOf(err) != fault.Transient {
+			// Probably the pod does not run any more, which the watch will see.
 			pause(ctx, beat)
 		}
 	}
-	return err
+	return ctx.Err()
 }
 
 // attach connects what write writes to the pod's input.

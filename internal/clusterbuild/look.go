@@ -76,13 +76,13 @@ func refusedPod(namespace string, err error) error {
 		WithHint("a Dockerfile's RUN needs a pod that is root in its container, as Pod Security's level \"baseline\" admits it;\na quota wants --builder-resources cpu=1,memory=2Gi. Or %s", roads)
 }
 
-// conclude turns the end of the pod into a result or an error.
-func conclude(pod *corev1.Pod, end *corev1.ContainerStateTerminated, namespace string, last []string) (*Result, error) {
+// conclude turns the end of the pod into a result or an error. What was done to
+// the pod comes before what the pod says about it.
+func conclude(pod *corev1.Pod, end *corev1.ContainerStateTerminated, namespace, image string, last []string) (*Result, error) {
 	subject := "pod/" + pod.Name
-	if v, ok := readVerdict(end.Message); ok && v.Error == nil {
+	v, said := readVerdict(end.Message)
+	if said && v.Error == nil {
 		return &Result{Digest: v.Digest}, nil
-	} else if ok {
-		return nil, explain(v.Error, namespace)
 	}
 	fail := func(kind fault.Kind, format string, args ...any) *fault.Error {
 		return fault.New(kind, "clusterbuild.run", subject, format, args...)
@@ -96,20 +96,25 @@ func conclude(pod *corev1.Pod, end *corev1.ContainerStateTerminated, namespace s
 	case reason == "Evicted":
 		return nil, fail(fault.Transient, "the node has evicted the build: %s", pod.Status.Message).
 			WithHint("ask for what it needs: --builder-resources memory=4Gi,ephemeral-storage=20Gi")
-	case reason == "NodeLost", reason == "Shutdown", reason == "Terminated", pod.DeletionTimestamp != nil:
-		return nil, fail(fault.Transient, "the build was taken off its node: %s", cmp.Or(pod.Status.Message, reason, "somebody deleted the pod")).WithHint("try again")
+	case pod.DeletionTimestamp != nil:
+		return nil, fail(fault.Transient, "somebody deleted the build pod").WithHint("try again")
+	case reason == "NodeLost", reason == "Shutdown", reason == "Terminated":
+		return nil, fail(fault.Transient, "the build was taken off its node: %s", cmp.Or(pod.Status.Message, reason)).WithHint("try again")
+	}
+	if said {
+		return nil, explain(v.Error, namespace)
 	}
 	text := fmt.Sprintf("the build ended with exit code %d", end.ExitCode)
 	if end.Reason != "" && end.Reason != "Error" {
 		text += " (" + end.Reason + ")"
 	}
-	if said := strings.TrimSpace(end.Message); said != "" {
-		last = append(last, said)
+	if message := strings.TrimSpace(end.Message); message != "" {
+		last = append(last, message)
 	}
 	if len(last) > 0 {
 		text += "; its last words:\n" + strings.Join(last, "\n")
 	}
-	return nil, fail(fault.Failure, "%s", text).WithHint("is the image of the build pod one of kn-lite? --builder-image names it")
+	return nil, fail(fault.Failure, "%s", text).WithHint("is %s an image of kn-lite? --builder-image names it", image)
 }
 
 // explain is the pod's own error, in words that fit where the user is.

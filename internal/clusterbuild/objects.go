@@ -23,7 +23,10 @@ const (
 	VerdictFile = "/dev/termination-log"
 
 	container = "build"
-	buildKey  = "kn-lite.dev/build"
+
+	// margin is how much longer than its client a pod may live.
+	margin   = 30 * time.Second
+	buildKey = "kn-lite.dev/build"
 )
 
 // Command is what the pod runs, after the image's entry point.
@@ -79,7 +82,8 @@ func (s *Spec) pod(name string, p profile) (*corev1.PodTemplateSpec, error) {
 		return nil, err
 	}
 	root, yes, no := int64(0), true, false
-	grace, deadline := int64(5), int64(s.Timeout/time.Second)
+	// This process gives up first, and says why.
+	grace, deadline := int64(2), int64((s.Timeout+margin)/time.Second)
 	spec := corev1.PodSpec{
 		RestartPolicy:                 corev1.RestartPolicyNever,
 		AutomountServiceAccountToken:  &no,

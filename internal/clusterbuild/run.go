@@ -29,6 +29,7 @@ type run struct {
 func Run(ctx context.Context, cluster Cluster, spec Spec, report Report) (*Result, error) {
 	spec.Timeout = cmp.Or(spec.Timeout, time.Hour)
 	spec.StartWithin = cmp.Or(spec.StartWithin, 5*time.Minute)
+	spec.Greeting = cmp.Or(spec.Greeting, time.Minute)
 	r := &run{Spec: &spec, cluster: cluster, report: report, name: objectName(spec.Name), story: newStory(report)}
 	template, err := r.admitted(ctx)
 	if err != nil {
@@ -192,8 +193,12 @@ func (r *run) follow(ctx context.Context, pod *corev1.Pod) (*Result, error) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		err := r.cluster.FollowLog(telling, pod.Name, container, ended, r.story.line)
-		if err != nil && telling.Err() == nil {
+		switch {
+		case err == nil || telling.Err() != nil:
+		case r.story.listens():
 			r.report.Warn("the log of the build is not complete: " + err.Error())
+		default:
+			stopWatch(err) // without a log nothing begins
 		}
 	})
 	wg.Go(func() {
@@ -240,7 +245,7 @@ func (r *run) follow(ctx context.Context, pod *corev1.Pod) (*Result, error) {
 }
 
 func (r *run) conclude(pod *corev1.Pod) (*Result, error) {
-	result, err := conclude(pod, look(pod, r.Image).ended, r.Namespace, r.story.last)
+	result, err := conclude(pod, look(pod, r.Image).ended, r.Namespace, r.Image, r.story.last)
 	if err != nil {
 		return nil, err
 	}

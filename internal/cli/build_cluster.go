@@ -157,9 +157,9 @@ func (f *Factory) clusterOrder(ctx context.Context, client *cluster.Client, spec
 // cluster. One on loopback that nobody has a route to is not to be reached.
 func registryRoutes(ctx context.Context, client *cluster.Client, tag string, images []string) (map[string]string, error) {
 	var routes map[string]string
-	local, err := client.LocalRegistry(ctx)
-	if err != nil {
-		return nil, err
+	local, unread := client.LocalRegistry(ctx)
+	if unread != nil && fault.KindOf(unread) != fault.Auth {
+		return nil, unread
 	}
 	if local != nil && local.Cluster != "" && local.Cluster != local.Host {
 		routes = map[string]string{local.Host: local.Cluster}
@@ -170,7 +170,11 @@ func registryRoutes(ctx context.Context, client *cluster.Client, tag string, ima
 			continue // the build says so, if it gets there
 		}
 		if routes[ref.Registry] == "" && registry.IsLoopback(ref.Registry) {
-			return nil, fault.New(fault.Conflict, "build.cluster", ref.Registry, "this registry is on loopback, where a pod of the cluster does not find it").
+			text := "this registry is on loopback, where a pod of the cluster does not find it"
+			if unread != nil {
+				return nil, fault.New(fault.Auth, "build.cluster", ref.Registry, "%s, and where it would is not to be learned: %w", text, unread)
+			}
+			return nil, fault.New(fault.Conflict, "build.cluster", ref.Registry, "%s", text).
 				WithHint("use a registry that both reach; one that belongs to the cluster says so in the ConfigMap local-registry-hosting of kube-public (hostFromClusterNetwork)")
 		}
 	}

@@ -144,13 +144,13 @@ type LocalRegistry struct {
 }
 
 // LocalRegistry reads what the cluster says about its local registry, nil when
-// it says nothing
+// it says nothing. That not everybody may read it is an Auth error
 // (https://github.com/kubernetes/enhancements/tree/master/keps/sig-cluster-lifecycle/generic/1755-communicating-a-local-registry).
 func (c *Client) LocalRegistry(ctx context.Context) (*LocalRegistry, error) {
 	const namespace, name, key = "kube-public", "local-registry-hosting", "localRegistryHosting.v1"
 	config, err := c.core.ConfigMaps(namespace).Get(ctx, name, metav1.GetOptions{})
 	switch {
-	case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
+	case apierrors.IsNotFound(err):
 		return nil, nil
 	case err != nil:
 		return nil, c.explain(call{verb: "get", resource: configMaps, name: name, everywhere: true}, err)

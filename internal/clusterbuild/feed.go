@@ -51,6 +51,9 @@ func (r *run) feed(ctx context.Context, pod string) error {
 		}
 		return signs(ctx, w)
 	})
+	if fault.KindOf(err) != fault.Transient {
+		return err
+	}
 	// The log, which says that all has arrived, may be a moment behind.
 	late := time.NewTimer(5 * time.Second)
 	defer late.Stop()

@@ -203,8 +203,10 @@ func (r *run) follow(ctx context.Context, pod *corev1.Pod) (*Result, error) {
 	})
 	wg.Go(func() {
 		if err := r.feed(feeding, pod.Name); err != nil && feeding.Err() == nil {
-			// The pod may know better what is wrong; it gets a moment to say so.
-			pause(feeding, 5*time.Second)
+			if fault.KindOf(err) == fault.Transient {
+				// The pod may know better what is wrong; it gets a moment to say so.
+				pause(feeding, 5*time.Second)
+			}
 			stopWatch(err)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,7 +66,7 @@ func (r *rise) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	own, err := kube.Decode(node.Objects())
+	own, err := kube.Decode(slices.Concat(node.Objects(), node.LocalRegistry(i)))
 	if err != nil {
 		return err
 	}

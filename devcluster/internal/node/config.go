@@ -18,6 +18,29 @@ var objects []byte
 // Objects is the YAML of what the node's own programs need in the cluster.
 func Objects() []byte { return objects }
 
+// LocalRegistry is the YAML of what tells tools where pods find the registry, in
+// the form that Kubernetes' own proposal for clusters on one machine gives it
+// (https://github.com/kubernetes/enhancements/tree/master/keps/sig-cluster-lifecycle/generic/1755-communicating-a-local-registry).
+func LocalRegistry(i instance.Instance) []byte {
+	return fmt.Appendf(nil, `---
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: kube-public
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: local-registry-hosting
+  namespace: kube-public
+data:
+  localRegistryHosting.v1: |
+    host: %q
+    hostFromContainerRuntime: %q
+    hostFromClusterNetwork: "%s:%d"
+`, i.Registry(), i.Registry(), instance.Network().Node, i.Ports.Registry)
+}
+
 // Files are the configuration files of all components: path below machine.Root →
 // content.
 func (s Spec) Files() (map[string][]byte, error) {

@@ -65,8 +65,12 @@ func upgrade(req *http.Request, protocols ...string) (func(*http.Response) (*soc
 			resp.Header.Get("Sec-WebSocket-Accept") != base64.StdEncoding.EncodeToString(sum[:]) {
 			return nil, fmt.Errorf("the server does not speak WebSocket: %s", resp.Status)
 		}
-		return &socket{protocol: resp.Header.Get("Sec-WebSocket-Protocol"), conn: conn, in: bufio.NewReader(conn)}, nil
+		return newSocket(conn, resp.Header.Get("Sec-WebSocket-Protocol")), nil
 	}, nil
+}
+
+func newSocket(conn io.ReadWriteCloser, protocol string) *socket {
+	return &socket{protocol: protocol, conn: conn, in: bufio.NewReader(conn)}
 }
 
 // Close drops the connection.

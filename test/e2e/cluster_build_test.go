@@ -64,7 +64,7 @@ func (s *sandbox) nothingLeft() {
 
 const goodSteps = `COPY . .
 RUN --mount=type=secret,id=token,required \
-    test "$(cat /run/secrets/token)" = "a build secret" && ls -a > files && echo "hello $GREETING" > greeting && \
+    test "$(wc -c < /run/secrets/token)" = 15 && ls -a > files && echo "hello $GREETING" > greeting && \
     cp /usr/bin/id /usr/bin/suid && chmod 4755 /usr/bin/suid && chown 1000:42 files && \
     echo said by RUN && (cat /var/run/kn-lite/config.json /proc/1/environ /var/run/secrets/kubernetes.io/serviceaccount/token || true)
 USER 1000
@@ -109,7 +109,7 @@ func TestClusterBuild(t *testing.T) {
 	in := func(command string) string {
 		return s.kubectl("-n", s.Namespace, "exec", pod, "-c", "user-container", "--", "sh", "-c", command)
 	}
-	if files := strings.Fields(in("cat /app/files")); strings.Join(files, " ") != ". .. .dockerignore Dockerfile data func.yaml server.js" {
+	if files := strings.Fields(in("cat /app/files")); strings.Join(files, " ") != ". .. .dockerignore Dockerfile data files func.yaml server.js" {
 		t.Errorf("the context in the image is %q", files)
 	}
 	for _, place := range []string{deployed.Stderr, deployed.Stdout, local.Stderr} {

@@ -79,6 +79,8 @@ type Spec struct {
 
 	Order Order
 	Files []layer.File // the context
+
+	patience time.Duration // for what is on its way when something has gone wrong
 }
 
 // Result is an image in its registry.

@@ -45,7 +45,7 @@ func (r *run) feed(ctx context.Context, pod string) error {
 	})
 	defer arrived.Wait()
 	defer stop()
-	err := r.attach(ctx, pod, func(w io.Writer) error {
+	err := r.attach(ctx, pod, func(ctx context.Context, w io.Writer) error {
 		if err := writeOrder(ctx, w, &r.Order, r.Files, add); err != nil {
 			return err
 		}
@@ -55,7 +55,7 @@ func (r *run) feed(ctx context.Context, pod string) error {
 		return err
 	}
 	// The log, which says that all has arrived, may be a moment behind.
-	late := time.NewTimer(5 * time.Second)
+	late := time.NewTimer(r.patience)
 	defer late.Stop()
 	select {
 	case <-r.story.taken:
@@ -65,8 +65,8 @@ func (r *run) feed(ctx context.Context, pod string) error {
 		return err
 	}
 	for ctx.Err() == nil {
-		pause(ctx, time.Second)
-		if err = r.attach(ctx, pod, func(w io.Writer) error { return signs(ctx, w) }); fault.KindOf(err) != fault.Transient {
+		pause(ctx, min(r.patience, time.Second))
+		if err = r.attach(ctx, pod, signs); fault.KindOf(err) != fault.Transient {
 			// Probably the pod does not run any more, which the watch will see.
 			pause(ctx, beat)
 		}
@@ -75,19 +75,22 @@ func (r *run) feed(ctx context.Context, pod string) error {
 }
 
 // attach connects what write writes to the pod's input.
-func (r *run) attach(ctx context.Context, pod string, write func(io.Writer) error) error {
+func (r *run) attach(ctx context.Context, pod string, write func(context.Context, io.Writer) error) error {
+	connected, disconnect := context.WithCancel(ctx)
+	defer disconnect()
 	reader, writer := io.Pipe()
 	wrote := make(chan error, 1)
 	go func() {
-		err := write(writer)
+		err := write(connected, writer)
 		wrote <- errors.Join(err, writer.CloseWithError(err))
 	}()
 	err := r.cluster.AttachInput(ctx, pod, container, reader)
+	disconnect()
 	// The writer is stopped, in case that nobody reads any more, and waited for.
 	_ = reader.CloseWithError(io.ErrClosedPipe)
 	writeErr := <-wrote
 	// A file that could not be read is the cause of whatever else went wrong.
-	if writeErr != nil && !errors.Is(writeErr, io.ErrClosedPipe) && ctx.Err() == nil {
+	if writeErr != nil && !errors.Is(writeErr, io.ErrClosedPipe) && !errors.Is(writeErr, context.Canceled) && ctx.Err() == nil {
 		return writeErr
 	}
 	return err

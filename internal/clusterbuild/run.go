@@ -29,6 +29,7 @@ type run struct {
 func Run(ctx context.Context, cluster Cluster, spec Spec, report Report) (*Result, error) {
 	spec.Timeout = cmp.Or(spec.Timeout, time.Hour)
 	spec.StartWithin = cmp.Or(spec.StartWithin, 5*time.Minute)
+	spec.patience = cmp.Or(spec.patience, 5*time.Second)
 	spec.Greeting = cmp.Or(spec.Greeting, time.Minute)
 	r := &run{Spec: &spec, cluster: cluster, report: report, name: objectName(spec.Name), story: newStory(report)}
 	template, err := r.admitted(ctx)
@@ -205,7 +206,7 @@ func (r *run) follow(ctx context.Context, pod *corev1.Pod) (*Result, error) {
 		if err := r.feed(feeding, pod.Name); err != nil && feeding.Err() == nil {
 			if fault.KindOf(err) == fault.Transient {
 				// The pod may know better what is wrong; it gets a moment to say so.
-				pause(feeding, 5*time.Second)
+				pause(feeding, r.patience)
 			}
 			stopWatch(err)
 		}

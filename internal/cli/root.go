@@ -72,6 +72,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 		newDeleteCmd(f),
 		newLogsCmd(f),
 		newInvokeCmd(f),
+		newRegistryCmd(f),
 		newFuncCmd(f),
 		newVersionCmd(f),
 		newInternalCmd(f),

@@ -231,7 +231,7 @@ func (c *Client) explainStatus(e *fault.Error, host string, status *StatusError)
 	switch {
 	case status.Status == http.StatusUnauthorized:
 		e.Kind = fault.Auth
-		return e.WithHint("%s\nlog in with `docker login %s`, or point REGISTRY_AUTH_FILE at a file that has credentials", c.creds.describe(host), host)
+		return e.WithHint("%s\nlog in with `kn-lite registry login %s`, or point REGISTRY_AUTH_FILE at a file that has credentials", c.creds.describe(host), host)
 	case status.Status == http.StatusForbidden:
 		e.Kind = fault.Auth
 		return e.WithHint("%s\nthe account lacks the permission for this repository", c.creds.describe(host))

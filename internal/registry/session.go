@@ -19,6 +19,7 @@ type endpoint struct {
 	host      string
 	scheme    string
 	challenge *challenge // nil when it lets everybody in
+	tls       *tls.ConnectionState
 }
 
 // endpoint asks host once how it wants to be spoken to.
@@ -38,7 +39,7 @@ func (c *Client) endpoint(ctx context.Context, host string) (*endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &endpoint{host: host, scheme: scheme}
+	e := &endpoint{host: host, scheme: scheme, tls: resp.TLS}
 	switch resp.StatusCode {
 	case http.StatusOK:
 	case http.StatusUnauthorized:
@@ -260,7 +261,9 @@ func tokenRequest(ctx context.Context, realm *url.URL, service string, cred cred
 	if service != "" {
 		query.Set("service", service)
 	}
-	query["scope"] = scopes
+	if len(scopes) > 0 {
+		query["scope"] = scopes
+	}
 	target.RawQuery = query.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 	if err == nil && !cred.anonymous() {

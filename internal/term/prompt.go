@@ -2,9 +2,14 @@ package term
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
+
+	xterm "golang.org/x/term"
 )
 
 // Choose asks for one of several things, by number or name, until it gets an
@@ -31,4 +36,53 @@ func (s *IO) Choose(question string, names, titles []string) (string, error) {
 			return "", err
 		}
 	}
+}
+
+// Secret asks for something that nobody may read on the screen. The terminal is
+// as before when it returns, also when ctx has ended. Callers check CanPrompt
+// first.
+func (s *IO) Secret(ctx context.Context, question string) (string, error) {
+	file, ok := s.In.(*os.File)
+	if !ok {
+		return "", errors.New("there is no terminal to ask at")
+	}
+	before, err := xterm.GetState(int(file.Fd()))
+	if err != nil {
+		return "", err
+	}
+	s.ask(question)
+	type answer struct {
+		text []byte
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		text, err := xterm.ReadPassword(int(file.Fd()))
+		answers <- answer{text, err}
+	}()
+	defer s.ask("\n")
+	select {
+	case a := <-answers:
+		return string(a.text), a.err
+	case <-ctx.Done():
+		// The reader stays behind; the process is about to end.
+		return "", errors.Join(ctx.Err(), xterm.Restore(int(file.Fd()), before))
+	}
+}
+
+// Ask reads one line; an end of input is an error. Callers check CanPrompt first.
+func (s *IO) Ask(question string) (string, error) {
+	s.ask(question)
+	line, err := bufio.NewReader(s.In).ReadString('\n')
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSpace(line), nil
+}
+
+func (s *IO) ask(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.eraseLive()
+	fmt.Fprint(s.Err, text)
 }

@@ -1,0 +1,229 @@
+package registry
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// Check is what there is to know about one registry, as seen from here.
+type Check struct {
+	Host       string
+	Repository string // "" when only a host was asked about
+	URL        string // how it is spoken to
+	Mirrors    []string
+	TLS        *CheckedTLS // nil in plain HTTP
+	PlainWhy   string      // why plain HTTP is accepted, "" with TLS
+	Auth       string      // what it asks for: none, basic, bearer
+	TokenFrom  string      // the token server of bearer, without its query
+
+	Sources []CheckedSource // where credentials were looked for, in order, up to the ones in use
+	User    string          // of the credentials in use
+	From    string          // where they were found, "" for none
+
+	Pull, Push Permission
+}
+
+// CheckedTLS is the connection's certificate.
+type CheckedTLS struct {
+	Version   string    // e.g. TLS 1.3
+	Subject   string    // the registry's own certificate
+	Issuer    string    // the authority at the end of its chain
+	NotAfter  time.Time // of the registry's own
+	TrustedBy string    // the system's certificates, or a file
+}
+
+// CheckedSource is a place where credentials could have been.
+type CheckedSource struct {
+	Place string
+	Found string // what was there, never a secret
+}
+
+// Permission is what an account may do. The zero value is that nobody asked.
+type Permission struct {
+	Answer string // yes, no
+	Why    string // what the registry said
+}
+
+// Check asks host, and repository's part of it unless that is "", for all that a
+// pull and a push would need, and changes nothing: an upload is begun and given
+// up. A registry that cannot be spoken to at all is an error; one that refuses
+// is not, its answers are in Pull and Push.
+func (c *Client) Check(ctx context.Context, host, repository string) (*Check, error) {
+	check := &Check{Host: host, Repository: repository, Mirrors: c.opts.Mirrors[host], Auth: "none"}
+	if check.Mirrors == nil && host == "index.docker.io" {
+		check.Mirrors = c.opts.Mirrors["docker.io"]
+	}
+	e, err := c.endpoint(ctx, host)
+	if err != nil {
+		return nil, c.explain(ctx, "registry.check", host, host, err)
+	}
+	check.URL = e.scheme + "://" + host
+	if e.scheme == "http" {
+		check.PlainWhy = "it is on loopback"
+		if c.plain[host] || c.plain[hostname(host)] {
+			check.PlainWhy = "it is named insecure"
+		}
+	}
+	if e.tls != nil {
+		check.TLS = c.describeTLS(e.tls)
+	}
+	if e.challenge != nil {
+		check.Auth = e.challenge.scheme
+		check.TokenFrom, _, _ = strings.Cut(e.challenge.params["realm"], "?")
+	}
+	cred, err := c.creds.trace(ctx, host, repository, check)
+	if err != nil {
+		return check, err
+	}
+	if !cred.anonymous() {
+		check.User, check.From = cred.user, cred.from
+	}
+	if repository == "" {
+		check.Pull = c.mayEnter(ctx, host, e, cred)
+		return check, nil
+	}
+	check.Pull, check.Push = c.mayPull(ctx, host, repository), c.mayPush(ctx, host, repository)
+	return check, ctx.Err()
+}
+
+// describeTLS says who vouches for a certificate. The connection has been
+// verified; what is asked here is only by whom.
+func (c *Client) describeTLS(state *tls.ConnectionState) *CheckedTLS {
+	if len(state.VerifiedChains) == 0 {
+		return nil
+	}
+	chain := state.VerifiedChains[0]
+	out := &CheckedTLS{
+		Version: tls.VersionName(state.Version), Subject: chain[0].Subject.String(),
+		Issuer: chain[len(chain)-1].Subject.String(), NotAfter: chain[0].NotAfter, TrustedBy: "the system's certificates",
+	}
+	if c.opts.CAFile == "" {
+		return out
+	}
+	system, err := x509.SystemCertPool()
+	if err != nil {
+		system = x509.NewCertPool()
+	}
+	between := x509.NewCertPool()
+	for _, certificate := range state.PeerCertificates[1:] {
+		between.AddCert(certificate)
+	}
+	if _, err := chain[0].Verify(x509.VerifyOptions{Roots: system, Intermediates: between}); err != nil {
+		out.TrustedBy = c.opts.CAFile
+	}
+	return out
+}
+
+// trace is lookup, told step by step.
+func (k *keychain) trace(ctx context.Context, host, repository string, check *Check) (credential, error) {
+	for _, p := range k.places() {
+		config, err := readDockerConfig(p)
+		if err != nil {
+			return credential{}, err
+		}
+		said := CheckedSource{Place: p.label, Found: "no such file"}
+		var cred credential
+		if config != nil {
+			if cred, err = config.credential(ctx, p, host, repository); err != nil {
+				return credential{}, err
+			}
+			said.Found = "nothing for " + host
+			if helper := config.helperFor(host); helper != "" {
+				said.Found += ", nor with docker-credential-" + helper
+			}
+		}
+		if !cred.anonymous() {
+			said.Found = cred.kind()
+			check.Sources = append(check.Sources, said)
+			return cred, nil
+		}
+		check.Sources = append(check.Sources, said)
+	}
+	return credential{}, nil
+}
+
+// kind is a credential without the secret.
+func (c credential) kind() string {
+	switch {
+	case c.registryToken != "":
+		return "a bearer token"
+	case c.identityToken != "":
+		return "an identity token"
+	}
+	return "user " + quote(c.user) + " with a password"
+}
+
+func (c *Client) mayEnter(ctx context.Context, host string, e *endpoint, cred credential) Permission {
+	if e.challenge == nil {
+		return Permission{"yes", "it asks nobody for credentials"}
+	}
+	if cred.anonymous() {
+		return Permission{"no", "it asks for credentials, and there are none"}
+	}
+	if cred.registryToken != "" {
+		return Permission{"yes", "the token is for its repositories only, and not tried"}
+	}
+	return permission(c.tryCredential(ctx, host, cred))
+}
+
+func (c *Client) mayPull(ctx context.Context, host, repository string) Permission {
+	resp, err := c.session(host, repository, "pull").do(ctx, func(ctx context.Context, base string) (*http.Request, error) {
+		return http.NewRequestWithContext(ctx, http.MethodGet, base+"/tags/list?n=1", http.NoBody)
+	})
+	if err != nil {
+		return permission(err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		finish(resp)
+		return Permission{"yes", ""}
+	}
+	return permission(readStatusError(resp))
+}
+
+// mayPush begins an upload and gives it up again.
+func (c *Client) mayPush(ctx context.Context, host, repository string) Permission {
+	s := c.session(host, repository, "pull,push")
+	resp, err := s.do(ctx, func(ctx context.Context, base string) (*http.Request, error) {
+		return http.NewRequestWithContext(ctx, http.MethodPost, base+"/blobs/uploads/", http.NoBody)
+	})
+	if err != nil {
+		return permission(err)
+	}
+	if resp.StatusCode != http.StatusAccepted {
+		return permission(readStatusError(resp))
+	}
+	finish(resp)
+	if location, err := s.location(resp); err == nil {
+		// One that nobody gives up is given up by the registry, sooner or later.
+		gone, err := s.do(ctx, func(ctx context.Context, _ string) (*http.Request, error) {
+			return http.NewRequestWithContext(ctx, http.MethodDelete, location.String(), http.NoBody)
+		})
+		if err == nil {
+			finish(gone)
+		}
+	}
+	return Permission{"yes", ""}
+}
+
+// permission reads what a registry's refusal means.
+func permission(err error) Permission {
+	var status *StatusError
+	switch {
+	case err == nil:
+		return Permission{"yes", ""}
+	case errors.As(err, &status) && status.Status == http.StatusNotFound:
+		return Permission{"yes", "there is no such repository yet"}
+	}
+	var known *fault.Error
+	if errors.As(err, &known) {
+		return Permission{"no", known.Error()}
+	}
+	return Permission{"no", plainCause(err).Error()}
+}

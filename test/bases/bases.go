@@ -40,6 +40,9 @@ func Index(ctx context.Context, language, cacheDir string, archs ...string) (v1.
 	return index, nil
 }
 
+// Languages are those that Index has a base for.
+func Languages() []string { return []string{"node", "python"} }
+
 func recipeOf(language string) (recipe, error) {
 	switch language {
 	case "node": // like docker.io/library/node:slim: Debian's Node.js, a shell and coreutils

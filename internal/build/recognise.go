@@ -13,6 +13,7 @@ import (
 // Recognised is what a folder of code turns out to be.
 type Recognised struct {
 	Language string
+	Runtime  string   // what func.yaml calls it, so that knative/func knows it too
 	Style    string   // for people: "Django project on gunicorn"
 	Evidence []string // the files that told
 	Command  []string // how its container will start
@@ -38,7 +39,7 @@ func Recognise(ctx context.Context, dir, language string) (*Recognised, error) {
 		return nil, b.describe(err)
 	}
 	return &Recognised{
-		Language: chosen.Name(), Style: plan.Style, Evidence: evidence(tree.FS(), chosen.Name()),
+		Language: chosen.Name(), Runtime: theirs(chosen.Name()), Style: plan.Style, Evidence: evidence(tree.FS(), chosen.Name()),
 		Command: plan.Entrypoint, Base: plan.Base.Ref,
 	}, nil
 }
@@ -66,13 +67,14 @@ func candidate(files fs.FS, dir, language string) (lang.Language, error) {
 			WithHint("kn-lite does not build Dockerfiles yet; deploy the image that another tool has built: kn-lite deploy --image REF")
 	}
 	return nil, fault.New(fault.Usage, "build.recognise", dir, "there is no code of a language that is known").
-		WithHint("name the folder with the go.mod, package.json, requirements.txt or pyproject.toml\nlanguages: %s", strings.Join(Languages(), ", "))
+		WithHint("name the folder with the go.mod, pom.xml, package.json, requirements.txt or pyproject.toml\nlanguages: %s", strings.Join(Languages(), ", "))
 }
 
 // evidence are the files by which people know a project of a language.
 func evidence(files fs.FS, language string) []string {
 	telling := map[string][]string{
 		"go":         {"go.mod", "main.go"},
+		"java":       {"pom.xml", "mvnw"},
 		"node":       {"package.json", "server.js", "index.js"},
 		"typescript": {"tsconfig.json", "package.json"},
 		"python":     {"requirements.txt", "pyproject.toml", "Procfile", "manage.py", "app.py", "main.py", "function/__init__.py"},

@@ -84,7 +84,7 @@ func Load(src Sources) (*Config, error) {
 		BaseImages:         v.GetStringMapString("baseImages"),
 		Mirrors:            v.GetStringMapStringSlice("mirrors"),
 	}
-	for _, language := range []string{"go", "node", "python", "typescript"} {
+	for _, language := range []string{"go", "java", "node", "python", "typescript"} {
 		if ref := src.Env("KN_LITE_BASE_IMAGE_" + strings.ToUpper(language)); ref != "" {
 			cfg.BaseImages[language] = ref
 		}

@@ -41,10 +41,15 @@ func Index(ctx context.Context, language, cacheDir string, archs ...string) (v1.
 }
 
 // Languages are those that Index has a base for.
-func Languages() []string { return []string{"node", "python"} }
+func Languages() []string { return []string{"java", "node", "python"} }
 
 func recipeOf(language string) (recipe, error) {
 	switch language {
+	case "java": // like docker.io/library/eclipse-temurin:17-jre, with Debian's OpenJDK
+		return recipe{
+			name: "test base: java 1", packages: []string{"openjdk-17-jre-headless"}, command: "java",
+			env: []string{"JAVA_VERSION=17"},
+		}, nil
 	case "node": // like docker.io/library/node:slim: Debian's Node.js, a shell and coreutils
 		return recipe{name: "test base: node 2", packages: []string{"nodejs"}, command: "node"}, nil
 	case "python": // like docker.io/library/python:slim, with the C++ library, which wheels expect

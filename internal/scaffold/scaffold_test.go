@@ -169,7 +169,7 @@ func TestCreateRefuses(t *testing.T) {
 		{"a file as parent", func(s *Spec) { s.Dir = filepath.Join(dir, "file", "hello") }, fault.Failure, "not a directory", ""},
 		{"a bad name", func(s *Spec) { s.Name = "Hello" }, fault.Usage, `"Hello" is not a valid name`, "for example: hello"},
 		{"a mistyped language", func(s *Spec) { s.Language = "nod" }, fault.Usage, `no template for the language "nod"`, `did you mean "node"?`},
-		{"an unknown language", func(s *Spec) { s.Language = "cobol" }, fault.Usage, `no template for the language "cobol"`, "languages: go, node, python, typescript"},
+		{"an unknown language", func(s *Spec) { s.Language = "cobol" }, fault.Usage, `no template for the language "cobol"`, "languages: go, java, node, python, typescript"},
 		{"an absent kind", func(s *Spec) { s.Kind = "kafka" }, fault.Usage, "there is no kafka template for go", "templates for go: http, cloudevents"},
 		{"a mistyped kind", func(s *Spec) { s.Kind = "htp" }, fault.Usage, "there is no htp template for go", `did you mean "http"?`},
 	}
@@ -189,7 +189,7 @@ func TestCreateRefuses(t *testing.T) {
 }
 
 func TestSpokenNamesOfLanguages(t *testing.T) {
-	for spoken, want := range map[string]string{"Go": "go", "golang": "go", "nodejs": "node", "JavaScript": "node", "node": "node", "py": "python", "ts": "typescript"} {
+	for spoken, want := range map[string]string{"Go": "go", "golang": "go", "springboot": "java", "nodejs": "node", "JavaScript": "node", "node": "node", "py": "python", "ts": "typescript"} {
 		if got, err := Find(spoken); err != nil || got.Name != want {
 			t.Errorf("%s: %v, %v", spoken, got.Name, err)
 		}

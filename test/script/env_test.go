@@ -24,10 +24,10 @@ func isolate(e *testscript.Env, tools []string) error {
 	return nil
 }
 
-// condition knows [go], [npm], [pip] and [root] beside testscript's own.
+// condition knows [go], [mvn], [npm], [pip] and [root] beside testscript's own.
 func condition(name string) (bool, error) {
 	switch name {
-	case "go", "npm", "pip":
+	case "go", "mvn", "npm", "pip":
 		_, err := exec.LookPath(name)
 		return err == nil, nil
 	case "root":

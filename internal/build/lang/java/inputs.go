@@ -105,7 +105,7 @@ func versions(ctx context.Context, p *lang.Project, mvn string) (string, error) 
 		return "", explain(p, p.Dir, out, err)
 	}
 	// The rest is about folders and the locale.
-	said := regexp.MustCompile(`(?m)^(?:Apache Maven|Java version:) ([^\s,]+)`).FindAllStringSubmatch(out, -1)
+	said := regexp.MustCompile(`(?:Apache Maven|Java version:) ([^\s,]+)`).FindAllStringSubmatch(out, -1)
 	if len(said) != 2 {
 		return "", fmt.Errorf("mvn --version says %q", out)
 	}

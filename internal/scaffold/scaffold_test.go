@@ -70,7 +70,7 @@ func TestEveryTemplate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if f.Name != "hello" || f.Runtime != language.Name || f.SpecVersion != function.SpecVersion || !f.Created.Equal(s.Created) || len(f.Warnings) > 0 {
+			if f.Name != "hello" || f.Runtime != runtime || f.SpecVersion != function.SpecVersion || !f.Created.Equal(s.Created) || len(f.Warnings) > 0 {
 				t.Errorf("%s: %+v", dir, f)
 			}
 			files := tree(t, dir)

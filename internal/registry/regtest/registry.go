@@ -35,6 +35,7 @@ type Server struct {
 	// Anonymous clients then get tokens too, which are good for nothing but pull.
 	Auth, User, Password string
 
+	next   http.Handler // what answers when no fault does
 	inner  http.Handler
 	blobs  *store
 	faults []*armed
@@ -59,11 +60,20 @@ func New(faults ...Fault) *Server {
 		tokens:   map[string]token{},
 		closed:   make(chan struct{}),
 	}
+	s.next = http.HandlerFunc(s.serve)
 	quiet := log.New(io.Discard, "", 0)
 	s.inner = registry.New(registry.Logger(quiet), registry.WithBlobHandler(s.blobs), registry.WithReferrersSupport(true))
 	for _, f := range faults {
 		s.faults = append(s.faults, &armed{Fault: f})
 	}
+	return s
+}
+
+// InFront puts faults before another registry, which answers all that they let
+// through. The Server has no content and asks for no credentials of its own.
+func InFront(next http.Handler, faults ...Fault) *Server {
+	s := New(faults...)
+	s.next = next
 	return s
 }
 
@@ -85,12 +95,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	s.mu.Unlock()
-	var next http.Handler = http.HandlerFunc(s.serve)
 	if fault != nil {
-		fault.Do.serve(s, w, r, next)
+		fault.Do.serve(s, w, r, s.next)
 		return
 	}
-	next.ServeHTTP(w, r)
+	s.next.ServeHTTP(w, r)
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {

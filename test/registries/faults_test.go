@@ -275,7 +275,7 @@ func index(t *testing.T, seed uint64) v1.ImageIndex {
 		return static.NewLayer(content, types.OCILayer)
 	}
 	shared := layer(200_000)
-	var out v1.ImageIndex = mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	out := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, arch := range []string{"amd64", "arm64"} {
 		image, err := mutate.ConfigFile(mutate.MediaType(empty.Image, types.OCIManifestSchema1), &v1.ConfigFile{OS: "linux", Architecture: arch})
 		if err == nil {

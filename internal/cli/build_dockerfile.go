@@ -60,7 +60,7 @@ func (b *buildFlags) dockerfile(dir string, project *function.Function) (*docker
 	switch b.Builder {
 	case "dockerfile", clusterBuilder:
 	case "auto", "layers", "":
-		if b.Builder == "layers" || d.File == "" && !(build.HasDockerfile(dir) && !knownLanguage(project)) {
+		if b.Builder == "layers" || d.File == "" && !asksForDockerfile(project) && (knownLanguage(project) || !build.HasDockerfile(dir)) {
 			if flag := d.used(); flag != "" {
 				return nil, fault.Usagef("%s is for a Dockerfile, and this is built without one", flag).WithHint("add --builder dockerfile")
 			}
@@ -92,6 +92,12 @@ func (b *buildFlags) dockerfile(dir string, project *function.Function) (*docker
 // knownLanguage tells whether the layers builder is the first choice.
 func knownLanguage(project *function.Function) bool {
 	return project != nil && slices.Contains(build.Languages(), project.Runtime)
+}
+
+// asksForDockerfile tells whether func.yaml says so itself. To knative/func it is
+// a runtime like others that it has no builder for.
+func asksForDockerfile(project *function.Function) bool {
+	return project != nil && project.Runtime == build.DockerfileLanguage
 }
 
 func readSecrets(texts []string) (map[string][]byte, error) {

@@ -19,7 +19,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
-const toolHint = "install a JDK and Maven, on Debian: apt-get install maven default-jdk-headless;\nor build with a Dockerfile, which needs neither: --builder dockerfile, or in the cluster: --builder cluster"
+const toolHint = "install a JDK and Maven: https://maven.apache.org/install.html"
 
 // findTools is the mvn in PATH, where there is a compiler for it.
 func findTools(environ []string) (mvn string, err error) {

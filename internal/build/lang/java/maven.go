@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -53,7 +54,8 @@ func (f *project) build(ctx context.Context, p *lang.Project) (*app, error) {
 	if err := stage(ctx, p, dir); err != nil {
 		return nil, err
 	}
-	output, err := lang.Run(ctx, dir, environment(p.Environ), mvn, arguments(p.Environ)...)
+	program, args := command(mvn, arguments(p.Environ))
+	output, err := lang.Run(ctx, dir, environment(p.Environ), program, args...)
 	if err != nil {
 		return nil, explain(p, dir, output, err)
 	}
@@ -85,6 +87,15 @@ func (f *project) discard() (err error) {
 	}
 	f.app, f.scratch = nil, nil
 	return err
+}
+
+// command runs Maven under the usual umask: the jars of modules have the modes of
+// the files that are put into them.
+func command(mvn string, args []string) (program string, all []string) {
+	if runtime.GOOS == "windows" {
+		return mvn, args
+	}
+	return "/bin/sh", append([]string{"-c", `umask 022; exec "$0" "$@"`, mvn}, args...)
 }
 
 // environment makes Maven's result the same in every locale and time zone:
@@ -154,7 +165,7 @@ func write(at string, f layer.File) error {
 		return errors.Join(err, out.Close())
 	}
 	_, err = io.Copy(out, r)
-	return errors.Join(err, r.Close(), out.Close())
+	return errors.Join(err, r.Close(), out.Close(), os.Chmod(at, f.Mode.Perm())) // in spite of the umask
 }
 
 // explain hands on the words of Maven and the compiler, with the names that the
@@ -166,14 +177,16 @@ func explain(p *lang.Project, dir, output string, err error) error {
 	for _, known := range []string{dir, resolved(dir)} {
 		output = strings.ReplaceAll(output, known+string(filepath.Separator), "")
 	}
-	advice := regexp.MustCompile(`^\[ERROR\] (To see the full stack trace|Re-run Maven|For more information|\[Help |After correcting|  mvn <)|^\[ERROR\]\s*$`)
+	advice := regexp.MustCompile(`^\[ERROR\] (To see the full stack trace|Re-run Maven|For more information|\[Help |After correcting|  mvn <)`)
 	var lines []string
-	for line := range strings.Lines(output) {
+	said := map[string]bool{"": true} // what the compiler says Maven says again
+	for line := range strings.Lines(strings.ReplaceAll(output, "\x1b[0m", "")) {
 		line = strings.TrimRight(strings.TrimSuffix(strings.TrimRight(line, " \r\n"), "-> [Help 1]"), " ")
-		line = strings.ReplaceAll(line, "\x1b[0m", "")
-		if line != "" && !advice.MatchString(line) {
+		words := strings.TrimSpace(strings.TrimPrefix(line, "[ERROR]"))
+		if !said[words] && !advice.MatchString(line) {
 			lines = append(lines, line)
 		}
+		said[words] = true
 	}
 	return fault.New(fault.Build, "build.java", p.Label, "Maven could not build it\n%s", strings.Join(lines, "\n"))
 }

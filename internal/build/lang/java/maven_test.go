@@ -21,7 +21,7 @@ func TestExplain(t *testing.T) {
 	p := openProject(t, map[string]string{"pom.xml": pomOf("")})
 	dir := t.TempDir()
 	output := "\x1b[0m\x1b[0m[ERROR] COMPILATION ERROR : \n[ERROR] " + dir + "/src/main/java/A.java:[3,9] ';' expected\n" +
-		"[ERROR] Failed to execute goal compile (default-compile) on project app: Compilation failure -> [Help 1]\n[ERROR] \n" +
+		"[ERROR] Failed to execute goal compile (default-compile) on project app: Compilation failure -> [Help 1]\n[ERROR] " + dir + "/src/main/java/A.java:[3,9] ';' expected\n[ERROR] \n" +
 		"[ERROR] To see the full stack trace of the errors, re-run Maven with the -e switch.\n[ERROR] Re-run Maven using the -X switch to enable full debug logging.\n[ERROR] \n" +
 		"[ERROR] For more information about the errors and possible solutions, please read the following articles:\n[ERROR] [Help 1] http://cwiki.apache.org/x\n"
 	err := explain(p, dir, output, &exec.ExitError{})

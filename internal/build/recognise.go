@@ -66,7 +66,7 @@ func candidate(files fs.FS, dir, language string) (lang.Language, error) {
 			WithHint("kn-lite does not build Dockerfiles yet; deploy the image that another tool has built: kn-lite deploy --image REF")
 	}
 	return nil, fault.New(fault.Usage, "build.recognise", dir, "there is no code of a language that is known").
-		WithHint("name the folder with the go.mod, package.json, requirements.txt or pyproject.toml\nlanguages: %s", strings.Join(Languages(), ", "))
+		WithHint("name the folder with the go.mod, package.json, Cargo.toml, requirements.txt or pyproject.toml\nlanguages: %s", strings.Join(Languages(), ", "))
 }
 
 // evidence are the files by which people know a project of a language.
@@ -76,6 +76,7 @@ func evidence(files fs.FS, language string) []string {
 		"node":       {"package.json", "server.js", "index.js"},
 		"typescript": {"tsconfig.json", "package.json"},
 		"python":     {"requirements.txt", "pyproject.toml", "Procfile", "manage.py", "app.py", "main.py", "function/__init__.py"},
+		"rust":       {"Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "src/main.rs"},
 	}
 	var found []string
 	for _, name := range telling[language] {

@@ -107,7 +107,11 @@ func (b *builder) layer(ctx context.Context, l lang.Layer, platform v1.Platform)
 		}()
 	}
 	if err == nil {
-		made, cached, err = b.store.Write(ctx, verified(files, platform), b.spec.Epoch)
+		files = verified(files, platform)
+		if b.baseRef() == "" {
+			files = standalone(files)
+		}
+		made, cached, err = b.store.Write(ctx, files, b.spec.Epoch)
 	}
 	if err != nil {
 		stage.Fail()

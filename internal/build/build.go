@@ -49,6 +49,7 @@ type Spec struct {
 	// Dockerfile is for the function Dockerfile, which builds with the folder's
 	// Dockerfile instead of a language's toolchain.
 	Dockerfile *dockerfile.Options
+	Steps      dockerfile.Steps // may be nil
 
 	Environ  []string         // the toolchain's environment, as KEY=value
 	CacheDir string           // layers that were made before

@@ -43,6 +43,9 @@ func choose(spec Spec) (lang.Language, error) {
 			}
 		}
 		err := fault.New(fault.Usage, "build.plan", spec.Dir, "the layers builder does not know the language %q", spec.Language)
+		if spec.Language == DockerfileLanguage {
+			return nil, err.WithHint("--builder dockerfile builds it")
+		}
 		hint := "it knows: " + strings.Join(Languages(), ", ")
 		if near := fault.Nearest(spec.Language, Languages()); near != "" {
 			hint = fmt.Sprintf("did you mean %q?\n%s", near, hint)

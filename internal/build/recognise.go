@@ -2,9 +2,12 @@ package build
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 
+	"github.com/kn-lite/kn-lite/internal/build/dockerfile"
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
@@ -17,6 +20,10 @@ type Recognised struct {
 	Evidence []string // the files that told
 	Command  []string // how its container will start
 	Base     string   // the default base image; "" is the built-in one
+	// Dockerfile is true when there is one beside the code.
+	Dockerfile bool
+	// Beside are the languages of code beside the Dockerfile.
+	Beside []string
 }
 
 // Recognise looks at the code in dir without running anything. language may be ""
@@ -28,45 +35,87 @@ func Recognise(ctx context.Context, dir, language string) (*Recognised, error) {
 		return nil, err
 	}
 	defer tree.Close()
-	chosen, err := candidate(tree.FS(), dir, language)
+	found := detected(tree.FS())
+	if language == DockerfileLanguage || language == "" && len(found) == 0 && HasDockerfile(dir) {
+		return recogniseDockerfile(dir, found)
+	}
+	chosen, err := candidate(found, dir, language)
 	if err != nil {
 		return nil, err
 	}
 	plan, err := chosen.Plan(ctx, &lang.Project{Dir: tree.Dir(), Label: dir, Source: tree, Report: silent{}})
 	if err != nil {
 		b := &builder{spec: Spec{Dir: dir}, language: chosen}
-		return nil, b.describe(err)
+		return nil, orDockerfile(dir, b.describe(err))
 	}
 	return &Recognised{
 		Language: chosen.Name(), Style: plan.Style, Evidence: evidence(tree.FS(), chosen.Name()),
-		Command: plan.Entrypoint, Base: plan.Base.Ref,
+		Command: plan.Entrypoint, Base: plan.Base.Ref, Dockerfile: HasDockerfile(dir),
 	}, nil
 }
 
-func candidate(files fs.FS, dir, language string) (lang.Language, error) {
+// recogniseDockerfile is Recognise for a folder whose image a Dockerfile makes.
+func recogniseDockerfile(dir string, beside []lang.Language) (*Recognised, error) {
+	summary, err := dockerfile.Look(dockerfile.Spec{Dir: dir})
+	if err != nil {
+		return nil, err
+	}
+	style := "Dockerfile"
+	if summary.Stages > 1 {
+		style = fmt.Sprintf("Dockerfile of %d stages", summary.Stages)
+	}
+	return &Recognised{
+		Language: DockerfileLanguage, Style: style, Evidence: []string{dockerfile.DefaultFile},
+		Command: summary.Command, Base: summary.Base, Beside: namesOf(beside),
+	}, nil
+}
+
+// orDockerfile adds to an error that there is another way.
+func orDockerfile(dir string, err error) error {
+	known, ok := errors.AsType[*fault.Error](err)
+	if !ok || !HasDockerfile(dir) {
+		return err
+	}
+	hint := "the Dockerfile here can be built in any case: --language " + DockerfileLanguage
+	if known.Hint != "" {
+		hint = known.Hint + "\n" + hint
+	}
+	return known.WithHint("%s", hint)
+}
+
+// detected are the languages that have files in the folder.
+func detected(files fs.FS) []lang.Language {
+	var found []lang.Language
+	for _, l := range table() {
+		if l.Detect(files) {
+			found = append(found, l)
+		}
+	}
+	return found
+}
+
+func namesOf(languages []lang.Language) []string {
+	var names []string
+	for _, l := range languages {
+		names = append(names, l.Name())
+	}
+	return names
+}
+
+func candidate(found []lang.Language, dir, language string) (lang.Language, error) {
 	if language != "" {
 		return choose(Spec{Dir: dir, Language: language})
 	}
-	var found []lang.Language
-	var names []string
-	for _, l := range table() {
-		if l.Detect(files) {
-			found, names = append(found, l), append(names, l.Name())
-		}
-	}
+	names := namesOf(found)
 	switch {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
-		return nil, fault.New(fault.Usage, "build.recognise", dir, "the folder has files of several languages: %s", strings.Join(names, ", ")).
-			WithHint("say which one the service is written in: --language %s", names[0])
+		return nil, orDockerfile(dir, fault.New(fault.Usage, "build.recognise", dir, "the folder has files of several languages: %s", strings.Join(names, ", ")).
+			WithHint("say which one the service is written in: --language %s", names[0]))
 	}
-	if isFile(files, "Dockerfile") {
-		return nil, fault.New(fault.Usage, "build.recognise", dir, "there is a Dockerfile and no code of a language that is known (%s)", strings.Join(Languages(), ", ")).
-			WithHint("kn-lite does not build Dockerfiles yet; deploy the image that another tool has built: kn-lite deploy --image REF")
-	}
-	return nil, fault.New(fault.Usage, "build.recognise", dir, "there is no code of a language that is known").
-		WithHint("name the folder with the go.mod, package.json, Cargo.toml, requirements.txt or pyproject.toml\nlanguages: %s", strings.Join(Languages(), ", "))
+	return nil, fault.New(fault.Usage, "build.recognise", dir, "there is no code of a language that is known, and no Dockerfile").
+		WithHint("name the folder with the go.mod, package.json, Cargo.toml, requirements.txt, pyproject.toml or Dockerfile\nlanguages: %s", strings.Join(Languages(), ", "))
 }
 
 // evidence are the files by which people know a project of a language.

@@ -91,6 +91,9 @@ first file that does, and exits with 7.`,
   # For two platforms, under another name
   kn-lite build --platform linux/amd64,linux/arm64 --image registry.example/me/hello:v2 --push
 
+  # A Dockerfile, by a pod of the cluster: for machines without a sandbox
+  kn-lite build --builder cluster --push
+
   # A file for docker load
   kn-lite build -o tar:hello.tar
 

@@ -84,7 +84,7 @@ func (f *Factory) buildInCluster(ctx context.Context, dir string, project *funct
 	if err != nil {
 		return nil, err
 	}
-	order, err := f.clusterOrder(ctx, client, spec, needed, tag)
+	order, err := f.clusterOrder(ctx, client, b, spec, needed, tag)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,11 @@ func (f *Factory) buildInCluster(ctx context.Context, dir string, project *funct
 	if err != nil {
 		return nil, err
 	}
-	credentials, err := registries.DockerConfig(ctx, append(needed.Images, tag, image)...)
+	refs := append(slices.Clone(needed.Images), tag, image)
+	if order.CacheRepo != "" {
+		refs = append(refs, order.CacheRepo)
+	}
+	credentials, err := registries.DockerConfig(ctx, refs...)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +132,7 @@ func (f *Factory) builderCluster(project *function.Function, b *buildFlags) (*cl
 }
 
 // clusterOrder is what the pod is told.
-func (f *Factory) clusterOrder(ctx context.Context, client *cluster.Client, spec build.Spec, needed *dockerfile.Needed, tag string) (*clusterbuild.Order, error) {
+func (f *Factory) clusterOrder(ctx context.Context, client *cluster.Client, b *buildFlags, spec build.Spec, needed *dockerfile.Needed, tag string) (*clusterbuild.Order, error) {
 	cfg, err := f.Config()
 	if err != nil {
 		return nil, err
@@ -149,13 +153,20 @@ func (f *Factory) clusterOrder(ctx context.Context, client *cluster.Client, spec
 			return nil, &fault.Error{Op: "registry.ca", Kind: fault.Usage, Subject: file, Err: err}
 		}
 	}
-	order.Registry.Routes, err = registryRoutes(ctx, client, tag, needed.Images)
+	images := append(slices.Clone(needed.Images), tag)
+	if order.CacheRepo, err = cacheRepository(cmp.Or(b.Docker.Cache, cfg.CacheRepository)); err != nil {
+		return nil, err
+	}
+	if order.CacheRepo != "" {
+		images = append(images, order.CacheRepo)
+	}
+	order.Registry.Routes, err = registryRoutes(ctx, client, images)
 	return order, err
 }
 
 // registryRoutes says where pods find the registries that are local to the
 // cluster. One on loopback that nobody has a route to is not to be reached.
-func registryRoutes(ctx context.Context, client *cluster.Client, tag string, images []string) (map[string]string, error) {
+func registryRoutes(ctx context.Context, client *cluster.Client, images []string) (map[string]string, error) {
 	var routes map[string]string
 	local, unread := client.LocalRegistry(ctx)
 	if unread != nil && fault.KindOf(unread) != fault.Auth {
@@ -164,7 +175,7 @@ func registryRoutes(ctx context.Context, client *cluster.Client, tag string, ima
 	if local != nil && local.Cluster != "" && local.Cluster != local.Host {
 		routes = map[string]string{local.Host: local.Cluster}
 	}
-	for _, text := range append([]string{tag}, images...) {
+	for _, text := range images {
 		ref, err := registry.Parse(text)
 		if err != nil {
 			continue // the build says so, if it gets there

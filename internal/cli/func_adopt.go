@@ -43,7 +43,9 @@ run, and a func.yaml that is there already is left alone.
 
 It knows Go programs and functions, Node.js and TypeScript with a start script
 (Express and the like), and Python with a Procfile, Django, Flask, FastAPI, or a
-main program. What it cannot start it says, and what is missing.
+main program. Where there is no such code, a Dockerfile makes the image (Ruby on
+Rails and everything else); --language dockerfile takes it where there is both. What
+it cannot start it says, and what is missing.
 
 Prints the file.`,
 		Example: `  kn-lite func adopt
@@ -61,9 +63,12 @@ Prints the file.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.Name, "name", "", "`NAME` of the service (default: the folder's)")
-	flags.StringVarP(&o.Language, "language", "l", "", "language, where the folder has files of several: "+strings.Join(build.Languages(), ", "))
+	languages := append(build.Languages(), build.DockerfileLanguage)
+	flags.StringVarP(&o.Language, "language", "l", "", "language, where the folder has files of several: "+strings.Join(languages, ", "))
 	// The flag is registered above, so an error here cannot happen.
-	_ = cmd.RegisterFlagCompletionFunc("language", completeLanguages)
+	_ = cmd.RegisterFlagCompletionFunc("language", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return languages, cobra.ShellCompDirectiveNoFileComp
+	})
 	return cmd
 }
 
@@ -86,14 +91,7 @@ func runFuncAdopt(ctx context.Context, o *funcAdoptOptions) error {
 		return err
 	}
 	file := filepath.Join(o.Dir, function.File)
-	f.IO.Step("Adopted %s: %s (%s)", name, found.Style, found.Language)
-	if len(found.Evidence) > 0 {
-		f.IO.Note("known by:    %s", strings.Join(found.Evidence, ", "))
-	}
-	f.IO.Note("starts with: %s", strings.Join(found.Command, " "))
-	if found.Base != "" {
-		f.IO.Note("on:          %s; --base-image names another", found.Base)
-	}
+	f.tellAdopted(name, found)
 	f.IO.Note("deploy it:   kn-lite deploy%s", dirSuffix(o.Dir))
 	return f.print(answer{
 		Object: adoptedProject{
@@ -103,4 +101,32 @@ func runFuncAdopt(ctx context.Context, o *funcAdoptOptions) error {
 		Names: []string{name},
 		Table: func() error { return f.IO.Answer("%s", file) },
 	})
+}
+
+// tellAdopted says what the folder was taken for.
+func (f *Factory) tellAdopted(name string, found *build.Recognised) {
+	if found.Language == build.DockerfileLanguage {
+		f.IO.Step("Adopted %s: %s", name, found.Style)
+		command := strings.Join(found.Command, " ")
+		if command == "" {
+			command = "what its base starts with"
+		}
+		f.IO.Note("starts with: %s", command)
+		f.IO.Note("on:          %s", found.Base)
+		if len(found.Beside) > 0 {
+			f.IO.Note("beside it:   %s code, which kn-lite can build without the Dockerfile: set `runtime: %s`", strings.Join(found.Beside, " and "), found.Beside[0])
+		}
+		return
+	}
+	f.IO.Step("Adopted %s: %s (%s)", name, found.Style, found.Language)
+	if len(found.Evidence) > 0 {
+		f.IO.Note("known by:    %s", strings.Join(found.Evidence, ", "))
+	}
+	f.IO.Note("starts with: %s", strings.Join(found.Command, " "))
+	if found.Base != "" {
+		f.IO.Note("on:          %s; --base-image names another", found.Base)
+	}
+	if found.Dockerfile {
+		f.IO.Note("beside it:   a Dockerfile, which is left alone: set `runtime: %s`, or build with --builder dockerfile", build.DockerfileLanguage)
+	}
 }

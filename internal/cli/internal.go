@@ -102,6 +102,9 @@ func (o *clusterBuildOptions) build(ctx context.Context, f *Factory, client *clu
 			return registries.Pull(ctx, ref, p)
 		},
 	}
+	if order.CacheRepo != "" {
+		spec.Steps = registrySteps{registries, order.CacheRepo}
+	}
 	for _, text := range order.Platforms {
 		platform, err := build.ParsePlatform(text)
 		if err != nil {

@@ -31,7 +31,8 @@ type Order struct {
 	Platforms  []string          `json:"platforms"`
 	Epoch      time.Time         `json:"epoch"`
 	Labels     map[string]string `json:"labels,omitempty"`
-	Tag        string            `json:"tag"` // what the image is pushed to
+	Tag        string            `json:"tag"`                 // what the image is pushed to
+	CacheRepo  string            `json:"cacheRepo,omitempty"` // keeps the layers of steps
 	Registry   Registry          `json:"registry"`
 }
 

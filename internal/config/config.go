@@ -28,6 +28,7 @@ type Config struct {
 	BaseImages         map[string]string   // language → base image reference
 	Mirrors            map[string][]string // registry host → places to try before it, in order
 	BuilderImage       string              // kn-lite's own image, for builds in the cluster
+	CacheRepository    string              // keeps the layers of Dockerfiles' steps for other machines
 	Ingress            string              // host:port of the cluster's ingress, when DNS does not know it
 }
 
@@ -79,6 +80,7 @@ func Load(src Sources) (*Config, error) {
 		AuthFile:           first(src.Env("KN_LITE_AUTHFILE"), v.GetString("authFile")),
 		CAFile:             first(src.Env("KN_LITE_REGISTRY_CA"), v.GetString("registryCA")),
 		BuilderImage:       first(src.Env("KN_LITE_BUILDER_IMAGE"), v.GetString("builderImage")),
+		CacheRepository:    first(src.Env("KN_LITE_CACHE_REPO"), v.GetString("cacheRepo")),
 		Ingress:            first(src.Env("KN_LITE_INGRESS"), v.GetString("ingress")),
 		InsecureRegistries: list(src.Env("KN_LITE_INSECURE_REGISTRIES"), v.GetStringSlice("insecureRegistries")),
 		BaseImages:         v.GetStringMapString("baseImages"),

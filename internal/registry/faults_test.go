@@ -79,6 +79,7 @@ func newLab(t testing.TB, server *regtest.Server, opts registry.Options) *lab {
 
 // close lets every goroutine of the bubble end.
 func (l *lab) close() {
+	time.Sleep(time.Second) // net/http lingers on connections whose request nobody read to its end
 	l.http.CloseIdleConnections()
 	l.net.Close()
 	synctest.Wait()

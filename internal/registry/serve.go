@@ -42,6 +42,8 @@ func Serve(ctx context.Context, listener net.Listener) (err error) {
 	if err = server.Shutdown(grace); err != nil {
 		err = server.Close()
 	}
-	<-ended // http.ErrServerClosed, as asked for
+	if stopped := <-ended; !errors.Is(stopped, http.ErrServerClosed) {
+		err = errors.Join(err, stopped)
+	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -16,14 +17,14 @@ type mountable interface {
 	source() (host, repository string)
 }
 
-// upload is one blob on its way up. It is the place where a session's offset
-// can be kept between attempts, for registries that resume.
+// upload is one blob on its way up.
 type upload struct {
 	layer     v1.Layer
 	digest    v1.Hash
 	size      int64
 	kind      string // for Progress
 	mountFrom string // another repository of the same registry that has the blob, or ""
+	session   uploadSession
 }
 
 func (u *upload) blob() Blob {
@@ -44,11 +45,11 @@ func (s *session) upload(ctx context.Context, u *upload) error {
 			outcome = Skipped
 			if sent { // by an attempt whose reply was lost
 				outcome = Pushed
-				transfer.Add(u.size)
+				u.session.tell(transfer, u.size)
 			}
 			return "", nil
 		}
-		location, mounted, err := s.startUpload(ctx, u)
+		offset, mounted, err := s.openUpload(ctx, u, transfer)
 		if err != nil {
 			return "start", err
 		}
@@ -57,21 +58,44 @@ func (s *session) upload(ctx context.Context, u *upload) error {
 			return "", nil
 		}
 		sent = true
-		if location, err = s.sendBlob(ctx, u, location, transfer); err != nil {
-			return "send", err
+		step := "send"
+		if u.session.chunk > 0 {
+			step, err = s.sendChunks(ctx, u, offset, transfer)
+		} else {
+			err = s.sendBlob(ctx, u, transfer)
 		}
-		if err := s.commitBlob(ctx, u, location); err != nil {
-			transfer.Add(-u.size)
+		if err != nil {
+			u.broken(transfer, err)
+			return step, err
+		}
+		if err := s.commitBlob(ctx, u); err != nil {
+			u.session.forget(transfer)
 			return "commit", err
 		}
 		outcome = Pushed
 		return "", nil
 	})
+	if closeErr := u.session.content.close(); err == nil {
+		err = closeErr
+	}
 	if err != nil {
 		outcome = Failed
 	}
 	transfer.Done(outcome)
 	return err
+}
+
+// openUpload goes on with the session of an earlier attempt, or begins one.
+func (s *session) openUpload(ctx context.Context, u *upload, transfer Transfer) (offset int64, mounted bool, err error) {
+	if u.session.location != nil {
+		offset, known, err := s.offset(ctx, u)
+		if err != nil || known {
+			return offset, false, err
+		}
+		u.session.forget(transfer)
+	}
+	u.session.location, mounted, err = s.startUpload(ctx, u)
+	return 0, mounted, err
 }
 
 // blobExists asks for the blob; an answer that does not fit counts as no.
@@ -112,6 +136,10 @@ func (s *session) startUpload(ctx context.Context, u *upload) (location *url.URL
 		return nil, true, nil
 	case resp.StatusCode == http.StatusAccepted:
 		finish(resp)
+		// What a registry needs at least in a chunk, from version 1.1 of the specification.
+		if least, err := strconv.ParseInt(resp.Header.Get("OCI-Chunk-Min-Length"), 10, 64); err == nil && u.session.chunk > 0 {
+			u.session.chunk = min(max(least, chunkSize), 8*chunkSize)
+		}
 		location, err = s.location(resp)
 		return location, false, err
 	}
@@ -131,16 +159,16 @@ func (s *session) location(resp *http.Response) (*url.URL, error) {
 	return location, nil
 }
 
-// sendBlob uploads the content. Sending it again from the start is left to the
+// sendBlob uploads the content in one request. Sending it again is left to the
 // next attempt; only a renewed token or a redirect repeats it here.
-func (s *session) sendBlob(ctx context.Context, u *upload, location *url.URL, transfer Transfer) (*url.URL, error) {
+func (s *session) sendBlob(ctx context.Context, u *upload, transfer Transfer) error {
 	body := &countedBody{transfer: transfer}
 	resp, err := s.do(ctx, func(ctx context.Context, _ string) (*http.Request, error) {
 		reader, err := body.open(u.layer)
 		if err != nil {
 			return nil, err
 		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodPatch, location.String(), reader)
+		req, err := http.NewRequestWithContext(ctx, http.MethodPatch, u.session.location.String(), reader)
 		if err != nil {
 			return nil, err
 		}
@@ -154,26 +182,26 @@ func (s *session) sendBlob(ctx context.Context, u *upload, location *url.URL, tr
 	})
 	if err != nil {
 		body.takeBack()
-		return nil, err
+		return err
 	}
-	switch resp.StatusCode {
-	// ECR answers 201 to a PATCH.
-	case http.StatusAccepted, http.StatusNoContent, http.StatusCreated:
-		finish(resp)
-		next, err := s.location(resp)
-		if err != nil {
-			body.takeBack()
-		}
-		return next, err
+	if !accepted(resp) {
+		body.takeBack()
+		return lostSession(readStatusError(resp))
 	}
-	body.takeBack()
-	return nil, lostSession(readStatusError(resp))
+	finish(resp)
+	next, err := s.location(resp)
+	if err != nil {
+		body.takeBack()
+		return err
+	}
+	u.session.location, u.session.told = next, u.size
+	return nil
 }
 
 // commitBlob makes the uploaded content a blob under its digest.
-func (s *session) commitBlob(ctx context.Context, u *upload, location *url.URL) error {
+func (s *session) commitBlob(ctx context.Context, u *upload) error {
 	resp, err := s.do(withWork(ctx, u.size), func(ctx context.Context, _ string) (*http.Request, error) {
-		target := *location
+		target := *u.session.location
 		query := target.Query()
 		query.Set("digest", u.digest.String())
 		target.RawQuery = query.Encode()

@@ -12,12 +12,18 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
-// FindTool finds a program of the host's toolchain, and says how to get it when
-// it is not there.
+// WithoutToolchain are the other roads to an image.
+const WithoutToolchain = "or with nothing but a Dockerfile: --builder dockerfile here, --builder cluster in the cluster\n" +
+	"or deploy an image that is built already: kn-lite deploy --image REF"
+
+// FindTool finds a program of the host's toolchain. When it is not there, the
+// hint is how to get it, such as "install Go from https://go.dev/dl", and the
+// ways that need no toolchain here.
 func FindTool(language, name, hint string) (string, error) {
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return "", fault.New(fault.Conflict, "build."+language, name, "the program %q is needed to build this and is not in PATH", name).WithHint("%s", hint)
+		return "", fault.New(fault.Conflict, "build."+language, name, "the program %q is needed to build this and is not in PATH", name).
+			WithHint("%s\n%s", hint, WithoutToolchain)
 	}
 	return path, nil
 }

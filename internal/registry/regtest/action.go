@@ -46,8 +46,12 @@ func Reset() Action {
 
 // ResetAfterReading breaks it when n bytes of the request's body have come.
 func ResetAfterReading(n int64) Action {
-	return Action{"reset after reading", func(_ *Server, w http.ResponseWriter, r *http.Request, _ http.Handler) {
-		_, _ = io.CopyN(io.Discard, r.Body, n) // how far it gets does not matter
+	return Action{"reset after reading", func(s *Server, w http.ResponseWriter, r *http.Request, next http.Handler) {
+		got, _ := io.ReadAll(io.LimitReader(r.Body, n)) // how far it gets does not matter
+		if s.KeepsParts && len(got) > 0 {
+			r.Body = io.NopCloser(bytes.NewReader(got))
+			record(next, r)
+		}
 		reset(w)
 	}}
 }

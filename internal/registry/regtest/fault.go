@@ -18,6 +18,7 @@ const (
 	HeadBlob     Request = "HEAD blob"
 	GetBlob      Request = "GET blob"
 	PostUpload   Request = "POST upload"
+	GetUpload    Request = "GET upload"
 	PatchUpload  Request = "PATCH upload"
 	PutUpload    Request = "PUT upload"
 	HeadManifest Request = "HEAD manifest"
@@ -32,7 +33,7 @@ const (
 // Requests lists the kinds that faults can be put on.
 func Requests() []Request {
 	return []Request{
-		Any, Ping, Token, HeadBlob, GetBlob, PostUpload, PatchUpload, PutUpload,
+		Any, Ping, Token, HeadBlob, GetBlob, PostUpload, GetUpload, PatchUpload, PutUpload,
 		HeadManifest, GetManifest, PutManifest, HeadTag, GetTag, PutTag,
 	}
 }
@@ -110,6 +111,10 @@ func (s *Server) Count(kind Request) int {
 	defer s.mu.Unlock()
 	return s.counts[kind]
 }
+
+// Received is how many bytes of uploads have come so far, those of broken
+// requests too.
+func (s *Server) Received() int64 { return s.received.Load() }
 
 // Log is every request so far, as "METHOD path".
 func (s *Server) Log() []string {

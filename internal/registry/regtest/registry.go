@@ -23,6 +23,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -34,7 +35,13 @@ type Server struct {
 	// Auth is "", "basic" or "bearer"; User and Password are what it accepts.
 	// Anonymous clients then get tokens too, which are good for nothing but pull.
 	Auth, User, Password string
+	// KeepsParts makes ResetAfterReading leave in the session what has come.
+	// Registries differ: docker-registry's session is worth nothing then.
+	KeepsParts bool
+	// WholeOnly refuses chunks, as Google's registries do.
+	WholeOnly bool
 
+	next   http.Handler // what answers when no fault does
 	inner  http.Handler
 	blobs  *store
 	faults []*armed
@@ -46,6 +53,7 @@ type Server struct {
 	tokens   map[string]token  // issued bearer tokens
 	scopes   []string          // scopes that tokens were asked for
 	secrets  []string          // requests that carried Authorization: "host METHOD path"
+	received atomic.Int64      // bytes of PATCHes
 	closed   chan struct{}     // ends stalls
 	closing  sync.Once
 }
@@ -59,11 +67,20 @@ func New(faults ...Fault) *Server {
 		tokens:   map[string]token{},
 		closed:   make(chan struct{}),
 	}
+	s.next = http.HandlerFunc(s.serve)
 	quiet := log.New(io.Discard, "", 0)
 	s.inner = registry.New(registry.Logger(quiet), registry.WithBlobHandler(s.blobs), registry.WithReferrersSupport(true))
 	for _, f := range faults {
 		s.faults = append(s.faults, &armed{Fault: f})
 	}
+	return s
+}
+
+// InFront puts faults before another registry, which answers all that they let
+// through. The Server has no content and asks for no credentials of its own.
+func InFront(next http.Handler, faults ...Fault) *Server {
+	s := New(faults...)
+	s.next = next
 	return s
 }
 
@@ -85,12 +102,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	s.mu.Unlock()
-	var next http.Handler = http.HandlerFunc(s.serve)
+	if kind == PatchUpload {
+		r.Body = &counted{r.Body, &s.received}
+	}
 	if fault != nil {
-		fault.Do.serve(s, w, r, next)
+		fault.Do.serve(s, w, r, s.next)
 		return
 	}
-	next.ServeHTTP(w, r)
+	s.next.ServeHTTP(w, r)
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
@@ -112,6 +131,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	switch kind := classify(r); kind {
 	case PostUpload:
 		s.startUpload(w, r)
+	case GetUpload:
+		s.uploadStatus(w, r)
 	case PatchUpload, PutUpload:
 		s.continueUpload(w, r, kind, body)
 	case PutManifest, PutTag:
@@ -153,11 +174,17 @@ func (s *Server) continueUpload(w http.ResponseWriter, r *http.Request, kind Req
 		writeError(w, http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN", "the upload session is unknown")
 		return
 	}
+	if s.WholeOnly && r.Header.Get("Content-Range") != "" {
+		writeError(w, http.StatusBadRequest, "UNSUPPORTED", "chunks are not supported")
+		return
+	}
 	// The registry inside checks the digest too, and logs what it finds to the
 	// process's own log.
-	if sum := fmt.Sprintf("sha256:%x", sha256.Sum256(got)); kind == PutUpload && r.URL.Query().Get("digest") != sum {
-		writeError(w, http.StatusBadRequest, "DIGEST_INVALID", "what was uploaded has the digest "+sum)
-		return
+	if kind == PutUpload {
+		if sum := fmt.Sprintf("sha256:%x", sha256.Sum256(got)); r.URL.Query().Get("digest") != sum {
+			writeError(w, http.StatusBadRequest, "DIGEST_INVALID", "what was uploaded has the digest "+sum)
+			return
+		}
 	}
 	reply := record(s.inner, r)
 	s.mu.Lock()
@@ -169,6 +196,33 @@ func (s *Server) continueUpload(w http.ResponseWriter, r *http.Request, kind Req
 	}
 	s.mu.Unlock()
 	reply.send(w)
+}
+
+// uploadStatus tells how much of an upload has come, which the registry inside
+// does not.
+func (s *Server) uploadStatus(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	got, open := s.sessions[path.Base(r.URL.Path)]
+	s.mu.Unlock()
+	if !open {
+		writeError(w, http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN", "the upload session is unknown")
+		return
+	}
+	w.Header().Set("Location", r.URL.Path)
+	w.Header().Set("Range", fmt.Sprintf("0-%d", max(0, len(got)-1)))
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// counted is a body that counts what is read of it.
+type counted struct {
+	io.ReadCloser
+	total *atomic.Int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.total.Add(int64(n))
+	return n, err
 }
 
 // serveBlob knows open-ended ranges, which the registry inside does not.

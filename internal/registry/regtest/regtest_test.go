@@ -111,6 +111,26 @@ func TestEachFaultIsWhatItSays(t *testing.T) {
 	}
 }
 
+// TestInFront: one registry's content behind another's faults.
+func TestInFront(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		behind, blob := seeded(t)
+		s := InFront(behind, Fault{On: GetBlob, Do: Status(503)}, Fault{On: GetBlob, Nth: 2, Do: Truncate(1)})
+		serve(t, s, func(c *http.Client) {
+			for _, want := range []struct{ status, length int }{{503, 53}, {200, 999}, {200, 1000}} {
+				resp, body, _ := get(t, c, http.MethodGet, blob, "")
+				if resp == nil || resp.StatusCode != want.status || len(body) != want.length {
+					t.Errorf("got %v, %d bytes; want %v", resp, len(body), want)
+				}
+			}
+		})
+		s.Verify(t)
+		if s.Count(GetBlob) != 3 || behind.Count(GetBlob) != 2 {
+			t.Errorf("%d requests in front, %d behind", s.Count(GetBlob), behind.Count(GetBlob))
+		}
+	})
+}
+
 func TestStallEndsWithTheClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, blob := seeded(t, Fault{On: GetBlob, Do: Stall()}, Fault{On: GetBlob, Nth: 2, Do: StallAfterWriting(10)})

@@ -126,7 +126,7 @@ func compile(ctx context.Context, p *lang.Project, pkg *pkg, platform v1.Platfor
 }
 
 func findGo() (string, error) {
-	return lang.FindTool("go", "go", "install Go from https://go.dev/dl, or name an image that is built already: kn-lite deploy --image REF")
+	return lang.FindTool("go", "go", "install Go from https://go.dev/dl")
 }
 
 // lastProgram is where the program of a folder's last build is kept.

@@ -76,7 +76,7 @@ type install struct {
 }
 
 func (i *install) nodeVersion(ctx context.Context) (string, error) {
-	tool, err := lang.FindTool("node", "node", "install Node.js from https://nodejs.org")
+	tool, err := lang.FindTool("node", "node", "install Node.js with npm from https://nodejs.org")
 	if err != nil {
 		return "", err
 	}
@@ -103,7 +103,7 @@ func major(version string) string {
 }
 
 func findNpm() (string, error) {
-	return lang.FindTool("node", "npm", "install Node.js with npm from https://nodejs.org, or name an image that is built already: kn-lite deploy --image REF")
+	return lang.FindTool("node", "npm", "install Node.js with npm from https://nodejs.org")
 }
 
 // run installs into a folder of its own and lists what npm put there.

@@ -55,7 +55,7 @@ func targetVersion(ctx context.Context, p *lang.Project, target lang.Target) (st
 }
 
 func findPython() (string, error) {
-	return lang.FindTool("python", "python3", "install Python with pip from https://www.python.org/downloads, or name an image that is built already: kn-lite deploy --image REF")
+	return lang.FindTool("python", "python3", "install Python with pip from https://www.python.org/downloads")
 }
 
 // install is one run of pip.

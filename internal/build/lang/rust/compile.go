@@ -183,10 +183,10 @@ func (c *compilation) compileError(output string, err error) error {
 	}
 	failure := fault.New(fault.Build, "build.rust", c.project.Label, "the code does not compile\n%s", strings.TrimRight(output, "\n"))
 	if strings.Contains(output, "cannot find -lc") || strings.Contains(output, "unable to find library -lc\n") {
-		return failure.WithHint("the C library of this machine has no static part: install it (Debian: libc6-dev; Fedora: glibc-static),\nor use musl: rustup target add %s", strings.Replace(c.target.triple, "-gnu", "-musl", 1))
+		return failure.WithHint("the C library of this machine has no static part: install it (Debian: libc6-dev; Fedora: glibc-static)\nor use musl: rustup target add %s", strings.Replace(c.target.triple, "-gnu", "-musl", 1))
 	}
 	if strings.Contains(output, "could not find native static library") || strings.Contains(output, "cannot find -l") || strings.Contains(output, "unable to find library -l") {
-		return failure.WithHint("the program is linked statically, and a library has no static part on this machine: install it, choose a package that brings it along,\n%s", otherRoads)
+		return failure.WithHint("the program is linked statically, and a library has no static part on this machine: install it, or choose a package that brings it along\n%s", lang.WithoutToolchain)
 	}
 	return failure
 }

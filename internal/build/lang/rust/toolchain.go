@@ -24,16 +24,14 @@ type toolchain struct {
 	sysroot string
 }
 
-const otherRoads = "or leave this machine's toolchain out of it: a Dockerfile in the folder, with --builder dockerfile here or --builder cluster there"
-
 func probe(ctx context.Context, p *lang.Project) (*toolchain, error) {
-	cargo, err := lang.FindTool("rust", "cargo", "install Rust from https://rustup.rs,\n"+otherRoads)
+	cargo, err := lang.FindTool("rust", "cargo", "install Rust from https://rustup.rs")
 	if err != nil {
 		return nil, err
 	}
 	rustc := lang.Lookup(p.Environ, "RUSTC")
 	if rustc == "" {
-		if rustc, err = lang.FindTool("rust", "rustc", "install Rust from https://rustup.rs,\n"+otherRoads); err != nil {
+		if rustc, err = lang.FindTool("rust", "rustc", "install Rust from https://rustup.rs"); err != nil {
 			return nil, err
 		}
 	}
@@ -112,13 +110,13 @@ func (t *toolchain) targetFor(platform v1.Platform, set *settings) (target, erro
 	if unlinked != "" {
 		prefix := gnuPrefix(unlinked)
 		return target{}, fault.New(fault.Conflict, "build.rust", platform.String(), "there is no linker for %s on this machine", unlinked).
-			WithHint("install the compiler that is called %s-gcc (Debian: gcc-%s), or name one: CARGO_TARGET_%s_LINKER;\n%s", prefix, prefix, envName(unlinked), otherRoads)
+			WithHint("install the compiler that is called %s-gcc (Debian: gcc-%s), or name one: CARGO_TARGET_%s_LINKER\n%s", prefix, prefix, envName(unlinked), lang.WithoutToolchain)
 	}
 	if len(names) == 0 {
-		return target{}, fault.New(fault.Conflict, "build.rust", platform.String(), "Rust has no name for this platform").WithHint("%s", otherRoads)
+		return target{}, fault.New(fault.Conflict, "build.rust", platform.String(), "Rust has no name for this platform").WithHint("%s", lang.WithoutToolchain)
 	}
 	return target{}, fault.New(fault.Conflict, "build.rust", platform.String(), "this machine's Rust cannot compile for %s", strings.Join(names, " or ")).
-		WithHint("add it: rustup target add %s;\n%s", names[0], otherRoads)
+		WithHint("add it: rustup target add %s\n%s", names[0], lang.WithoutToolchain)
 }
 
 // hasStd tells whether the toolchain has the standard library of a target.

@@ -241,7 +241,7 @@ func (f *Factory) pushSelf(ctx context.Context, spec build.Spec, tag string) (st
 	if found, ok := registries.Find(ctx, at); ok && found == digest {
 		return ref.WithDigest(digest.String()), platform, nil
 	}
-	pushed, err := f.pushImage(ctx, image, at)
+	pushed, err := f.pushImage(ctx, image, at, registry.Attached{})
 	return pushed, platform, err
 }
 

@@ -11,6 +11,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build"
 	"github.com/kn-lite/kn-lite/internal/build/key"
 	"github.com/kn-lite/kn-lite/internal/config"
@@ -29,6 +30,11 @@ type builtImage struct {
 	key       string                                       // "" when there is none
 	open      func(context.Context) (*build.Result, error) // reads what an earlier build left; nil when nothing is here
 	again     func(context.Context) (*build.Result, error) // builds
+
+	// For the documents about it.
+	wanted   build.Documents
+	facts    build.Facts
+	checkout func(context.Context) *attest.Source
 }
 
 // full is the result with its image, built after all if need be.
@@ -52,11 +58,14 @@ func (b *builtImage) full(ctx context.Context) (*build.Result, error) {
 
 // keep leaves the image in dir for push.
 func (b *builtImage) keep(ctx context.Context, dir, tag string) error {
-	if b.unchanged && build.IsKept(dir, b.Digest, tag) {
+	if b.unchanged && build.IsKept(dir, b.Digest, tag, b.wanted) {
 		return nil
 	}
 	result, err := b.full(ctx)
 	if err != nil {
+		return err
+	}
+	if err := b.attest(ctx, tag); err != nil {
 		return err
 	}
 	return result.Keep(dir, tag)
@@ -87,6 +96,25 @@ func (f *Factory) buildProject(ctx context.Context, dir string, project *functio
 	if err != nil {
 		return nil, err
 	}
+	built, err := f.buildWith(ctx, spec, b, pushTo)
+	if err != nil {
+		return nil, err
+	}
+	built.describedBy(spec)
+	return built, ctx.Err()
+}
+
+// describedBy is what the documents say about a build that followed spec.
+func (b *builtImage) describedBy(spec build.Spec) {
+	b.wanted = spec.Documents
+	b.facts = build.Facts{Builder: "layers", Epoch: spec.Epoch, CacheDir: spec.CacheDir}
+	if spec.Dockerfile != nil {
+		b.facts.Builder = "dockerfile"
+	}
+	b.checkout = func(ctx context.Context) *attest.Source { return build.Checkout(ctx, spec.Dir, spec.Environ) }
+}
+
+func (f *Factory) buildWith(ctx context.Context, spec build.Spec, b *buildFlags, pushTo string) (*builtImage, error) {
 	started := f.Sys.Now()
 	if spec.Dockerfile != nil {
 		// Its steps have keys of their own.
@@ -133,7 +161,7 @@ func (f *Factory) buildProject(ctx context.Context, dir string, project *functio
 	default:
 		f.IO.Warn("the sources changed while they were built; build again to be sure of what is in the image")
 	}
-	return out, ctx.Err()
+	return out, nil
 }
 
 // verifyProject builds the project twice and compares. release removes what the
@@ -152,7 +180,9 @@ func (f *Factory) verifyProject(ctx context.Context, dir string, project *functi
 		return nil, nil, err
 	}
 	f.IO.Step("verified: two builds gave %s (%s)", result.Digest, term.Duration(f.Sys.Now().Sub(started)))
-	return &builtImage{Result: result}, func() {
+	built = &builtImage{Result: result}
+	built.describedBy(spec)
+	return built, func() {
 		if err := remove(); err != nil {
 			f.IO.Warn("what --verify has left behind: %v", err)
 		}
@@ -180,8 +210,9 @@ func (f *Factory) findBuilt(ctx context.Context, spec build.Spec, prepared *buil
 }
 
 // pushBuilt makes tag mean the image. One that is in the repository already is
-// not sent again; one that was built now can be found there by its key from then on.
-func (f *Factory) pushBuilt(ctx context.Context, b *builtImage, tag string) (string, error) {
+// not sent again; one that was built now can be found there by its key from then
+// on, with all that goes with it.
+func (f *Factory) pushBuilt(ctx context.Context, b *builtImage, tag string, signer registry.Signer) (string, error) {
 	if b.pushed {
 		ref, err := registry.ParseTag(tag)
 		return ref.WithDigest(b.Digest.String()), err
@@ -191,7 +222,13 @@ func (f *Factory) pushBuilt(ctx context.Context, b *builtImage, tag string) (str
 		return "", err
 	}
 	if b.unchanged && b.Image == nil && b.Index == nil {
-		moved, err := client.Retag(ctx, b.Digest, tag)
+		if signer != nil {
+			err = client.Sign(ctx, b.Digest, tag, signer)
+		}
+		moved := false
+		if err == nil {
+			moved, err = client.Retag(ctx, b.Digest, tag)
+		}
 		if err == nil {
 			if moved {
 				f.IO.Step("pushed %s: the image was there already", tag)
@@ -209,7 +246,7 @@ func (f *Factory) pushBuilt(ctx context.Context, b *builtImage, tag string) (str
 	if err != nil {
 		return "", err
 	}
-	ref, err := f.pushImage(ctx, result.Artifact(), tag)
+	ref, err := f.pushImage(ctx, result.Artifact(), tag, b.attached(tag, signer))
 	if at := keyTag(tag, b.key); err == nil && at != "" {
 		// Without it the image is built again elsewhere, and that is all.
 		if err := client.Tag(ctx, result.Artifact(), at); err != nil {
@@ -234,6 +271,8 @@ func (f *Factory) buildSpec(dir string, project *function.Function, b *buildFlag
 		Now:      f.Sys.Now,
 		Progress: buildProgress{f.IO},
 		Fresh:    b.NoCache,
+
+		Documents: b.Attest.documents(),
 		Pull: func(ctx context.Context, ref string, p v1.Platform) (v1.Image, error) {
 			client, err := f.Registry()
 			if err != nil {

@@ -203,7 +203,7 @@ func runBuilderImage(ctx context.Context, f *Factory, tag string, programs []str
 	if len(programs) > 1 {
 		artifact = index
 	}
-	ref, err := f.pushImage(ctx, artifact, tag)
+	ref, err := f.pushImage(ctx, artifact, tag, registry.Attached{})
 	if err != nil {
 		return err
 	}

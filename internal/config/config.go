@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/viper"
@@ -28,6 +29,9 @@ type Config struct {
 	BaseImages         map[string]string   // language → base image reference
 	Mirrors            map[string][]string // registry host → places to try before it, in order
 	BuilderImage       string              // kn-lite's own image, for builds in the cluster
+	SignKey            string              // private key that images are signed with
+	VerifyKey          string              // public key that signatures have to fit
+	RequireSigned      bool                // deploy refuses an image that is not signed with VerifyKey
 	Ingress            string              // host:port of the cluster's ingress, when DNS does not know it
 }
 
@@ -79,11 +83,20 @@ func Load(src Sources) (*Config, error) {
 		AuthFile:           first(src.Env("KN_LITE_AUTHFILE"), v.GetString("authFile")),
 		CAFile:             first(src.Env("KN_LITE_REGISTRY_CA"), v.GetString("registryCA")),
 		BuilderImage:       first(src.Env("KN_LITE_BUILDER_IMAGE"), v.GetString("builderImage")),
+		SignKey:            first(src.Env("KN_LITE_SIGN_KEY"), v.GetString("signKey")),
+		VerifyKey:          first(src.Env("KN_LITE_VERIFY_KEY"), v.GetString("verifyKey")),
 		Ingress:            first(src.Env("KN_LITE_INGRESS"), v.GetString("ingress")),
 		InsecureRegistries: list(src.Env("KN_LITE_INSECURE_REGISTRIES"), v.GetStringSlice("insecureRegistries")),
 		BaseImages:         v.GetStringMapString("baseImages"),
 		Mirrors:            v.GetStringMapStringSlice("mirrors"),
 	}
+	required := first(src.Env("KN_LITE_REQUIRE_SIGNED"), v.GetString("requireSigned"), "false")
+	signed, err := strconv.ParseBool(required)
+	if err != nil {
+		// Whoever meant yes must not get no.
+		return nil, fault.New(fault.Usage, "config.load", "requireSigned", "%q is neither true nor false", required)
+	}
+	cfg.RequireSigned = signed
 	for _, language := range []string{"go", "node", "python", "typescript"} {
 		if ref := src.Env("KN_LITE_BASE_IMAGE_" + strings.ToUpper(language)); ref != "" {
 			cfg.BaseImages[language] = ref

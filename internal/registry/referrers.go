@@ -14,16 +14,27 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/kn-lite/kn-lite/internal/attest"
+	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
 // maxDocument bounds what is read of one attached document. Whoever may push to
 // a repository decides what hangs on its images.
 const maxDocument = 64 << 20
 
+// parseDigest is Parse for questions about one image, and not about whatever a
+// tag means by then.
+func parseDigest(ref string) (Reference, error) {
+	r, err := Parse(ref)
+	if err == nil && r.Digest == "" {
+		err = fault.New(fault.Usage, "registry.parse", "image "+quote(ref), "a reference by digest is needed here")
+	}
+	return r, err
+}
+
 // Referrers lists what hangs on the image REGISTRY/NAME@sha256:…, as its registry
 // tells, mirrors left aside. Nothing of it has been checked.
 func (c *Client) Referrers(ctx context.Context, ref string) ([]attest.Descriptor, error) {
-	r, err := Parse(ref)
+	r, err := parseDigest(ref)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +122,7 @@ func (s *session) artifact(ctx context.Context, identifier string) (*attest.Arti
 // under the tag where cosign puts them, and among its referrers. None of them has
 // been checked.
 func (c *Client) Signatures(ctx context.Context, ref string) ([]attest.Blob, error) {
-	r, err := Parse(ref)
+	r, err := parseDigest(ref)
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ import (
 // that a hostile file can take.
 const (
 	rounds    = 600_000
-	maxRounds = 10_000_000
+	maxRounds = 2_000_000
 	keySize   = 32
 )
 

@@ -90,35 +90,6 @@ func readKey(file string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(in, maxKey))
 }
 
-// attached is what a push of b to tag brings beside the image.
-func (b *builtImage) attached(tag string, signer registry.Signer) registry.Attached {
-	return registry.Attached{
-		Sign: signer,
-		Documents: func(ctx context.Context) ([]attest.Artifact, error) {
-			err := b.attest(ctx, tag)
-			return b.Attached, err
-		},
-	}
-}
-
-// attest writes the documents about an image that is here, once.
-func (b *builtImage) attest(ctx context.Context, tag string) error {
-	if b.Attached != nil || b.wanted == (build.Documents{}) {
-		return nil
-	}
-	facts := b.facts
-	facts.Name, facts.Version, facts.Key = nameOf(tag), currentVersion().Version, b.key
-	if facts.Version == "" || facts.Version == "(devel)" {
-		facts.Version = "devel"
-	}
-	if b.wanted.Provenance && b.checkout != nil {
-		facts.Source = b.checkout(ctx)
-	}
-	var err error
-	b.Attached, err = b.Attest(ctx, facts, b.wanted)
-	return err
-}
-
 // wantedOf leaves out of a layout's documents those that nobody wants.
 func (a *attestFlags) wantedOf(all []attest.Artifact) registry.Attached {
 	var out []attest.Artifact

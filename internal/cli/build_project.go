@@ -11,7 +11,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build"
 	"github.com/kn-lite/kn-lite/internal/build/key"
 	"github.com/kn-lite/kn-lite/internal/config"
@@ -20,56 +19,6 @@ import (
 	"github.com/kn-lite/kn-lite/internal/registry"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
-
-// builtImage is an image that was built now, or that an earlier build made from
-// the same input. Then its Image and Index are nil, and full gives them.
-type builtImage struct {
-	*build.Result
-	unchanged bool
-	pushed    bool                                         // by who built it
-	key       string                                       // "" when there is none
-	open      func(context.Context) (*build.Result, error) // reads what an earlier build left; nil when nothing is here
-	again     func(context.Context) (*build.Result, error) // builds
-
-	// For the documents about it.
-	wanted   build.Documents
-	facts    build.Facts
-	checkout func(context.Context) *attest.Source
-}
-
-// full is the result with its image, built after all if need be.
-func (b *builtImage) full(ctx context.Context) (*build.Result, error) {
-	if b.Image != nil || b.Index != nil {
-		return b.Result, nil
-	}
-	var result *build.Result
-	err := error(fault.New(fault.NotFound, "build.open", "", "nothing is here"))
-	if b.open != nil {
-		result, err = b.open(ctx)
-	}
-	if err != nil {
-		if result, err = b.again(ctx); err != nil {
-			return nil, err
-		}
-	}
-	b.Result = result
-	return result, nil
-}
-
-// keep leaves the image in dir for push.
-func (b *builtImage) keep(ctx context.Context, dir, tag string) error {
-	if b.unchanged && build.IsKept(dir, b.Digest, tag, b.wanted) {
-		return nil
-	}
-	result, err := b.full(ctx)
-	if err != nil {
-		return err
-	}
-	if err := b.attest(ctx, tag); err != nil {
-		return err
-	}
-	return result.Keep(dir, tag)
-}
 
 // keyTag is where the image of a build is found by its key, beside the tag that
 // the user knows.
@@ -102,16 +51,6 @@ func (f *Factory) buildProject(ctx context.Context, dir string, project *functio
 	}
 	built.describedBy(spec)
 	return built, ctx.Err()
-}
-
-// describedBy is what the documents say about a build that followed spec.
-func (b *builtImage) describedBy(spec build.Spec) {
-	b.wanted = spec.Documents
-	b.facts = build.Facts{Builder: "layers", Epoch: spec.Epoch, CacheDir: spec.CacheDir}
-	if spec.Dockerfile != nil {
-		b.facts.Builder = "dockerfile"
-	}
-	b.checkout = func(ctx context.Context) *attest.Source { return build.Checkout(ctx, spec.Dir, spec.Environ) }
 }
 
 func (f *Factory) buildWith(ctx context.Context, spec build.Spec, b *buildFlags, pushTo string) (*builtImage, error) {

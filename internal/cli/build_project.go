@@ -160,7 +160,7 @@ func (f *Factory) pushBuilt(ctx context.Context, b *builtImage, tag string, sign
 	if err != nil {
 		return "", err
 	}
-	if b.unchanged && b.Image == nil && b.Index == nil {
+	if b.unchanged && b.Image == nil && b.Index == nil && b.complete(ctx, client, tag) {
 		if signer != nil {
 			err = client.Sign(ctx, b.Digest, tag, signer)
 		}

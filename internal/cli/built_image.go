@@ -80,6 +80,16 @@ func (b *builtImage) attached(tag string, signer registry.Signer) registry.Attac
 	}
 }
 
+// complete tells whether all that goes with an unchanged image is in the
+// repository, if the image is: its key is written there last.
+func (b *builtImage) complete(ctx context.Context, client *registry.Client, tag string) bool {
+	if b.open == nil || b.wanted == (build.Documents{}) { // the first was found by its key there
+		return true
+	}
+	found, ok := client.Find(ctx, keyTag(tag, b.key))
+	return ok && found == b.Digest
+}
+
 // attest writes the documents about an image that is here, once.
 func (b *builtImage) attest(ctx context.Context, tag string) error {
 	if b.Attached != nil || b.wanted == (build.Documents{}) {

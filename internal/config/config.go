@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/viper"
@@ -29,6 +30,9 @@ type Config struct {
 	Mirrors            map[string][]string // registry host → places to try before it, in order
 	BuilderImage       string              // kn-lite's own image, for builds in the cluster
 	CacheRepository    string              // keeps the layers of Dockerfiles' steps for other machines
+	SignKey            string              // private key that images are signed with
+	VerifyKey          string              // public key that signatures have to fit
+	RequireSigned      bool                // deploy refuses an image that is not signed with VerifyKey
 	Ingress            string              // host:port of the cluster's ingress, when DNS does not know it
 }
 
@@ -81,11 +85,20 @@ func Load(src Sources) (*Config, error) {
 		CAFile:             first(src.Env("KN_LITE_REGISTRY_CA"), v.GetString("registryCA")),
 		BuilderImage:       first(src.Env("KN_LITE_BUILDER_IMAGE"), v.GetString("builderImage")),
 		CacheRepository:    first(src.Env("KN_LITE_CACHE_REPO"), v.GetString("cacheRepo")),
+		SignKey:            first(src.Env("KN_LITE_SIGN_KEY"), v.GetString("signKey")),
+		VerifyKey:          first(src.Env("KN_LITE_VERIFY_KEY"), v.GetString("verifyKey")),
 		Ingress:            first(src.Env("KN_LITE_INGRESS"), v.GetString("ingress")),
 		InsecureRegistries: list(src.Env("KN_LITE_INSECURE_REGISTRIES"), v.GetStringSlice("insecureRegistries")),
 		BaseImages:         v.GetStringMapString("baseImages"),
 		Mirrors:            v.GetStringMapStringSlice("mirrors"),
 	}
+	required := first(src.Env("KN_LITE_REQUIRE_SIGNED"), v.GetString("requireSigned"), "false")
+	signed, err := strconv.ParseBool(required)
+	if err != nil {
+		// Whoever meant yes must not get no.
+		return nil, fault.New(fault.Usage, "config.load", "requireSigned", "%q is neither true nor false", required)
+	}
+	cfg.RequireSigned = signed
 	for _, language := range []string{"go", "node", "python", "typescript"} {
 		if ref := src.Env("KN_LITE_BASE_IMAGE_" + strings.ToUpper(language)); ref != "" {
 			cfg.BaseImages[language] = ref

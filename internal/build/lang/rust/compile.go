@@ -32,8 +32,8 @@ type compilation struct {
 	folder    string // cargo's target folder, in kn-lite's cache
 }
 
-// compile runs cargo with a target folder of its own for each workspace. What is
-// in there makes the next build quick and nothing else: packages of the project
+// compile runs cargo with a folder of its own for each workspace and target, so
+// that two targets do not wait for each other. What is in there makes the next build quick and nothing else: packages of the project
 // whose content has changed are made again, whatever their files' times say.
 func compile(ctx context.Context, p *lang.Project, found *project, platform v1.Platform) (files []layer.File, cleanup func() error, err error) {
 	c := &compilation{project: p, found: found, settings: readSettings(p)}
@@ -43,7 +43,7 @@ func compile(ctx context.Context, p *lang.Project, found *project, platform v1.P
 	if c.target, err = c.toolchain.targetFor(platform, c.settings); err != nil {
 		return nil, nil, err
 	}
-	if c.folder, err = targetFolder(p, found.root); err != nil {
+	if c.folder, err = targetFolder(p, found.root, c.target.triple); err != nil {
 		return nil, nil, err
 	}
 	packages, err := c.packages(ctx)
@@ -76,8 +76,8 @@ func compile(ctx context.Context, p *lang.Project, found *project, platform v1.P
 }
 
 // targetFolder is where cargo works for a workspace.
-func targetFolder(p *lang.Project, root string) (string, error) {
-	sum := sha256.Sum256([]byte(root))
+func targetFolder(p *lang.Project, root, triple string) (string, error) {
+	sum := sha256.Sum256([]byte(triple + "\x00" + root))
 	dir := filepath.Join(p.CacheDir, "rust", "target-"+hex.EncodeToString(sum[:8]))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
@@ -212,7 +212,8 @@ func (c *compilation) forget(ctx context.Context, packages []pkg) error {
 		if now[p.ID] = sum; before[p.ID] == sum {
 			continue
 		}
-		for _, profile := range []string{"release", filepath.Join("*", "release")} {
+		// Of the program and of what runs here to make it.
+		for _, profile := range []string{filepath.Join(c.target.triple, "release"), "release"} {
 			// The pattern is ours, so it has no mistake.
 			marks, _ := filepath.Glob(filepath.Join(c.folder, profile, ".fingerprint", p.Name+"-*"))
 			for _, mark := range marks {

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -44,9 +43,6 @@ func (Language) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*
 	}}
 	in.Facts = append(in.Facts, tools.linkFacts(ctx, p, set)...)
 	in.Facts = append(in.Facts, set.facts()...)
-	if libc := staticLibc(ctx, p); libc != "" {
-		in.Files = append(in.Files, lang.File{Name: "this machine's libc.a", Path: libc})
-	}
 	written := []string{p.CacheDir, lang.Lookup(p.Environ, "CARGO_TARGET_DIR"), cargoHome(p.Environ), lang.Lookup(p.Environ, "TMPDIR")}
 	in.Folders = []lang.Folder{{Name: ".", Dir: found.root, Follow: true, Skip: skipper(found.root, written)}}
 	for _, dir := range outside(found.root) {
@@ -67,26 +63,21 @@ func (t *toolchain) linkFacts(ctx context.Context, p *lang.Project, set *setting
 		}
 	}
 	facts := []lang.Fact{{Name: "targets", Value: strings.Join(names, " ")}}
-	if cc, err := exec.LookPath("cc"); err == nil {
-		if out, err := lang.Run(ctx, p.Dir, p.Environ, cc, "--version"); err == nil {
-			line, _, _ := strings.Cut(out, "\n")
-			facts = append(facts, lang.Fact{Name: "C compiler", Value: line})
+	cc, err := exec.LookPath("cc")
+	if err != nil {
+		return facts
+	}
+	if out, err := lang.Run(ctx, p.Dir, p.Environ, cc, "--version"); err == nil {
+		line, _, _ := strings.Cut(out, "\n")
+		facts = append(facts, lang.Fact{Name: "C compiler", Value: line})
+	}
+	if out, err := lang.Run(ctx, p.Dir, p.Environ, cc, "-print-file-name=libc.a"); err == nil {
+		// Without such a file the compiler says its bare name.
+		if raw, err := os.ReadFile(strings.TrimSpace(out)); err == nil {
+			facts = append(facts, lang.Fact{Name: "C library", Value: brief(string(raw))})
 		}
 	}
 	return facts
-}
-
-// staticLibc is the C library that goes into programs for gnu targets.
-func staticLibc(ctx context.Context, p *lang.Project) string {
-	cc, err := exec.LookPath("cc")
-	if err != nil || runtime.GOOS != "linux" {
-		return ""
-	}
-	out, err := lang.Run(ctx, p.Dir, p.Environ, cc, "-print-file-name=libc.a")
-	if file := strings.TrimSpace(out); err == nil && filepath.IsAbs(file) {
-		return file
-	}
-	return ""
 }
 
 // skipper leaves out what cargo does not compile: what it writes itself, version

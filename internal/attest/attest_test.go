@@ -84,7 +84,8 @@ func TestProvenance(t *testing.T) {
 	p := Provenance{
 		Name: "hello", Digest: "sha256:aa", Builder: "layers", Language: "node", Platform: "linux/arm64",
 		Platforms: []string{"linux/amd64", "linux/arm64"}, Base: "docker.io/library/node:22-slim", BaseDigest: "sha256:bb",
-		Key: "cc", Source: &Source{Remote: "https://example.com/x.git", Commit: "dd", Folder: "fn"}, Epoch: 7, Version: "v1.2.3",
+		Used: map[string]string{"b:1": "sha256:ee", "a:1": "sha256:ff"},
+		Key:  "cc", Source: &Source{Remote: "https://example.com/x.git", Commit: "dd", Folder: "fn"}, Epoch: 7, Version: "v1.2.3",
 	}
 	text, err := p.JSON()
 	if err != nil {
@@ -122,6 +123,8 @@ func TestProvenance(t *testing.T) {
 	}
 	if diff := cmp.Diff([]resource{
 		{Name: "base", URI: "docker://docker.io/library/node:22-slim", Digest: map[string]string{"sha256": "bb"}},
+		{Name: "image", URI: "docker://a:1", Digest: map[string]string{"sha256": "ff"}},
+		{Name: "image", URI: "docker://b:1", Digest: map[string]string{"sha256": "ee"}},
 		{Name: "source", URI: "git+https://example.com/x.git", Digest: map[string]string{"gitCommit": "dd"}},
 		{Name: "inputs", Digest: map[string]string{"sha256": "cc"}},
 	}, d.ResolvedDependencies); diff != "" {

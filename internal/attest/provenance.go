@@ -2,6 +2,7 @@ package attest
 
 import (
 	"encoding/json"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -33,10 +34,11 @@ type Provenance struct {
 	Base      string   // reference; "" is the built-in base
 
 	// What was used.
-	BaseDigest string  // sha256:…
-	Key        string  // digest of all inputs, in hex; "" where there is none
-	Source     *Source // nil when it is not known
-	Epoch      int64   // every time stamp in the image, in seconds since 1970
+	BaseDigest string            // sha256:…
+	Used       map[string]string // further images: reference → digest
+	Key        string            // digest of all inputs, in hex; "" where there is none
+	Source     *Source           // nil when it is not known
+	Epoch      int64             // every time stamp in the image, in seconds since 1970
 
 	Version string // of kn-lite
 }
@@ -108,6 +110,9 @@ func (p *Provenance) JSON() ([]byte, error) {
 	d := &s.Predicate.BuildDefinition
 	if p.BaseDigest != "" {
 		d.Resolved = append(d.Resolved, resource{Name: "base", URI: "docker://" + p.Base, Digest: digestSet(p.BaseDigest)})
+	}
+	for _, ref := range slices.Sorted(maps.Keys(p.Used)) {
+		d.Resolved = append(d.Resolved, resource{Name: "image", URI: "docker://" + ref, Digest: digestSet(p.Used[ref])})
 	}
 	if p.Source != nil {
 		source := resource{Name: "source", Digest: map[string]string{"gitCommit": p.Source.Commit}}

@@ -3,6 +3,7 @@ package build
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -87,7 +88,9 @@ func (r *Result) attest(ctx context.Context, built *PlatformBuild, facts Facts, 
 			Name: facts.Name, Digest: subject.Digest, Builder: facts.Builder, Platform: built.Platform.String(),
 			Base: built.Base, BaseDigest: baseDigest, Key: facts.Key, Source: facts.Source,
 			Epoch: epochOf(facts.Epoch).Unix(), Version: facts.Version,
+			Used: maps.Clone(built.used),
 		}
+		delete(p.Used, built.Base)
 		if r.Language != DockerfileLanguage {
 			p.Language = r.Language
 		}

@@ -91,6 +91,8 @@ type PlatformBuild struct {
 	Base     string // reference that was pulled; "" is the built-in base
 	Layers   []LayerInfo
 	Packages []attest.Package // that the language knows of beyond what the layers show
+
+	used map[string]string // images that a Dockerfile was built from: reference → digest
 }
 
 // LayerInfo describes a layer that this build contributed.

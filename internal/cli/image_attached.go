@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -86,7 +87,8 @@ func (f *Factory) printDocument(ctx context.Context, a *artifact, kind, word str
 		return err
 	}
 	text, ok := document.Content(kind)
-	if !ok {
+	// Valid JSON has no control characters that a terminal would act upon.
+	if !ok || !json.Valid(text) {
 		return fault.New(fault.Failure, "image.inspect", a.Name, "%s holds no %s", found[0].Digest, word)
 	}
 	return f.IO.Answer("%s", strings.TrimSuffix(string(text), "\n"))

@@ -52,7 +52,7 @@ func runImageKeygen(ctx context.Context, f *Factory, name string) error {
 	private, public := name+".key", name+".pub"
 	for _, file := range []string{private, public} {
 		if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
-			return fault.New(fault.Conflict, "image.keygen", file, "%w", cmp.Or(err, error(fs.ErrExist))).
+			return fault.New(fault.Conflict, "image.keygen", file, "%w", cmp.Or(err, fs.ErrExist)).
 				WithHint("a lost key cannot be made again; name another one: kn-lite image keygen NAME")
 		}
 	}

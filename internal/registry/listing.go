@@ -23,7 +23,7 @@ func referrersTag(digest string) string { return strings.Replace(digest, ":", "-
 // withOthers adds a new signature to those that stand under the image's signature
 // tag. Stored says that it is one of them.
 func (s *session) withOthers(ctx context.Context, made *attest.Artifact) (*attest.Artifact, error) {
-	before, err := s.artifact(ctx, signatureTag(made.Subject.Digest))
+	before, err := s.artifact(ctx, signatureTag(made.Subject.Digest), maxPayload)
 	if isMissing(err) {
 		return made, nil
 	}

@@ -17,9 +17,13 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
-// maxDocument bounds what is read of one attached document. Whoever may push to
-// a repository decides what hangs on its images.
-const maxDocument = 64 << 20
+// Whoever may push to a repository decides what hangs on its images. This bounds
+// what is read of it: a document, what a signature is over, and how many of these.
+const (
+	maxDocument   = 64 << 20
+	maxPayload    = 64 << 10
+	maxSignatures = 100
+)
 
 // parseDigest is Parse for questions about one image, and not about whatever a
 // tag means by then.
@@ -75,7 +79,7 @@ func (s *session) referrers(ctx context.Context, digest string) ([]attest.Descri
 		return nil
 	})
 	if err != nil || known {
-		return index.Manifests, err
+		return valid(index.Manifests), err
 	}
 	m, err := s.getManifest(ctx, referrersTag(digest), s.c.opts.Policy.Attempts)
 	if isMissing(err) {
@@ -84,7 +88,15 @@ func (s *session) referrers(ctx context.Context, digest string) ([]attest.Descri
 	if err == nil {
 		err = json.Unmarshal(m.raw, &index)
 	}
-	return index.Manifests, err
+	return valid(index.Manifests), err
+}
+
+// valid leaves out what cannot be asked for, and must not be shown.
+func valid(all []attest.Descriptor) []attest.Descriptor {
+	return slices.DeleteFunc(all, func(d attest.Descriptor) bool {
+		_, err := v1.NewHash(d.Digest)
+		return err != nil
+	})
 }
 
 // Fetch reads the artifact REGISTRY/NAME@sha256:… with its documents, and checks
@@ -94,22 +106,24 @@ func (c *Client) Fetch(ctx context.Context, ref string) (*attest.Artifact, error
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.session(r.Registry, r.Repository, "pull").artifact(ctx, r.identifier())
+	a, err := c.session(r.Registry, r.Repository, "pull").artifact(ctx, r.identifier(), maxDocument)
 	return a, c.explain(ctx, "registry.fetch", ref, r.Registry, err)
 }
 
-func (s *session) artifact(ctx context.Context, identifier string) (*attest.Artifact, error) {
+// artifact reads what is stored under identifier; none of its blobs may be larger
+// than limit.
+func (s *session) artifact(ctx context.Context, identifier string, limit int64) (*attest.Artifact, error) {
 	m, err := s.getManifest(ctx, identifier, s.c.opts.Policy.Attempts)
 	if err != nil {
 		return nil, err
 	}
 	return attest.ReadArtifact(m.raw, func(d attest.Descriptor) ([]byte, error) {
-		if d.Size < 0 || d.Size > maxDocument {
-			return nil, fmt.Errorf("%s has %d bytes, more than anybody reads", d.Digest, d.Size)
+		if d.Size < 0 || d.Size > limit {
+			return nil, fmt.Errorf("a blob of %s has %d bytes, and %d is the limit", identifier, d.Size, limit)
 		}
 		digest, err := v1.NewHash(d.Digest)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("a blob of %s has no digest", identifier)
 		}
 		from := &image{ctx: ctx, parsed: &v1.Manifest{}, sources: []*session{s}}
 		blob := from.open(v1.Descriptor{Digest: digest, Size: d.Size})
@@ -142,8 +156,8 @@ func (s *session) signatures(ctx context.Context, digest string) ([]attest.Blob,
 		}
 	}
 	var out []attest.Blob
-	for _, identifier := range at {
-		a, err := s.artifact(ctx, identifier)
+	for _, identifier := range at[:min(len(at), maxSignatures)] {
+		a, err := s.artifact(ctx, identifier, maxPayload)
 		if isMissing(err) {
 			continue
 		}

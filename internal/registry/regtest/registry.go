@@ -312,10 +312,10 @@ func writeError(w http.ResponseWriter, status int, code, message string) {
 	_, _ = fmt.Fprintf(w, `{"errors":[{"code":%q,"message":%q}]}`+"\n", code, message)
 }
 
-// repository is the NAME in /v2/NAME/{blobs,manifests}/…
+// repository is the NAME in /v2/NAME/{blobs,manifests,tags}/…
 func repository(u *url.URL) string {
 	name := strings.TrimPrefix(u.Path, "/v2/")
-	for _, part := range []string{"/blobs/", "/manifests/"} {
+	for _, part := range []string{"/blobs/", "/manifests/", "/tags/"} {
 		if i := strings.LastIndex(name, part); i >= 0 {
 			return name[:i]
 		}

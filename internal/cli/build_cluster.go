@@ -159,6 +159,20 @@ func (f *Factory) clusterOrder(ctx context.Context, client *cluster.Client, b *b
 	if err != nil {
 		return nil, err
 	}
+	certs, err := clientCertificates(cfg.RegistryCerts, f.registry.certs)
+	if err != nil {
+		return nil, err
+	}
+	for _, image := range append([]string{tag}, needed.Images...) {
+		ref, err := registry.Parse(image)
+		if err != nil {
+			continue // the build says so, if it gets there
+		}
+		if _, ok := certs[ref.Registry]; ok {
+			return nil, fault.New(fault.Usage, "build.cluster", ref.Registry, "the registry has a client certificate, and its key does not leave this machine").
+				WithHint("build here: --builder dockerfile")
+		}
+	}
 	order := &clusterbuild.Order{
 		Options: *spec.Dockerfile, Epoch: spec.Epoch, Labels: spec.Labels, Tag: tag,
 		SBOM: spec.Documents.SBOM, Provenance: spec.Documents.Provenance,

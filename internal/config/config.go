@@ -8,7 +8,9 @@ package config
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,6 +27,7 @@ type Config struct {
 	Namespace          string              // where services go when nothing else says so
 	AuthFile           string              // docker config.json with credentials
 	CAFile             string              // PEM bundle trusted in addition to the system's
+	RegistryCerts      []string            // client certificates: HOST[:PORT]=CERT[,KEY]
 	InsecureRegistries []string            // hosts (host or host:port) spoken to in plain HTTP
 	BaseImages         map[string]string   // language → base image reference
 	Mirrors            map[string][]string // registry host → places to try before it, in order
@@ -99,6 +102,17 @@ func Load(src Sources) (*Config, error) {
 		return nil, fault.New(fault.Usage, "config.load", "requireSigned", "%q is neither true nor false", required)
 	}
 	cfg.RequireSigned = signed
+	for entry := range strings.SplitSeq(src.Env("KN_LITE_REGISTRY_CERT"), ";") {
+		if entry = strings.TrimSpace(entry); entry != "" {
+			cfg.RegistryCerts = append(cfg.RegistryCerts, entry)
+		}
+	}
+	if cfg.RegistryCerts == nil {
+		certs := v.GetStringMapString("registryCerts")
+		for _, host := range slices.Sorted(maps.Keys(certs)) {
+			cfg.RegistryCerts = append(cfg.RegistryCerts, host+"="+certs[host])
+		}
+	}
 	for _, language := range []string{"go", "node", "python", "typescript"} {
 		if ref := src.Env("KN_LITE_BASE_IMAGE_" + strings.ToUpper(language)); ref != "" {
 			cfg.BaseImages[language] = ref

@@ -335,10 +335,10 @@ func writeError(w http.ResponseWriter, status int, code, message string) {
 	_, _ = fmt.Fprintf(w, `{"errors":[{"code":%q,"message":%q}]}`+"\n", code, message)
 }
 
-// repository is the NAME in /v2/NAME/{blobs,manifests,referrers}/…
+// repository is the NAME in /v2/NAME/{blobs,manifests,referrers,tags}/…
 func repository(u *url.URL) string {
 	name := strings.TrimPrefix(u.Path, "/v2/")
-	for _, part := range []string{"/blobs/", "/manifests/", "/referrers/"} {
+	for _, part := range []string{"/blobs/", "/manifests/", "/referrers/", "/tags/"} {
 		if i := strings.LastIndex(name, part); i >= 0 {
 			return name[:i]
 		}

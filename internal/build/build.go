@@ -14,6 +14,7 @@ package build
 import (
 	"context"
 	"errors"
+	"io"
 	"path/filepath"
 	"slices"
 	"time"
@@ -160,7 +161,13 @@ func Prepare(ctx context.Context, spec Spec) (*Prepared, error) {
 }
 
 // Close ends the use of the project's folder. What has been built stays good.
-func (p *Prepared) Close() error { return p.builder.project.Source.Close() }
+func (p *Prepared) Close() error {
+	var err error
+	if detail, ok := p.builder.plan.Detail.(io.Closer); ok {
+		err = detail.Close()
+	}
+	return errors.Join(err, p.builder.project.Source.Close())
+}
 
 // Build makes the image, as the function Build does.
 func (p *Prepared) Build(ctx context.Context) (*Result, error) {

@@ -69,9 +69,9 @@ func newBuildCmd(f *Factory) *cobra.Command {
 		Short:   "Build the image of a function, with no container engine",
 		GroupID: groupStart,
 		Long: `Build makes a container image from the function in DIR (default: here) with the
-toolchain of this machine: go for Go, npm for Node, pip for Python. The same
-input gives the same digest on every machine. The answer on stdout is the image's
-reference by digest.
+toolchain of this machine: go for Go, Maven for Java, npm for Node, pip for Python.
+The same input gives the same digest on every machine. The answer on stdout is the
+image's reference by digest.
 
 With --push the image goes to its registry. With -o oci:DIR or -o tar:FILE it
 goes to a folder or a file. With neither it is kept in DIR/.kn-lite for

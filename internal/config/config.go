@@ -113,7 +113,7 @@ func Load(src Sources) (*Config, error) {
 			cfg.RegistryCerts = append(cfg.RegistryCerts, host+"="+certs[host])
 		}
 	}
-	for _, language := range []string{"go", "node", "python", "typescript"} {
+	for _, language := range []string{"go", "java", "node", "python", "rust", "typescript"} {
 		if ref := src.Env("KN_LITE_BASE_IMAGE_" + strings.ToUpper(language)); ref != "" {
 			cfg.BaseImages[language] = ref
 		}

@@ -39,7 +39,10 @@ class ApplicationTest {
 
   @Test
   void refusesWhatIsNoEvent() throws Exception {
-    assertThat(send(post("no event")).statusCode()).isEqualTo(400);
+    HttpResponse<String> answer = send(post("no event"));
+    assertThat(answer.statusCode()).isEqualTo(400);
+    assertThat(answer.body()).contains("this function takes CloudEvents");
+    assertThat(send(binary("no JSON")).statusCode()).isEqualTo(400);
   }
 
   private void greets(String name, HttpRequest.Builder request) throws Exception {

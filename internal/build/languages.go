@@ -12,6 +12,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/lang/java"
 	"github.com/kn-lite/kn-lite/internal/build/lang/node"
 	"github.com/kn-lite/kn-lite/internal/build/lang/python"
+	"github.com/kn-lite/kn-lite/internal/build/lang/rust"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
@@ -19,7 +20,7 @@ import (
 // table is every language that can be built. A language is added here and
 // nowhere else.
 func table() []lang.Language {
-	return []lang.Language{golang.Language{}, java.Language{}, node.Language{}, python.Language{}, node.TypeScript{}}
+	return []lang.Language{golang.Language{}, java.Language{}, node.Language{}, python.Language{}, rust.Language{}, node.TypeScript{}}
 }
 
 // Languages are the names that Spec.Language accepts.
@@ -87,7 +88,7 @@ func choose(spec Spec) (lang.Language, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return nil, fault.New(fault.Usage, "build.plan", spec.Dir, "cannot tell the language: there is no func.yaml, go.mod, pom.xml, package.json, pyproject.toml or requirements.txt").
+		return nil, fault.New(fault.Usage, "build.plan", spec.Dir, "cannot tell the language: there is no func.yaml, go.mod, pom.xml, package.json, Cargo.toml, pyproject.toml or requirements.txt").
 			WithHint("name the function's folder, or make one: kn-lite func create NAME -l go")
 	}
 	return nil, fault.New(fault.Usage, "build.plan", spec.Dir, "cannot tell the language: the folder has files of several").

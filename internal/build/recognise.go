@@ -116,7 +116,7 @@ func candidate(found []lang.Language, dir, language string) (lang.Language, erro
 			WithHint("say which one the service is written in: --language %s", names[0]))
 	}
 	return nil, fault.New(fault.Usage, "build.recognise", dir, "there is no code of a language that is known, and no Dockerfile").
-		WithHint("name the folder with the go.mod, pom.xml, package.json, requirements.txt, pyproject.toml or Dockerfile\nlanguages: %s", strings.Join(Languages(), ", "))
+		WithHint("name the folder with the go.mod, pom.xml, package.json, Cargo.toml, requirements.txt, pyproject.toml or Dockerfile\nlanguages: %s", strings.Join(Languages(), ", "))
 }
 
 // evidence are the files by which people know a project of a language.
@@ -127,6 +127,7 @@ func evidence(files fs.FS, language string) []string {
 		"node":       {"package.json", "server.js", "index.js"},
 		"typescript": {"tsconfig.json", "package.json"},
 		"python":     {"requirements.txt", "pyproject.toml", "Procfile", "manage.py", "app.py", "main.py", "function/__init__.py"},
+		"rust":       {"Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "src/main.rs"},
 	}
 	var found []string
 	for _, name := range telling[language] {

@@ -44,7 +44,8 @@ func Languages() []Language {
 		{Name: "go", Title: "Go", Test: "go test ./..."},
 		{Name: "java", Title: "Java on Spring Boot", Test: "mvn test"},
 		{Name: "node", Title: "JavaScript on Node.js", Test: "npm ci && npm test"},
-		{Name: "python", Title: "Python (ASGI)", Test: "python3 -m venv .venv && .venv/bin/pip install pytest && .venv/bin/pytest"},
+		{Name: "python", Title: "Python (ASGI)", Test: "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/pytest"},
+		{Name: "rust", Title: "Rust (actix-web)", Test: "cargo test"},
 		{Name: "typescript", Title: "TypeScript on Node.js", Test: "npm ci && npm test"},
 	}
 	for i := range list {
@@ -100,6 +101,8 @@ func canonical(name string) string {
 		return "typescript"
 	case "py", "python3":
 		return "python"
+	case "rs":
+		return "rust"
 	}
 	return name
 }

@@ -174,7 +174,7 @@ func TestCreateRefuses(t *testing.T) {
 		{"a file as parent", func(s *Spec) { s.Dir = filepath.Join(dir, "file", "hello") }, fault.Failure, "not a directory", ""},
 		{"a bad name", func(s *Spec) { s.Name = "Hello" }, fault.Usage, `"Hello" is not a valid name`, "for example: hello"},
 		{"a mistyped language", func(s *Spec) { s.Language = "nod" }, fault.Usage, `no template for the language "nod"`, `did you mean "node"?`},
-		{"an unknown language", func(s *Spec) { s.Language = "cobol" }, fault.Usage, `no template for the language "cobol"`, "languages: go, java, node, python, typescript"},
+		{"an unknown language", func(s *Spec) { s.Language = "cobol" }, fault.Usage, `no template for the language "cobol"`, "languages: go, java, node, python, rust, typescript"},
 		{"an absent kind", func(s *Spec) { s.Kind = "kafka" }, fault.Usage, "there is no kafka template for go", "templates for go: http, cloudevents"},
 		{"a mistyped kind", func(s *Spec) { s.Kind = "htp" }, fault.Usage, "there is no htp template for go", `did you mean "http"?`},
 	}
@@ -315,7 +315,7 @@ func TestTemplatesHaveLocalNames(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, f := range files {
-				if !filepath.IsLocal(f.name) || strings.ToLower(f.name) != f.name && f.name != "README.md" && path.Ext(f.name) != ".java" {
+				if !filepath.IsLocal(f.name) || strings.ToLower(f.name) != f.name && !slices.Contains([]string{"README.md", "Cargo.toml", "Cargo.lock"}, f.name) && path.Ext(f.name) != ".java" {
 					t.Errorf("%s/%s: %s", language.Name, kind, f.name)
 				}
 			}

@@ -23,6 +23,7 @@ type starter struct {
 
 func starters() map[string]starter {
 	npm := [][]string{{"npm", "ci", "--no-audit", "--no-fund"}, {"npm", "test"}}
+	cargo := [][]string{{"cargo", "test", "--locked"}}
 	return map[string]starter{
 		"go-http":                {language: "go", kind: "http", test: [][]string{{"go", "vet", "./..."}, {"go", "test", "./..."}}, want: "Hello, Ada!"},
 		"go-cloudevents":         {language: "go", kind: "cloudevents", test: [][]string{{"go", "vet", "./..."}, {"go", "test", "./..."}}, want: "Hello, Ada!"},
@@ -32,6 +33,38 @@ func starters() map[string]starter {
 		"typescript-cloudevents": {language: "typescript", kind: "cloudevents", test: npm, want: "Hello, Ada!"},
 		"python-http": {language: "python", kind: "http", want: "Hello, Ada!", test: [][]string{
 			{"python3", "-m", "venv", ".venv"}, {".venv/bin/pip", "install", "--quiet", "pytest"}, {".venv/bin/pytest"},
+		}},
+		"python-cloudevents": {language: "python", kind: "cloudevents", want: "Hello, Ada!", test: [][]string{
+			{"python3", "-m", "venv", ".venv"}, {".venv/bin/pip", "install", "--quiet", "pytest", "-r", "requirements.txt"}, {".venv/bin/pytest"},
+		}},
+		"rust-http":        {language: "rust", kind: "http", test: cargo, want: "Hello, Ada!"},
+		"rust-cloudevents": {language: "rust", kind: "cloudevents", test: cargo, want: "Hello, Ada!"},
+		"rust": {want: "rust here", adopt: map[string]string{
+			"Cargo.toml": "[package]\nname = \"hello\"\nversion = \"0.1.0\"\nedition = \"2021\"\n",
+			"Cargo.lock": "version = 3\n\n[[package]]\nname = \"hello\"\nversion = \"0.1.0\"\n",
+			"src/main.rs": `use std::io::{BufRead, BufReader, Result, Write};
+use std::net::{TcpListener, TcpStream};
+
+fn answer(mut stream: TcpStream) -> Result<()> {
+    let head = BufReader::new(stream.try_clone()?);
+    for line in head.lines() {
+        if line?.is_empty() {
+            break;
+        }
+    }
+    let body = "rust here";
+    write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+}
+
+fn main() -> Result<()> {
+    let port = std::env::var("PORT").unwrap_or_else(|_| "8080".into());
+    for stream in TcpListener::bind(format!("0.0.0.0:{port}"))?.incoming() {
+        let stream = stream?;
+        std::thread::spawn(move || answer(stream));
+    }
+    Ok(())
+}
+`,
 		}},
 		"java-http":        {language: "java", kind: "http", test: [][]string{{"mvn", "-B", "-q", "test"}}, want: "Hello, Ada!"},
 		"java-cloudevents": {language: "java", kind: "cloudevents", test: [][]string{{"mvn", "-B", "-q", "test"}}, want: "Hello, Ada!"},

@@ -23,6 +23,10 @@ const pomFile = "pom.xml"
 // maxFile bounds what is read of a pom.
 const maxFile = 16 << 20
 
+// maxVersion bounds what a version may be made of: properties that refer to each
+// other could grow without end.
+const maxVersion = 1000
+
 // project is what Plan finds out, and the one run of Maven for all layers and
 // platforms of a build.
 type project struct {
@@ -162,9 +166,12 @@ func latin1(_ string, in io.Reader) (io.Reader, error) {
 func (f *project) resolve(p pom, text string) string {
 	reference := regexp.MustCompile(`\$\{([^}]+)\}`)
 	for range 8 { // a property may refer to another one, or to itself
+		if len(text) > maxVersion {
+			break
+		}
 		next := reference.ReplaceAllStringFunc(text, func(ref string) string {
 			for _, from := range []pom{p, f.poms[0]} {
-				if value := from.root.text("properties", ref[2:len(ref)-1]); value != "" {
+				if value := from.root.text("properties", ref[2:len(ref)-1]); value != "" && len(value) < maxVersion {
 					return value
 				}
 			}

@@ -90,3 +90,15 @@ func TestEncoding(t *testing.T) {
 		t.Errorf("%+v, %v", found, err)
 	}
 }
+
+// Whatever stands in a pom, reading it ends.
+func FuzzInspect(f *testing.F) {
+	f.Add(pomOf("<properties><a>${b}</a><b>${a}${a}</b><java.version>${a}</java.version></properties><modules><module>.</module></modules>"))
+	f.Add(pomOf(springParent + dependency("g", "lib", "[1,2)")))
+	f.Fuzz(func(t *testing.T, text string) {
+		found, err := inspect(fstest.MapFS{"pom.xml": {Data: []byte(text)}})
+		if err == nil && len(found.poms) == 0 {
+			t.Error("no pom and no error")
+		}
+	})
+}

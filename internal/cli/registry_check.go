@@ -113,7 +113,7 @@ func (f *Factory) checkedName(args []string) (host, repository string, err error
 		host, err = registry.ParseHost(args[0])
 		return host, "", err
 	}
-	image := ""
+	var image string
 	if len(args) == 1 {
 		image = args[0]
 	} else {

@@ -39,8 +39,10 @@ func TestEditAuths(t *testing.T) {
 		{"no file", "", `{"auths":{"new":{}}}`},
 		{"an empty object", `{}`, `{"auths":{"new":{}}}`},
 		{"no entries", `{"auths":null}`, `{"auths":{"new":{}}}`},
-		{"others", `{"HttpHeaders":{"A":"b"},"auths":{"old":{"auth":"eA==","email":"x"}},"psFormat":"<&>"}`,
-			`{"HttpHeaders":{"A":"b"},"auths":{"new":{},"old":{"auth":"eA==","email":"x"}},"psFormat":"<&>"}`},
+		{
+			"others", `{"HttpHeaders":{"A":"b"},"auths":{"old":{"auth":"eA==","email":"x"}},"psFormat":"<&>"}`,
+			`{"HttpHeaders":{"A":"b"},"auths":{"new":{},"old":{"auth":"eA==","email":"x"}},"psFormat":"<&>"}`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "deep", "config.json")

@@ -42,6 +42,6 @@ func Serve(ctx context.Context, listener net.Listener) (err error) {
 	if err = server.Shutdown(grace); err != nil {
 		err = server.Close()
 	}
-	<-ended // http.ErrServerClosed, as asked for
+	<-ended //nolint:errcheck // http.ErrServerClosed, as asked for
 	return err
 }

@@ -84,6 +84,11 @@ func (b *builder) platform(ctx context.Context, platform v1.Platform) (*Platform
 			History:   v1.History{Created: v1.Time{Time: b.spec.Epoch.UTC()}, CreatedBy: creator, Comment: l.Name},
 		})
 	}
+	if l, ok := b.language.(lang.Lister); ok {
+		if built.Packages, err = l.Packages(ctx, b.project, b.plan, platform); err != nil {
+			return nil, err
+		}
+	}
 	built.Image, err = b.assemble(base, platform, adds)
 	return built, err
 }
@@ -107,7 +112,11 @@ func (b *builder) layer(ctx context.Context, l lang.Layer, platform v1.Platform)
 		}()
 	}
 	if err == nil {
-		made, cached, err = b.store.Write(ctx, verified(files, platform), b.spec.Epoch)
+		files = verified(files, platform)
+		if b.baseRef() == "" {
+			files = standalone(files)
+		}
+		made, cached, err = b.store.Write(ctx, files, b.spec.Epoch)
 	}
 	if err != nil {
 		stage.Fail()

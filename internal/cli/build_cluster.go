@@ -84,7 +84,11 @@ func (f *Factory) buildInCluster(ctx context.Context, dir string, project *funct
 	if err != nil {
 		return nil, err
 	}
-	order, err := f.clusterOrder(ctx, client, spec, needed, tag)
+	pushTo, err := unsignedTag(tag, b.Attest.signer)
+	if err != nil {
+		return nil, err
+	}
+	order, err := f.clusterOrder(ctx, client, b, spec, needed, pushTo)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +100,11 @@ func (f *Factory) buildInCluster(ctx context.Context, dir string, project *funct
 	if err != nil {
 		return nil, err
 	}
-	credentials, err := registries.DockerConfig(ctx, append(needed.Images, tag, image)...)
+	refs := append(slices.Clone(needed.Images), tag, image)
+	if order.CacheRepo != "" {
+		refs = append(refs, order.CacheRepo)
+	}
+	credentials, err := registries.DockerConfig(ctx, refs...)
 	if err != nil {
 		return nil, err
 	}
@@ -115,8 +123,26 @@ func (f *Factory) buildInCluster(ctx context.Context, dir string, project *funct
 	if err != nil {
 		return nil, err
 	}
+	if b.Attest.signer != nil {
+		if err := registries.Sign(ctx, built.Digest, tag, b.Attest.signer); err != nil {
+			return nil, err
+		}
+		if _, err := registries.Retag(ctx, built.Digest, tag); err != nil {
+			return nil, err
+		}
+	}
 	f.IO.Step("built and pushed %s (%s)", tag, term.Duration(f.Sys.Now().Sub(started)))
 	return &builtImage{Result: built, pushed: true}, nil
+}
+
+// unsignedTag is where a pod pushes to. It never gets the key, so an image that is
+// to be signed gets its own tag from here, when that is done.
+func unsignedTag(tag string, signer registry.Signer) (string, error) {
+	ref, err := registry.ParseTag(tag)
+	if err != nil || signer == nil {
+		return tag, err
+	}
+	return ref.Name() + ":kn-lite-unsigned", nil
 }
 
 // builderCluster is the cluster and namespace to build in.
@@ -128,7 +154,7 @@ func (f *Factory) builderCluster(project *function.Function, b *buildFlags) (*cl
 }
 
 // clusterOrder is what the pod is told.
-func (f *Factory) clusterOrder(ctx context.Context, client *cluster.Client, spec build.Spec, needed *dockerfile.Needed, tag string) (*clusterbuild.Order, error) {
+func (f *Factory) clusterOrder(ctx context.Context, client *cluster.Client, b *buildFlags, spec build.Spec, needed *dockerfile.Needed, tag string) (*clusterbuild.Order, error) {
 	cfg, err := f.Config()
 	if err != nil {
 		return nil, err
@@ -149,7 +175,11 @@ func (f *Factory) clusterOrder(ctx context.Context, client *cluster.Client, spec
 	}
 	order := &clusterbuild.Order{
 		Options: *spec.Dockerfile, Epoch: spec.Epoch, Labels: spec.Labels, Tag: tag,
+		SBOM: spec.Documents.SBOM, Provenance: spec.Documents.Provenance,
 		Registry: clusterbuild.Registry{Insecure: slices.Concat(f.registry.insecure, cfg.InsecureRegistries), Mirrors: cfg.Mirrors},
+	}
+	if order.Provenance {
+		order.Source = build.Checkout(ctx, spec.Dir, spec.Environ)
 	}
 	order.Options.File = needed.Name
 	if needed.Name == "" {
@@ -163,13 +193,20 @@ func (f *Factory) clusterOrder(ctx context.Context, client *cluster.Client, spec
 			return nil, &fault.Error{Op: "registry.ca", Kind: fault.Usage, Subject: file, Err: err}
 		}
 	}
-	order.Registry.Routes, err = registryRoutes(ctx, client, tag, needed.Images)
+	images := append(slices.Clone(needed.Images), tag)
+	if order.CacheRepo, err = cacheRepository(cmp.Or(b.Docker.Cache, cfg.CacheRepository)); err != nil {
+		return nil, err
+	}
+	if order.CacheRepo != "" {
+		images = append(images, order.CacheRepo)
+	}
+	order.Registry.Routes, err = registryRoutes(ctx, client, images)
 	return order, err
 }
 
 // registryRoutes says where pods find the registries that are local to the
 // cluster. One on loopback that nobody has a route to is not to be reached.
-func registryRoutes(ctx context.Context, client *cluster.Client, tag string, images []string) (map[string]string, error) {
+func registryRoutes(ctx context.Context, client *cluster.Client, images []string) (map[string]string, error) {
 	var routes map[string]string
 	local, unread := client.LocalRegistry(ctx)
 	if unread != nil && fault.KindOf(unread) != fault.Auth {
@@ -178,7 +215,7 @@ func registryRoutes(ctx context.Context, client *cluster.Client, tag string, ima
 	if local != nil && local.Cluster != "" && local.Cluster != local.Host {
 		routes = map[string]string{local.Host: local.Cluster}
 	}
-	for _, text := range append([]string{tag}, images...) {
+	for _, text := range images {
 		ref, err := registry.Parse(text)
 		if err != nil {
 			continue // the build says so, if it gets there
@@ -255,7 +292,7 @@ func (f *Factory) pushSelf(ctx context.Context, spec build.Spec, tag string) (st
 	if found, ok := registries.Find(ctx, at); ok && found == digest {
 		return ref.WithDigest(digest.String()), platform, nil
 	}
-	pushed, err := f.pushImage(ctx, image, at)
+	pushed, err := f.pushImage(ctx, image, at, registry.Attached{})
 	return pushed, platform, err
 }
 

@@ -23,6 +23,7 @@ type dockerfileFlags struct {
 	Args    []string
 	Secrets []string
 	Network string
+	Cache   string
 }
 
 func (d *dockerfileFlags) add(flags *pflag.FlagSet) {
@@ -30,6 +31,7 @@ func (d *dockerfileFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&d.Target, "target", "", "`STAGE` of the Dockerfile to build (default: the last one)")
 	flags.StringArrayVar(&d.Args, "build-arg", nil, "`NAME=VALUE` of an ARG in the Dockerfile (repeatable)")
 	flags.StringArrayVar(&d.Secrets, "secret", nil, "`id=ID,src=FILE` for RUN --mount=type=secret in the Dockerfile (repeatable)")
+	flags.StringVar(&d.Cache, "cache-repo", "", "`REPOSITORY` that keeps the layers of the Dockerfile's steps for other machines (default: the settings')")
 	flags.StringVar(&d.Network, "network", "default", "network of the Dockerfile's RUN: default (this machine's) or none")
 }
 
@@ -44,6 +46,8 @@ func (d *dockerfileFlags) used() string {
 		return "--build-arg"
 	case len(d.Secrets) > 0:
 		return "--secret"
+	case d.Cache != "":
+		return "--cache-repo"
 	case d.Network != "default" && d.Network != "":
 		return "--network"
 	}
@@ -87,7 +91,7 @@ func (b *buildFlags) dockerfile(dir string, project *function.Function) (*docker
 
 // knownLanguage tells whether the layers builder is the first choice.
 func knownLanguage(project *function.Function) bool {
-	return project != nil && slices.Contains(build.Languages(), project.Runtime)
+	return project != nil && build.Knows(project.Runtime)
 }
 
 // asksForDockerfile tells whether func.yaml says so itself. To knative/func it is

@@ -123,14 +123,14 @@ func (f *Factory) imageTag(named string, project *function.Function) (string, er
 
 // pushImage pushes artifact to tag, tells the story, and returns the reference
 // by digest. build --push, push and deploy share it.
-func (f *Factory) pushImage(ctx context.Context, artifact registry.Artifact, tag string) (string, error) {
+func (f *Factory) pushImage(ctx context.Context, artifact registry.Artifact, tag string, with registry.Attached) (string, error) {
 	client, err := f.Registry()
 	if err != nil {
 		return "", err
 	}
 	f.registry.progress.reset()
 	task := f.IO.Start(0, "pushing to %s", tag)
-	ref, err := client.Push(ctx, artifact, tag)
+	ref, err := client.PushWith(ctx, artifact, tag, with)
 	if err != nil {
 		task.Fail()
 		return "", err

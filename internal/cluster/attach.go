@@ -124,7 +124,7 @@ func (c *Client) attach(ctx context.Context, k call, pod, container string) (*so
 	}
 	// v5 is what API servers since 1.30 translate for the kubelet; older ones pass
 	// v4 on to it. What v5 has beyond v4, closing one stream, is not needed here.
-	check, err := upgrade(req, "v5.channel.k8s.io", "v4.channel.k8s.io")
+	key, err := upgrade(req, "v5.channel.k8s.io", "v4.channel.k8s.io")
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +133,7 @@ func (c *Client) attach(ctx context.Context, k call, pod, container string) (*so
 		return nil, c.explain(k, err)
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		s, err := check(resp)
+		s, err := upgraded(resp, key)
 		if err != nil {
 			return nil, errors.Join(c.explain(k, err), resp.Body.Close())
 		}

@@ -44,29 +44,32 @@ type socket struct {
 	out []byte     // the frame being made
 }
 
-// upgrade makes req ask for a WebSocket that speaks one of the protocols, and
-// returns the check of the server's answer.
-func upgrade(req *http.Request, protocols ...string) (func(*http.Response) (*socket, error), error) {
+// upgrade makes req ask for a WebSocket that speaks one of the protocols. The
+// server's answer is read by upgraded, with the key.
+func upgrade(req *http.Request, protocols ...string) (key string, err error) {
 	nonce := make([]byte, 16)
 	if _, err := rand.Read(nonce); err != nil {
-		return nil, err
+		return "", err
 	}
-	key := base64.StdEncoding.EncodeToString(nonce)
+	key = base64.StdEncoding.EncodeToString(nonce)
 	req.Header.Set("Connection", "Upgrade")
 	req.Header.Set("Upgrade", "websocket")
 	req.Header.Set("Sec-WebSocket-Version", "13")
 	req.Header.Set("Sec-WebSocket-Key", key)
 	req.Header["Sec-WebSocket-Protocol"] = []string{strings.Join(protocols, ", ")}
-	return func(resp *http.Response) (*socket, error) {
-		// The digest proves that the server means WebSocket; SHA-1 is the RFC's choice.
-		sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-		conn, ok := resp.Body.(io.ReadWriteCloser)
-		if !ok || resp.StatusCode != http.StatusSwitchingProtocols || !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket") ||
-			resp.Header.Get("Sec-WebSocket-Accept") != base64.StdEncoding.EncodeToString(sum[:]) {
-			return nil, fmt.Errorf("the server does not speak WebSocket: %s", resp.Status)
-		}
-		return newSocket(conn, resp.Header.Get("Sec-WebSocket-Protocol")), nil
-	}, nil
+	return key, nil
+}
+
+// upgraded is the WebSocket that a response to upgrade's request has opened.
+func upgraded(resp *http.Response, key string) (*socket, error) {
+	// The digest proves that the server means WebSocket; SHA-1 is the RFC's choice.
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	conn, ok := resp.Body.(io.ReadWriteCloser)
+	if !ok || resp.StatusCode != http.StatusSwitchingProtocols || !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket") ||
+		resp.Header.Get("Sec-WebSocket-Accept") != base64.StdEncoding.EncodeToString(sum[:]) {
+		return nil, fmt.Errorf("the server does not speak WebSocket: %s", resp.Status)
+	}
+	return newSocket(conn, resp.Header.Get("Sec-WebSocket-Protocol")), nil
 }
 
 func newSocket(conn io.ReadWriteCloser, protocol string) *socket {

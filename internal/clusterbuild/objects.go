@@ -95,7 +95,8 @@ func (s *Spec) pod(name string, p profile) (*corev1.PodTemplateSpec, error) {
 			Name: container, Image: s.Image, Args: Command(),
 			Stdin: true, // and not StdinOnce: a connection that broke off may come back
 			Env: []corev1.EnvVar{
-				{Name: "HOME", Value: WorkDir}, {Name: "TMPDIR", Value: WorkDir},
+				{Name: "HOME", Value: WorkDir},
+				{Name: "TMPDIR", Value: WorkDir},
 				{Name: "XDG_CACHE_HOME", Value: WorkDir + "/cache"},
 			},
 			Resources:                resources,

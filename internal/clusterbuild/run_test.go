@@ -274,8 +274,7 @@ func TestRunOverItsDeadline(t *testing.T) {
 
 // TestRunPodDeleted is somebody else's kubectl delete.
 func TestRunPodDeleted(t *testing.T) {
-	var cluster *fakecluster.Cluster
-	cluster = fakecluster.New(builder(t, func(ctx context.Context, _ string, _ *Order, log *Log) error {
+	cluster := fakecluster.New(builder(t, func(ctx context.Context, _ string, _ *Order, log *Log) error {
 		log.Raw("it runs")
 		<-ctx.Done()
 		return ctx.Err()

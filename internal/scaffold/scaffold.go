@@ -42,8 +42,10 @@ type Spec struct {
 func Languages() []Language {
 	list := []Language{
 		{Name: "go", Title: "Go", Test: "go test ./..."},
+		{Name: "java", Title: "Java on Spring Boot", Test: "mvn test"},
 		{Name: "node", Title: "JavaScript on Node.js", Test: "npm ci && npm test"},
-		{Name: "python", Title: "Python (ASGI)", Test: "python3 -m venv .venv && .venv/bin/pip install pytest && .venv/bin/pytest"},
+		{Name: "python", Title: "Python (ASGI)", Test: "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/pytest"},
+		{Name: "rust", Title: "Rust (actix-web)", Test: "cargo test"},
 		{Name: "typescript", Title: "TypeScript on Node.js", Test: "npm ci && npm test"},
 	}
 	for i := range list {
@@ -91,12 +93,16 @@ func canonical(name string) string {
 	switch name = strings.ToLower(name); name {
 	case "golang":
 		return "go"
+	case "springboot", "spring-boot", "spring":
+		return "java"
 	case "nodejs", "node.js", "js", "javascript":
 		return "node"
 	case "ts":
 		return "typescript"
 	case "py", "python3":
 		return "python"
+	case "rs":
+		return "rust"
 	}
 	return name
 }

@@ -136,6 +136,20 @@ func TestClusterBuildAnswersInJSON(t *testing.T) {
 	}
 }
 
+// TestClusterBuildCache: a pod finds what another pod has run, and this machine too.
+func TestClusterBuildCache(t *testing.T) {
+	s := clusterProject(t, "RUN echo once > /once\n")
+	s.knLiteEnv = []string{"KN_LITE_CACHE_REPO=" + s.Registry + "/" + s.Namespace + "/cache"}
+	build := func(builder string) result { return s.knLite(0, "build", "--builder", builder, "--push") }
+	first := build("cluster")
+	for _, builder := range []string{"cluster", "dockerfile"} {
+		again := build(builder)
+		if !strings.Contains(again.Stderr, "cached: RUN echo once") || again.Stdout != first.Stdout {
+			t.Errorf("the second build, by %s, is %q, the first %q", builder, again.Stdout, first.Stdout)
+		}
+	}
+}
+
 // TestClusterBuildFails looks at ends that are none: each is told in one error,
 // with the exit code of its kind, and leaves nothing.
 func TestClusterBuildFails(t *testing.T) {

@@ -23,6 +23,7 @@ type starter struct {
 
 func starters() map[string]starter {
 	npm := [][]string{{"npm", "ci", "--no-audit", "--no-fund"}, {"npm", "test"}}
+	cargo := [][]string{{"cargo", "test", "--locked"}}
 	return map[string]starter{
 		"go-http":                {language: "go", kind: "http", test: [][]string{{"go", "vet", "./..."}, {"go", "test", "./..."}}, want: "Hello, Ada!"},
 		"go-cloudevents":         {language: "go", kind: "cloudevents", test: [][]string{{"go", "vet", "./..."}, {"go", "test", "./..."}}, want: "Hello, Ada!"},
@@ -32,6 +33,53 @@ func starters() map[string]starter {
 		"typescript-cloudevents": {language: "typescript", kind: "cloudevents", test: npm, want: "Hello, Ada!"},
 		"python-http": {language: "python", kind: "http", want: "Hello, Ada!", test: [][]string{
 			{"python3", "-m", "venv", ".venv"}, {".venv/bin/pip", "install", "--quiet", "pytest"}, {".venv/bin/pytest"},
+		}},
+		"python-cloudevents": {language: "python", kind: "cloudevents", want: "Hello, Ada!", test: [][]string{
+			{"python3", "-m", "venv", ".venv"}, {".venv/bin/pip", "install", "--quiet", "pytest", "-r", "requirements.txt"}, {".venv/bin/pytest"},
+		}},
+		"rust-http":        {language: "rust", kind: "http", test: cargo, want: "Hello, Ada!"},
+		"rust-cloudevents": {language: "rust", kind: "cloudevents", test: cargo, want: "Hello, Ada!"},
+		"rust": {want: "rust here", adopt: map[string]string{
+			"Cargo.toml": "[package]\nname = \"hello\"\nversion = \"0.1.0\"\nedition = \"2021\"\n",
+			"Cargo.lock": "version = 3\n\n[[package]]\nname = \"hello\"\nversion = \"0.1.0\"\n",
+			"src/main.rs": `use std::io::{BufRead, BufReader, Result, Write};
+use std::net::{TcpListener, TcpStream};
+
+fn answer(mut stream: TcpStream) -> Result<()> {
+    let head = BufReader::new(stream.try_clone()?);
+    for line in head.lines() {
+        if line?.is_empty() {
+            break;
+        }
+    }
+    let body = "rust here";
+    write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+}
+
+fn main() -> Result<()> {
+    let port = std::env::var("PORT").unwrap_or_else(|_| "8080".into());
+    for stream in TcpListener::bind(format!("0.0.0.0:{port}"))?.incoming() {
+        let stream = stream?;
+        std::thread::spawn(move || answer(stream));
+    }
+    Ok(())
+}
+`,
+		}},
+		"java-http":        {language: "java", kind: "http", test: [][]string{{"mvn", "-B", "-q", "test"}}, want: "Hello, Ada!"},
+		"java-cloudevents": {language: "java", kind: "cloudevents", test: [][]string{{"mvn", "-B", "-q", "test"}}, want: "Hello, Ada!"},
+		"spring": {want: "spring here", adopt: map[string]string{
+			"pom.xml": `<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <parent><groupId>org.springframework.boot</groupId><artifactId>spring-boot-starter-parent</artifactId><version>4.0.7</version><relativePath/></parent>
+  <groupId>shop</groupId><artifactId>shop</artifactId><version>1</version>
+  <properties><java.version>17</java.version></properties>
+  <dependencies><dependency><groupId>org.springframework.boot</groupId><artifactId>spring-boot-starter-webmvc</artifactId></dependency></dependencies>
+  <build><plugins><plugin><groupId>org.springframework.boot</groupId><artifactId>spring-boot-maven-plugin</artifactId></plugin></plugins></build>
+</project>`,
+			"src/main/java/shop/Shop.java": "package shop;\n\nimport org.springframework.boot.SpringApplication;\nimport org.springframework.boot.autoconfigure.SpringBootApplication;\nimport org.springframework.web.bind.annotation.GetMapping;\nimport org.springframework.web.bind.annotation.RestController;\n\n@SpringBootApplication\n@RestController\npublic class Shop {\n  public static void main(String[] args) {\n    SpringApplication.run(Shop.class, args);\n  }\n\n  @GetMapping(\"/\")\n  String here() {\n    return \"spring here\";\n  }\n}\n",
+			// Knative's word counts more.
+			"src/main/resources/application.properties": "server.port=9999\n",
 		}},
 		"express": {want: "express here", adopt: map[string]string{
 			"package.json": `{"private": true, "scripts": {"start": "node server.js"}, "dependencies": {"express": "^5.0.0"}}`,

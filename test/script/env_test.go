@@ -24,12 +24,14 @@ func isolate(e *testscript.Env, tools []string) error {
 	return nil
 }
 
-// condition knows [go], [npm], [pip] and [root] beside testscript's own.
+// condition knows [go], [mvn], [npm], [pip], [cargo], [root] and [full] beside testscript's own.
 func condition(name string) (bool, error) {
 	switch name {
-	case "go", "npm", "pip":
+	case "go", "mvn", "npm", "pip", "cargo":
 		_, err := exec.LookPath(name)
 		return err == nil, nil
+	case "full":
+		return os.Getenv("FULL") == "1", nil
 	case "root":
 		return os.Getuid() == 0, nil
 	}

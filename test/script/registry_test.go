@@ -22,7 +22,7 @@ func registryCommands() map[string]func(*testscript.TestScript, bool, []string) 
 	}
 }
 
-const registryUsage = "usage: registry [-auth basic|bearer] [-tls] [-expired] [-mtls] [VARIABLE] ['ACTION on REQUEST [always]' …]"
+const registryUsage = "usage: registry [-auth basic|bearer] [-tls] [-expired] [-mtls] [-no-referrers] [VARIABLE] ['ACTION on REQUEST [always]' …]"
 
 // testValue is the key under which isolate leaves the script's own test.
 type testValue struct{}
@@ -31,13 +31,15 @@ type testValue struct{}
 // or in the variable that is named. With -auth it accepts ada with the password
 // lovelace; with -tls its certificate is signed by an authority whose own
 // certificate is in the file VARIABLE.pem; with -mtls it wants a client's too,
-// which is in VARIABLE-client.crt and VARIABLE-client.key. Faults that never fire fail the script.
+// which is in VARIABLE-client.crt and VARIABLE-client.key; with -no-referrers it is
+// one of before OCI 1.1. Faults that never fire fail the script.
 func startRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	flags := flag.NewFlagSet("registry", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	auth := flags.String("auth", "", "")
 	secure := flags.Bool("tls", false, "")
 	expired := flags.Bool("expired", false, "")
+	old := flags.Bool("no-referrers", false, "")
 	mutual := flags.Bool("mtls", false, "")
 	if err := flags.Parse(args); err != nil || neg {
 		ts.Fatalf(registryUsage)
@@ -55,6 +57,7 @@ func startRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	server := regtest.New(faults...)
 	server.Auth, server.User, server.Password = *auth, "ada", "lovelace"
+	server.NoReferrers = *old
 	var config *tls.Config
 	if *secure || *expired || *mutual {
 		config = newCertificate(ts, variable, *expired, *mutual)

@@ -25,15 +25,21 @@ func Vars() ([]string, error) {
 	if err := json.Unmarshal(out, &values); err != nil {
 		return nil, fmt.Errorf("go env: %w", err)
 	}
-	// npm finds its files through HOME, which the tests replace.
+	// npm finds its files through HOME, which the tests replace. Maven does not: to
+	// Java the home is that of the user database.
 	if home, err := os.UserHomeDir(); err == nil {
 		values["npm_config_cache"] = filepath.Join(home, ".npm")
 		if rc := filepath.Join(home, ".npmrc"); exists(rc) {
 			values["npm_config_userconfig"] = rc
 		}
+		// So do cargo and rustup, whose cargo is a launcher for what stands there.
+		values["CARGO_HOME"] = filepath.Join(home, ".cargo")
+		if toolchains := filepath.Join(home, ".rustup"); exists(toolchains) {
+			values["RUSTUP_HOME"] = toolchains
+		}
 	}
-	names := []string{"SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "GOCOVERDIR"}
-	prefixes := []string{"npm_config_", "pip_", "http_proxy", "https_proxy", "no_proxy"}
+	names := []string{"SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "GOCOVERDIR", "CARGO_HOME", "JAVA_HOME", "MAVEN_OPTS", "MAVEN_ARGS"}
+	prefixes := []string{"npm_config_", "pip_", "cargo_http_", "cargo_net_", "rustup_", "http_proxy", "https_proxy", "no_proxy"}
 	for _, entry := range os.Environ() {
 		name, value, _ := strings.Cut(entry, "=")
 		lower := strings.ToLower(name)

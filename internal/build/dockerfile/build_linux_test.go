@@ -51,6 +51,7 @@ type project struct {
 	cache string
 	told  told
 	bases map[string]v1.Image
+	steps Steps
 }
 
 type told struct {
@@ -109,7 +110,7 @@ func (p *project) build(options Options) (*Image, error) {
 	p.told = told{}
 	image, err := Build(context.Background(), Spec{
 		Options: options, Dir: p.dir, Platform: hostPlatform(), Epoch: time.Unix(1000, 0),
-		CacheDir: p.cache, Path: os.Getenv("PATH"), Store: store, Report: &p.told, HostFile: os.ReadFile,
+		CacheDir: p.cache, Path: os.Getenv("PATH"), Store: store, Steps: p.steps, Report: &p.told, HostFile: os.ReadFile,
 		Pull: func(ref string, _ v1.Platform) (v1.Image, error) {
 			if image, ok := p.bases[ref]; ok {
 				return image, nil

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/build/source"
@@ -44,6 +45,7 @@ type Spec struct {
 	CacheDir string
 	Path     string // $PATH, for newuidmap
 	Store    *layer.Store
+	Steps    Steps // nil: what is built here is for this machine only
 	Report   Report
 	// Pull gives a base image; its layers are read when they are needed.
 	Pull func(ref string, platform v1.Platform) (v1.Image, error)
@@ -66,6 +68,7 @@ type Image struct {
 	Base       string // reference of the last stage's base; "" for scratch
 	BaseDigest string
 	Layers     []Layer
+	Used       map[string]string // every image that the build was made from: reference → digest
 }
 
 // Layer is a layer that this Dockerfile has contributed.
@@ -87,11 +90,14 @@ type builder struct {
 	shared  string // a root with the context in it, for RUN --mount=type=bind
 	stages  map[int]*stage
 	images  map[string]*stage // COPY --from=IMAGE
+	keeping errgroup.Group    // layers on their way to Steps
 }
 
 // Build builds the image. Nothing but the cache is left on disk.
 func Build(ctx context.Context, spec Spec) (_ *Image, err error) {
 	b := &builder{Spec: spec, stages: map[int]*stage{}, images: map[string]*stage{}}
+	b.keeping.SetLimit(keepers)
+	defer func() { b.kept(ctx) }() // of a build that failed too: its steps are good
 	b.lossy = sandbox.Expect(spec.Path) == sandbox.Single
 	if b.tree, err = source.Open(spec.Dir); err != nil {
 		return nil, err

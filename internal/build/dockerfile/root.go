@@ -40,10 +40,7 @@ type change struct {
 // change makes the layer of an instruction, or finds it.
 func (b *builder) change(ctx context.Context, s *stage, c change) error {
 	s.key = digest("dockerfile 1", s.key, c.key, b.Platform.String(), strconv.FormatBool(b.lossy))
-	made, cached := (*layer.Layer)(nil), false
-	if !b.NoCache {
-		made, cached = b.Store.Find(s.key, b.Epoch)
-	}
+	made, cached := b.find(ctx, s.key)
 	var err error
 	if cached {
 		if s.root != nil {
@@ -54,6 +51,9 @@ func (b *builder) change(ctx context.Context, s *stage, c change) error {
 		}
 	} else {
 		made, err = b.make(ctx, s, c)
+		if err == nil {
+			b.keep(ctx, s.key, made)
+		}
 	}
 	if err != nil {
 		return b.locate(c.where, err)

@@ -12,8 +12,8 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
-// withoutToolchain are the other roads to an image.
-const withoutToolchain = "or with nothing but a Dockerfile: --builder dockerfile here, --builder cluster in the cluster\n" +
+// WithoutToolchain are the other roads to an image.
+const WithoutToolchain = "or with nothing but a Dockerfile: --builder dockerfile here, --builder cluster in the cluster\n" +
 	"or deploy an image that is built already: kn-lite deploy --image REF"
 
 // FindTool finds a program of the host's toolchain. When it is not there, the
@@ -23,7 +23,7 @@ func FindTool(language, name, hint string) (string, error) {
 	path, err := exec.LookPath(name)
 	if err != nil {
 		return "", fault.New(fault.Conflict, "build."+language, name, "the program %q is needed to build this and is not in PATH", name).
-			WithHint("%s\n%s", hint, withoutToolchain)
+			WithHint("%s\n%s", hint, WithoutToolchain)
 	}
 	return path, nil
 }

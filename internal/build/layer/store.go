@@ -99,8 +99,13 @@ func (s *Store) Remember(key string, epoch time.Time, l *Layer) error {
 }
 
 func (s *Store) recordFile(key string, epoch time.Time) string {
+	return filepath.Join(s.records(), Name(key, epoch)+".json")
+}
+
+// Name is the layer under key in 64 hexadecimal digits, the same on every machine.
+func Name(key string, epoch time.Time) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%s", recipe, epoch.Unix(), key))
-	return filepath.Join(s.records(), hex.EncodeToString(sum[:])+".json")
+	return hex.EncodeToString(sum[:])
 }
 
 func (s *Store) layer(r record) *Layer {

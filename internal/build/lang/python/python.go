@@ -1,5 +1,5 @@
 // Package python builds Python projects with the host's pip: functions with
-// func's ASGI signatures, served by hypercorn, and anything that a Procfile, a
+// func's ASGI signatures, of HTTP or of events, served by hypercorn, and anything that a Procfile, a
 // framework or a main program starts. Dependencies come as wheels for the target
 // and never as what this machine would compile; they and the application are
 // layers of their own.

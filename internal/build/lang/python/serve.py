@@ -1,7 +1,10 @@
 """Serves a function: the package or module `function` of the project, which has
 new() -> an object with an ASGI method handle(scope, receive, send), or such a
 handle itself. The object may have start(settings), stop(), alive() and ready()
-too, async or not; the last two return a truth value, or one and a message."""
+too, async or not; the last two return a truth value, or one and a message.
+
+With the argument `events`, requests are CloudEvents: scope["event"] is the event,
+and send(event) answers with one, as in func-python."""
 
 import asyncio
 import inspect
@@ -74,12 +77,15 @@ class Application:
             await send(message)
 
         try:
-            await self.handle(scope, receive, watched)
+            await self.invoke(scope, receive, watched)
         except Exception:
             log.exception("%s %s", scope["method"], scope["path"])
             if begun:
                 raise  # the server cuts the connection: half an answer is none
             await self.text(send, 500, "the function failed; its log says why\n")
+
+    async def invoke(self, scope, receive, send):
+        await self.handle(scope, receive, send)
 
     async def report(self, method, send):
         code, message = 200, "OK"
@@ -110,6 +116,94 @@ class Application:
         await send({"type": "http.response.body", "body": text.encode()})
 
 
+class EventApplication(Application):
+    """Turns requests into events and events into responses."""
+
+    def __init__(self, instance, handle):
+        super().__init__(instance, handle)
+        self.sdk = SDK()
+
+    async def invoke(self, scope, receive, send):
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        try:
+            event = self.sdk.decode(headers, body)
+        except Exception as error:  # the SDK has no one kind for what is no event
+            await self.text(send, 400, f"not a CloudEvent: {error}\n")
+            return
+        sender = Sender(self.sdk, send)
+        await self.handle({**scope, "event": event}, receive, sender)
+        if not sender.used:
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+
+class SDK:
+    """The CloudEvents SDK that the project asks for, whatever its release."""
+
+    def __init__(self):
+        try:
+            from cloudevents.core.bindings import http
+        except ImportError:  # before 2.0
+            from cloudevents import http
+
+            self.read, self.binary, self.structured = http.from_http, http.to_binary, http.to_structured
+            return
+
+        def pair(message):
+            return message.headers, message.body
+
+        self.read = lambda headers, body: http.from_http_event(http.HTTPMessage(headers, body))
+        self.binary = lambda event: pair(http.to_binary_event(event))
+        self.structured = lambda event: pair(http.to_structured_event(event))
+
+    def decode(self, headers, body):
+        # The SDK makes up what is missing, and takes any JSON for an event.
+        binary = [name for name in ("ce-specversion", "ce-id", "ce-source", "ce-type") if headers.get(name)]
+        if binary and len(binary) < 4:
+            raise ValueError("an attribute is missing: there are only " + ", ".join(binary))
+        if not binary and not headers.get("content-type", "").startswith("application/cloudevents+json"):
+            raise ValueError("there are neither Ce- headers nor the content type application/cloudevents+json")
+        return self.read(headers, body)
+
+
+class Sender:
+    """What a function of events answers with."""
+
+    def __init__(self, sdk, send):
+        self.sdk = sdk
+        self.send = send
+        self.used = False
+
+    async def __call__(self, event, status=200):
+        await self.structured(event, status)
+
+    async def structured(self, event, status=200):
+        await self.encoded(status, *self.sdk.structured(event))
+
+    async def binary(self, event, status=200):
+        await self.encoded(status, *self.sdk.binary(event))
+
+    async def http(self, message):
+        """A message of ASGI, as it is."""
+        self.used = True
+        await self.send(message)
+
+    async def encoded(self, status, headers, body):
+        body = body.encode() if isinstance(body, str) else body or b""
+        fields = [(name.encode(), str(value).encode()) for name, value in headers.items()]
+        fields.append((b"content-length", str(len(body)).encode()))
+        await self.http({"type": "http.response.start", "status": status, "headers": fields})
+        await self.http({"type": "http.response.body", "body": body})
+
+
 def settings():
     config = Config()
     address = os.environ.get("LISTEN_ADDRESS", "")
@@ -126,7 +220,8 @@ async def main():
     stop = asyncio.Event()
     for sign in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-    await serve(Application(*load()), settings(), shutdown_trigger=stop.wait, mode="asgi")
+    kind = EventApplication if "events" in sys.argv[1:] else Application
+    await serve(kind(*load()), settings(), shutdown_trigger=stop.wait, mode="asgi")
 
 
 if __name__ == "__main__":

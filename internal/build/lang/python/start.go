@@ -9,6 +9,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/function"
 )
 
 // start is how the container starts.
@@ -27,7 +28,7 @@ func startOf(files fs.FS, requirements []string) (start, error) {
 		return start{style: "Procfile", command: command, env: env}, err
 	}
 	if exists(files, "function/__init__.py") || exists(files, "function.py") {
-		return start{style: "ASGI function", command: []string{"python3", "/" + server + "/serve.py"}, serves: true}, nil
+		return startFunction(files, requirements)
 	}
 	if module := djangoModule(files); module != "" {
 		return serveApp("Django project", module+".wsgi:application", module+".asgi:application", requirements)
@@ -55,6 +56,29 @@ func startOf(files fs.FS, requirements []string) (start, error) {
 	}
 	return start{}, fault.New(fault.Usage, "build.python", "", "cannot tell how to start it: there is no function package, no Procfile and no main.py").
 		WithHint("for a function, make a folder function whose __init__.py has new or handle;\nfor anything else, say it in a Procfile: web: gunicorn app:app")
+}
+
+// startFunction tells functions of events from those of HTTP as func does: by
+// func.yaml, since their signatures are the same.
+func startFunction(files fs.FS, requirements []string) (start, error) {
+	found := start{style: "ASGI function", command: []string{"python3", "/" + server + "/serve.py"}, serves: true}
+	text, err := read(files, function.File)
+	if err != nil || text == nil {
+		return found, err
+	}
+	f, err := function.Parse("", text)
+	if err != nil {
+		return found, err
+	}
+	if f.Invoke != "cloudevent" {
+		return found, nil
+	}
+	if !slices.ContainsFunc(requirements, func(r string) bool { return nameOf(r) == "cloudevents" }) {
+		return found, fault.New(fault.Usage, "build.python", requirementsFile, "the function is one of events (func.yaml: invoke), and its requirements have no SDK for them").
+			WithHint("add it: echo cloudevents >> %s", requirementsFile)
+	}
+	found.style, found.command = "ASGI function of events", append(found.command, "events")
+	return found, nil
 }
 
 // serveApp picks the server that the project itself asks for.

@@ -1,0 +1,282 @@
+package rust
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// compilation is one run of cargo.
+type compilation struct {
+	project   *lang.Project
+	found     *project
+	toolchain *toolchain
+	settings  *settings
+	target    target
+	folder    string // cargo's target folder, in kn-lite's cache
+}
+
+// compile runs cargo with a folder of its own for each workspace and target, so
+// that two targets do not wait for each other. What is in there makes the next build quick and nothing else: packages of the project
+// whose content has changed are made again, whatever their files' times say.
+func compile(ctx context.Context, p *lang.Project, found *project, platform v1.Platform) (files []layer.File, cleanup func() error, err error) {
+	c := &compilation{project: p, found: found, settings: readSettings(p)}
+	if c.toolchain, err = probe(ctx, p); err != nil {
+		return nil, nil, err
+	}
+	if c.target, err = c.toolchain.targetFor(platform, c.settings); err != nil {
+		return nil, nil, err
+	}
+	if c.folder, err = targetFolder(p, found.root, c.target.triple); err != nil {
+		return nil, nil, err
+	}
+	packages, err := c.packages(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := c.forget(ctx, packages); err != nil {
+		return nil, nil, err
+	}
+	args := []string{
+		"build", "--quiet", "--release", "--locked", "--target", c.target.triple, "--package", found.pkg, "--bin", found.program,
+	}
+	more, environ := c.settings.withFlags(c.target, c.flags(packages))
+	output, err := lang.Run(ctx, p.Dir, lang.With(p.Environ, append(c.environ(), environ...)...), c.toolchain.cargo, append(args, more...)...)
+	if err != nil {
+		return nil, nil, c.compileError(output, err)
+	}
+	scratch, err := lang.NewScratch(filepath.Join(p.CacheDir, "rust"), "build-*")
+	if err != nil {
+		return nil, nil, err
+	}
+	// A copy, since the next build of the folder writes over it.
+	program := filepath.Join(scratch.Dir, "function")
+	size, err := copyFile(filepath.Join(c.folder, c.target.triple, "release", found.program), program)
+	if err != nil {
+		return nil, scratch.Close, err
+	}
+	file := layer.File{Path: binary, Mode: 0o755, Size: size, Open: func() (io.ReadCloser, error) { return os.Open(program) }}
+	return []layer.File{file}, scratch.Close, nil
+}
+
+// targetFolder is where cargo works for a workspace.
+func targetFolder(p *lang.Project, root, triple string) (string, error) {
+	sum := sha256.Sum256([]byte(triple + "\x00" + root))
+	dir := filepath.Join(p.CacheDir, "rust", "target-"+hex.EncodeToString(sum[:8]))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	// It goes when it has not been used for long, as all of the cache.
+	now := time.Now()
+	return dir, os.Chtimes(dir, now, now)
+}
+
+// environ are the variables that are ours. What depends on them is the same in
+// every build.
+func (c *compilation) environ() []string {
+	set := []string{
+		"CARGO_TARGET_DIR=" + c.folder, "CARGO_BUILD_BUILD_DIR=" + c.folder, "CARGO_INCREMENTAL=0", "CARGO_TERM_COLOR=never",
+	}
+	if !c.found.strips && lang.Lookup(c.project.Environ, "CARGO_PROFILE_RELEASE_STRIP") == "" {
+		set = append(set, "CARGO_PROFILE_RELEASE_STRIP=symbols")
+	}
+	if c.target.linker != "" {
+		set = append(set, "CARGO_TARGET_"+envName(c.target.triple)+"_LINKER="+c.target.linker)
+	}
+	return set
+}
+
+// flags make the program stand alone, and leave no folder of this machine in it:
+// messages of panics name the files of the code.
+func (c *compilation) flags(packages []pkg) []string {
+	buildID := "link-arg=-Wl,--build-id=none"
+	if c.target.lld {
+		buildID = "link-arg=--build-id=none"
+	}
+	flags := []string{"-C", "target-feature=+crt-static", "-C", buildID}
+	hide := func(from, to string) { flags = append(flags, "--remap-path-prefix="+from+"="+to) }
+	// The last one that fits holds.
+	if home := cargoHome(c.project.Environ); home != "" {
+		hide(home, "/cargo")
+	}
+	hide(filepath.Join(c.toolchain.sysroot, "lib", "rustlib", "src", "rust"), "/rustc/"+c.toolchain.commit)
+	hide(c.found.root, "/src")
+	hide(c.folder, "/target")
+	var shops []string // folders of packages, which are called after where they come from
+	for _, p := range packages {
+		shop := filepath.Dir(p.dir())
+		switch {
+		case p.Source == "" && !below(c.found.root, p.dir()):
+			hide(p.dir(), "/src/"+p.Name)
+		case strings.HasPrefix(p.Source, "registry+") || strings.HasPrefix(p.Source, "sparse+"):
+			if !slices.Contains(shops, shop) {
+				shops = append(shops, shop)
+			}
+		}
+	}
+	slices.Sort(shops)
+	for _, shop := range shops {
+		hide(shop, "/cargo/registry")
+	}
+	return flags
+}
+
+// pkg is a package as cargo describes it.
+type pkg struct {
+	ID, Name string
+	Source   string // "" for one that stands in a folder
+	Manifest string `json:"manifest_path"`
+}
+
+func (p pkg) dir() string { return filepath.Dir(p.Manifest) }
+
+// packages are all that the program may be made of. Cargo fetches them for this.
+func (c *compilation) packages(ctx context.Context) ([]pkg, error) {
+	output, err := lang.Run(ctx, c.project.Dir, lang.With(c.project.Environ, c.environ()...), c.toolchain.cargo,
+		"metadata", "--quiet", "--format-version=1", "--locked", "--filter-platform="+c.target.triple)
+	if err != nil {
+		return nil, c.explain(output, err)
+	}
+	var answer struct{ Packages []pkg }
+	at := strings.Index("\n"+output, "\n{") // after what cargo and rustup have to say
+	if at < 0 {
+		return nil, fault.New(fault.Build, "build.rust", c.project.Label, "cargo does not describe the project\n%s", output)
+	}
+	err = json.NewDecoder(strings.NewReader(output[at:])).Decode(&answer)
+	return answer.Packages, err
+}
+
+// explain hands on cargo's own words about the project and its dependencies.
+func (c *compilation) explain(output string, err error) error {
+	if _, ran := errors.AsType[*exec.ExitError](err); !ran {
+		return err
+	}
+	words := strings.TrimRight(output, "\n")
+	failure := fault.New(fault.Build, "build.rust", c.project.Label, "cargo cannot gather what the program is made of\n%s", words)
+	if strings.Contains(words, "--locked") {
+		return failure.WithHint("bring Cargo.lock up to date and keep it with the code: cargo check")
+	}
+	return failure
+}
+
+// compileError hands on the compiler's own words: they name file, line and
+// column relative to the workspace.
+func (c *compilation) compileError(output string, err error) error {
+	if _, ran := errors.AsType[*exec.ExitError](err); !ran {
+		return err
+	}
+	failure := fault.New(fault.Build, "build.rust", c.project.Label, "the code does not compile\n%s", strings.TrimRight(output, "\n"))
+	if strings.Contains(output, "cannot find -lc") || strings.Contains(output, "unable to find library -lc\n") {
+		return failure.WithHint("the C library of this machine has no static part: install it (Debian: libc6-dev; Fedora: glibc-static)\nor use musl: rustup target add %s", strings.Replace(c.target.triple, "-gnu", "-musl", 1))
+	}
+	if strings.Contains(output, "could not find native static library") || strings.Contains(output, "cannot find -l") || strings.Contains(output, "unable to find library -l") {
+		return failure.WithHint("the program is linked statically, and a library has no static part on this machine: install it, or choose a package that brings it along\n%s", lang.WithoutToolchain)
+	}
+	return failure
+}
+
+// forget makes cargo build the packages of the project again whose content is
+// not that of the last build. Cargo goes by the files' times, and those of a file
+// that was put back, unpacked or moved here say nothing.
+func (c *compilation) forget(ctx context.Context, packages []pkg) error {
+	record := filepath.Join(c.folder, "kn-lite.json")
+	before, now := map[string]string{}, map[string]string{}
+	if raw, err := os.ReadFile(record); err == nil {
+		// A broken record knows nothing.
+		_ = json.Unmarshal(raw, &before)
+	}
+	for _, p := range packages {
+		if p.Source != "" {
+			continue
+		}
+		sum, err := digest(ctx, p.dir())
+		if err != nil {
+			return err
+		}
+		if now[p.ID] = sum; before[p.ID] == sum {
+			continue
+		}
+		// Of the program and of what runs here to make it.
+		for _, profile := range []string{filepath.Join(c.target.triple, "release"), "release"} {
+			// The pattern is ours, so it has no mistake.
+			marks, _ := filepath.Glob(filepath.Join(c.folder, profile, ".fingerprint", p.Name+"-*"))
+			for _, mark := range marks {
+				if err := os.RemoveAll(mark); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	text, err := json.Marshal(now)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(record, text, 0o644)
+}
+
+// digest is over the names and contents of a package's files.
+func digest(ctx context.Context, dir string) (string, error) {
+	all := sha256.New()
+	skip := skipper(dir, nil)
+	err := filepath.WalkDir(dir, func(at string, entry fs.DirEntry, err error) error {
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, at)
+		if err != nil || rel == "." {
+			return err
+		}
+		if out, _ := skip(filepath.ToSlash(rel), entry.IsDir()); out {
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		info, err := os.Stat(at) // what a link leads to
+		if err != nil || !info.Mode().IsRegular() {
+			return nil
+		}
+		f, err := os.Open(at)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		one := sha256.New()
+		if _, err := io.Copy(one, f); err != nil {
+			return err
+		}
+		_, err = all.Write([]byte(rel + "\x00" + hex.EncodeToString(one.Sum(nil)) + "\n"))
+		return err
+	})
+	return hex.EncodeToString(all.Sum(nil)), err
+}
+
+func copyFile(from, to string) (size int64, err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return 0, err
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		return 0, err
+	}
+	size, err = io.Copy(out, in)
+	return size, errors.Join(err, out.Close())
+}

@@ -1,0 +1,136 @@
+package rust
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/source"
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+type quiet struct{}
+
+func (quiet) Note(string) {}
+func (quiet) Warn(string) {}
+func (quiet) Raw(string)  {}
+
+func write(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		at := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(at, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// open is the project in a folder.
+func open(t *testing.T, dir string) *lang.Project {
+	t.Helper()
+	tree, err := source.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tree.Close() })
+	return &lang.Project{Dir: tree.Dir(), Label: "hello", Source: tree, Environ: os.Environ(), CacheDir: t.TempDir(), Report: quiet{}}
+}
+
+const hello = "[package]\nname = \"hello\"\n"
+
+func TestPlan(t *testing.T) {
+	tests := []struct {
+		name    string
+		files   map[string]string
+		program string // what the image is for
+		wrong   string // or why there is none
+		hint    string
+	}{
+		{"a program", map[string]string{"Cargo.toml": hello, "src/main.rs": ""}, "hello", "", ""},
+		{"one by another name", map[string]string{"Cargo.toml": hello + "[[bin]]\nname = \"server\"\npath = \"src/main.rs\"\n", "src/main.rs": ""}, "server", "", ""},
+		{"one of src/bin", map[string]string{"Cargo.toml": hello, "src/lib.rs": "", "src/bin/serve.rs": ""}, "serve", "", ""},
+		{"a folder of src/bin", map[string]string{"Cargo.toml": hello, "src/bin/serve/main.rs": ""}, "serve", "", ""},
+		{"the package's own beside others", map[string]string{"Cargo.toml": hello, "src/main.rs": "", "src/bin/tool.rs": ""}, "hello", "", ""},
+		{"default-run", map[string]string{"Cargo.toml": hello + "default-run = \"b\"\n", "src/bin/a.rs": "", "src/bin/b.rs": ""}, "b", "", ""},
+		{"several", map[string]string{"Cargo.toml": hello, "src/bin/a.rs": "", "src/bin/b.rs": ""}, "", "hello: the package hello has several programs: a, b", `default-run = "a"`},
+		{"autobins off", map[string]string{"Cargo.toml": hello + "autobins = false\n[[bin]]\nname = \"a\"\n", "src/main.rs": "", "src/bin/a.rs": ""}, "a", "", ""},
+		{"a library", map[string]string{"Cargo.toml": hello, "src/lib.rs": ""}, "", "hello: the package hello has no program: it is a library", "src/main.rs"},
+		{"a workspace", map[string]string{"Cargo.toml": "[workspace]\nmembers = [\"*\"]\nexclude = [\"old\"]\n", "serve/Cargo.toml": hello, "serve/src/main.rs": "", "lib/Cargo.toml": "[package]\nname = \"lib\"\n", "lib/src/lib.rs": "", "old/Cargo.toml": hello, "old/src/main.rs": ""}, "hello", "", ""},
+		{"a workspace of several", map[string]string{"Cargo.toml": "[workspace]\nmembers = [\"a\", \"b\"]\n", "a/Cargo.toml": "[package]\nname = \"a\"\n", "a/src/main.rs": "", "b/Cargo.toml": "[package]\nname = \"b\"\n", "b/src/main.rs": ""}, "", "the workspace has several programs: a, b", "kn-lite build hello/a"},
+		{"a workspace of none", map[string]string{"Cargo.toml": "[workspace]\nmembers = []\n"}, "", "the workspace has no program", "src/main.rs"},
+		{"a mistake", map[string]string{"Cargo.toml": "[package]\nname =\n"}, "", "Cargo.toml:2:", ""},
+		{"no manifest", map[string]string{"src/main.rs": ""}, "", "there is no Cargo.toml in this folder", "cargo init"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, dir, tt.files)
+			write(t, dir, map[string]string{lockFile: ""})
+			plan, err := Language{}.Plan(context.Background(), open(t, dir))
+			if tt.wrong != "" {
+				if fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), tt.wrong) || !strings.Contains(fault.HintOf(err), tt.hint) {
+					t.Errorf("%v (%v), hint %q", err, fault.KindOf(err), fault.HintOf(err))
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if plan.Style != "program "+tt.program || !plan.Base.BuiltIn || !slices.Equal(plan.Entrypoint, []string{"/app/function"}) {
+				t.Errorf("%+v", plan)
+			}
+		})
+	}
+}
+
+func TestPlanWantsALockFile(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"Cargo.toml": hello, "src/main.rs": ""})
+	_, err := Language{}.Plan(context.Background(), open(t, dir))
+	if fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), "no Cargo.lock") || !strings.Contains(fault.HintOf(err), "cargo generate-lockfile") {
+		t.Errorf("%v, hint %q", err, fault.HintOf(err))
+	}
+}
+
+// A member's lock file, profile and neighbours are those of its workspace.
+func TestWorkspaceRoot(t *testing.T) {
+	top := t.TempDir()
+	write(t, top, map[string]string{
+		"Cargo.toml": "[workspace]\nmembers = [\"a\"]\nexclude = [\"alone\"]\n[profile.release]\nstrip = false\n", "Cargo.lock": "",
+		"a/Cargo.toml": hello, "a/src/main.rs": "",
+		"alone/Cargo.toml": hello, "alone/src/main.rs": "", "alone/Cargo.lock": "",
+		"beside/Cargo.toml": hello + "workspace = \"../a\"\n", "beside/src/main.rs": "", "a/Cargo.lock": "",
+	})
+	for dir, want := range map[string]struct {
+		root   string
+		strips bool
+	}{"a": {".", true}, "alone": {"alone", false}, "beside": {"a", false}} {
+		p := open(t, filepath.Join(top, dir))
+		found, err := inspect(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rel, err := filepath.Rel(filepath.Dir(p.Dir), found.root)
+		if err != nil || rel != want.root || found.strips != want.strips {
+			t.Errorf("%s: %s, %v, %v", dir, rel, found.strips, err)
+		}
+	}
+}
+
+func TestDetect(t *testing.T) {
+	dir := t.TempDir()
+	if (Language{}).Detect(os.DirFS(dir)) {
+		t.Error("an empty folder")
+	}
+	write(t, dir, map[string]string{manifestFile: ""})
+	if !(Language{}).Detect(os.DirFS(dir)) {
+		t.Error("a folder with a Cargo.toml")
+	}
+}

@@ -1,0 +1,202 @@
+package rust
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/kn-lite/kn-lite/internal/build/lang"
+)
+
+// settings is what cargo reads beside the manifests: variables, and the files
+// .cargo/config.toml of the folder, of those above it and of the user
+// (https://doc.rust-lang.org/cargo/reference/config.html).
+type settings struct {
+	environ []string
+	files   []map[string]any // the nearest first
+}
+
+// readSettings reads the files. One with a mistake is for cargo to explain.
+func readSettings(p *lang.Project) *settings {
+	s := &settings{environ: p.Environ}
+	var seen []string
+	add := func(dir string) {
+		for _, name := range []string{"config", "config.toml"} { // cargo's order
+			file := filepath.Join(dir, name)
+			raw, err := os.ReadFile(file)
+			if err != nil || slices.Contains(seen, dir) {
+				continue
+			}
+			seen = append(seen, dir)
+			values := map[string]any{}
+			if toml.Unmarshal(raw, &values) == nil {
+				s.files = append(s.files, values)
+			}
+		}
+	}
+	for at := p.Dir; ; at = filepath.Dir(at) {
+		add(filepath.Join(at, ".cargo"))
+		if at == filepath.Dir(at) {
+			break
+		}
+	}
+	if home := cargoHome(p.Environ); home != "" {
+		add(home)
+	}
+	return s
+}
+
+func cargoHome(environ []string) string {
+	if home := lang.Lookup(environ, "CARGO_HOME"); home != "" {
+		return home
+	}
+	for _, name := range []string{"HOME", "USERPROFILE"} {
+		if home := lang.Lookup(environ, name); home != "" {
+			return filepath.Join(home, ".cargo")
+		}
+	}
+	return ""
+}
+
+// text is a setting that is a string: the variable's, else the nearest file's.
+func (s *settings) text(path ...string) string {
+	name := "CARGO_" + envName(strings.ReplaceAll(strings.Join(path, "_"), ".", "_"))
+	if value := lang.Lookup(s.environ, name); value != "" {
+		return value
+	}
+	for _, file := range s.files {
+		if value, ok := dig(file, path...).(string); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// has tells whether a variable or a file sets something.
+func (s *settings) has(path ...string) bool {
+	if lang.Lookup(s.environ, "CARGO_"+envName(strings.Join(path, "_"))) != "" {
+		return true
+	}
+	return slices.ContainsFunc(s.files, func(file map[string]any) bool { return dig(file, path...) != nil })
+}
+
+func dig(values map[string]any, path ...string) any {
+	var at any = values
+	for _, name := range path {
+		table, ok := at.(map[string]any)
+		if !ok {
+			return nil
+		}
+		at = table[name]
+	}
+	return at
+}
+
+// elsewhere are the tables that say where things come from and how cargo talks,
+// and not what it makes: Cargo.lock has the digests of what comes.
+func elsewhere() []string {
+	return []string{"alias", "cache", "credential-alias", "future-incompat-report", "http", "install", "net", "registries", "registry", "source", "term"}
+}
+
+// facts are the settings that change the program, without a path of this
+// machine or a password in them.
+func (s *settings) facts() []lang.Fact {
+	var out []lang.Fact
+	for n, file := range s.files {
+		kept := map[string]any{}
+		for name, value := range file {
+			if !slices.Contains(elsewhere(), name) {
+				kept[name] = value
+			}
+		}
+		if len(kept) == 0 {
+			continue
+		}
+		if text, err := json.Marshal(kept); err == nil {
+			out = append(out, lang.Fact{Name: fmt.Sprintf("cargo's settings %d", n+1), Value: brief(string(text))})
+		}
+	}
+	for _, kv := range slices.Sorted(slices.Values(s.environ)) {
+		if name, value, _ := strings.Cut(kv, "="); value != "" && influential(name) {
+			out = append(out, lang.Fact{Name: "cargo setting " + name, Value: brief(value)})
+		}
+	}
+	return out
+}
+
+func brief(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:8])
+}
+
+// influential tells whether a variable changes the program that cargo makes.
+// Folders are not among them, and neither is which toolchain rustup takes: what
+// that calls itself is known.
+func influential(name string) bool {
+	switch name {
+	case "CARGO_BUILD_TARGET_DIR", "CARGO_BUILD_BUILD_DIR", "CARGO_BUILD_JOBS", "CARGO_INCREMENTAL", "CARGO_BUILD_INCREMENTAL", "CARGO_TARGET_DIR":
+		return false
+	case "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTC_BOOTSTRAP",
+		"CC", "CXX", "AR", "CFLAGS", "CXXFLAGS", "TARGET_CC", "TARGET_CFLAGS", "PKG_CONFIG_ALLOW_CROSS", "PKG_CONFIG_ALL_STATIC":
+		return true
+	}
+	for _, prefix := range []string{"CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_TARGET_", "CC_", "CXX_", "AR_", "CFLAGS_", "CXXFLAGS_"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// withFlags adds flags for the target to those of the user. Cargo takes them
+// from the first of four places that has any, so they go to that one: a
+// variable, which is made again, or a setting, which cargo itself joins.
+func (s *settings) withFlags(t target, flags []string) (args, environ []string) {
+	const separator = "\x1f"
+	own := lang.Lookup(s.environ, "CARGO_ENCODED_RUSTFLAGS")
+	if own == "" {
+		own = strings.Join(strings.Fields(lang.Lookup(s.environ, "RUSTFLAGS")), separator)
+	}
+	if own != "" {
+		return nil, []string{"CARGO_ENCODED_RUSTFLAGS=" + own + separator + strings.Join(flags, separator)}
+	}
+	at := []string{"target", t.triple, "rustflags"}
+	if s.has("build", "rustflags") && !s.forTarget(t) {
+		at = []string{"build", "rustflags"}
+	}
+	// Cargo does not join a list with what was written as one string.
+	for _, file := range s.files {
+		if text, ok := dig(file, at...).(string); ok {
+			return nil, []string{"CARGO_ENCODED_RUSTFLAGS=" + strings.Join(append(strings.Fields(text), flags...), separator)}
+		}
+	}
+	list, err := json.Marshal(flags) // TOML's strings are JSON's
+	if err != nil {
+		return nil, nil // not reached: strings can be written
+	}
+	return []string{"--config", strings.Join(at, ".") + "=" + string(list)}, nil
+}
+
+// forTarget tells whether flags are set for the target: by its name or, for all
+// that is read here, by a condition.
+func (s *settings) forTarget(t target) bool {
+	if s.has("target", t.triple, "rustflags") {
+		return true
+	}
+	for _, file := range s.files {
+		table, _ := file["target"].(map[string]any)
+		for name, values := range table {
+			if entry, ok := values.(map[string]any); ok && strings.HasPrefix(name, "cfg(") && entry["rustflags"] != nil {
+				return true
+			}
+		}
+	}
+	return false
+}

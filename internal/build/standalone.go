@@ -1,0 +1,71 @@
+package build
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// elfInterp is the kind of the program header that names the dynamic linker.
+const elfInterp = 3
+
+// standalone is files whose programs turn out an error when they are read and
+// need shared libraries: the built-in base has none, and not even what would say
+// so, only "no such file or directory".
+func standalone(files []layer.File) []layer.File {
+	out := slices.Clone(files)
+	for i, f := range out {
+		if !f.Mode.IsRegular() || f.Size < elfHead {
+			continue
+		}
+		out[i].Open = func() (io.ReadCloser, error) {
+			r, err := f.Open()
+			if err != nil {
+				return nil, err
+			}
+			head := make([]byte, 4096) // linkers put the program headers first
+			n, err := io.ReadFull(r, head)
+			if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+				return nil, errors.Join(err, r.Close())
+			}
+			if interpreted(head[:n]) {
+				err := fault.New(fault.Build, "build.static", f.Path, "the program is linked with shared libraries, and the built-in base has none").
+					WithHint("link it statically, or put it on a base that has them: --base-image REF")
+				return nil, errors.Join(err, r.Close())
+			}
+			return &rejoined{io.MultiReader(bytes.NewReader(head[:n]), r), r}, nil
+		}
+	}
+	return out
+}
+
+// interpreted tells whether the start of a file is that of a program which asks
+// for a dynamic linker (https://gabi.xinuos.com/elf/07-pheader.html).
+func interpreted(head []byte) bool {
+	if len(head) < 64 || string(head[:4]) != "\x7fELF" {
+		return false
+	}
+	var order binary.ByteOrder = binary.LittleEndian
+	if head[5] == 2 {
+		order = binary.BigEndian
+	}
+	at, size, count := uint64(order.Uint32(head[28:])), uint64(order.Uint16(head[42:])), int(order.Uint16(head[44:]))
+	if head[4] == 2 { // 64 bits
+		at, size, count = order.Uint64(head[32:]), uint64(order.Uint16(head[54:])), int(order.Uint16(head[56:]))
+	}
+	for range count {
+		if at > uint64(len(head))-4 {
+			return false
+		}
+		if order.Uint32(head[at:]) == elfInterp {
+			return true
+		}
+		at += size
+	}
+	return false
+}

@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"context"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/kn-lite/kn-lite/internal/build/dockerfile"
+	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/registry"
+)
+
+// registrySteps keeps the layers of a Dockerfile's steps in a repository: each is
+// an image of that one layer, under a tag made of the step's name.
+type registrySteps struct {
+	client     *registry.Client
+	repository string
+}
+
+var _ dockerfile.Steps = registrySteps{}
+
+func (r registrySteps) tag(name string) string { return r.repository + ":kn-lite-step-" + name }
+
+// Find implements dockerfile.Steps. A registry that does not answer has nothing.
+func (r registrySteps) Find(ctx context.Context, name string) v1.Layer {
+	image, err := r.client.Pull(ctx, r.tag(name), stepPlatform())
+	if err != nil {
+		return nil
+	}
+	layers, err := image.Layers()
+	if err != nil || len(layers) != 1 {
+		return nil
+	}
+	return layers[0]
+}
+
+// Keep implements dockerfile.Steps. What is there already is not sent again.
+func (r registrySteps) Keep(ctx context.Context, name string, l v1.Layer) error {
+	image, err := layer.Assemble([]mutate.Addendum{{Layer: l, MediaType: types.OCILayer}}, stepPlatform(), nil, func(*v1.ConfigFile) {})
+	if err != nil {
+		return err
+	}
+	digest, err := image.Digest()
+	if err != nil {
+		return err
+	}
+	if there, ok := r.client.Find(ctx, r.tag(name)); ok && there == digest {
+		return nil
+	}
+	_, err = r.client.Push(ctx, image, r.tag(name))
+	return err
+}
+
+// stepPlatform is what all images of steps say: the platform is in their names.
+func stepPlatform() v1.Platform { return v1.Platform{OS: "linux", Architecture: "amd64"} }
+
+// cacheRepository is the repository that ref names; a tag has no meaning there.
+func cacheRepository(ref string) (string, error) {
+	if ref == "" {
+		return "", nil
+	}
+	parsed, err := registry.ParseTag(ref)
+	return parsed.Name(), err
+}

@@ -1,0 +1,30 @@
+//! Serves the function: the one in `handler.rs`, with the state of `config.rs`.
+
+use actix_web::{App, HttpResponse, HttpServer, web};
+
+mod config;
+mod events;
+mod handler;
+
+#[actix_web::main]
+async fn main() -> std::io::Result<()> {
+    let port = std::env::var("PORT").unwrap_or_else(|_| "8080".into());
+    let port: u16 = port.parse().expect("PORT is a number");
+    let config = web::Data::new(config::HandlerConfig::from_env());
+    HttpServer::new(move || {
+        App::new()
+            .app_data(config.clone())
+            .app_data(web::PayloadConfig::new(usize::MAX))
+            .route(
+                "/health/{_:readiness|liveness}",
+                web::get().to(HttpResponse::Ok),
+            )
+            .default_service(web::post().to(events::serve))
+    })
+    // After SIGTERM requests under way finish; how long they may take is the
+    // revision's business.
+    .shutdown_timeout(24 * 3600)
+    .bind(("0.0.0.0", port))?
+    .run()
+    .await
+}

@@ -42,6 +42,7 @@ type Spec struct {
 	Epoch    time.Time // the latest time stamp in the image
 	Labels   map[string]string
 	CacheDir string
+	TempDir  string // $TMPDIR, for the files of root's builds
 	Path     string // $PATH, for newuidmap
 	Store    *layer.Store
 	Report   Report

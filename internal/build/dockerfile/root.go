@@ -198,7 +198,7 @@ func (b *builder) open(ctx context.Context) (err error) {
 	if b.box != nil {
 		return nil
 	}
-	if b.box, err = sandbox.Open(ctx, sandbox.Options{Dir: b.CacheDir, Path: b.Path}); err != nil {
+	if b.box, err = sandbox.Open(ctx, sandbox.Options{Dir: b.CacheDir, Temp: b.TempDir, Path: b.Path}); err != nil {
 		return err
 	}
 	if identity, why := b.box.Identity(); identity == sandbox.Single {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strconv"
 
@@ -91,7 +90,7 @@ func (b *builder) diff(ctx context.Context, r *root, key string) (*layer.Layer, 
 	if err != nil {
 		return nil, err
 	}
-	reader, writer, err := os.Pipe()
+	reader, writer, err := sandbox.Pipe()
 	if err != nil {
 		return nil, err
 	}

@@ -141,8 +141,11 @@ func sandboxKaniko(dir string, args []string) (err error) {
 // somebody else on the host.
 func becomeKaniko(nonce string, args []string) error {
 	said, err := os.ReadFile("/nonce")
-	if err != nil || nonce == "" || string(said) != nonce {
-		return fmt.Errorf("kaniko would run outside of its sandbox: no nonce (%v)", err)
+	if err != nil {
+		return fmt.Errorf("kaniko would run outside of its sandbox: %w", err)
+	}
+	if nonce == "" || string(said) != nonce {
+		return fmt.Errorf("kaniko would run outside of its sandbox: the nonce is %q", said)
 	}
 	entries, err := os.ReadDir("/")
 	if err != nil {

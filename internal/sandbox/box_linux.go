@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -144,10 +145,16 @@ func (b *Box) make(home string) (err error) {
 			return err
 		}
 	}
-	if b.lock, err = os.Create(filepath.Join(b.dir, "lock")); err != nil {
+	// It gets its name when it is held: others would take a box whose lock is free
+	// for one that was left behind.
+	making := filepath.Join(b.dir, "lock.new")
+	if b.lock, err = os.Create(making); err != nil {
 		return err
 	}
 	if err = syscall.Flock(int(b.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return err
+	}
+	if err = os.Rename(making, filepath.Join(b.dir, "lock")); err != nil {
 		return err
 	}
 	return os.Mkdir(b.stage(), 0o711)
@@ -221,7 +228,11 @@ func (b *Box) sweep(ctx context.Context, home string) {
 		}
 		lock, err := os.Open(filepath.Join(dir, "lock"))
 		if err != nil {
-			continue // somebody is about to make it
+			// Somebody is about to make it, or was when the machine went down.
+			if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
+				_ = os.RemoveAll(dir)
+			}
+			continue
 		}
 		if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
 			_ = b.remove(ctx, dir)

@@ -188,6 +188,38 @@ func TestDeadBoxesAreSwept(t *testing.T) {
 	}
 }
 
+// Builds that begin while others look for what is left behind keep their boxes.
+func TestNewBoxesAreNotSwept(t *testing.T) {
+	home := t.TempDir()
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		sweeper := &Box{dir: filepath.Join(home, "none"), ids: mapping{identity: Shifted}}
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				sweeper.sweep(context.Background(), home)
+			}
+		}
+	}()
+	for range 500 {
+		b := &Box{}
+		if err := b.make(home); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(b.stage()); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.RemoveAll(b.dir), b.lock.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	<-stopped
+}
+
 func TestCancelledCallEnds(t *testing.T) {
 	box := openBox(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)

@@ -205,7 +205,11 @@ func (b *builder) addArchive(ctx context.Context, r *root, a layer.File, args ro
 	}
 	content, err := decompress(f)
 	if err == nil {
-		err = b.call(ctx, r, rootfs.GuestUnpack, args, nil, content, nil)
+		bounded := newUnpacked(content, a.Size)
+		err = b.call(ctx, r, rootfs.GuestUnpack, args, nil, bounded, nil)
+		if bounded.err != nil {
+			err = fault.New(fault.Build, "dockerfile.add", "", "%s: %w", a.Path, bounded.err) // the other end has seen half an archive only
+		}
 	}
 	return errors.Join(err, f.Close())
 }

@@ -34,8 +34,9 @@ type compilation struct {
 }
 
 // compile runs cargo with a folder of its own for each workspace and target, so
-// that two targets do not wait for each other. What is in there makes the next build quick and nothing else: packages of the project
-// whose content has changed are made again, whatever their files' times say.
+// that two targets do not wait for each other. What is in there makes the next
+// build quick and nothing else: packages of the project whose content has changed
+// are made again, whatever their files' times say.
 func compile(ctx context.Context, p *lang.Project, found *cargo.Project, platform v1.Platform) (files []layer.File, cleanup func() error, err error) {
 	c := &compilation{project: p, found: found, settings: cargo.ReadSettings(p)}
 	if c.toolchain, err = probe(ctx, p); err != nil {
@@ -107,7 +108,7 @@ func (c *compilation) environ() []string {
 // messages of panics name the files of the code.
 func (c *compilation) flags(packages []pkg) []string {
 	buildID := "link-arg=-Wl,--build-id=none"
-	if c.target.lld {
+	if c.target.bare {
 		buildID = "link-arg=--build-id=none"
 	}
 	flags := []string{"-C", "target-feature=+crt-static", "-C", buildID}

@@ -67,7 +67,7 @@ func ask(ctx context.Context, p *lang.Project, program string, args ...string) (
 type target struct {
 	triple string
 	linker string // "" leaves it to cargo
-	lld    bool   // the linker is LLVM's own, which takes its flags unwrapped
+	bare   bool   // the linker is no compiler, and takes its flags unwrapped
 }
 
 // triples are Rust's names of a platform, the better one first: musl is made for
@@ -130,15 +130,16 @@ func (t *toolchain) hasStd(name string) bool {
 // machine for itself, a cross compiler, and for musl, whose parts Rust brings
 // along, Rust's own linker.
 func (t *toolchain) link(name string, set *cargo.Settings) (target, bool) {
-	if set.Text("target", name, "linker") != "" {
-		return target{triple: name}, true
+	if own := set.Text("target", name, "linker"); own != "" {
+		// ld, ld.lld, rust-lld, mold; anything else is a compiler.
+		return target{triple: name, bare: strings.HasSuffix(strings.TrimSuffix(own, ".exe"), "ld")}, true
 	}
 	if cpu, _, _ := strings.Cut(name, "-"); strings.HasPrefix(t.host, cpu+"-") && strings.Contains(t.host, "-linux-") {
 		return target{triple: name}, true
 	}
 	if strings.Contains(name, "-musl") {
 		tools, _ := filepath.Glob(filepath.Join(t.sysroot, "lib", "rustlib", t.host, "bin", "rust-lld*"))
-		return target{triple: name, linker: "rust-lld", lld: true}, len(tools) > 0
+		return target{triple: name, linker: "rust-lld", bare: true}, len(tools) > 0
 	}
 	linker, err := exec.LookPath(gnuPrefix(name) + "-gcc")
 	return target{triple: name, linker: linker}, err == nil

@@ -64,6 +64,9 @@ $(BIN)/kn: test/peers/kn/go.mod test/peers/kn/go.sum
 $(BIN)/ko: test/peers/ko/go.mod test/peers/ko/go.sum
 	cd test/peers/ko && $(GO_BUILD) -ldflags '-s -w' -o $@ github.com/google/ko
 
+$(BIN)/cosign: test/peers/cosign/go.mod test/peers/cosign/go.sum
+	cd test/peers/cosign && $(GO_BUILD) -ldflags '-s -w' -o $@ github.com/sigstore/cosign/v3/cmd/cosign
+
 $(BIN)/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 	cd tools/lint && $(GO_BUILD) -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 

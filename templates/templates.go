@@ -10,5 +10,5 @@ import "embed"
 
 // FS is this folder.
 //
-//go:embed all:go all:node all:python all:rust all:typescript
+//go:embed all:go all:java all:node all:python all:rust all:typescript
 var FS embed.FS

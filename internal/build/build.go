@@ -14,6 +14,7 @@ package build
 import (
 	"context"
 	"errors"
+	"io"
 	"path/filepath"
 	"slices"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build/dockerfile"
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
@@ -63,6 +65,10 @@ type Spec struct {
 	Resolve  Resolver // may be nil when the base has a digest or is built in
 	Fresh    bool     // make every layer, also those that an earlier build has made
 
+	// Documents that go with the image. An image that was found by its key has those
+	// of the build that made it, so a key tells builds with others apart.
+	Documents Documents
+
 	language lang.Language // in place of the one that Language names; for tests
 }
 
@@ -74,6 +80,9 @@ type Result struct {
 	Index    v1.ImageIndex
 	Digest   v1.Hash
 	Builds   []PlatformBuild // in the order of Index's manifests
+
+	// Attached goes where the image goes: into a layout. Attest makes it.
+	Attached []attest.Artifact
 }
 
 // PlatformBuild is the image of one platform.
@@ -82,6 +91,9 @@ type PlatformBuild struct {
 	Image    v1.Image
 	Base     string // reference that was pulled; "" is the built-in base
 	Layers   []LayerInfo
+	Packages []attest.Package // that the language knows of beyond what the layers show
+
+	used map[string]string // images that a Dockerfile was built from: reference → digest
 }
 
 // LayerInfo describes a layer that this build contributed.
@@ -149,7 +161,13 @@ func Prepare(ctx context.Context, spec Spec) (*Prepared, error) {
 }
 
 // Close ends the use of the project's folder. What has been built stays good.
-func (p *Prepared) Close() error { return p.builder.project.Source.Close() }
+func (p *Prepared) Close() error {
+	var err error
+	if detail, ok := p.builder.plan.Detail.(io.Closer); ok {
+		err = detail.Close()
+	}
+	return errors.Join(err, p.builder.project.Source.Close())
+}
 
 // Build makes the image, as the function Build does.
 func (p *Prepared) Build(ctx context.Context) (*Result, error) {
@@ -174,7 +192,7 @@ func (p *Prepared) Build(ctx context.Context) (*Result, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	b.store.Prune(filepath.Join(b.spec.CacheDir, b.language.Name()), b.records(), b.histories(), b.stamps(), filepath.Join(b.spec.CacheDir, verifyFolder))
+	b.store.Prune(filepath.Join(b.spec.CacheDir, b.language.Name()), b.records(), b.histories(), b.stamps(), inventories(b.spec.CacheDir), filepath.Join(b.spec.CacheDir, verifyFolder))
 	return result, result.finish()
 }
 

@@ -62,7 +62,7 @@ func Dockerfile(ctx context.Context, spec Spec) (*Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		built := PlatformBuild{Platform: platform, Image: image.Image, Base: image.Base}
+		built := PlatformBuild{Platform: platform, Image: image.Image, Base: image.Base, used: image.Used}
 		for _, l := range image.Layers {
 			info := LayerInfo{Name: l.Name, Cached: l.Cached}
 			info.Digest, _ = l.Layer.Digest()

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -59,6 +60,9 @@ func (p *Prepared) Identify(ctx context.Context) (id *key.Key, why string, err e
 	id.Add("time stamps", strconv.FormatInt(b.spec.Epoch.Unix(), 10))
 	for _, name := range slices.Sorted(maps.Keys(b.spec.Labels)) {
 		id.Add("label "+name, b.spec.Labels[name])
+	}
+	if b.spec.Documents != AllDocuments() {
+		id.Add("documents", fmt.Sprintf("SBOM %t, provenance %t", b.spec.Documents.SBOM, b.spec.Documents.Provenance))
 	}
 	for _, kv := range b.spec.BuildEnv {
 		// The value may be a secret.

@@ -226,14 +226,14 @@ func TestRecord(t *testing.T) {
 	if err := built.Keep(s.Dir, "example/x:latest"); err != nil {
 		t.Fatal(err)
 	}
-	if !IsKept(s.Dir, built.Digest, "example/x:latest") || IsKept(s.Dir, built.Digest, "example/y:latest") || IsKept(t.TempDir(), built.Digest, "") {
+	if !IsKept(s.Dir, built.Digest, "example/x:latest", Documents{}) || IsKept(s.Dir, built.Digest, "example/y:latest", Documents{}) || IsKept(t.TempDir(), built.Digest, "", Documents{}) {
 		t.Error("IsKept is wrong")
 	}
 	own := built.Builds[0].Layers[0].Digest
 	if err := os.Remove(blobFile(Kept(s.Dir), own)); err != nil {
 		t.Fatal(err)
 	}
-	if IsKept(s.Dir, built.Digest, "example/x:latest") {
+	if IsKept(s.Dir, built.Digest, "example/x:latest", Documents{}) {
 		t.Error("kept without its layer")
 	}
 

@@ -84,6 +84,11 @@ func (b *builder) platform(ctx context.Context, platform v1.Platform) (*Platform
 			History:   v1.History{Created: v1.Time{Time: b.spec.Epoch.UTC()}, CreatedBy: creator, Comment: l.Name},
 		})
 	}
+	if l, ok := b.language.(lang.Lister); ok {
+		if built.Packages, err = l.Packages(ctx, b.project, b.plan, platform); err != nil {
+			return nil, err
+		}
+	}
 	built.Image, err = b.assemble(base, platform, adds)
 	return built, err
 }

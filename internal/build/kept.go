@@ -10,12 +10,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
@@ -80,6 +82,10 @@ func (k *kept) open(raw []byte) (*Result, string, error) {
 	if err := json.Unmarshal(raw, &top); err != nil {
 		return nil, "", err
 	}
+	attached, err := k.attached(&top)
+	if err != nil {
+		return nil, "", err
+	}
 	if len(top.Manifests) != 1 {
 		return nil, "", fmt.Errorf("index.json lists %d images, not one", len(top.Manifests))
 	}
@@ -96,7 +102,7 @@ func (k *kept) open(raw []byte) (*Result, string, error) {
 		}
 		children = index.Manifests
 	}
-	r := &Result{}
+	r := &Result{Attached: attached}
 	for _, child := range children {
 		built, err := k.image(child)
 		if err != nil {
@@ -114,6 +120,33 @@ func (k *kept) open(raw []byte) (*Result, string, error) {
 		return nil, "", fmt.Errorf("the image is %s now, and was built as %s", r.Digest, descriptor.Digest)
 	}
 	return r, descriptor.Annotations[annotationRefName], nil
+}
+
+// attached takes what hangs on the image out of top.
+func (k *kept) attached(top *v1.IndexManifest) (out []attest.Artifact, err error) {
+	read := func(d attest.Descriptor) ([]byte, error) {
+		digest, err := v1.NewHash(d.Digest)
+		if err != nil {
+			return nil, err
+		}
+		return k.blob(digest)
+	}
+	for _, d := range top.Manifests {
+		if d.ArtifactType == "" {
+			continue
+		}
+		raw, err := k.blob(d.Digest)
+		if err != nil {
+			return nil, err
+		}
+		a, err := attest.ReadArtifact(raw, read)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, *a)
+	}
+	top.Manifests = slices.DeleteFunc(top.Manifests, func(d v1.Descriptor) bool { return d.ArtifactType != "" })
+	return out, nil
 }
 
 // blob reads and checks a small blob.

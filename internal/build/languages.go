@@ -9,6 +9,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/lang/golang"
+	"github.com/kn-lite/kn-lite/internal/build/lang/java"
 	"github.com/kn-lite/kn-lite/internal/build/lang/node"
 	"github.com/kn-lite/kn-lite/internal/build/lang/python"
 	"github.com/kn-lite/kn-lite/internal/build/lang/rust"
@@ -19,7 +20,7 @@ import (
 // table is every language that can be built. A language is added here and
 // nowhere else.
 func table() []lang.Language {
-	return []lang.Language{golang.Language{}, node.Language{}, python.Language{}, rust.Language{}, node.TypeScript{}}
+	return []lang.Language{golang.Language{}, java.Language{}, node.Language{}, python.Language{}, rust.Language{}, node.TypeScript{}}
 }
 
 // Languages are the names that Spec.Language accepts.
@@ -31,6 +32,26 @@ func Languages() []string {
 	return names
 }
 
+// Knows tells whether Spec.Language accepts name.
+func Knows(name string) bool { return slices.Contains(Languages(), ours(name)) }
+
+// ours is the name of what knative/func calls by another one: its Java functions
+// are named after their framework.
+func ours(runtime string) string {
+	if runtime == "springboot" {
+		return "java"
+	}
+	return runtime
+}
+
+// theirs is the opposite of ours.
+func theirs(language string) string {
+	if language == "java" {
+		return "springboot"
+	}
+	return language
+}
+
 // choose finds the language by name, or by a look into the folder.
 func choose(spec Spec) (lang.Language, error) {
 	if spec.language != nil {
@@ -38,7 +59,7 @@ func choose(spec Spec) (lang.Language, error) {
 	}
 	if spec.Language != "" {
 		for _, l := range table() {
-			if l.Name() == spec.Language {
+			if l.Name() == ours(spec.Language) {
 				return l, nil
 			}
 		}
@@ -67,7 +88,7 @@ func choose(spec Spec) (lang.Language, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return nil, fault.New(fault.Usage, "build.plan", spec.Dir, "cannot tell the language: there is no func.yaml, go.mod, package.json, Cargo.toml, pyproject.toml or requirements.txt").
+		return nil, fault.New(fault.Usage, "build.plan", spec.Dir, "cannot tell the language: there is no func.yaml, go.mod, pom.xml, package.json, Cargo.toml, pyproject.toml or requirements.txt").
 			WithHint("name the function's folder, or make one: kn-lite func create NAME -l go")
 	}
 	return nil, fault.New(fault.Usage, "build.plan", spec.Dir, "cannot tell the language: the folder has files of several").

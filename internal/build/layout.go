@@ -13,6 +13,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/kn-lite/kn-lite/internal/attest"
 )
 
 const (
@@ -35,9 +37,10 @@ func (w layoutWriter) start() error {
 	return os.WriteFile(filepath.Join(w.dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`), 0o644)
 }
 
-// finish writes the index of the layout, which makes it valid.
-func (w layoutWriter) finish(top v1.Descriptor) error {
-	raw, err := json.Marshal(v1.IndexManifest{SchemaVersion: 2, MediaType: mediaTypeIndex, Manifests: []v1.Descriptor{top}})
+// finish writes the index of the layout, which makes it valid: the image, and
+// what hangs on it.
+func (w layoutWriter) finish(all []v1.Descriptor) error {
+	raw, err := json.Marshal(v1.IndexManifest{SchemaVersion: 2, MediaType: mediaTypeIndex, Manifests: all})
 	if err != nil {
 		return err
 	}
@@ -82,6 +85,28 @@ func (w layoutWriter) image(image v1.Image, want func(v1.Hash) bool) error {
 		return err
 	}
 	return w.bytes(digest, raw)
+}
+
+// artifact writes what hangs on the image.
+func (w layoutWriter) artifact(a attest.Artifact) (*v1.Descriptor, error) {
+	raw, err := a.RawManifest()
+	if err != nil {
+		return nil, err
+	}
+	for _, content := range append([][]byte{raw, a.Config().Content}, contentsOf(a)...) {
+		if err := w.bytes(v1.Hash{Algorithm: "sha256", Hex: hexDigest(content)}, content); err != nil {
+			return nil, err
+		}
+	}
+	digest := v1.Hash{Algorithm: "sha256", Hex: hexDigest(raw)}
+	return &v1.Descriptor{MediaType: mediaTypeManifest, Digest: digest, Size: int64(len(raw)), ArtifactType: a.Type}, nil
+}
+
+func contentsOf(a attest.Artifact) (out [][]byte) {
+	for _, b := range a.Blobs {
+		out = append(out, b.Content)
+	}
+	return out
 }
 
 func (w layoutWriter) bytes(digest v1.Hash, content []byte) error {

@@ -84,7 +84,15 @@ func (r *Result) fillLayout(w layoutWriter, tag string, want func(PlatformBuild,
 	if tag != "" {
 		top.Annotations = map[string]string{annotationRefName: tag}
 	}
-	return w.finish(*top)
+	all := []v1.Descriptor{*top}
+	for _, a := range r.Attached {
+		d, err := w.artifact(a)
+		if err != nil {
+			return err
+		}
+		all = append(all, *d)
+	}
+	return w.finish(all)
 }
 
 // descriptor points at the image or the index.

@@ -16,6 +16,7 @@ import (
 // Recognised is what a folder of code turns out to be.
 type Recognised struct {
 	Language string
+	Runtime  string   // what func.yaml calls it, so that knative/func knows it too
 	Style    string   // for people: "Django project on gunicorn"
 	Evidence []string // the files that told
 	Command  []string // how its container will start
@@ -49,7 +50,7 @@ func Recognise(ctx context.Context, dir, language string) (*Recognised, error) {
 		return nil, orDockerfile(dir, b.describe(err))
 	}
 	return &Recognised{
-		Language: chosen.Name(), Style: plan.Style, Evidence: evidence(tree.FS(), chosen.Name()),
+		Language: chosen.Name(), Runtime: theirs(chosen.Name()), Style: plan.Style, Evidence: evidence(tree.FS(), chosen.Name()),
 		Command: plan.Entrypoint, Base: plan.Base.Ref, Dockerfile: HasDockerfile(dir),
 	}, nil
 }
@@ -65,7 +66,7 @@ func recogniseDockerfile(dir string, beside []lang.Language) (*Recognised, error
 		style = fmt.Sprintf("Dockerfile of %d stages", summary.Stages)
 	}
 	return &Recognised{
-		Language: DockerfileLanguage, Style: style, Evidence: []string{dockerfile.DefaultFile},
+		Language: DockerfileLanguage, Runtime: DockerfileLanguage, Style: style, Evidence: []string{dockerfile.DefaultFile},
 		Command: summary.Command, Base: summary.Base, Beside: namesOf(beside),
 	}, nil
 }
@@ -115,13 +116,14 @@ func candidate(found []lang.Language, dir, language string) (lang.Language, erro
 			WithHint("say which one the service is written in: --language %s", names[0]))
 	}
 	return nil, fault.New(fault.Usage, "build.recognise", dir, "there is no code of a language that is known, and no Dockerfile").
-		WithHint("name the folder with the go.mod, package.json, Cargo.toml, requirements.txt, pyproject.toml or Dockerfile\nlanguages: %s", strings.Join(Languages(), ", "))
+		WithHint("name the folder with the go.mod, pom.xml, package.json, Cargo.toml, requirements.txt, pyproject.toml or Dockerfile\nlanguages: %s", strings.Join(Languages(), ", "))
 }
 
 // evidence are the files by which people know a project of a language.
 func evidence(files fs.FS, language string) []string {
 	telling := map[string][]string{
 		"go":         {"go.mod", "main.go"},
+		"java":       {"pom.xml", "mvnw"},
 		"node":       {"package.json", "server.js", "index.js"},
 		"typescript": {"tsconfig.json", "package.json"},
 		"python":     {"requirements.txt", "pyproject.toml", "Procfile", "manage.py", "app.py", "main.py", "function/__init__.py"},

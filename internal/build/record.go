@@ -15,6 +15,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build/key"
 )
 
@@ -30,9 +31,10 @@ type Record struct {
 
 // RecordedBuild is PlatformBuild as it is kept.
 type RecordedBuild struct {
-	Platform v1.Platform `json:"platform"`
-	Base     string      `json:"base,omitempty"`
-	Layers   []LayerInfo `json:"layers"`
+	Platform v1.Platform      `json:"platform"`
+	Base     string           `json:"base,omitempty"`
+	Layers   []LayerInfo      `json:"layers"`
+	Packages []attest.Package `json:"packages,omitempty"`
 }
 
 // Recorded finds the result of an earlier build with the key id, on this
@@ -81,7 +83,7 @@ func (r *Record) blobs() map[v1.Hash]int64 {
 func (r *Record) Result() *Result {
 	result := &Result{Language: r.Language, Digest: r.Top.Digest}
 	for _, b := range r.Builds {
-		built := PlatformBuild{Platform: b.Platform, Base: b.Base, Layers: slices.Clone(b.Layers)}
+		built := PlatformBuild{Platform: b.Platform, Base: b.Base, Layers: slices.Clone(b.Layers), Packages: b.Packages}
 		for i := range built.Layers {
 			built.Layers[i].Cached = true
 		}
@@ -111,7 +113,8 @@ func (r *Record) Open(ctx context.Context) (*Result, error) {
 	known := r.Result()
 	result.Language = r.Language
 	for i := range result.Builds {
-		result.Builds[i].Platform, result.Builds[i].Layers = known.Builds[i].Platform, known.Builds[i].Layers
+		made := &result.Builds[i]
+		made.Platform, made.Layers, made.Packages = known.Builds[i].Platform, known.Builds[i].Layers, known.Builds[i].Packages
 	}
 	return result, nil
 }
@@ -185,7 +188,7 @@ func (p *Prepared) writeRecord(id *key.Key, result *Result) error {
 		if err := errors.Join(keep(built.Image.RawManifest()), keep(built.Image.RawConfigFile())); err != nil {
 			return err
 		}
-		r.Builds = append(r.Builds, RecordedBuild{Platform: built.Platform, Base: built.Base, Layers: built.Layers})
+		r.Builds = append(r.Builds, RecordedBuild{Platform: built.Platform, Base: built.Base, Layers: built.Layers, Packages: built.Packages})
 	}
 	raw, err := json.Marshal(r)
 	if err != nil {
@@ -200,15 +203,24 @@ func hexDigest(raw []byte) string {
 }
 
 // IsKept tells whether Keep has left exactly this image for the project in dir,
-// under this tag, and whether it is whole.
-func IsKept(dir string, digest v1.Hash, tag string) bool {
+// under this tag and with these documents, and whether it is whole.
+func IsKept(dir string, digest v1.Hash, tag string, documents Documents) bool {
 	raw, err := os.ReadFile(filepath.Join(Kept(dir), "index.json"))
 	if err != nil {
 		return false
 	}
 	k := &kept{ctx: context.Background(), dir: Kept(dir), own: true}
 	r, at, err := k.open(raw)
-	return err == nil && r.Digest == digest && at == tag
+	if err != nil || r.Digest != digest || at != tag {
+		return false
+	}
+	wanted := 0
+	for _, want := range []bool{documents.SBOM, documents.Provenance} {
+		if want {
+			wanted += len(r.Builds)
+		}
+	}
+	return len(r.Attached) == wanted
 }
 
 // Foreign is the result of a build on another machine with the same key, of

@@ -23,6 +23,7 @@ type buildFlags struct {
 	NoCache   bool
 	Docker    dockerfileFlags
 	Cluster   clusterFlags
+	Attest    attestFlags
 }
 
 type buildOptions struct {
@@ -68,13 +69,17 @@ func newBuildCmd(f *Factory) *cobra.Command {
 		Short:   "Build the image of a function, with no container engine",
 		GroupID: groupStart,
 		Long: `Build makes a container image from the function in DIR (default: here) with the
-toolchain of this machine: go for Go, npm for Node, pip for Python. The same
-input gives the same digest on every machine. The answer on stdout is the image's
-reference by digest.
+toolchain of this machine: go for Go, Maven for Java, npm for Node, pip for Python.
+The same input gives the same digest on every machine. The answer on stdout is the
+image's reference by digest.
 
 With --push the image goes to its registry. With -o oci:DIR or -o tar:FILE it
 goes to a folder or a file. With neither it is kept in DIR/.kn-lite for
 kn-lite push.
+
+What the image is made of (SPDX) and how it was made (SLSA provenance) go with it
+as referrers, to the registry and to oci:DIR; --sbom=false and --provenance=false
+leave them out. --sign-key signs the image before its tag points at it.
 
 When nothing that the image depends on has changed, no toolchain runs. With --push
 that holds for a clone on another machine too: the image is found in its
@@ -131,6 +136,7 @@ func (f *Factory) addBuildFlags(cmd *cobra.Command, b *buildFlags) {
 	flags.StringVar(&b.Builder, "builder", "auto", "how to build: "+builders+" (auto takes the Dockerfile where no language is known)")
 	b.Docker.add(flags)
 	b.Cluster.add(flags)
+	f.addAttestFlags(cmd, &b.Attest)
 	flags.BoolVar(&b.NoCache, "no-cache", false, "build even when nothing has changed since an earlier build, every layer of it")
 	// The flags are registered above, so an error here cannot happen.
 	_ = cmd.RegisterFlagCompletionFunc("platform", cobra.FixedCompletions([]string{"linux/amd64", "linux/arm64"}, cobra.ShellCompDirectiveNoFileComp))
@@ -193,6 +199,13 @@ func runBuild(ctx context.Context, f *Factory, o *buildOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.Push {
+		if err := f.openSignKey(ctx, &o.Attest); err != nil {
+			return err
+		}
+	} else if o.Attest.SignKey != "" {
+		return fault.Usagef("--sign-key signs what is pushed, and nothing is pushed here").WithHint("add --push, or sign later: kn-lite push --sign-key")
+	}
 	pushTo := ""
 	if o.Push && len(o.Outputs) == 0 {
 		pushTo = tag
@@ -214,13 +227,16 @@ func runBuild(ctx context.Context, f *Factory, o *buildOptions) error {
 		if err != nil {
 			return err
 		}
+		if err := built.attest(ctx, tag); err != nil {
+			return err
+		}
 		if err := f.writeImage(result, place, tag); err != nil {
 			return err
 		}
 	}
 	switch {
 	case o.Push:
-		if ref, err = f.pushBuilt(ctx, built, tag); err != nil {
+		if ref, err = f.pushBuilt(ctx, built, tag, o.Attest.signer); err != nil {
 			return err
 		}
 	case len(o.Outputs) == 0:

@@ -84,7 +84,11 @@ func (f *Factory) buildInCluster(ctx context.Context, dir string, project *funct
 	if err != nil {
 		return nil, err
 	}
-	order, err := f.clusterOrder(ctx, client, b, spec, needed, tag)
+	pushTo, err := unsignedTag(tag, b.Attest.signer)
+	if err != nil {
+		return nil, err
+	}
+	order, err := f.clusterOrder(ctx, client, b, spec, needed, pushTo)
 	if err != nil {
 		return nil, err
 	}
@@ -119,8 +123,26 @@ func (f *Factory) buildInCluster(ctx context.Context, dir string, project *funct
 	if err != nil {
 		return nil, err
 	}
+	if b.Attest.signer != nil {
+		if err := registries.Sign(ctx, built.Digest, tag, b.Attest.signer); err != nil {
+			return nil, err
+		}
+		if _, err := registries.Retag(ctx, built.Digest, tag); err != nil {
+			return nil, err
+		}
+	}
 	f.IO.Step("built and pushed %s (%s)", tag, term.Duration(f.Sys.Now().Sub(started)))
 	return &builtImage{Result: built, pushed: true}, nil
+}
+
+// unsignedTag is where a pod pushes to. It never gets the key, so an image that is
+// to be signed gets its own tag from here, when that is done.
+func unsignedTag(tag string, signer registry.Signer) (string, error) {
+	ref, err := registry.ParseTag(tag)
+	if err != nil || signer == nil {
+		return tag, err
+	}
+	return ref.Name() + ":kn-lite-unsigned", nil
 }
 
 // builderCluster is the cluster and namespace to build in.
@@ -137,9 +159,27 @@ func (f *Factory) clusterOrder(ctx context.Context, client *cluster.Client, b *b
 	if err != nil {
 		return nil, err
 	}
+	certs, err := clientCertificates(cfg.RegistryCerts, f.registry.certs)
+	if err != nil {
+		return nil, err
+	}
+	for _, image := range append([]string{tag}, needed.Images...) {
+		ref, err := registry.Parse(image)
+		if err != nil {
+			continue // the build says so, if it gets there
+		}
+		if _, ok := certs[ref.Registry]; ok {
+			return nil, fault.New(fault.Usage, "build.cluster", ref.Registry, "the registry has a client certificate, and its key does not leave this machine").
+				WithHint("build here: --builder dockerfile")
+		}
+	}
 	order := &clusterbuild.Order{
 		Options: *spec.Dockerfile, Epoch: spec.Epoch, Labels: spec.Labels, Tag: tag,
+		SBOM: spec.Documents.SBOM, Provenance: spec.Documents.Provenance,
 		Registry: clusterbuild.Registry{Insecure: slices.Concat(f.registry.insecure, cfg.InsecureRegistries), Mirrors: cfg.Mirrors},
+	}
+	if order.Provenance {
+		order.Source = build.Checkout(ctx, spec.Dir, spec.Environ)
 	}
 	order.Options.File = needed.Name
 	if needed.Name == "" {
@@ -252,7 +292,7 @@ func (f *Factory) pushSelf(ctx context.Context, spec build.Spec, tag string) (st
 	if found, ok := registries.Find(ctx, at); ok && found == digest {
 		return ref.WithDigest(digest.String()), platform, nil
 	}
-	pushed, err := f.pushImage(ctx, image, at)
+	pushed, err := f.pushImage(ctx, image, at, registry.Attached{})
 	return pushed, platform, err
 }
 

@@ -91,7 +91,7 @@ func (b *buildFlags) dockerfile(dir string, project *function.Function) (*docker
 
 // knownLanguage tells whether the layers builder is the first choice.
 func knownLanguage(project *function.Function) bool {
-	return project != nil && slices.Contains(build.Languages(), project.Runtime)
+	return project != nil && build.Knows(project.Runtime)
 }
 
 // asksForDockerfile tells whether func.yaml says so itself. To knative/func it is

@@ -20,48 +20,6 @@ import (
 	"github.com/kn-lite/kn-lite/internal/term"
 )
 
-// builtImage is an image that was built now, or that an earlier build made from
-// the same input. Then its Image and Index are nil, and full gives them.
-type builtImage struct {
-	*build.Result
-	unchanged bool
-	pushed    bool                                         // by who built it
-	key       string                                       // "" when there is none
-	open      func(context.Context) (*build.Result, error) // reads what an earlier build left; nil when nothing is here
-	again     func(context.Context) (*build.Result, error) // builds
-}
-
-// full is the result with its image, built after all if need be.
-func (b *builtImage) full(ctx context.Context) (*build.Result, error) {
-	if b.Image != nil || b.Index != nil {
-		return b.Result, nil
-	}
-	var result *build.Result
-	err := error(fault.New(fault.NotFound, "build.open", "", "nothing is here"))
-	if b.open != nil {
-		result, err = b.open(ctx)
-	}
-	if err != nil {
-		if result, err = b.again(ctx); err != nil {
-			return nil, err
-		}
-	}
-	b.Result = result
-	return result, nil
-}
-
-// keep leaves the image in dir for push.
-func (b *builtImage) keep(ctx context.Context, dir, tag string) error {
-	if b.unchanged && build.IsKept(dir, b.Digest, tag) {
-		return nil
-	}
-	result, err := b.full(ctx)
-	if err != nil {
-		return err
-	}
-	return result.Keep(dir, tag)
-}
-
 // keyTag is where the image of a build is found by its key, beside the tag that
 // the user knows.
 func keyTag(tag, key string) string {
@@ -87,6 +45,15 @@ func (f *Factory) buildProject(ctx context.Context, dir string, project *functio
 	if err != nil {
 		return nil, err
 	}
+	built, err := f.buildWith(ctx, spec, b, pushTo)
+	if err != nil {
+		return nil, err
+	}
+	built.describedBy(spec)
+	return built, ctx.Err()
+}
+
+func (f *Factory) buildWith(ctx context.Context, spec build.Spec, b *buildFlags, pushTo string) (*builtImage, error) {
 	started := f.Sys.Now()
 	if spec.Dockerfile != nil {
 		// Its steps have keys of their own.
@@ -133,7 +100,7 @@ func (f *Factory) buildProject(ctx context.Context, dir string, project *functio
 	default:
 		f.IO.Warn("the sources changed while they were built; build again to be sure of what is in the image")
 	}
-	return out, ctx.Err()
+	return out, nil
 }
 
 // verifyProject builds the project twice and compares. release removes what the
@@ -152,7 +119,9 @@ func (f *Factory) verifyProject(ctx context.Context, dir string, project *functi
 		return nil, nil, err
 	}
 	f.IO.Step("verified: two builds gave %s (%s)", result.Digest, term.Duration(f.Sys.Now().Sub(started)))
-	return &builtImage{Result: result}, func() {
+	built = &builtImage{Result: result}
+	built.describedBy(spec)
+	return built, func() {
 		if err := remove(); err != nil {
 			f.IO.Warn("what --verify has left behind: %v", err)
 		}
@@ -180,8 +149,9 @@ func (f *Factory) findBuilt(ctx context.Context, spec build.Spec, prepared *buil
 }
 
 // pushBuilt makes tag mean the image. One that is in the repository already is
-// not sent again; one that was built now can be found there by its key from then on.
-func (f *Factory) pushBuilt(ctx context.Context, b *builtImage, tag string) (string, error) {
+// not sent again; one that was built now can be found there by its key from then
+// on, with all that goes with it.
+func (f *Factory) pushBuilt(ctx context.Context, b *builtImage, tag string, signer registry.Signer) (string, error) {
 	if b.pushed {
 		ref, err := registry.ParseTag(tag)
 		return ref.WithDigest(b.Digest.String()), err
@@ -190,8 +160,14 @@ func (f *Factory) pushBuilt(ctx context.Context, b *builtImage, tag string) (str
 	if err != nil {
 		return "", err
 	}
-	if b.unchanged && b.Image == nil && b.Index == nil {
-		moved, err := client.Retag(ctx, b.Digest, tag)
+	if b.unchanged && b.Image == nil && b.Index == nil && b.complete(ctx, client, tag) {
+		if signer != nil {
+			err = client.Sign(ctx, b.Digest, tag, signer)
+		}
+		moved := false
+		if err == nil {
+			moved, err = client.Retag(ctx, b.Digest, tag)
+		}
 		if err == nil {
 			if moved {
 				f.IO.Step("pushed %s: the image was there already", tag)
@@ -209,7 +185,7 @@ func (f *Factory) pushBuilt(ctx context.Context, b *builtImage, tag string) (str
 	if err != nil {
 		return "", err
 	}
-	ref, err := f.pushImage(ctx, result.Artifact(), tag)
+	ref, err := f.pushImage(ctx, result.Artifact(), tag, b.attached(tag, signer))
 	if at := keyTag(tag, b.key); err == nil && at != "" {
 		// Without it the image is built again elsewhere, and that is all.
 		if err := client.Tag(ctx, result.Artifact(), at); err != nil {
@@ -234,6 +210,8 @@ func (f *Factory) buildSpec(dir string, project *function.Function, b *buildFlag
 		Now:      f.Sys.Now,
 		Progress: buildProgress{f.IO},
 		Fresh:    b.NoCache,
+
+		Documents: b.Attest.documents(),
 		Pull: func(ctx context.Context, ref string, p v1.Platform) (v1.Image, error) {
 			client, err := f.Registry()
 			if err != nil {

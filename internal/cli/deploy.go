@@ -37,6 +37,8 @@ type deployOptions struct {
 	NoWait bool
 	DryRun string
 	Abort  bool
+
+	Signed signedFlags
 }
 
 const deployLong = `Deploy takes the function in DIR (default: here) live: it builds the image,
@@ -50,6 +52,10 @@ not become ready, the former template and split come back and the cause is told:
 exit 3. When the deadline passes first, likewise: exit 8. When the traffic had
 been moved and has to come back: exit 9. Deploying what is live already changes
 nothing and says so. An interrupt undoes nothing; the same command goes on.
+
+With --require-signed an image that is not signed by --verify-key is refused before
+anything changes in the cluster: exit 6. What is deployed is the digest that was
+verified, also for an image that is built and signed now.
 
 With --image nothing is built; the reference is resolved to a digest. Settings
 in func.yaml are applied; flags rank above them and stay on the service until
@@ -105,6 +111,7 @@ func newDeployCmd(f *Factory) *cobra.Command {
 	flags.BoolVar(&o.NoWait, "no-wait", false, "do not wait; Knative moves the traffic once the revision is ready")
 	flags.StringVar(&o.DryRun, "dry-run", "", "client: print the service; server: have the API server check it")
 	flags.BoolVar(&o.Abort, "abort", false, "undo a deploy that was interrupted while it waited")
+	o.Signed.add(cmd)
 	f.addBuildFlags(cmd, &o.buildFlags)
 	f.addRegistryFlags(cmd)
 	// The flag is registered above, so an error here cannot happen.
@@ -134,7 +141,7 @@ func (o *deployOptions) spec() (deploy.Spec, error) {
 	if o.NoTraffic && o.Traffic != "" {
 		return s, fault.Usagef("--no-traffic and --traffic %s: choose one", o.Traffic)
 	}
-	for _, flag := range []string{"platform", "base-image", "builder"} {
+	for _, flag := range []string{"platform", "base-image", "builder", "sbom", "provenance", "sign-key"} {
 		if o.Image != "" && o.changed(flag) {
 			return s, fault.Usagef("--%s and --image: choose one", flag).WithHint("--%s says how to build, and with --image nothing is built", flag)
 		}
@@ -180,6 +187,10 @@ func runDeploy(ctx context.Context, f *Factory, o *deployOptions) error {
 	if err != nil {
 		return err
 	}
+	wanted, err := f.requiredKey(&o.Signed)
+	if err != nil {
+		return err
+	}
 	project, err := f.deployProject(o)
 	if err != nil {
 		return err
@@ -203,8 +214,19 @@ func runDeploy(ctx context.Context, f *Factory, o *deployOptions) error {
 	if err := preflight(ctx, client, spec.Service); err != nil {
 		return err
 	}
+	if o.Image == "" && o.DryRun == "" {
+		if err := f.openSignKey(ctx, &o.Attest); err != nil {
+			return err
+		}
+	}
 	if spec.Image, spec.UserImage, err = f.deployImage(ctx, o, project, client); err != nil {
 		return err
+	}
+	// A dry run pushes nothing, so what it builds has no signature yet.
+	if wanted != nil && (o.Image != "" || o.DryRun == "") {
+		if _, err := f.verifySigned(ctx, spec.Image, wanted); err != nil {
+			return err
+		}
 	}
 	result, err := deploy.Run(ctx, client, spec, deploy.Options{
 		NoWait: o.NoWait, DryRun: o.DryRun == "server", Timeout: f.Flags.Timeout, Patience: o.patience(f),

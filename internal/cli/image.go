@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build"
 	"github.com/kn-lite/kn-lite/internal/build/contents"
 	"github.com/kn-lite/kn-lite/internal/fault"
@@ -18,7 +19,7 @@ import (
 )
 
 func newImageCmd(f *Factory) *cobra.Command {
-	cmd := newGroupCmd("image", "Look into images and compare them", groupDayTwo, newImageInspectCmd(f), newImageDiffCmd(f))
+	cmd := newGroupCmd("image", "Look into images, compare them, and check who signed them", groupDayTwo, newImageInspectCmd(f), newImageDiffCmd(f), newImageVerifyCmd(f), newImageKeygenCmd(f))
 	cmd.Long = `An image is named by its reference in a registry, by oci:DIR for an OCI layout, by
 tar:FILE for what docker save or kn-lite build -o tar:FILE writes, or by the folder
 of a function for what kn-lite build has left there. A folder comes before an
@@ -48,7 +49,12 @@ type artifact struct {
 	Name   string
 	Digest v1.Hash
 	Index  bool
+	Local  bool       // it is in no registry
 	Images []v1.Image // one for each platform
+
+	// Attached are what hangs on the images and on the whole, by the digest of either.
+	Attached func(ctx context.Context, digest v1.Hash) ([]attest.Descriptor, error)
+	Document func(ctx context.Context, d attest.Descriptor) (*attest.Artifact, error)
 }
 
 // openImages finds the images that name means.
@@ -85,10 +91,14 @@ func (f *Factory) openNamed(ctx context.Context, name string, only *v1.Platform)
 	switch form, path, _ := strings.Cut(name, ":"); {
 	case form == "oci" && path != "":
 		top, err := registry.OpenLayout(path)
-		return fromArtifact(name, top, err)
+		if err != nil {
+			return nil, err
+		}
+		attached, err := registry.LayoutAttached(path)
+		return fromArtifact(name, top, attached, err)
 	case form == "tar" && path != "":
 		top, err := registry.OpenTar(path)
-		return fromArtifact(name, top, err)
+		return fromArtifact(name, top, nil, err)
 	}
 	client, err := f.Registry()
 	if err != nil {
@@ -99,7 +109,7 @@ func (f *Factory) openNamed(ctx context.Context, name string, only *v1.Platform)
 		if err != nil {
 			return nil, err
 		}
-		return fromArtifact(name, kept.Artifact(), nil)
+		return fromArtifact(name, kept.Artifact(), kept.Attached, nil)
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) && !strings.Contains(name, ":") {
 		return nil, &fault.Error{Op: "image.open", Subject: name, Err: err}
 	}
@@ -121,7 +131,15 @@ func fromRegistry(ctx context.Context, client *registry.Client, name string, onl
 	if err != nil {
 		return nil, err
 	}
-	out := &artifact{Name: name, Digest: digest, Index: index}
+	out := &artifact{
+		Name: name, Digest: digest, Index: index,
+		Attached: func(ctx context.Context, digest v1.Hash) ([]attest.Descriptor, error) {
+			return client.Referrers(ctx, ref.WithDigest(digest.String()))
+		},
+		Document: func(ctx context.Context, d attest.Descriptor) (*attest.Artifact, error) {
+			return client.Fetch(ctx, ref.WithDigest(d.Digest))
+		},
+	}
 	if only != nil {
 		platforms = []v1.Platform{*only}
 	}
@@ -136,11 +154,12 @@ func fromRegistry(ctx context.Context, client *registry.Client, name string, onl
 }
 
 // fromArtifact takes an image or index apart.
-func fromArtifact(name string, top registry.Artifact, err error) (*artifact, error) {
+func fromArtifact(name string, top registry.Artifact, attached []attest.Artifact, err error) (*artifact, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &artifact{Name: name}
+	out := &artifact{Name: name, Local: true}
+	out.attach(attached)
 	if out.Digest, err = top.Digest(); err != nil {
 		return nil, err
 	}
@@ -160,6 +179,31 @@ func fromArtifact(name string, top registry.Artifact, err error) (*artifact, err
 		}
 	}
 	return out, nil
+}
+
+// attach is for what is here already.
+func (a *artifact) attach(all []attest.Artifact) {
+	a.Attached = func(_ context.Context, digest v1.Hash) (out []attest.Descriptor, err error) {
+		for _, one := range all {
+			if one.Subject.Digest != digest.String() {
+				continue
+			}
+			d, err := one.Descriptor()
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, d)
+		}
+		return out, nil
+	}
+	a.Document = func(_ context.Context, d attest.Descriptor) (*attest.Artifact, error) {
+		for i := range all {
+			if own, err := all[i].Descriptor(); err == nil && own.Digest == d.Digest {
+				return &all[i], nil
+			}
+		}
+		return nil, fault.New(fault.NotFound, "image.open", a.Name, "there is no %s", d.Digest)
+	}
 }
 
 // load reads all layers of the images.

@@ -215,12 +215,12 @@ func (f *Factory) writeDiff(out *diffAnswer) error {
 	return nil
 }
 
-func sign(change string) string {
+func signOf(change string) string {
 	return map[string]string{"added": "+", "removed": "-", "changed": "~"}[change]
 }
 
 func (d *fileDiff) line() string {
-	text := sign(d.Change) + " " + d.Path
+	text := signOf(d.Change) + " " + d.Path
 	if d.Before == nil || d.After == nil {
 		return text
 	}

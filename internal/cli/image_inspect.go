@@ -14,14 +14,18 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build/contents"
+	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
 
 type inspectOptions struct {
 	lookOptions
-	Name  string
-	Files bool
+	Name       string
+	Files      bool
+	SBOM       bool
+	Provenance bool
 }
 
 // imageAnswer is an image, or an index of several, as -o json shows it.
@@ -32,6 +36,7 @@ type imageAnswer struct {
 	Digest     string          `json:"digest"`
 	Index      bool            `json:"index"`
 	Images     []platformImage `json:"images"`
+	Signatures int             `json:"signatures"` // that nobody has checked
 }
 
 type platformImage struct {
@@ -43,6 +48,7 @@ type platformImage struct {
 	Config      imageConfig       `json:"config"`
 	Layers      []imageLayer      `json:"layers"`
 	Annotations map[string]string `json:"annotations,omitempty"`
+	Attached    []attachedInfo    `json:"attached,omitempty"`
 }
 
 type baseInfo struct {
@@ -90,12 +96,19 @@ func newImageInspectCmd(f *Factory) *cobra.Command {
 the number of files in each. With --files every file of every layer is listed.
 All layers are read for that, from the registry too.
 
-A folder is that of a function: what kn-lite build has left there is shown.`,
+A folder is that of a function: what kn-lite build has left there is shown.
+
+SBOM, provenance and signatures that hang on the image are named; nothing about them
+is checked, kn-lite image verify does that. --sbom and --provenance print the
+document itself, with no other output.`,
 		Example: `  # What kn-lite build left here
   kn-lite image inspect .
 
   # An image in a registry, one platform of it, with its files
   kn-lite image inspect registry.example/me/hello:v1 --platform linux/arm64 --files
+
+  # What it is made of
+  kn-lite image inspect registry.example/me/hello:v1 --sbom > hello.spdx.json
 
   # Who the image runs as
   kn-lite image inspect oci:image -o 'jsonpath={.images[0].config.user}'`,
@@ -108,14 +121,25 @@ A folder is that of a function: what kn-lite build has left there is shown.`,
 		},
 	}
 	cmd.Flags().BoolVar(&o.Files, "files", false, "list the files of each layer")
+	cmd.Flags().BoolVar(&o.SBOM, "sbom", false, "print the SBOM (SPDX)")
+	cmd.Flags().BoolVar(&o.Provenance, "provenance", false, "print the provenance (in-toto, SLSA)")
 	f.addLookFlags(cmd, &o.lookOptions)
 	return cmd
 }
 
 func runImageInspect(ctx context.Context, f *Factory, o *inspectOptions) error {
+	if o.SBOM && o.Provenance {
+		return fault.Usagef("--sbom and --provenance: choose one")
+	}
 	found, err := f.openImages(ctx, o.Name, &o.lookOptions)
 	if err != nil {
 		return err
+	}
+	switch {
+	case o.SBOM:
+		return f.printDocument(ctx, found, attest.SPDXType, "SBOM")
+	case o.Provenance:
+		return f.printDocument(ctx, found, attest.InTotoType, "provenance")
 	}
 	images, err := f.load(ctx, found, map[v1.Hash][]contents.Entry{})
 	if err != nil {
@@ -123,8 +147,11 @@ func runImageInspect(ctx context.Context, f *Factory, o *inspectOptions) error {
 	}
 	out := imageAnswer{APIVersion: apiVersion, Kind: "Image", Name: found.Name, Digest: found.Digest.String(), Index: found.Index}
 	for _, image := range images {
-		out.Images = append(out.Images, describeImage(image, o.Files))
+		described := describeImage(image, o.Files)
+		described.Attached = f.attachedTo(ctx, found, image.Digest)
+		out.Images = append(out.Images, described)
 	}
+	out.Signatures = f.countSignatures(ctx, found)
 	return f.print(answer{Object: out, Names: []string{out.Digest}, Table: func() error { return f.writeImageStory(&out) }})
 }
 
@@ -164,6 +191,9 @@ func fileInfo(e *contents.Entry) imageFile {
 // writeImageStory is the answer for people.
 func (f *Factory) writeImageStory(out *imageAnswer) error {
 	lines := []string{"image      " + out.Name, "digest     " + out.Digest}
+	if out.Signatures > 0 {
+		lines = append(lines, "signed     "+plural(out.Signatures, "signature")+", not checked: kn-lite image verify")
+	}
 	for i := range out.Images {
 		image := &out.Images[i]
 		lines = append(lines, "platform   "+image.Platform)
@@ -188,6 +218,10 @@ func (f *Factory) writeImageStory(out *imageAnswer) error {
 		}
 		for _, name := range slices.Sorted(maps.Keys(image.Config.Labels)) {
 			add("label", name+"="+image.Config.Labels[name])
+		}
+		for _, a := range image.Attached {
+			// The column is narrow.
+			add(strings.Replace(a.Kind, "provenance", "origin", 1), a.Digest)
 		}
 		add("size", fmt.Sprintf("%s in %s", term.Bytes(image.Size), plural(len(image.Layers), "layer")))
 	}

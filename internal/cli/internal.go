@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build"
 	"github.com/kn-lite/kn-lite/internal/clusterbuild"
 	"github.com/kn-lite/kn-lite/internal/config"
@@ -120,7 +121,12 @@ func (o *clusterBuildOptions) build(ctx context.Context, f *Factory, client *clu
 		return nil, err
 	}
 	end := log.Step("pushing to " + order.Tag)
-	_, err = registries.Push(ctx, result.Artifact(), order.Tag)
+	made := &builtImage{
+		Result: result, wanted: build.Documents{SBOM: order.SBOM, Provenance: order.Provenance},
+		facts:    build.Facts{Builder: clusterBuilder, Epoch: order.Epoch, CacheDir: spec.CacheDir},
+		checkout: func(context.Context) *attest.Source { return order.Source },
+	}
+	_, err = registries.PushWith(ctx, result.Artifact(), order.Tag, made.attached(order.Tag, nil))
 	end("pushed "+order.Tag, err == nil)
 	return result, err
 }
@@ -206,7 +212,7 @@ func runBuilderImage(ctx context.Context, f *Factory, tag string, programs []str
 	if len(programs) > 1 {
 		artifact = index
 	}
-	ref, err := f.pushImage(ctx, artifact, tag)
+	ref, err := f.pushImage(ctx, artifact, tag, registry.Attached{})
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
@@ -15,6 +16,7 @@ import (
 type pushOptions struct {
 	Source string // DIR, oci:LAYOUT or tar:FILE
 	Image  string
+	Attest attestFlags
 }
 
 type pushAnswer struct {
@@ -34,6 +36,8 @@ func newPushCmd(f *Factory) *cobra.Command {
 the manifests by digest, and the tag last, so nobody ever finds a tag that is
 not complete. What the registry has already is not sent again. The answer on
 stdout is the image's reference by digest.
+
+SBOM and provenance that build left beside the image go along.
 
 Without an argument it is the image that ` + "`kn-lite build`" + ` left in this folder.
 Credentials are taken from --authfile, $KN_LITE_AUTHFILE, $REGISTRY_AUTH_FILE or
@@ -57,12 +61,13 @@ keep them.`,
 		},
 	}
 	cmd.Flags().StringVar(&o.Image, "image", "", "where to push to: `REGISTRY/NAME[:TAG]` (default: func.yaml's)")
+	f.addAttestFlags(cmd, &o.Attest)
 	f.addRegistryFlags(cmd)
 	return cmd
 }
 
 func runPush(ctx context.Context, f *Factory, o *pushOptions) error {
-	artifact, tag, err := f.openArtifact(ctx, o.Source)
+	artifact, tag, attached, err := f.openArtifact(ctx, o.Source)
 	if err != nil {
 		return err
 	}
@@ -75,7 +80,10 @@ func runPush(ctx context.Context, f *Factory, o *pushOptions) error {
 			return err
 		}
 	}
-	ref, err := f.pushImage(ctx, artifact, tag)
+	if err := f.openSignKey(ctx, &o.Attest); err != nil {
+		return err
+	}
+	ref, err := f.pushImage(ctx, artifact, tag, o.Attest.wantedOf(attached))
 	if err != nil {
 		return err
 	}
@@ -86,29 +94,28 @@ func runPush(ctx context.Context, f *Factory, o *pushOptions) error {
 	})
 }
 
-// openArtifact reads the image to push, and the tag that it is meant for if it
-// knows one.
-func (f *Factory) openArtifact(ctx context.Context, source string) (artifact registry.Artifact, tag string, err error) {
+// openArtifact reads the image to push, what hangs on it, and the tag that it is
+// meant for if it knows one.
+func (f *Factory) openArtifact(ctx context.Context, source string) (artifact registry.Artifact, tag string, attached []attest.Artifact, err error) {
 	switch form, path, _ := strings.Cut(source, ":"); {
 	case form == "oci" && path != "":
-		artifact, err = registry.OpenLayout(path)
-		return artifact, "", err
+		if artifact, err = registry.OpenLayout(path); err == nil {
+			attached, err = registry.LayoutAttached(path)
+		}
+		return artifact, "", attached, err
 	case form == "tar" && path != "":
 		artifact, err = registry.OpenTar(path)
-		return artifact, "", err
+		return artifact, "", nil, err
 	}
 	client, err := f.Registry()
 	if err != nil {
-		return nil, "", err
+		return nil, "", nil, err
 	}
 	kept, tag, err := build.OpenKept(ctx, source, client.Pull)
 	if err != nil {
-		return nil, "", err
+		return nil, "", nil, err
 	}
-	if kept.Index != nil {
-		return kept.Index, tag, nil
-	}
-	return kept.Image, tag, nil
+	return kept.Artifact(), tag, kept.Attached, nil
 }
 
 // projectIn is the func.yaml that belongs to what is pushed, or nil.

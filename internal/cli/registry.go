@@ -19,6 +19,7 @@ import (
 type registryAccess struct {
 	insecure []string
 	caFile   string
+	certs    []string
 	authFile string
 
 	once     sync.Once
@@ -32,6 +33,7 @@ func (f *Factory) addRegistryFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.registry.insecure, "insecure-registry", nil, "speak plain HTTP to this `HOST[:PORT]` (repeatable; loopback needs no flag)")
 	flags.StringVar(&f.registry.caFile, "registry-ca", "", "trust the certificate authority in this PEM `FILE` too")
+	flags.StringArrayVar(&f.registry.certs, "registry-cert", nil, "client certificate for a registry: `HOST[:PORT]=CERT[,KEY]`, PEM files (repeatable)")
 	flags.StringVar(&f.registry.authFile, "authfile", "", "registry credentials `FILE` (default: $REGISTRY_AUTH_FILE, then docker's and podman's)")
 	// The flags are registered above, so an error here cannot happen.
 	_ = cmd.MarkFlagFilename("registry-ca", "pem", "crt")
@@ -63,11 +65,30 @@ func (f *Factory) Registry() (*registry.Client, error) {
 		if opts.CAFile == "" {
 			opts.CAFile = cfg.CAFile
 		}
+		if opts.Certificates, r.err = clientCertificates(cfg.RegistryCerts, r.certs); r.err != nil {
+			return
+		}
 		r.progress = &transferProgress{io: f.IO}
 		opts.Progress = r.progress
 		r.client, r.err = registry.New(opts)
 	})
 	return r.client, r.err
+}
+
+// clientCertificates reads the settings' client certificates and then the flags',
+// which win.
+func clientCertificates(lists ...[]string) (map[string]registry.KeyPair, error) {
+	pairs := map[string]registry.KeyPair{}
+	for _, list := range lists {
+		for _, text := range list {
+			host, pair, err := registry.ParseKeyPair(text)
+			if err != nil {
+				return nil, err
+			}
+			pairs[host] = pair
+		}
+	}
+	return pairs, nil
 }
 
 // imageTag is where an image goes: the one that was named, else func.yaml's
@@ -102,14 +123,14 @@ func (f *Factory) imageTag(named string, project *function.Function) (string, er
 
 // pushImage pushes artifact to tag, tells the story, and returns the reference
 // by digest. build --push, push and deploy share it.
-func (f *Factory) pushImage(ctx context.Context, artifact registry.Artifact, tag string) (string, error) {
+func (f *Factory) pushImage(ctx context.Context, artifact registry.Artifact, tag string, with registry.Attached) (string, error) {
 	client, err := f.Registry()
 	if err != nil {
 		return "", err
 	}
 	f.registry.progress.reset()
 	task := f.IO.Start(0, "pushing to %s", tag)
-	ref, err := client.Push(ctx, artifact, tag)
+	ref, err := client.PushWith(ctx, artifact, tag, with)
 	if err != nil {
 		task.Fail()
 		return "", err

@@ -14,6 +14,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build/dockerfile"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
@@ -34,6 +35,11 @@ type Order struct {
 	Tag        string            `json:"tag"`                 // what the image is pushed to
 	CacheRepo  string            `json:"cacheRepo,omitempty"` // keeps the layers of steps
 	Registry   Registry          `json:"registry"`
+
+	// What is attached to the image. A pod of before knows nothing of it.
+	SBOM       bool           `json:"sbom,omitempty"`
+	Provenance bool           `json:"provenance,omitempty"`
+	Source     *attest.Source `json:"source,omitempty"`
 }
 
 // Registry is how registries are reached from the pod.

@@ -8,7 +8,10 @@ package config
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/viper"
@@ -24,11 +27,15 @@ type Config struct {
 	Namespace          string              // where services go when nothing else says so
 	AuthFile           string              // docker config.json with credentials
 	CAFile             string              // PEM bundle trusted in addition to the system's
+	RegistryCerts      []string            // client certificates: HOST[:PORT]=CERT[,KEY]
 	InsecureRegistries []string            // hosts (host or host:port) spoken to in plain HTTP
 	BaseImages         map[string]string   // language → base image reference
 	Mirrors            map[string][]string // registry host → places to try before it, in order
 	BuilderImage       string              // kn-lite's own image, for builds in the cluster
 	CacheRepository    string              // keeps the layers of Dockerfiles' steps for other machines
+	SignKey            string              // private key that images are signed with
+	VerifyKey          string              // public key that signatures have to fit
+	RequireSigned      bool                // deploy refuses an image that is not signed with VerifyKey
 	Ingress            string              // host:port of the cluster's ingress, when DNS does not know it
 }
 
@@ -81,12 +88,32 @@ func Load(src Sources) (*Config, error) {
 		CAFile:             first(src.Env("KN_LITE_REGISTRY_CA"), v.GetString("registryCA")),
 		BuilderImage:       first(src.Env("KN_LITE_BUILDER_IMAGE"), v.GetString("builderImage")),
 		CacheRepository:    first(src.Env("KN_LITE_CACHE_REPO"), v.GetString("cacheRepo")),
+		SignKey:            first(src.Env("KN_LITE_SIGN_KEY"), v.GetString("signKey")),
+		VerifyKey:          first(src.Env("KN_LITE_VERIFY_KEY"), v.GetString("verifyKey")),
 		Ingress:            first(src.Env("KN_LITE_INGRESS"), v.GetString("ingress")),
 		InsecureRegistries: list(src.Env("KN_LITE_INSECURE_REGISTRIES"), v.GetStringSlice("insecureRegistries")),
 		BaseImages:         v.GetStringMapString("baseImages"),
 		Mirrors:            v.GetStringMapStringSlice("mirrors"),
 	}
-	for _, language := range []string{"go", "node", "python", "typescript"} {
+	required := first(src.Env("KN_LITE_REQUIRE_SIGNED"), v.GetString("requireSigned"), "false")
+	signed, err := strconv.ParseBool(required)
+	if err != nil {
+		// Whoever meant yes must not get no.
+		return nil, fault.New(fault.Usage, "config.load", "requireSigned", "%q is neither true nor false", required)
+	}
+	cfg.RequireSigned = signed
+	for entry := range strings.SplitSeq(src.Env("KN_LITE_REGISTRY_CERT"), ";") {
+		if entry = strings.TrimSpace(entry); entry != "" {
+			cfg.RegistryCerts = append(cfg.RegistryCerts, entry)
+		}
+	}
+	if cfg.RegistryCerts == nil {
+		certs := v.GetStringMapString("registryCerts")
+		for _, host := range slices.Sorted(maps.Keys(certs)) {
+			cfg.RegistryCerts = append(cfg.RegistryCerts, host+"="+certs[host])
+		}
+	}
+	for _, language := range []string{"go", "java", "node", "python", "rust", "typescript"} {
 		if ref := src.Env("KN_LITE_BASE_IMAGE_" + strings.ToUpper(language)); ref != "" {
 			cfg.BaseImages[language] = ref
 		}

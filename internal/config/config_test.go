@@ -25,6 +25,9 @@ baseImages:
   node: registry.example/bases/node:22
 mirrors:
   docker.io: [mirror.example:5000/hub]
+registryCerts:
+  b.example:5000: b.crt,b.key
+  a.example: a.pem
 `
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -40,6 +43,7 @@ mirrors:
 			Config{
 				File: file, Registry: "file.example/team", Namespace: "from-file",
 				InsecureRegistries: []string{"plain.example:5000"},
+				RegistryCerts:      []string{"a.example=a.pem", "b.example:5000=b.crt,b.key"},
 				BaseImages:         map[string]string{"node": "registry.example/bases/node:22", "typescript": "registry.example/bases/node:22"},
 				Mirrors:            map[string][]string{"docker.io": {"mirror.example:5000/hub"}},
 			},
@@ -48,11 +52,12 @@ mirrors:
 			"our variable over func's over the file",
 			map[string]string{
 				"KN_LITE_CONFIG": file, "KN_LITE_REGISTRY": "env.example", "FUNC_REGISTRY": "func.example",
-				"FUNC_NAMESPACE": "func-ns", "KN_LITE_INSECURE_REGISTRIES": "a:1, b:2", "KN_LITE_BASE_IMAGE_NODE": "env.example/node",
+				"FUNC_NAMESPACE": "func-ns", "KN_LITE_INSECURE_REGISTRIES": "a:1, b:2", "KN_LITE_REGISTRY_CERT": "c=c.pem; d=d.crt,d.key", "KN_LITE_BASE_IMAGE_NODE": "env.example/node",
 			},
 			Config{
 				File: file, Registry: "env.example", Namespace: "func-ns",
 				InsecureRegistries: []string{"a:1", "b:2"},
+				RegistryCerts:      []string{"c=c.pem", "d=d.crt,d.key"},
 				BaseImages:         map[string]string{"node": "env.example/node", "typescript": "env.example/node"},
 				Mirrors:            map[string][]string{"docker.io": {"mirror.example:5000/hub"}},
 			},

@@ -58,12 +58,17 @@ func TestHostileFilesEndQuickly(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			started := time.Now()
-			_, err := Parse("", []byte(tt.source))
-			if took := time.Since(started); took > time.Second { // 100 ms on an idle machine; the race detector is ten times slower
-				t.Errorf("took %v", took)
+			// The best of three: others may have the processor meanwhile.
+			best, err := time.Hour, error(nil)
+			for range 3 {
+				started := time.Now()
+				_, err = Parse("", []byte(tt.source))
+				best = min(best, time.Since(started))
+			}
+			if best > time.Second { // 100 ms on an idle machine; the race detector is ten times slower
+				t.Errorf("took %v", best)
 			} else {
-				t.Logf("%v: %.200v", took, err)
+				t.Logf("%v: %.200v", best, err)
 			}
 			if fault.KindOf(err) != fault.Usage {
 				t.Errorf("got %v", err)

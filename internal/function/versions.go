@@ -124,7 +124,7 @@ func (d *decoder) document(root *yaml.Node, f *Function) {
 // advise warns of what is allowed and will probably not do what it should.
 func (d *decoder) advise(f *Function) {
 	at := func(path string) *yaml.Node { return &yaml.Node{Line: d.marks[path].line, Column: d.marks[path].col} }
-	runtimes := []string{"go", "node", "typescript", "python", "rust", "quarkus", "springboot"}
+	runtimes := []string{"go", "node", "typescript", "python", "java", "rust", "quarkus", "springboot"}
 	if near := fault.Nearest(f.Runtime, runtimes); near != "" && !slices.Contains(runtimes, f.Runtime) {
 		d.warn(at("runtime"), "runtime", fmt.Sprintf("did you mean %q?", near), true, "%q is not a runtime that kn-lite or func have", f.Runtime)
 	}

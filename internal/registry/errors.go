@@ -158,6 +158,11 @@ func retryable(err error) bool {
 		return true
 	case isCertificate(err), isUnknownHost(err):
 		return false
+	}
+	if _, refused := refusedCertificate(err); refused {
+		return false
+	}
+	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
 		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed), errors.Is(err, http.ErrServerClosed), isRefused(err):
 		return true
@@ -197,6 +202,9 @@ func (c *Client) explain(ctx context.Context, op, subject, host string, err erro
 		return err
 	}
 	e := &fault.Error{Op: op, Kind: fault.Failure, Subject: subject, Err: plainCause(err)}
+	if missing, refused := refusedCertificate(err); refused {
+		return c.explainRefused(e, host, missing, err)
+	}
 	var status *StatusError
 	var damage errRetryable
 	switch {

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
+	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
@@ -34,10 +37,11 @@ func OpenLayout(dir string) (Artifact, error) {
 	if err != nil {
 		return nil, broken(err)
 	}
-	if len(parsed.Manifests) != 1 {
-		return nil, fault.New(fault.Usage, op, dir, "the layout has %d images, want one", len(parsed.Manifests))
+	images := slices.DeleteFunc(slices.Clone(parsed.Manifests), func(d v1.Descriptor) bool { return d.ArtifactType != "" })
+	if len(images) != 1 {
+		return nil, fault.New(fault.Usage, op, dir, "the layout has %d images, want one", len(images))
 	}
-	only := parsed.Manifests[0]
+	only := images[0]
 	var artifact Artifact
 	switch {
 	case only.MediaType.IsIndex():
@@ -51,6 +55,48 @@ func OpenLayout(dir string) (Artifact, error) {
 		return nil, broken(err)
 	}
 	return artifact, nil
+}
+
+// LayoutAttached is what hangs on the image of an OCI layout: the artifacts that
+// stand beside it in index.json.
+func LayoutAttached(dir string) ([]attest.Artifact, error) {
+	broken := func(err error) error {
+		return &fault.Error{Op: "registry.layout", Kind: fault.Usage, Subject: dir, Err: err}
+	}
+	path, err := layout.FromPath(dir)
+	if err != nil {
+		return nil, broken(err)
+	}
+	index, err := path.ImageIndex()
+	if err != nil {
+		return nil, broken(err)
+	}
+	parsed, err := index.IndexManifest()
+	if err != nil {
+		return nil, broken(err)
+	}
+	var out []attest.Artifact
+	for _, d := range parsed.Manifests {
+		if d.ArtifactType == "" {
+			continue
+		}
+		raw, err := path.Bytes(d.Digest)
+		if err != nil {
+			return nil, broken(err)
+		}
+		a, err := attest.ReadArtifact(raw, func(blob attest.Descriptor) ([]byte, error) {
+			digest, err := v1.NewHash(blob.Digest)
+			if err != nil {
+				return nil, err
+			}
+			return path.Bytes(digest)
+		})
+		if err != nil {
+			return nil, broken(err)
+		}
+		out = append(out, *a)
+	}
+	return out, nil
 }
 
 // OpenTar reads the one image of a tarball as `docker save` and

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
@@ -27,12 +28,19 @@ type Artifact interface {
 // the reference by digest. When the tag names this very content already, it
 // writes nothing.
 func (c *Client) Push(ctx context.Context, artifact Artifact, tag string) (string, error) {
+	return c.PushWith(ctx, artifact, tag, Attached{})
+}
+
+// PushWith is Push with what hangs on the image: it is written before the tag,
+// so that nobody finds an image under the tag that lacks its signature. When the
+// tag names this content already, only what is missing is written.
+func (c *Client) PushWith(ctx context.Context, artifact Artifact, tag string, with Attached) (string, error) {
 	const op = "registry.push"
 	ref, err := ParseTag(tag)
 	if err != nil {
 		return "", err
 	}
-	p := &push{c: c, ref: ref, seen: map[v1.Hash]bool{}}
+	p := &push{c: c, ref: ref, seen: map[v1.Hash]bool{}, with: with}
 	if err := p.collect(artifact); err != nil {
 		return "", &fault.Error{Op: op, Kind: fault.Failure, Subject: tag, Err: err}
 	}
@@ -51,6 +59,7 @@ type push struct {
 	blobs     []*upload
 	manifests []manifest // children before their parents
 	seen      map[v1.Hash]bool
+	with      Attached
 }
 
 type manifest struct {
@@ -183,13 +192,16 @@ func (p *push) run(ctx context.Context) error {
 		for _, u := range p.blobs {
 			p.c.opts.Progress.Begin(u.blob()).Done(Skipped)
 		}
-		return nil
+		return p.attachMissing(ctx)
 	}
+	var attachments []attest.Artifact
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(p.c.opts.Jobs)
-	for _, u := range p.blobs {
-		group.Go(func() error { return p.session.upload(groupCtx, u) })
-	}
+	// Documents are made while the layers travel.
+	group.Go(func() (err error) {
+		attachments, err = p.prepare(groupCtx)
+		return err
+	})
+	group.Go(func() error { return p.session.uploadAll(groupCtx, p.blobs) })
 	if err := group.Wait(); err != nil {
 		return err
 	}
@@ -198,7 +210,19 @@ func (p *push) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := p.session.attach(ctx, attachments); err != nil {
+		return err
+	}
 	return p.session.putManifest(ctx, p.top(), p.ref.Tag)
+}
+
+func (s *session) uploadAll(ctx context.Context, blobs []*upload) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(s.c.opts.Jobs)
+	for _, u := range blobs {
+		group.Go(func() error { return s.upload(ctx, u) })
+	}
+	return group.Wait()
 }
 
 // tagIsCurrent asks whether the tag names this content already. A registry
@@ -217,7 +241,14 @@ func (p *push) tagIsCurrent(ctx context.Context) (bool, error) {
 
 // putManifest writes m under a digest or a tag.
 func (s *session) putManifest(ctx context.Context, m manifest, identifier string) error {
-	return s.c.retry(ctx, s.c.opts.Policy.Attempts, func(ctx context.Context) error {
+	_, err := s.putReferrer(ctx, m, identifier)
+	return err
+}
+
+// putReferrer is putManifest for a manifest with a subject. listed tells whether
+// the registry keeps the list of a subject's referrers itself.
+func (s *session) putReferrer(ctx context.Context, m manifest, identifier string) (listed bool, err error) {
+	err = s.c.retry(ctx, s.c.opts.Policy.Attempts, func(ctx context.Context) error {
 		resp, err := s.do(ctx, func(ctx context.Context, base string) (*http.Request, error) {
 			req, err := http.NewRequestWithContext(ctx, http.MethodPut, base+"/manifests/"+identifier, bytes.NewReader(m.raw))
 			if err == nil {
@@ -240,6 +271,8 @@ func (s *session) putManifest(ctx context.Context, m manifest, identifier string
 		if got != "" && got != m.digest.String() {
 			return errRetryable{fmt.Errorf("the registry stored %s in place of the manifest %s", oneLine(got), m.digest)}
 		}
+		listed = resp.Header.Get("OCI-Subject") != ""
 		return nil
 	})
+	return listed, err
 }

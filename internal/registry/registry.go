@@ -37,6 +37,7 @@ type Options struct {
 	Mirrors      map[string][]string // registry host → "host[:port][/prefix]" to pull from before it, in order
 	Routes       map[string]string   // host:port → host:port that is connected to instead, under the same name
 	CAFile       string              // PEM bundle trusted in addition to the system's certificates
+	Certificates map[string]KeyPair  // host or host:port → the client certificate that it is shown
 
 	Jobs      int               // blobs moved at a time, default 4
 	Policy    Policy            // how often and how patiently to repeat

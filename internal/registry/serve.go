@@ -1,16 +1,21 @@
 package registry
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
+
+	"github.com/kn-lite/kn-lite/internal/attest"
 )
 
 // Serve is a registry on listener until ctx ends, for trying things out: it asks
@@ -23,10 +28,10 @@ func Serve(ctx context.Context, listener net.Listener) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	server := &http.Server{
-		Handler: registry.New(
+		Handler: withSubjects(registry.New(
 			registry.WithBlobHandler(registry.NewDiskBlobHandler(dir)), registry.WithReferrersSupport(true),
 			registry.Logger(log.New(io.Discard, "", 0)),
-		),
+		)),
 		ReadHeaderTimeout: 30 * time.Second,
 	}
 	ended := make(chan error, 1)
@@ -46,4 +51,25 @@ func Serve(ctx context.Context, listener net.Listener) (err error) {
 		err = errors.Join(err, stopped)
 	}
 	return err
+}
+
+// withSubjects says of manifests with a subject that they are listed among its
+// referrers, as the specification wants it and go-containerregistry forgets: a
+// client that hears nothing keeps a list of its own.
+func withSubjects(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") {
+			raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxManifest))
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
+				return
+			}
+			var m attest.Manifest
+			if json.Unmarshal(raw, &m) == nil && m.Subject != nil {
+				w.Header().Set("OCI-Subject", m.Subject.Digest)
+			}
+			r.Body = io.NopCloser(bytes.NewReader(raw))
+		}
+		next.ServeHTTP(w, r)
+	})
 }

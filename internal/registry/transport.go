@@ -32,7 +32,7 @@ func newTransport(opts Options) (http.RoundTripper, error) {
 		return opts.Env(strings.ToLower(name))
 	}
 	proxy := (&httpproxy.Config{HTTPProxy: env("HTTP_PROXY"), HTTPSProxy: env("HTTPS_PROXY"), NoProxy: env("NO_PROXY")}).ProxyFunc()
-	return &http.Transport{
+	return withCertificates(&http.Transport{
 		Proxy:                 func(r *http.Request) (*url.URL, error) { return proxy(r.URL) },
 		DialContext:           dialer(opts.Routes),
 		ForceAttemptHTTP2:     true,
@@ -42,7 +42,7 @@ func newTransport(opts Options) (http.RoundTripper, error) {
 		TLSHandshakeTimeout:   20 * time.Second,
 		ExpectContinueTimeout: time.Second,
 		TLSClientConfig:       tlsConfig,
-	}, nil
+	}, opts.Certificates)
 }
 
 // dialer connects to an address, or to the one that it stands for in routes.

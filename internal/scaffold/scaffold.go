@@ -42,6 +42,7 @@ type Spec struct {
 func Languages() []Language {
 	list := []Language{
 		{Name: "go", Title: "Go", Test: "go test ./..."},
+		{Name: "java", Title: "Java on Spring Boot", Test: "mvn test"},
 		{Name: "node", Title: "JavaScript on Node.js", Test: "npm ci && npm test"},
 		{Name: "python", Title: "Python (ASGI)", Test: "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/pytest"},
 		{Name: "rust", Title: "Rust (actix-web)", Test: "cargo test"},
@@ -92,6 +93,8 @@ func canonical(name string) string {
 	switch name = strings.ToLower(name); name {
 	case "golang":
 		return "go"
+	case "springboot", "spring-boot", "spring":
+		return "java"
 	case "nodejs", "node.js", "js", "javascript":
 		return "node"
 	case "ts":

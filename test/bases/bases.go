@@ -7,6 +7,7 @@ package bases
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -41,10 +42,17 @@ func Index(ctx context.Context, language, cacheDir string, archs ...string) (v1.
 }
 
 // Languages are those that Index has a base for.
-func Languages() []string { return []string{"node", "python"} }
+func Languages() []string { return []string{"java", "node", "python"} }
 
 func recipeOf(language string) (recipe, error) {
 	switch language {
+	case "java": // like docker.io/library/eclipse-temurin:17-jre, with Debian's OpenJDK
+		return recipe{
+			name: "test base: java 2", packages: []string{"openjdk-17-jre-headless"}, command: "java",
+			env: []string{"JAVA_VERSION=17"},
+			// As the maintainer script has it.
+			links: map[string]string{"usr/bin/java": "../lib/jvm/java-17-openjdk-ARCH/bin/java"},
+		}, nil
 	case "node": // like docker.io/library/node:slim: Debian's Node.js, a shell and coreutils
 		return recipe{name: "test base: node 2", packages: []string{"nodejs"}, command: "node"}, nil
 	case "python": // like docker.io/library/python:slim, with the C++ library, which wheels expect
@@ -62,6 +70,7 @@ type recipe struct {
 	packages []string // beside a shell and coreutils
 	command  string
 	env      []string
+	links    map[string]string // more links; ARCH stands for the architecture
 }
 
 func image(ctx context.Context, cacheDir string, r recipe, arch string) (v1.Image, error) {
@@ -75,6 +84,9 @@ func image(ctx context.Context, cacheDir string, r recipe, arch string) (v1.Imag
 		files, err := debian(ctx, arch, append(r.packages, "dash", "coreutils", "base-passwd")...)
 		if err != nil {
 			return nil, err
+		}
+		for at, target := range r.links {
+			files = append(files, layer.Symlink(at, strings.ReplaceAll(target, "ARCH", arch)))
 		}
 		if content, _, err = store.Write(ctx, files, epoch); err != nil {
 			return nil, err

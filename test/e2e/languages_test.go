@@ -66,6 +66,21 @@ fn main() -> Result<()> {
 }
 `,
 		}},
+		"java-http":        {language: "java", kind: "http", test: [][]string{{"mvn", "-B", "-q", "test"}}, want: "Hello, Ada!"},
+		"java-cloudevents": {language: "java", kind: "cloudevents", test: [][]string{{"mvn", "-B", "-q", "test"}}, want: "Hello, Ada!"},
+		"spring": {want: "spring here", adopt: map[string]string{
+			"pom.xml": `<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <parent><groupId>org.springframework.boot</groupId><artifactId>spring-boot-starter-parent</artifactId><version>4.0.7</version><relativePath/></parent>
+  <groupId>shop</groupId><artifactId>shop</artifactId><version>1</version>
+  <properties><java.version>17</java.version></properties>
+  <dependencies><dependency><groupId>org.springframework.boot</groupId><artifactId>spring-boot-starter-webmvc</artifactId></dependency></dependencies>
+  <build><plugins><plugin><groupId>org.springframework.boot</groupId><artifactId>spring-boot-maven-plugin</artifactId></plugin></plugins></build>
+</project>`,
+			"src/main/java/shop/Shop.java": "package shop;\n\nimport org.springframework.boot.SpringApplication;\nimport org.springframework.boot.autoconfigure.SpringBootApplication;\nimport org.springframework.web.bind.annotation.GetMapping;\nimport org.springframework.web.bind.annotation.RestController;\n\n@SpringBootApplication\n@RestController\npublic class Shop {\n  public static void main(String[] args) {\n    SpringApplication.run(Shop.class, args);\n  }\n\n  @GetMapping(\"/\")\n  String here() {\n    return \"spring here\";\n  }\n}\n",
+			// Knative's word counts more.
+			"src/main/resources/application.properties": "server.port=9999\n",
+		}},
 		"express": {want: "express here", adopt: map[string]string{
 			"package.json": `{"private": true, "scripts": {"start": "node server.js"}, "dependencies": {"express": "^5.0.0"}}`,
 			"server.js":    "const app = require('express')();\napp.get('/', (_, answer) => answer.send('express here'));\nconst server = app.listen(process.env.PORT || 8080);\n// Node as process 1 does not end on a signal that it does not handle.\nprocess.once('SIGTERM', () => server.close());\n",

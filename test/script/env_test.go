@@ -24,10 +24,10 @@ func isolate(e *testscript.Env, tools []string) error {
 	return nil
 }
 
-// condition knows [go], [npm], [pip], [cargo], [root] and [full] beside testscript's own.
+// condition knows [go], [mvn], [npm], [pip], [cargo], [root] and [full] beside testscript's own.
 func condition(name string) (bool, error) {
 	switch name {
-	case "go", "npm", "pip", "cargo":
+	case "go", "mvn", "npm", "pip", "cargo":
 		_, err := exec.LookPath(name)
 		return err == nil, nil
 	case "full":

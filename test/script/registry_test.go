@@ -22,7 +22,7 @@ func registryCommands() map[string]func(*testscript.TestScript, bool, []string) 
 	}
 }
 
-const registryUsage = "usage: registry [-auth basic|bearer] [-tls] [-expired] [VARIABLE] ['ACTION on REQUEST [always]' …]"
+const registryUsage = "usage: registry [-auth basic|bearer] [-tls] [-expired] [-mtls] [-no-referrers] [VARIABLE] ['ACTION on REQUEST [always]' …]"
 
 // testValue is the key under which isolate leaves the script's own test.
 type testValue struct{}
@@ -30,13 +30,17 @@ type testValue struct{}
 // startRegistry starts an empty registry and stores its host:port in $REGISTRY,
 // or in the variable that is named. With -auth it accepts ada with the password
 // lovelace; with -tls its certificate is signed by an authority whose own
-// certificate is in the file VARIABLE.pem. Faults that never fire fail the script.
+// certificate is in the file VARIABLE.pem; with -mtls it wants a client's too,
+// which is in VARIABLE-client.crt and VARIABLE-client.key; with -no-referrers it is
+// one of before OCI 1.1. Faults that never fire fail the script.
 func startRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	flags := flag.NewFlagSet("registry", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	auth := flags.String("auth", "", "")
 	secure := flags.Bool("tls", false, "")
 	expired := flags.Bool("expired", false, "")
+	old := flags.Bool("no-referrers", false, "")
+	mutual := flags.Bool("mtls", false, "")
 	if err := flags.Parse(args); err != nil || neg {
 		ts.Fatalf(registryUsage)
 	}
@@ -53,9 +57,10 @@ func startRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	server := regtest.New(faults...)
 	server.Auth, server.User, server.Password = *auth, "ada", "lovelace"
+	server.NoReferrers = *old
 	var config *tls.Config
-	if *secure || *expired {
-		config = newCertificate(ts, variable, *expired)
+	if *secure || *expired || *mutual {
+		config = newCertificate(ts, variable, *expired, *mutual)
 	}
 	address, stop, err := regtest.Listen(server, config)
 	ts.Check(err)
@@ -71,10 +76,19 @@ func startRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(variable, address)
 }
 
-func newCertificate(ts *testscript.TestScript, variable string, expired bool) *tls.Config {
+func newCertificate(ts *testscript.TestScript, variable string, expired, mutual bool) *tls.Config {
 	authority, err := regtest.NewAuthority()
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(variable+".pem"), authority.PEM, 0o600))
+	if mutual {
+		cert, key, err := authority.Client("ada")
+		ts.Check(err)
+		ts.Check(os.WriteFile(ts.MkAbs(variable+"-client.crt"), cert, 0o600))
+		ts.Check(os.WriteFile(ts.MkAbs(variable+"-client.key"), key, 0o600))
+		config, err := authority.ServeClients("127.0.0.1", "localhost")
+		ts.Check(err)
+		return config
+	}
 	until := time.Time{}
 	if expired {
 		until = time.Date(2020, 2, 29, 0, 0, 0, 0, time.UTC)

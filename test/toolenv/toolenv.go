@@ -25,7 +25,8 @@ func Vars() ([]string, error) {
 	if err := json.Unmarshal(out, &values); err != nil {
 		return nil, fmt.Errorf("go env: %w", err)
 	}
-	// npm finds its files through HOME, which the tests replace.
+	// npm finds its files through HOME, which the tests replace. Maven does not: to
+	// Java the home is that of the user database.
 	if home, err := os.UserHomeDir(); err == nil {
 		values["npm_config_cache"] = filepath.Join(home, ".npm")
 		if rc := filepath.Join(home, ".npmrc"); exists(rc) {
@@ -37,7 +38,7 @@ func Vars() ([]string, error) {
 			values["RUSTUP_HOME"] = toolchains
 		}
 	}
-	names := []string{"SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "GOCOVERDIR", "CARGO_HOME"}
+	names := []string{"SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "GOCOVERDIR", "CARGO_HOME", "JAVA_HOME", "MAVEN_OPTS", "MAVEN_ARGS"}
 	prefixes := []string{"npm_config_", "pip_", "cargo_http_", "cargo_net_", "rustup_", "http_proxy", "https_proxy", "no_proxy"}
 	for _, entry := range os.Environ() {
 		name, value, _ := strings.Cut(entry, "=")

@@ -7,6 +7,9 @@ import (
 	"runtime/debug"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/kn-lite/kn-lite/internal/attest"
 )
 
 func TestDescribe(t *testing.T) {
@@ -19,23 +22,20 @@ func TestDescribe(t *testing.T) {
 		},
 		Settings: []debug.BuildSetting{{Key: "vcs.time", Value: "2026-01-02T03:04:05Z"}},
 	}
-	doc := describe("kn-lite", [32]byte{1}, info)
-	if doc.CreationInfo.Created != "2026-01-02T03:04:05Z" {
-		t.Errorf("created %s, want the commit's time", doc.CreationInfo.Created)
+	sbom := describe("kn-lite", [32]byte{1}, info)
+	if got := sbom.Created.UTC().Format(time.RFC3339); got != "2026-01-02T03:04:05Z" {
+		t.Errorf("created %s, want the commit's time", got)
 	}
 	var names, purls []string
-	for _, p := range doc.Packages {
-		names = append(names, p.Name+" "+p.VersionInfo)
-		purls = append(purls, p.ExternalRefs[0].Locator)
+	for _, p := range append([]attest.Package{sbom.Subject}, attest.Sorted(sbom.Parts)...) {
+		names = append(names, p.FullName()+" "+p.Version)
+		purls = append(purls, p.PURL())
 	}
-	if got, want := strings.Join(names, ", "), "kn-lite v1.2.3, std 1.26.8, github.com/Example/Lib v0.1.0, example.com/new v1.0.1"; got != want {
+	if got, want := strings.Join(names, ", "), "github.com/kn-lite/kn-lite v1.2.3, example.com/new v1.0.1, github.com/Example/Lib v0.1.0, stdlib 1.26.8"; got != want {
 		t.Errorf("packages %s, want %s", got, want)
 	}
 	if got, want := purls[2], "pkg:golang/github.com/example/lib@v0.1.0"; got != want {
 		t.Errorf("purl %s, want %s", got, want)
-	}
-	if len(doc.Relationships) != len(doc.Packages) {
-		t.Errorf("%d relationships for %d packages", len(doc.Relationships), len(doc.Packages))
 	}
 }
 
@@ -53,11 +53,15 @@ func TestWrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var doc document
+	var doc struct {
+		SPDXVersion   string
+		Packages      []struct{ Checksums []attest.Checksum }
+		Relationships []any
+	}
 	if err := json.Unmarshal(raw, &doc); err != nil {
 		t.Fatal(err)
 	}
-	if doc.SPDXVersion != "SPDX-2.3" || len(doc.Packages) < 2 || len(doc.Packages[0].Checksums) != 1 {
+	if doc.SPDXVersion != "SPDX-2.3" || len(doc.Packages) < 2 || len(doc.Packages[0].Checksums) != 1 || len(doc.Relationships) != len(doc.Packages) {
 		t.Errorf("document: %s", raw)
 	}
 	if err := write(file, file); err == nil {

@@ -164,6 +164,9 @@ func read(ctx context.Context, layer v1.Layer) (entries []Entry, err error) {
 		if entry.Path == "" {
 			continue // the root folder itself
 		}
+		if header.Typeflag == tar.TypeXGlobalHeader {
+			continue // no file, but what is true of all that follow
+		}
 		if entry.Type == File {
 			h := sha256.New()
 			if _, err := io.Copy(h, reader); err != nil {

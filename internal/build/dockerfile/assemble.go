@@ -15,7 +15,12 @@ import (
 // image whatever the base was: one manifest may not mix Docker's media types
 // with OCI's.
 func (b *builder) assemble(s *stage) (*Image, error) {
-	out := &Image{Layers: s.layers}
+	out := &Image{Layers: s.layers, Used: map[string]string{}}
+	for _, from := range slices.Concat(slices.Collect(maps.Values(b.stages)), slices.Collect(maps.Values(b.images))) {
+		if from.base != nil && from.base.digest != "" {
+			out.Used[from.base.ref] = from.base.digest
+		}
+	}
 	annotations := map[string]string{layer.AnnotationCreated: b.Epoch.UTC().Format("2006-01-02T15:04:05Z")}
 	var adds []mutate.Addendum
 	var history []v1.History

@@ -68,6 +68,7 @@ type Image struct {
 	Base       string // reference of the last stage's base; "" for scratch
 	BaseDigest string
 	Layers     []Layer
+	Used       map[string]string // every image that the build was made from: reference → digest
 }
 
 // Layer is a layer that this Dockerfile has contributed.

@@ -55,7 +55,8 @@ type Plan struct {
 	Path       []string // folders in front of the base's PATH
 	WorkingDir string
 
-	// Detail is the language's own, handed back to Layers.
+	// Detail is the language's own, handed back to Layers. When it is an io.Closer
+	// it is closed at the end of the build.
 	Detail any
 }
 

@@ -43,11 +43,14 @@ func arrange(files []File) ([]File, error) {
 	}
 	for _, f := range files {
 		for dir := path.Dir(f.Path); dir != "."; dir = path.Dir(dir) {
-			if parent, ok := byPath[dir]; !ok {
-				byPath[dir] = Dir(dir, 0o755)
-			} else if !parent.Mode.IsDir() {
+			parent, ok := byPath[dir]
+			if ok && !parent.Mode.IsDir() {
 				return nil, fault.New(fault.Failure, "layer.arrange", f.Path, "%s is a file or link in the same layer", dir)
 			}
+			if ok {
+				break // what is above it is looked at for its own sake
+			}
+			byPath[dir] = Dir(dir, 0o755)
 		}
 	}
 	sorted := make([]File, 0, len(byPath))

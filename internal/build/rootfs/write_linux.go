@@ -87,7 +87,12 @@ func unpack(args UnpackArgs, in io.Reader) error {
 			case base == opaqueMarker:
 				return clearFolder(path.Dir(at), here)
 			case strings.HasPrefix(base, whiteoutPrefix):
-				return os.RemoveAll(path.Join(path.Dir(at), strings.TrimPrefix(base, whiteoutPrefix)))
+				gone := strings.TrimPrefix(base, whiteoutPrefix)
+				if gone == "" || gone == "." || gone == ".." {
+					// It would be the folder itself, or the one above.
+					return fault.New(fault.Build, "rootfs.unpack", "", "%s deletes no file: the layer is not in order", at)
+				}
+				return os.RemoveAll(path.Join(path.Dir(at), gone))
 			}
 			for p := at; p != "/"; p = path.Dir(p) {
 				here[p] = true
@@ -149,6 +154,9 @@ func eachEntry(in io.Reader, each func(*tar.Header, io.Reader) error) error {
 			// Padding behind the end belongs to the stream.
 			_, err = io.Copy(io.Discard, in)
 			return err
+		}
+		if err == nil && h.Typeflag == tar.TypeXGlobalHeader {
+			continue // what git archive says of the commit; no file
 		}
 		if err == nil {
 			err = each(h, reader)

@@ -27,6 +27,7 @@ const (
 	HeadTag      Request = "HEAD tag"
 	GetTag       Request = "GET tag"
 	PutTag       Request = "PUT tag"
+	GetReferrers Request = "GET referrers"
 	Other        Request = "other"
 )
 
@@ -34,7 +35,7 @@ const (
 func Requests() []Request {
 	return []Request{
 		Any, Ping, Token, HeadBlob, GetBlob, PostUpload, GetUpload, PatchUpload, PutUpload,
-		HeadManifest, GetManifest, PutManifest, HeadTag, GetTag, PutTag,
+		HeadManifest, GetManifest, PutManifest, HeadTag, GetTag, PutTag, GetReferrers,
 	}
 }
 
@@ -54,6 +55,8 @@ func classify(r *http.Request) Request {
 			return Request(r.Method + " manifest")
 		}
 		return Request(r.Method + " tag")
+	case strings.Contains(p, "/referrers/"):
+		return Request(r.Method + " referrers")
 	}
 	return Other
 }

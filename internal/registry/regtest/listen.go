@@ -71,17 +71,49 @@ func NewAuthority() (*Authority, error) {
 // Serve is the TLS configuration of a server with a certificate for these
 // hosts, names or addresses, that is valid until notAfter; zero is for ever.
 func (a *Authority) Serve(notAfter time.Time, hosts ...string) (*tls.Config, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	pair, err := a.issue("regtest", x509.ExtKeyUsageServerAuth, notAfter, hosts...)
 	if err != nil {
 		return nil, err
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}, nil
+}
+
+// ServeClients is Serve for clients with a certificate of this authority only.
+func (a *Authority) ServeClients(hosts ...string) (*tls.Config, error) {
+	config, err := a.Serve(time.Time{}, hosts...)
+	if err != nil {
+		return nil, err
+	}
+	config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
+	config.ClientCAs.AddCert(a.cert)
+	return config, nil
+}
+
+// Client makes a client's certificate and its key, both PEM.
+func (a *Authority) Client(name string) (cert, key []byte, err error) {
+	pair, err := a.issue(name, x509.ExtKeyUsageClientAuth, time.Time{})
+	if err != nil {
+		return nil, nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		return nil, nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+}
+
+func (a *Authority) issue(name string, usage x509.ExtKeyUsage, notAfter time.Time, hosts ...string) (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
 	}
 	if notAfter.IsZero() {
 		notAfter = a.cert.NotAfter
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "regtest"},
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name},
 		NotBefore: a.cert.NotBefore, NotAfter: notAfter, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		ExtKeyUsage: []x509.ExtKeyUsage{usage},
 	}
 	for _, host := range hosts {
 		if ip := net.ParseIP(host); ip != nil {
@@ -91,8 +123,5 @@ func (a *Authority) Serve(notAfter time.Time, hosts ...string) (*tls.Config, err
 		}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
-	if err != nil {
-		return nil, err
-	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, nil
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }

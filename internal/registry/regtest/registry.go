@@ -40,6 +40,9 @@ type Server struct {
 	KeepsParts bool
 	// WholeOnly refuses chunks, as Google's registries do.
 	WholeOnly bool
+	// NoReferrers makes it a registry of the time before OCI 1.1: it keeps no list of
+	// what refers to a manifest.
+	NoReferrers bool
 
 	next   http.Handler // what answers when no fault does
 	inner  http.Handler
@@ -138,6 +141,15 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	case PutManifest, PutTag:
 		if missing := s.missing(repository(r.URL), body); missing != "" {
 			writeError(w, http.StatusNotFound, "MANIFEST_BLOB_UNKNOWN", "the repository has no "+missing)
+			return
+		}
+		if subject := subjectOf(body); subject != "" && !s.NoReferrers {
+			w.Header().Set("OCI-Subject", subject)
+		}
+		s.inner.ServeHTTP(w, r)
+	case GetReferrers:
+		if s.NoReferrers {
+			writeError(w, http.StatusNotFound, "UNSUPPORTED", "there are no referrers here")
 			return
 		}
 		s.inner.ServeHTTP(w, r)
@@ -265,6 +277,17 @@ func (s *Server) missing(repo string, raw []byte) string {
 	return ""
 }
 
+// subjectOf is what a manifest refers to, if anything.
+func subjectOf(raw []byte) string {
+	var m struct {
+		Subject v1.Descriptor `json:"subject"`
+	}
+	if json.Unmarshal(raw, &m) != nil || m.Subject.Digest.Hex == "" {
+		return ""
+	}
+	return m.Subject.Digest.String()
+}
+
 // manifest reads past faults and authentication.
 func (s *Server) manifest(repo, identifier string) (raw []byte, digest string, err error) {
 	reply := record(s.inner, &http.Request{
@@ -312,10 +335,10 @@ func writeError(w http.ResponseWriter, status int, code, message string) {
 	_, _ = fmt.Fprintf(w, `{"errors":[{"code":%q,"message":%q}]}`+"\n", code, message)
 }
 
-// repository is the NAME in /v2/NAME/{blobs,manifests}/…
+// repository is the NAME in /v2/NAME/{blobs,manifests,referrers,tags}/…
 func repository(u *url.URL) string {
 	name := strings.TrimPrefix(u.Path, "/v2/")
-	for _, part := range []string{"/blobs/", "/manifests/"} {
+	for _, part := range []string{"/blobs/", "/manifests/", "/referrers/", "/tags/"} {
 		if i := strings.LastIndex(name, part); i >= 0 {
 			return name[:i]
 		}

@@ -1,0 +1,198 @@
+package java
+
+import (
+	"archive/zip"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// The layers, rarest changing first.
+const (
+	dependencies = "dependencies"
+	snapshots    = "snapshot dependencies"
+	application  = "application"
+)
+
+// app is a jar that can be started, as files of the image.
+type app struct {
+	jar    *zip.ReadCloser
+	layers map[string][]layer.File
+	major  int // of the main class's format; 0 when it is not in the jar
+}
+
+// open finds the one jar with a main class below dir, where Maven has built.
+func open(dir, label string) (*app, error) {
+	var boot, plain []string
+	err := filepath.WalkDir(dir, func(at string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(at) != ".jar" || filepath.Base(filepath.Dir(at)) != "target" {
+			return err
+		}
+		jar, err := zip.OpenReader(at)
+		if err != nil {
+			return fmt.Errorf("%s: %w", entry.Name(), err)
+		}
+		attributes, err := manifest(&jar.Reader)
+		switch {
+		case attributes["Start-Class"] != "":
+			boot = append(boot, at)
+		case attributes["Main-Class"] != "":
+			plain = append(plain, at)
+		}
+		return errors.Join(err, jar.Close())
+	})
+	if err != nil {
+		return nil, err
+	}
+	found := boot
+	if len(found) == 0 {
+		found = plain
+	}
+	switch len(found) {
+	case 0:
+		return nil, fault.New(fault.Build, "build.java", label, "Maven made no jar with a main class").
+			WithHint("add the spring-boot-maven-plugin to build/plugins of %s, or name a mainClass in the manifest of the maven-jar-plugin", pomFile)
+	case 1:
+		return take(found[0])
+	}
+	var names []string
+	for _, at := range found {
+		name, _ := filepath.Rel(dir, at)
+		names = append(names, filepath.ToSlash(name))
+	}
+	return nil, fault.New(fault.Build, "build.java", label, "Maven made several jars with a main class: %s", strings.Join(names, ", ")).
+		WithHint("leave one in the build, or keep a module's folder out of it with %s", pomFile)
+}
+
+// manifest are the main attributes of a jar's manifest. A line goes on in the
+// next one after a space
+// (https://docs.oracle.com/en/java/javase/21/docs/specs/jar/jar.html).
+func manifest(jar *zip.Reader) (map[string]string, error) {
+	raw, err := content(jar, "META-INF/MANIFEST.MF")
+	text := strings.ReplaceAll(string(raw), "\r\n", "\n")
+	text, _, _ = strings.Cut(strings.ReplaceAll(text, "\n ", ""), "\n\n")
+	attributes := map[string]string{}
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(line, ":"); ok {
+			attributes[name] = strings.TrimSpace(value)
+		}
+	}
+	return attributes, err
+}
+
+// content is a file of a jar, nil when there is none.
+func content(jar *zip.Reader, name string) ([]byte, error) {
+	f, err := jar.Open(name)
+	if errors.Is(err, fs.ErrNotExist) || name == "" {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	raw, err := io.ReadAll(io.LimitReader(f, maxFile))
+	return raw, errors.Join(err, f.Close())
+}
+
+// take makes the files of the image from the jar at file.
+func take(file string) (a *app, err error) {
+	jar, err := zip.OpenReader(file)
+	if err != nil {
+		return nil, err
+	}
+	a = &app{jar: jar, layers: map[string][]layer.File{}}
+	attributes, err := manifest(&jar.Reader)
+	if err == nil && attributes["Start-Class"] != "" {
+		err = a.explode(attributes)
+	} else if err == nil {
+		err = a.whole(file, attributes)
+	}
+	if err != nil {
+		return nil, errors.Join(err, jar.Close())
+	}
+	for _, name := range []string{dependencies, snapshots, application} {
+		a.layers[name] = append(a.layers[name], layer.Dir(home, 0o755))
+	}
+	return a, nil
+}
+
+// explode takes Spring Boot's jar of jars apart. What is outside of the classes
+// and libraries is the loader, which nothing needs then.
+func (a *app) explode(attributes map[string]string) error {
+	classes, libraries := attributes["Spring-Boot-Classes"], attributes["Spring-Boot-Lib"]
+	if classes == "" || libraries == "" {
+		return fault.New(fault.Build, "build.java", path.Base(attributes["Start-Class"]), "the jar's manifest does not say where its classes are").
+			WithHint("use the spring-boot-maven-plugin of Spring Boot 2.1 or newer")
+	}
+	index, err := content(&a.jar.Reader, attributes["Spring-Boot-Layers-Index"])
+	if err != nil {
+		return err
+	}
+	layerOf := readLayers(string(index))
+	var libs []string
+	for _, f := range a.jar.File {
+		if f.FileInfo().IsDir() {
+			continue
+		}
+		if name, ok := strings.CutPrefix(f.Name, classes); ok && fs.ValidPath(name) {
+			a.add(application, home+"/classes/"+name, f)
+		} else if name, ok := strings.CutPrefix(f.Name, libraries); ok && fs.ValidPath(name) {
+			libs = append(libs, f.Name)
+			a.add(layerOf(f.Name), home+"/lib/"+name, f)
+		}
+	}
+	order, err := content(&a.jar.Reader, attributes["Spring-Boot-Classpath-Index"])
+	if err != nil {
+		return err
+	}
+	classPath := []string{"/" + home + "/classes"}
+	for _, name := range ordered(libs, string(order)) {
+		classPath = append(classPath, "/"+home+"/lib/"+strings.TrimPrefix(name, libraries))
+	}
+	main := attributes["Start-Class"]
+	if a.major, err = classMajor(&a.jar.Reader, classes+strings.ReplaceAll(main, ".", "/")+".class"); err != nil {
+		return err
+	}
+	args := append(opens(attributes), "-cp", strings.Join(classPath, ":"), main)
+	a.layers[application] = append(a.layers[application], layer.Bytes(argFile, 0o644, argumentFile(args)))
+	return nil
+}
+
+// whole takes another jar as it is, with the jars beside it that its manifest
+// names. Java finds these by itself.
+func (a *app) whole(file string, attributes map[string]string) error {
+	dir, name := filepath.Split(file)
+	for entry := range strings.FieldsSeq(attributes["Class-Path"]) {
+		at := filepath.Join(dir, filepath.FromSlash(entry))
+		info, err := os.Stat(at)
+		if !fs.ValidPath(entry) || err != nil || !info.Mode().IsRegular() {
+			continue // also for Java a jar that is not there is no error
+		}
+		a.layers[dependencies] = append(a.layers[dependencies], onDisk(home+"/"+entry, at, info))
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	a.major, err = classMajor(&a.jar.Reader, strings.ReplaceAll(attributes["Main-Class"], ".", "/")+".class")
+	a.layers[application] = []layer.File{onDisk(home+"/"+name, file, info), layer.Bytes(argFile, 0o644, argumentFile([]string{"-jar", "/" + home + "/" + name}))}
+	return err
+}
+
+func (a *app) add(to, at string, f *zip.File) {
+	a.layers[to] = append(a.layers[to], layer.File{
+		Path: at, Mode: 0o644, Size: int64(f.UncompressedSize64),
+		Open: func() (io.ReadCloser, error) { return f.Open() },
+	})
+}
+
+func onDisk(at, file string, info fs.FileInfo) layer.File {
+	return layer.File{Path: at, Mode: 0o644, Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(file) }}
+}

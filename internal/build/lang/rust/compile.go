@@ -18,6 +18,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/lang/rust/cargo"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
@@ -25,25 +26,26 @@ import (
 // compilation is one run of cargo.
 type compilation struct {
 	project   *lang.Project
-	found     *project
+	found     *cargo.Project
 	toolchain *toolchain
-	settings  *settings
+	settings  *cargo.Settings
 	target    target
 	folder    string // cargo's target folder, in kn-lite's cache
 }
 
 // compile runs cargo with a folder of its own for each workspace and target, so
-// that two targets do not wait for each other. What is in there makes the next build quick and nothing else: packages of the project
-// whose content has changed are made again, whatever their files' times say.
-func compile(ctx context.Context, p *lang.Project, found *project, platform v1.Platform) (files []layer.File, cleanup func() error, err error) {
-	c := &compilation{project: p, found: found, settings: readSettings(p)}
+// that two targets do not wait for each other. What is in there makes the next
+// build quick and nothing else: packages of the project whose content has changed
+// are made again, whatever their files' times say.
+func compile(ctx context.Context, p *lang.Project, found *cargo.Project, platform v1.Platform) (files []layer.File, cleanup func() error, err error) {
+	c := &compilation{project: p, found: found, settings: cargo.ReadSettings(p)}
 	if c.toolchain, err = probe(ctx, p); err != nil {
 		return nil, nil, err
 	}
 	if c.target, err = c.toolchain.targetFor(platform, c.settings); err != nil {
 		return nil, nil, err
 	}
-	if c.folder, err = targetFolder(p, found.root, c.target.triple); err != nil {
+	if c.folder, err = targetFolder(p, found.Root, c.target.triple); err != nil {
 		return nil, nil, err
 	}
 	packages, err := c.packages(ctx)
@@ -54,10 +56,10 @@ func compile(ctx context.Context, p *lang.Project, found *project, platform v1.P
 		return nil, nil, err
 	}
 	args := []string{
-		"build", "--quiet", "--release", "--locked", "--target", c.target.triple, "--package", found.pkg, "--bin", found.program,
+		"build", "--quiet", "--release", "--locked", "--target", c.target.triple, "--package", found.Package, "--bin", found.Program,
 	}
-	more, environ := c.settings.withFlags(c.target, c.flags(packages))
-	output, err := lang.Run(ctx, p.Dir, lang.With(p.Environ, append(c.environ(), environ...)...), c.toolchain.cargo, append(args, more...)...)
+	more, environ := c.settings.WithFlags(c.target.triple, c.flags(packages))
+	output, err := lang.Run(ctx, p.Dir, lang.With(p.Environ, append(c.environ(), environ...)...), c.toolchain.tool, append(args, more...)...)
 	if err != nil {
 		return nil, nil, c.compileError(output, err)
 	}
@@ -67,7 +69,7 @@ func compile(ctx context.Context, p *lang.Project, found *project, platform v1.P
 	}
 	// A copy, since the next build of the folder writes over it.
 	program := filepath.Join(scratch.Dir, "function")
-	size, err := copyFile(filepath.Join(c.folder, c.target.triple, "release", found.program), program)
+	size, err := copyFile(filepath.Join(c.folder, c.target.triple, "release", found.Program), program)
 	if err != nil {
 		return nil, scratch.Close, err
 	}
@@ -93,11 +95,11 @@ func (c *compilation) environ() []string {
 	set := []string{
 		"CARGO_TARGET_DIR=" + c.folder, "CARGO_BUILD_BUILD_DIR=" + c.folder, "CARGO_INCREMENTAL=0", "CARGO_TERM_COLOR=never",
 	}
-	if !c.found.strips && lang.Lookup(c.project.Environ, "CARGO_PROFILE_RELEASE_STRIP") == "" {
+	if !c.found.Strips && lang.Lookup(c.project.Environ, "CARGO_PROFILE_RELEASE_STRIP") == "" {
 		set = append(set, "CARGO_PROFILE_RELEASE_STRIP=symbols")
 	}
 	if c.target.linker != "" {
-		set = append(set, "CARGO_TARGET_"+envName(c.target.triple)+"_LINKER="+c.target.linker)
+		set = append(set, "CARGO_TARGET_"+cargo.EnvName(c.target.triple)+"_LINKER="+c.target.linker)
 	}
 	return set
 }
@@ -106,23 +108,23 @@ func (c *compilation) environ() []string {
 // messages of panics name the files of the code.
 func (c *compilation) flags(packages []pkg) []string {
 	buildID := "link-arg=-Wl,--build-id=none"
-	if c.target.lld {
+	if c.target.bare {
 		buildID = "link-arg=--build-id=none"
 	}
 	flags := []string{"-C", "target-feature=+crt-static", "-C", buildID}
 	hide := func(from, to string) { flags = append(flags, "--remap-path-prefix="+from+"="+to) }
 	// The last one that fits holds.
-	if home := cargoHome(c.project.Environ); home != "" {
+	if home := cargo.Home(c.project.Environ); home != "" {
 		hide(home, "/cargo")
 	}
 	hide(filepath.Join(c.toolchain.sysroot, "lib", "rustlib", "src", "rust"), "/rustc/"+c.toolchain.commit)
-	hide(c.found.root, "/src")
+	hide(c.found.Root, "/src")
 	hide(c.folder, "/target")
 	var shops []string // folders of packages, which are called after where they come from
 	for _, p := range packages {
 		shop := filepath.Dir(p.dir())
 		switch {
-		case p.Source == "" && !below(c.found.root, p.dir()):
+		case p.Source == "" && !cargo.Below(c.found.Root, p.dir()):
 			hide(p.dir(), "/src/"+p.Name)
 		case strings.HasPrefix(p.Source, "registry+") || strings.HasPrefix(p.Source, "sparse+"):
 			if !slices.Contains(shops, shop) {
@@ -148,7 +150,7 @@ func (p pkg) dir() string { return filepath.Dir(p.Manifest) }
 
 // packages are all that the program may be made of. Cargo fetches them for this.
 func (c *compilation) packages(ctx context.Context) ([]pkg, error) {
-	output, err := lang.Run(ctx, c.project.Dir, lang.With(c.project.Environ, c.environ()...), c.toolchain.cargo,
+	output, err := lang.Run(ctx, c.project.Dir, lang.With(c.project.Environ, c.environ()...), c.toolchain.tool,
 		"metadata", "--quiet", "--format-version=1", "--locked", "--filter-platform="+c.target.triple)
 	if err != nil {
 		return nil, c.explain(output, err)

@@ -47,7 +47,9 @@ func Serve(ctx context.Context, listener net.Listener) (err error) {
 	if err = server.Shutdown(grace); err != nil {
 		err = server.Close()
 	}
-	<-ended // http.ErrServerClosed, as asked for
+	if served := <-ended; !errors.Is(served, http.ErrServerClosed) { // which was asked for
+		err = errors.Join(err, served)
+	}
 	return err
 }
 

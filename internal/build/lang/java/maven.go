@@ -188,7 +188,11 @@ func explain(p *lang.Project, dir, output string, err error) error {
 		}
 		said[words] = true
 	}
-	return fault.New(fault.Build, "build.java", p.Label, "Maven could not build it\n%s", strings.Join(lines, "\n"))
+	failure := fault.New(fault.Build, "build.java", p.Label, "Maven could not build it\n%s", strings.Join(lines, "\n"))
+	if old := regexp.MustCompile(`release version (\d+) not supported|invalid target release: (\d+)`).FindStringSubmatch(output); old != nil {
+		return failure.WithHint("install a JDK for Java %s, or set JAVA_HOME to the one there is", old[1]+old[2])
+	}
+	return failure
 }
 
 // resolved is dir as tools name it that follow links.

@@ -29,6 +29,9 @@ func TestExplain(t *testing.T) {
 	if fault.KindOf(err) != fault.Build || !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("%v", err)
 	}
+	if err := explain(p, dir, "[ERROR] Fatal error compiling: error: release version 25 not supported", &exec.ExitError{}); fault.HintOf(err) != "install a JDK for Java 25, or set JAVA_HOME to the one there is" {
+		t.Errorf("an old JDK: %v, %s", err, fault.HintOf(err))
+	}
 	if err := explain(p, dir, "", context.Canceled); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}

@@ -33,25 +33,34 @@ type compilation struct {
 	folder    string // cargo's target folder, in kn-lite's cache
 }
 
+// newCompilation finds out with what the program is made, and where.
+func newCompilation(ctx context.Context, p *lang.Project, found *cargo.Project, platform v1.Platform) (*compilation, error) {
+	c := &compilation{project: p, found: found, settings: cargo.ReadSettings(p)}
+	var err error
+	if c.toolchain, err = probe(ctx, p); err != nil {
+		return nil, err
+	}
+	if c.target, err = c.toolchain.targetFor(platform, c.settings); err != nil {
+		return nil, err
+	}
+	c.folder, err = targetFolder(p, found.Root, c.target.triple)
+	return c, err
+}
+
 // compile runs cargo with a folder of its own for each workspace and target, so
 // that two targets do not wait for each other. What is in there makes the next
 // build quick and nothing else: packages of the project whose content has changed
 // are made again, whatever their files' times say.
 func compile(ctx context.Context, p *lang.Project, found *cargo.Project, platform v1.Platform) (files []layer.File, cleanup func() error, err error) {
-	c := &compilation{project: p, found: found, settings: cargo.ReadSettings(p)}
-	if c.toolchain, err = probe(ctx, p); err != nil {
-		return nil, nil, err
-	}
-	if c.target, err = c.toolchain.targetFor(platform, c.settings); err != nil {
-		return nil, nil, err
-	}
-	if c.folder, err = targetFolder(p, found.Root, c.target.triple); err != nil {
-		return nil, nil, err
-	}
-	packages, err := c.packages(ctx)
+	c, err := newCompilation(ctx, p, found, platform)
 	if err != nil {
 		return nil, nil, err
 	}
+	answer, err := c.metadata(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	packages := answer.Packages
 	if err := c.forget(ctx, packages); err != nil {
 		return nil, nil, err
 	}
@@ -137,44 +146,6 @@ func (c *compilation) flags(packages []pkg) []string {
 		hide(shop, "/cargo/registry")
 	}
 	return flags
-}
-
-// pkg is a package as cargo describes it.
-type pkg struct {
-	ID, Name string
-	Source   string // "" for one that stands in a folder
-	Manifest string `json:"manifest_path"`
-}
-
-func (p pkg) dir() string { return filepath.Dir(p.Manifest) }
-
-// packages are all that the program may be made of. Cargo fetches them for this.
-func (c *compilation) packages(ctx context.Context) ([]pkg, error) {
-	output, err := lang.Run(ctx, c.project.Dir, lang.With(c.project.Environ, c.environ()...), c.toolchain.tool,
-		"metadata", "--quiet", "--format-version=1", "--locked", "--filter-platform="+c.target.triple)
-	if err != nil {
-		return nil, c.explain(output, err)
-	}
-	var answer struct{ Packages []pkg }
-	at := strings.Index("\n"+output, "\n{") // after what cargo and rustup have to say
-	if at < 0 {
-		return nil, fault.New(fault.Build, "build.rust", c.project.Label, "cargo does not describe the project\n%s", output)
-	}
-	err = json.NewDecoder(strings.NewReader(output[at:])).Decode(&answer)
-	return answer.Packages, err
-}
-
-// explain hands on cargo's own words about the project and its dependencies.
-func (c *compilation) explain(output string, err error) error {
-	if _, ran := errors.AsType[*exec.ExitError](err); !ran {
-		return err
-	}
-	words := strings.TrimRight(output, "\n")
-	failure := fault.New(fault.Build, "build.rust", c.project.Label, "cargo cannot gather what the program is made of\n%s", words)
-	if strings.Contains(words, "--locked") {
-		return failure.WithHint("bring Cargo.lock up to date and keep it with the code: cargo check")
-	}
-	return failure
 }
 
 // compileError hands on the compiler's own words: they name file, line and

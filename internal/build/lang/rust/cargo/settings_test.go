@@ -82,3 +82,15 @@ func TestSettingsByName(t *testing.T) {
 		t.Errorf("a file with a mistake: %+v", s)
 	}
 }
+
+func TestChecksums(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{LockFile: "version = 4\n[[package]]\nname = \"itoa\"\nversion = \"1.0.0\"\nchecksum = \"abc\"\n[[package]]\nname = \"hello\"\nversion = \"0.1.0\"\n"})
+	sums, err := Checksums(dir)
+	if err != nil || sums["itoa@1.0.0"] != "abc" || sums["hello@0.1.0"] != "" {
+		t.Errorf("%v, %v", sums, err)
+	}
+	if _, err := Checksums(t.TempDir()); err == nil {
+		t.Error("no file, and no error")
+	}
+}

@@ -92,3 +92,23 @@ func paths(values map[string]any) []string {
 	}
 	return out
 }
+
+// Checksums are what Cargo.lock says about the packages of registries:
+// NAME@VERSION → SHA-256.
+func Checksums(root string) (map[string]string, error) {
+	raw, err := os.ReadFile(filepath.Join(root, LockFile))
+	if err != nil {
+		return nil, err
+	}
+	var lock struct {
+		Package []struct{ Name, Version, Checksum string }
+	}
+	if err := toml.Unmarshal(raw, &lock); err != nil {
+		return nil, err
+	}
+	sums := map[string]string{}
+	for _, p := range lock.Package {
+		sums[p.Name+"@"+p.Version] = p.Checksum
+	}
+	return sums, nil
+}

@@ -15,7 +15,7 @@ RUN ?=
 
 export FULL KEEP DEVCLUSTER
 
-.PHONY: help build demo test e2e bench verify update cluster-up cluster-down peers tools clean
+.PHONY: help build demo test e2e bench verify update cluster-up cluster-down peers buildah tools clean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,8 +35,8 @@ e2e: ## tests on real Knative in a devcluster (RUN=main|seed|REGEXP, KEEP=1, DEV
 demo: ## the main job on real Knative, told step by step
 	test/e2e/run demo
 
-bench: build peers ## start-up and build times beside kn and ko (FULL=1 for more runs)
-	go test -tags bench -count=1 -v -timeout 30m $(if $(RUN),-run '$(RUN)') ./test/bench
+bench: build peers buildah ## start-up, builds and Dockerfile builds beside kn, ko, func, buildah and kaniko (FULL=1 for more runs)
+	go test -tags bench -count=1 -v -timeout 60m $(if $(RUN),-run '$(RUN)') ./test/bench
 
 verify: ## everything that can be checked without running the product
 	test/verify/run
@@ -54,7 +54,7 @@ cluster-down: ## take it down and leave nothing (DEVCLUSTER=name)
 
 # The programs that kn-lite is compared with, and the tools that check it. Each
 # has a module of its own, so that no dependency of theirs reaches kn-lite's.
-peers: $(BIN)/kn $(BIN)/ko ## bin/kn and bin/ko, for tests and benchmarks
+peers: $(BIN)/kn $(BIN)/ko $(BIN)/func $(BIN)/kaniko ## bin/kn, ko, func and kaniko, for tests and benchmarks
 
 tools: $(BIN)/golangci-lint $(BIN)/gofumpt $(BIN)/goreleaser ## the linters and the release tool
 
@@ -66,6 +66,17 @@ $(BIN)/ko: test/peers/ko/go.mod test/peers/ko/go.sum
 
 $(BIN)/cosign: test/peers/cosign/go.mod test/peers/cosign/go.sum
 	cd test/peers/cosign && $(GO_BUILD) -ldflags '-s -w' -o $@ github.com/sigstore/cosign/v3/cmd/cosign
+
+$(BIN)/func: test/peers/func/go.mod test/peers/func/go.sum
+	cd test/peers/func && $(GO_BUILD) -ldflags '-s -w' -o $@ knative.dev/func/cmd/func
+
+# Only ever run in a sandbox: it deletes what it finds at /.
+$(BIN)/kaniko: test/peers/kaniko/go.mod test/peers/kaniko/go.sum
+	cd test/peers/kaniko && $(GO_BUILD) -ldflags '-s -w' -o $@ github.com/GoogleContainerTools/kaniko/cmd/executor
+
+# Debian's: it needs C libraries to compile.
+buildah:
+	@command -v buildah > /dev/null || { apt-get update -qq && apt-get install -y --no-install-recommends buildah > /dev/null; }
 
 $(BIN)/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 	cd tools/lint && $(GO_BUILD) -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint

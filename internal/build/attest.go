@@ -31,79 +31,99 @@ func AllDocuments() Documents { return Documents{SBOM: true, Provenance: true} }
 
 // Facts are what the documents say that stands in no image.
 type Facts struct {
-	Name     string         // of the image, without registry and tag
-	Version  string         // of kn-lite
-	Builder  string         // layers, dockerfile, cluster
-	Key      string         // of the build, in hex; "" when there is none
-	Source   *attest.Source // nil when it is not known
-	Epoch    time.Time      // as in Spec
-	CacheDir string         // remembers what layers hold; "" remembers nothing
+	Name     string    // of the image, without registry and tag
+	Version  string    // of kn-lite
+	Builder  string    // layers, dockerfile, cluster
+	Key      string    // of the build, in hex; "" when there is none
+	Epoch    time.Time // as in Spec
+	CacheDir string    // remembers what layers hold; "" remembers nothing
+	// Source finds out what was built, which takes a moment; nil is not known.
+	Source func(context.Context) *attest.Source
 }
 
 // Attest writes the documents about the image of each platform. They depend on
 // the image and on facts alone. Layers of the base are not read.
 func (r *Result) Attest(ctx context.Context, facts Facts, want Documents) ([]attest.Artifact, error) {
-	made := make([][]attest.Artifact, len(r.Builds))
+	subjects := make([]subject, len(r.Builds))
+	var source *attest.Source
 	group, groupCtx := errgroup.WithContext(ctx)
+	if want.Provenance && facts.Source != nil {
+		group.Go(func() error {
+			source = facts.Source(groupCtx)
+			return nil
+		})
+	}
 	for i := range r.Builds {
 		group.Go(func() (err error) {
-			made[i], err = r.attest(groupCtx, &r.Builds[i], facts, want)
+			s := &subjects[i]
+			if err = s.describe(&r.Builds[i]); err == nil && want.SBOM {
+				s.sbom, err = s.build.sbom(groupCtx, facts, s.Digest, s.base)
+			}
 			return err
 		})
 	}
-	if err := group.Wait(); err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, &fault.Error{Op: "build.attest", Kind: fault.KindOf(err), Err: err}
+	err := group.Wait()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
 	var out []attest.Artifact
-	for _, documents := range made {
-		out = append(out, documents...)
+	for i := range subjects {
+		if err != nil {
+			break
+		}
+		s := &subjects[i]
+		if want.SBOM {
+			out = append(out, attest.Document(attest.SPDXType, s.Descriptor, s.sbom))
+		}
+		if want.Provenance {
+			var text []byte
+			text, err = r.provenance(s, facts, source)
+			out = append(out, attest.Document(attest.InTotoType, s.Descriptor, text))
+		}
+	}
+	if err != nil {
+		return nil, &fault.Error{Op: "build.attest", Kind: fault.KindOf(err), Err: err}
 	}
 	return out, nil
 }
 
-func (r *Result) attest(ctx context.Context, built *PlatformBuild, facts Facts, want Documents) ([]attest.Artifact, error) {
+// subject is the image of one platform, as its documents see it.
+type subject struct {
+	attest.Descriptor
+	build *PlatformBuild
+	base  string // digest
+	sbom  []byte
+}
+
+func (s *subject) describe(built *PlatformBuild) error {
 	raw, err := built.Image.RawManifest()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	manifest, err := built.Image.Manifest()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	subject := attest.Descriptor{MediaType: string(manifest.MediaType), Digest: attest.Digest(raw), Size: int64(len(raw))}
-	baseDigest := manifest.Annotations[layer.AnnotationBaseDigest]
-	var out []attest.Artifact
-	if want.SBOM {
-		text, err := built.sbom(ctx, facts, subject.Digest, baseDigest)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, attest.Document(attest.SPDXType, subject, text))
+	s.Descriptor = attest.Descriptor{MediaType: string(manifest.MediaType), Digest: attest.Digest(raw), Size: int64(len(raw))}
+	s.build, s.base = built, manifest.Annotations[layer.AnnotationBaseDigest]
+	return nil
+}
+
+// provenance is how the image was made.
+func (r *Result) provenance(s *subject, facts Facts, source *attest.Source) ([]byte, error) {
+	p := attest.Provenance{
+		Name: facts.Name, Digest: s.Digest, Builder: facts.Builder, Platform: s.build.Platform.String(),
+		Base: s.build.Base, BaseDigest: s.base, Used: maps.Clone(s.build.used), Key: facts.Key, Source: source,
+		Epoch: epochOf(facts.Epoch).Unix(), Version: facts.Version,
 	}
-	if want.Provenance {
-		p := attest.Provenance{
-			Name: facts.Name, Digest: subject.Digest, Builder: facts.Builder, Platform: built.Platform.String(),
-			Base: built.Base, BaseDigest: baseDigest, Key: facts.Key, Source: facts.Source,
-			Epoch: epochOf(facts.Epoch).Unix(), Version: facts.Version,
-			Used: maps.Clone(built.used),
-		}
-		delete(p.Used, built.Base)
-		if r.Language != DockerfileLanguage {
-			p.Language = r.Language
-		}
-		for _, b := range r.Builds {
-			p.Platforms = append(p.Platforms, b.Platform.String())
-		}
-		text, err := p.JSON()
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, attest.Document(attest.InTotoType, subject, text))
+	delete(p.Used, s.build.Base)
+	if r.Language != DockerfileLanguage {
+		p.Language = r.Language
 	}
-	return out, nil
+	for _, b := range r.Builds {
+		p.Platforms = append(p.Platforms, b.Platform.String())
+	}
+	return p.JSON()
 }
 
 // epochOf is the time of an image whose build was told none.

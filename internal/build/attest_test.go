@@ -5,6 +5,7 @@ package build
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build/inventory"
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/layer"
 )
 
 // lister is a language that knows of packages which its files do not show.
@@ -237,5 +239,73 @@ func TestCheckout(t *testing.T) {
 	put(t, top, "fn/new.go", "package main")
 	if s := look("fn"); s != nil {
 		t.Errorf("there is a file that is not in the commit: %+v", s)
+	}
+}
+
+// A Dockerfile's image has documents too: the base by its digest, and no more of
+// it than that.
+func TestDocumentsOfADockerfile(t *testing.T) {
+	base, err := nodeBase(t, "amd64").Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	below, err := layer.OfBase(nodeBase(t, "amd64"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := layer.Assemble(below, amd64(), map[string]string{
+		layer.AnnotationBaseName: "registry.example/node:22", layer.AnnotationBaseDigest: base.String(),
+	}, func(*v1.ConfigFile) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Result{Language: DockerfileLanguage, Builds: []PlatformBuild{{
+		Platform: amd64(), Image: image, Base: "registry.example/node:22",
+		used: map[string]string{"registry.example/node:22": base.String(), "registry.example/tools:1": "sha256:" + strings.Repeat("7", 64)},
+	}}}
+	all := documentsOf(t, r, Facts{Name: "fn", Builder: "dockerfile"})
+	sbom, origin := content(t, all[0], attest.SPDXType), content(t, all[1], attest.InTotoType)
+	if !strings.Contains(sbom, "pkg:oci/node@sha256%3A"+base.Hex+"?arch=amd64&repository_url=registry.example%2Fnode") &&
+		!strings.Contains(sbom, `pkg:oci/node@sha256%3A`+base.Hex+`?arch=amd64\u0026repository_url=registry.example%2Fnode`) {
+		t.Errorf("the base is not there: %s", sbom)
+	}
+	if !strings.Contains(sbom, "are not listed") {
+		t.Errorf("what is not known is not told: %s", sbom)
+	}
+	if strings.Count(origin, "registry.example/node:22") != 2 || !strings.Contains(origin, `"uri": "docker://registry.example/tools:1"`) {
+		t.Errorf("the images that it was made from: %s", origin)
+	}
+	if !strings.Contains(origin, `"builder": "dockerfile"`) || strings.Contains(origin, `"language"`) || !strings.Contains(origin, base.Hex) {
+		t.Errorf("provenance: %s", origin)
+	}
+}
+
+func TestDocumentsThatAreNotWanted(t *testing.T) {
+	s := spec(t, nodeProject(t))
+	r := build(t, s)
+	for _, test := range []struct {
+		want  Documents
+		kinds []string
+	}{
+		{Documents{}, nil},
+		{Documents{SBOM: true}, []string{attest.SPDXType}},
+		{Documents{Provenance: true}, []string{attest.InTotoType}},
+	} {
+		all, err := r.Attest(context.Background(), Facts{Name: "fn", CacheDir: s.CacheDir}, test.want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var kinds []string
+		for _, a := range all {
+			kinds = append(kinds, a.Type)
+		}
+		if !slices.Equal(kinds, test.kinds) {
+			t.Errorf("%+v gives %v", test.want, kinds)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := r.Attest(ctx, Facts{Name: "fn"}, AllDocuments()); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
 	}
 }

@@ -24,8 +24,15 @@ func Checkout(ctx context.Context, dir string, environ []string) *attest.Source 
 		out, err := lang.Run(ctx, dir, lang.With(environ, "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0"), tool, args...)
 		return strings.TrimSpace(out), err == nil
 	}
-	commit, ok := git("rev-parse", "--verify", "--quiet", "HEAD")
-	if !ok || strings.Trim(commit, "0123456789abcdef") != "" || commit == "" {
+	said, ok := git("rev-parse", "--show-prefix", "--verify", "HEAD")
+	if !ok {
+		return nil
+	}
+	prefix, commit, ok := strings.Cut(said, "\n")
+	if !ok { // at the top the first line is empty, and trimmed away
+		prefix, commit = "", said
+	}
+	if commit == "" || strings.Trim(commit, "0123456789abcdef") != "" {
 		return nil
 	}
 	// A folder that the repository ignores is clean without being in the commit.
@@ -35,10 +42,7 @@ func Checkout(ctx context.Context, dir string, environ []string) *attest.Source 
 	if changes, ok := git("status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=none", "--", "."); !ok || changes != "" {
 		return nil
 	}
-	source := &attest.Source{Commit: commit}
-	if prefix, ok := git("rev-parse", "--show-prefix"); ok {
-		source.Folder = strings.TrimSuffix(prefix, "/")
-	}
+	source := &attest.Source{Commit: commit, Folder: strings.TrimSuffix(prefix, "/")}
 	if remote, ok := git("config", "--get", "remote.origin.url"); ok {
 		source.Remote = attest.RemoteURL(remote)
 	}

@@ -50,7 +50,7 @@ func Dockerfile(ctx context.Context, spec Spec) (*Result, error) {
 	for _, platform := range platforms {
 		image, err := dockerfile.Build(ctx, dockerfile.Spec{
 			Options: *spec.Dockerfile, Dir: spec.Dir, Platform: platform, Epoch: spec.Epoch, Labels: spec.Labels,
-			CacheDir: spec.CacheDir, Path: lang.Lookup(spec.Environ, "PATH"), Store: store, Steps: spec.Steps, Report: dockerfileReport{spec.Progress},
+			CacheDir: spec.CacheDir, TempDir: lang.Lookup(spec.Environ, "TMPDIR"), Path: lang.Lookup(spec.Environ, "PATH"), Store: store, Steps: spec.Steps, Report: dockerfileReport{spec.Progress},
 			Pull: func(ref string, p v1.Platform) (v1.Image, error) {
 				if spec.Pull == nil {
 					return nil, fault.New(fault.Failure, "build.base", ref, "no registry client to pull it with")

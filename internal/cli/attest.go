@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -76,6 +78,15 @@ func (f *Factory) signPassword(ctx context.Context, file string) (string, error)
 			WithHint("give it in KN_LITE_SIGN_PASSWORD")
 	}
 	return f.IO.Secret(ctx, "Password of "+file+": ")
+}
+
+// withoutSecrets is the environment for toolchains: the scripts of a dependency
+// have no business with the key that signs what they made.
+func withoutSecrets(vars []string) []string {
+	return slices.DeleteFunc(slices.Clone(vars), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return strings.HasPrefix(strings.ToUpper(name), "KN_LITE_SIGN_")
+	})
 }
 
 // maxKey is far above the size of any key.

@@ -205,7 +205,7 @@ func (f *Factory) buildSpec(dir string, project *function.Function, b *buildFlag
 		Dir:      dir,
 		Base:     b.Base,
 		Bases:    cfg.BaseImages,
-		Environ:  f.Sys.Vars,
+		Environ:  withoutSecrets(f.Sys.Vars),
 		CacheDir: config.CacheDir(f.Sys.Env),
 		Now:      f.Sys.Now,
 		Progress: buildProgress{f.IO},

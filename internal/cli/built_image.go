@@ -20,9 +20,8 @@ type builtImage struct {
 	again     func(context.Context) (*build.Result, error) // builds
 
 	// For the documents about it.
-	wanted   build.Documents
-	facts    build.Facts
-	checkout func(context.Context) *attest.Source
+	wanted build.Documents
+	facts  build.Facts
 }
 
 // full is the result with its image, built after all if need be.
@@ -66,7 +65,7 @@ func (b *builtImage) describedBy(spec build.Spec) {
 	if spec.Dockerfile != nil {
 		b.facts.Builder = "dockerfile"
 	}
-	b.checkout = func(ctx context.Context) *attest.Source { return build.Checkout(ctx, spec.Dir, spec.Environ) }
+	b.facts.Source = func(ctx context.Context) *attest.Source { return build.Checkout(ctx, spec.Dir, spec.Environ) }
 }
 
 // attached is what a push of b to tag brings beside the image.
@@ -99,9 +98,6 @@ func (b *builtImage) attest(ctx context.Context, tag string) error {
 	facts.Name, facts.Version, facts.Key = nameOf(tag), currentVersion().Version, b.key
 	if facts.Version == "" || facts.Version == "(devel)" {
 		facts.Version = "devel"
-	}
-	if b.wanted.Provenance && b.checkout != nil {
-		facts.Source = b.checkout(ctx)
 	}
 	var err error
 	b.Attached, err = b.Attest(ctx, facts, b.wanted)

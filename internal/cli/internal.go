@@ -123,8 +123,10 @@ func (o *clusterBuildOptions) build(ctx context.Context, f *Factory, client *clu
 	end := log.Step("pushing to " + order.Tag)
 	made := &builtImage{
 		Result: result, wanted: build.Documents{SBOM: order.SBOM, Provenance: order.Provenance},
-		facts:    build.Facts{Builder: clusterBuilder, Epoch: order.Epoch, CacheDir: spec.CacheDir},
-		checkout: func(context.Context) *attest.Source { return order.Source },
+		facts: build.Facts{
+			Builder: clusterBuilder, Epoch: order.Epoch, CacheDir: spec.CacheDir,
+			Source: func(context.Context) *attest.Source { return order.Source },
+		},
 	}
 	_, err = registries.PushWith(ctx, result.Artifact(), order.Tag, made.attached(order.Tag, nil))
 	end("pushed "+order.Tag, err == nil)

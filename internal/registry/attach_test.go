@@ -1,13 +1,21 @@
 package registry_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/fault"
@@ -253,4 +261,168 @@ func TestReferrersThatLie(t *testing.T) {
 			t.Error("a signature that was changed on its way is taken")
 		}
 	}, regtest.Fault{On: regtest.GetBlob, Times: -1, Do: regtest.FlipReply()})
+}
+
+// Whoever may push decides what is read: sizes and digests are looked at first.
+func TestHostileArtifacts(t *testing.T) {
+	bubble(t, registry.Options{}, nil, func(t *testing.T, l *lab) {
+		image := testImage(t, 1, 1000)
+		ref, err := l.client.Push(t.Context(), image, tag)
+		if err != nil {
+			t.Fatal(err)
+		}
+		subject := `"subject":{"mediaType":"` + attest.ManifestType + `","digest":"` + digestOf(t, image) + `","size":1}`
+		put := func(at, layer string) {
+			t.Helper()
+			raw := `{"schemaVersion":2,"mediaType":"` + attest.ManifestType + `","artifactType":"` + attest.SignatureType + `","config":{},"layers":[` + layer + `],` + subject + `}`
+			if err := l.server.Seed(repo, at, rawArtifact(raw)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		at := strings.Replace(digestOf(t, image), ":", "-", 1) + ".sig"
+		for label, layer := range map[string]string{
+			"too large": `{"mediaType":"` + attest.PayloadType + `","digest":"sha256:` + strings.Repeat("1", 64) + `","size":9999999999}`,
+			"no digest": `{"mediaType":"` + attest.PayloadType + `","digest":"../../../etc/passwd","size":3}`,
+			"negative":  `{"mediaType":"` + attest.PayloadType + `","digest":"sha256:` + strings.Repeat("1", 64) + `","size":-1}`,
+		} {
+			put(at, layer)
+			before := l.server.Count(regtest.GetBlob)
+			if found, err := l.client.Signatures(t.Context(), ref); err == nil {
+				t.Errorf("%s: %v", label, found)
+			}
+			if l.server.Count(regtest.GetBlob) != before {
+				t.Errorf("%s: it was asked for", label)
+			}
+		}
+	})
+	bubble(t, registry.Options{}, func(s *regtest.Server) { s.NoReferrers = true }, func(t *testing.T, l *lab) {
+		image := testImage(t, 1, 1000)
+		ref, err := l.client.Push(t.Context(), image, tag)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := strings.Replace(digestOf(t, image), ":", "-", 1)
+		// A list with something in it that must not get onto a terminal.
+		index := `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"x","digest":"\u001b[2J","size":1}]}`
+		if err := l.server.Seed(repo, list, rawArtifact(index)); err == nil {
+			if found, err := l.client.Referrers(t.Context(), ref); err != nil || len(found) > 0 {
+				t.Errorf("listed %v, %v", found, err)
+			}
+		}
+		// An image under the name of the list is nobody's to replace.
+		if err := l.server.Seed(repo, list, image); err != nil {
+			t.Fatal(err)
+		}
+		_, err = l.client.PushWith(t.Context(), image, tag, registry.Attached{Documents: documents(t, image)})
+		if fault.KindOf(err) != fault.Conflict {
+			t.Errorf("the list's tag holds an image: %v", err)
+		}
+		if now, _ := l.server.Tag(repo, list); now != digestOf(t, image) {
+			t.Errorf("it was replaced by %s", now)
+		}
+	})
+}
+
+// rawArtifact is a manifest as it is.
+type rawArtifact string
+
+func (r rawArtifact) RawManifest() ([]byte, error) { return []byte(r), nil }
+func (r rawArtifact) Digest() (v1.Hash, error)     { return v1.NewHash(attest.Digest([]byte(r))) }
+func (r rawArtifact) MediaType() (types.MediaType, error) {
+	if strings.Contains(string(r), "image.index") {
+		return types.OCIImageIndex, nil
+	}
+	return types.OCIManifestSchema1, nil
+}
+
+// A layout brings what stands beside its image, whatever wrote it.
+func TestLayoutAttached(t *testing.T) {
+	dir := t.TempDir()
+	image := testImage(t, 1, 10)
+	path, err := layout.Write(dir, empty.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := path.AppendImage(image); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := registry.LayoutAttached(dir); err != nil || len(found) > 0 {
+		t.Errorf("a plain layout: %v, %v", found, err)
+	}
+	all, err := documents(t, image)(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range all {
+		raw, err := a.RawManifest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, content := range [][]byte{raw, a.Blobs[0].Content} {
+			hash, err := v1.NewHash(attest.Digest(content))
+			if err == nil {
+				err = path.WriteBlob(hash, io.NopCloser(bytes.NewReader(content)))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		hash, err := v1.NewHash(attest.Digest(raw))
+		if err == nil {
+			err = path.AppendDescriptor(v1.Descriptor{MediaType: types.OCIManifestSchema1, Digest: hash, Size: int64(len(raw)), ArtifactType: a.Type})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	opened, err := registry.OpenLayout(dir)
+	if err != nil || digestOf(t, opened) != digestOf(t, image) {
+		t.Errorf("the image is not found among its documents: %v", err)
+	}
+	found, err := registry.LayoutAttached(dir)
+	if err != nil || len(found) != 2 || found[0].Type != attest.SPDXType || found[1].Type != attest.InTotoType {
+		t.Fatalf("found %+v, %v", found, err)
+	}
+	damaged := filepath.Join(dir, "blobs", "sha256", strings.TrimPrefix(attest.Digest(all[0].Blobs[0].Content), "sha256:"))
+	if err := os.WriteFile(damaged, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := registry.LayoutAttached(dir); fault.KindOf(err) != fault.Usage {
+		t.Errorf("a damaged document: %v", err)
+	}
+}
+
+// What registry serve serves lists referrers and says so, so that no client keeps
+// a list of its own.
+func TestServeListsReferrers(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- registry.Serve(ctx, listener) }()
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	client, err := registry.New(registry.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	image := testImage(t, 1, 1000)
+	ref, err := client.PushWith(ctx, image, listener.Addr().String()+"/x/y:v1", registry.Attached{Documents: documents(t, image)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found, err := client.Referrers(ctx, ref); err != nil || len(found) != 2 {
+		t.Errorf("%v, %v", found, err)
+	}
+	list, _, _ := strings.Cut(strings.Replace(ref, "@sha256:", ":sha256-", 1), "@")
+	if _, err := client.Head(ctx, list); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("there is a second list: %v", err)
+	}
 }

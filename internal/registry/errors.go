@@ -184,6 +184,12 @@ func isUnknownHost(err error) bool {
 	return errors.As(err, &dns) && dns.IsNotFound
 }
 
+// isProxy tells whether it was not the registry that could not be reached.
+func isProxy(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "proxyconnect"
+}
+
 func isCertificate(err error) bool {
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
@@ -225,6 +231,9 @@ func (c *Client) explain(ctx context.Context, op, subject, host string, err erro
 	case errors.Is(err, http.ErrSchemeMismatch):
 		e.Err = reason{"the registry speaks plain HTTP, which kn-lite does to loopback only", err}
 		return e.WithHint("if nobody between here and %s can read along: --insecure-registry %s", host, host)
+	case isRefused(err) && isProxy(err):
+		e.Kind, e.Err = fault.Transient, reason{"the proxy on the way to " + host + " refuses connections", err}
+		return e.WithHint("check HTTPS_PROXY; hosts that are reached without it belong in NO_PROXY")
 	case isRefused(err):
 		e.Kind, e.Err = fault.Transient, reason{"nothing listens at " + host + " (connection refused)", err}
 		return e.WithHint("is the registry running? is the port right?")

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -37,7 +38,7 @@ func OpenLayout(dir string) (Artifact, error) {
 	if err != nil {
 		return nil, broken(err)
 	}
-	images := slices.DeleteFunc(slices.Clone(parsed.Manifests), func(d v1.Descriptor) bool { return d.ArtifactType != "" })
+	images := slices.DeleteFunc(slices.Clone(parsed.Manifests), func(d v1.Descriptor) bool { return refers(path, d) })
 	if len(images) != 1 {
 		return nil, fault.New(fault.Usage, op, dir, "the layout has %d images, want one", len(images))
 	}
@@ -55,6 +56,20 @@ func OpenLayout(dir string) (Artifact, error) {
 		return nil, broken(err)
 	}
 	return artifact, nil
+}
+
+// refers tells whether an entry of a layout hangs on another one. Its type says
+// nothing: go-containerregistry gives one to images too.
+func refers(path layout.Path, d v1.Descriptor) bool {
+	if !d.MediaType.IsImage() {
+		return false
+	}
+	raw, err := path.Bytes(d.Digest)
+	if err != nil {
+		return false // it is missed where it is needed
+	}
+	var m attest.Manifest
+	return json.Unmarshal(raw, &m) == nil && m.Subject != nil
 }
 
 // LayoutAttached is what hangs on the image of an OCI layout: the artifacts that
@@ -77,7 +92,7 @@ func LayoutAttached(dir string) ([]attest.Artifact, error) {
 	}
 	var out []attest.Artifact
 	for _, d := range parsed.Manifests {
-		if d.ArtifactType == "" {
+		if !refers(path, d) {
 			continue
 		}
 		raw, err := path.Bytes(d.Digest)

@@ -5,7 +5,8 @@
 //     first, then every manifest by its digest, and the tag last.
 //   - No request waits for ever and none is repeated without end: a connection
 //     that moves no byte for the stall timeout is given up, an operation is
-//     tried at most Policy.Attempts times in all, Retry-After is honoured.
+//     tried at most Policy.Attempts times in all, Retry-After is honoured. Of
+//     large layers that is each chunk, once the first connection has broken.
 //   - Credentials go to the registry they belong to and nowhere else, ask for
 //     the least scope, and travel in plain HTTP only to loopback or to hosts
 //     that the user named insecure. TLS verification is never switched off.

@@ -17,17 +17,22 @@ const mebibyte = 1 << 20
 // brought or not. Only the first request, which is all of the layer, is lost as
 // a whole where it does not.
 func TestUploadGoesOn(t *testing.T) {
-	const size, chunk = 256 * mebibyte, 8 * mebibyte
-	random := rand.New(rand.NewPCG(1, 2))
-	first := int64(40*mebibyte + random.IntN(100*mebibyte))
-	faults := []regtest.Fault{{On: regtest.PatchUpload, Do: regtest.ResetAfterReading(first)}}
-	for nth := 3; len(faults) < 10; nth += 2 {
-		faults = append(faults, regtest.Fault{On: regtest.PatchUpload, Nth: nth, Do: regtest.ResetAfterReading(1 + random.Int64N(chunk-1))})
-	}
+	const chunk = 8 * mebibyte
 	for _, tt := range []struct {
 		keeps bool
+		size  int
+		first int64 // the first request breaks after so many bytes
 		most  int64 // bytes sent again
-	}{{true, 10 * chunk}, {false, first + 9*chunk}} {
+	}{
+		{true, 256 * mebibyte, 100 * mebibyte, 10 * chunk},
+		{false, 96 * mebibyte, 20 * mebibyte, 20*mebibyte + 9*chunk},
+	} {
+		size := tt.size
+		random := rand.New(rand.NewPCG(1, 2))
+		faults := []regtest.Fault{{On: regtest.PatchUpload, Do: regtest.ResetAfterReading(tt.first)}}
+		for nth := 3; len(faults) < 10; nth += 2 {
+			faults = append(faults, regtest.Fault{On: regtest.PatchUpload, Nth: nth, Do: regtest.ResetAfterReading(1 + random.Int64N(chunk-1))})
+		}
 		t.Run(fmt.Sprintf("keeps parts %v", tt.keeps), func(t *testing.T) {
 			seen := &outcomes{}
 			// One at a time: the faults count requests.
@@ -39,12 +44,12 @@ func TestUploadGoesOn(t *testing.T) {
 				if digest, complete := l.server.Tag(repo, "v1"); digest != digestOf(t, image) || !complete {
 					t.Errorf("the tag is %s, complete %v", digest, complete)
 				}
-				again := l.server.Received() - size
+				again := l.server.Received() - int64(size)
 				if again > tt.most {
 					t.Errorf("%d bytes were sent again, want at most %d", again, tt.most)
 				}
 				t.Logf("%d resets: %.1f MiB of %d sent again", len(faults), float64(again)/mebibyte, size/mebibyte)
-				if got := seen.moved["layer"]; got != size {
+				if got := seen.moved["layer"]; got != int64(size) {
 					t.Errorf("progress counted %d bytes of %d", got, size)
 				}
 			}, faults...)

@@ -47,8 +47,8 @@ func Serve(ctx context.Context, listener net.Listener) (err error) {
 	if err = server.Shutdown(grace); err != nil {
 		err = server.Close()
 	}
-	if stopped := <-ended; !errors.Is(stopped, http.ErrServerClosed) {
-		err = errors.Join(err, stopped)
+	if served := <-ended; !errors.Is(served, http.ErrServerClosed) { // which was asked for
+		err = errors.Join(err, served)
 	}
 	return err
 }

@@ -10,6 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
@@ -30,7 +33,7 @@ const prefix = "box-"
 func Open(ctx context.Context, options Options) (*Box, error) {
 	b := &Box{ids: chooseMapping(options.Path)}
 	b.dropped = b.ids.whyNotRangesText
-	home, err := b.home(options.Dir)
+	home, err := b.home(options.Dir, options.Temp)
 	if err != nil {
 		return nil, &fault.Error{Op: "sandbox.open", Subject: options.Dir, Err: err, Hint: "the cache folder must be writable; set XDG_CACHE_HOME to one that is"}
 	}
@@ -60,10 +63,13 @@ func Expect(path string) Identity { return chooseMapping(path).identity }
 func (b *Box) Identity() (identity Identity, why string) { return b.ids.identity, b.dropped }
 
 // home is the folder that boxes are made in.
-func (b *Box) home(dir string) (string, error) {
+func (b *Box) home(dir, temp string) (string, error) {
 	if b.ids.identity == Shifted && !openToOthers(dir) {
+		if !holdsRoots(temp) {
+			temp = "/var/tmp"
+		}
 		// One folder for all of root's builds; its name is root's only when root owns it.
-		dir = "/var/tmp/kn-lite-root"
+		dir = filepath.Join(temp, "kn-lite-root")
 		if err := os.Mkdir(dir, 0o711); err != nil && !errors.Is(err, os.ErrExist) {
 			return "", err
 		}
@@ -82,6 +88,24 @@ func (b *Box) home(dir string) (string, error) {
 		return home, os.MkdirAll(home, 0o700)
 	}
 	return home, os.MkdirAll(home, 0o711)
+}
+
+// holdsRoots tells whether root's sandboxes can live in dir: root's own folder,
+// open to others, on a file system whose programs run as they do elsewhere.
+func holdsRoots(dir string) bool {
+	if !filepath.IsAbs(dir) || !openToOthers(dir) {
+		return false
+	}
+	info, err := os.Stat(dir)
+	if err != nil || !info.IsDir() {
+		return false
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil || fs.Flags&(unix.ST_NOEXEC|unix.ST_NOSUID|unix.ST_RDONLY) != 0 {
+		return false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && stat.Uid == 0
 }
 
 // openToOthers tells whether a user who owns nothing gets to dir, as far as it
@@ -121,10 +145,16 @@ func (b *Box) make(home string) (err error) {
 			return err
 		}
 	}
-	if b.lock, err = os.Create(filepath.Join(b.dir, "lock")); err != nil {
+	// It gets its name when it is held: others would take a box whose lock is free
+	// for one that was left behind.
+	making := filepath.Join(b.dir, "lock.new")
+	if b.lock, err = os.Create(making); err != nil {
 		return err
 	}
 	if err = syscall.Flock(int(b.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return err
+	}
+	if err = os.Rename(making, filepath.Join(b.dir, "lock")); err != nil {
 		return err
 	}
 	return os.Mkdir(b.stage(), 0o711)
@@ -198,7 +228,11 @@ func (b *Box) sweep(ctx context.Context, home string) {
 		}
 		lock, err := os.Open(filepath.Join(dir, "lock"))
 		if err != nil {
-			continue // somebody is about to make it
+			// Somebody is about to make it, or was when the machine went down.
+			if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
+				_ = os.RemoveAll(dir)
+			}
+			continue
 		}
 		if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
 			_ = b.remove(ctx, dir)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"runtime"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
@@ -25,6 +26,9 @@ func Open(context.Context, Options) (*Box, error) {
 	return nil, fault.New(fault.Conflict, "sandbox.open", "", "a Dockerfile's RUN needs Linux, and this is %s", runtime.GOOS).
 		WithHint("build it on a Linux machine or in a Linux CI job; Go and Node functions build here without a Dockerfile (--builder layers)")
 }
+
+// Pipe is os.Pipe.
+func Pipe() (reader, writer *os.File, err error) { return os.Pipe() }
 
 // Expect is nobody.
 func Expect(string) Identity { return Single }

@@ -28,8 +28,9 @@ type Guest func(args json.RawMessage, in io.Reader, out io.Writer) (reply any, e
 type Options struct {
 	// Dir is the cache folder; the folder of roots is made below it. Root's
 	// sandboxes run as a user with no name, who has to be able to get there: a
-	// Dir that is closed to others is replaced by a folder in /var/tmp.
-	Dir string
+	// Dir that is closed to others is replaced by a folder in Temp, or in /var/tmp
+	// when Temp is empty or programs cannot be run from there.
+	Dir, Temp string
 	// Path is where newuidmap is looked for, as $PATH has it.
 	Path string
 }

@@ -188,6 +188,38 @@ func TestDeadBoxesAreSwept(t *testing.T) {
 	}
 }
 
+// Builds that begin while others look for what is left behind keep their boxes.
+func TestNewBoxesAreNotSwept(t *testing.T) {
+	home := t.TempDir()
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		sweeper := &Box{dir: filepath.Join(home, "none"), ids: mapping{identity: Shifted}}
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				sweeper.sweep(context.Background(), home)
+			}
+		}
+	}()
+	for range 500 {
+		b := &Box{}
+		if err := b.make(home); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(b.stage()); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.RemoveAll(b.dir), b.lock.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	<-stopped
+}
+
 func TestCancelledCallEnds(t *testing.T) {
 	box := openBox(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
@@ -273,5 +305,44 @@ func TestOpenToOthers(t *testing.T) {
 	}
 	if !openToOthers("/usr") {
 		t.Error("/usr counts as closed")
+	}
+}
+
+func TestHoldsRoots(t *testing.T) {
+	closed := filepath.Join(t.TempDir(), "closed")
+	if err := os.Mkdir(closed, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"", "relative", closed, filepath.Join(closed, "not-there"), "/etc/passwd"} {
+		if holdsRoots(dir) {
+			t.Errorf("%q is said to hold roots", dir)
+		}
+	}
+	if !holdsRoots("/usr") {
+		t.Error("/usr, which is root's and open, is refused")
+	}
+}
+
+func TestRootUsesTemp(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("everybody else's files are in the cache folder")
+	}
+	top, err := os.MkdirTemp("/var/tmp", "sandbox-test-*") // t.TempDir is closed to others
+	if err == nil {
+		err = os.Chmod(top, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(top)
+	closed := filepath.Join(top, "cache")
+	if err := os.Mkdir(closed, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b := &Box{ids: mapping{identity: Shifted}}
+	for temp, want := range map[string]string{top: filepath.Join(top, "kn-lite-root"), "": "/var/tmp/kn-lite-root", closed: "/var/tmp/kn-lite-root"} {
+		if got, err := b.home(closed, temp); got != want || err != nil {
+			t.Errorf("TMPDIR %q: %q, %v", temp, got, err)
+		}
 	}
 }

@@ -174,7 +174,7 @@ func feed(cmd *exec.Cmd, in io.Reader) (func(context.Context), error) {
 		cmd.Stdin = in
 		return func(context.Context) {}, nil
 	}
-	reader, writer, err := os.Pipe()
+	reader, writer, err := Pipe()
 	if err != nil {
 		return nil, err
 	}

@@ -141,6 +141,22 @@ func TestGoTemplatesAreFormatted(t *testing.T) {
 	}
 }
 
+// func builds a project of ours as it is: its wrapper is a module for Go 1.21,
+// which cannot have a dependency for a later one.
+func TestGoTemplatesSuitFunc(t *testing.T) {
+	for _, kind := range kinds("go") {
+		s := spec(filepath.Join(t.TempDir(), "hello"))
+		s.Kind = kind
+		if _, err := Create(context.Background(), s); err != nil {
+			t.Fatal(err)
+		}
+		module, err := os.ReadFile(filepath.Join(s.Dir, "go.mod"))
+		if err != nil || !strings.Contains(string(module), "\ngo 1.21\n") {
+			t.Errorf("%s: %v\n%s", kind, err, module)
+		}
+	}
+}
+
 // A new Go project passes its own tests with no network and no dependency.
 func TestGoProjectPassesItsTests(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "hello")

@@ -4,9 +4,6 @@ package bench
 
 import (
 	"fmt"
-	"io"
-	"log"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,11 +11,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 
 	"github.com/kn-lite/kn-lite/test/bases"
-	"github.com/kn-lite/kn-lite/test/toolenv"
 )
 
 // TestBuild is the loop that a function author lives in: a Go function built
@@ -26,73 +21,16 @@ import (
 // machine's first build, with no cache but the downloaded modules. ko builds the
 // same program.
 func TestBuild(t *testing.T) {
-	runs := 5
-	if full() {
-		runs = 21
+	host := serveRegistry(t)
+	env := environment(t,
+		"KN_LITE_REGISTRY="+host+"/bench",
+		"KO_DOCKER_REPO="+host+"/ko", "KO_DEFAULTBASEIMAGE="+host+"/base:latest",
+	)
+	function := createFunction(t, "kn-lite", env)
+	knLite := &project{
+		contender: &contender{name: "kn-lite", dir: function, env: env, commands: [][]string{{program(t, "kn-lite"), "build", "--push"}}},
+		edit:      rewrite(filepath.Join(function, "handle.go"), "Hello"),
 	}
-	knLite, ko, edit := buildContenders(t)
-
-	measure(t, runs, knLite, ko)
-	compare(t, "nothing changed", knLite, ko)
-	atMost(t, 1.1, knLite, ko)
-
-	for c, change := range edit {
-		c.results, c.before = nil, change
-	}
-	measure(t, runs, knLite, ko)
-	compare(t, "one line changed", knLite, ko)
-	// A tenth of allowance for the noise of a machine that does other things
-	// too; the published ratio is that of the full size.
-	limit := 1.25
-	if full() {
-		limit = 1.1
-	}
-	atMost(t, limit, knLite, ko)
-
-	for _, c := range []*contender{knLite, ko} {
-		c.results, c.before = nil, withoutCaches(c, edit[c])
-	}
-	// Each run compiles the standard library twice over.
-	measure(t, max(3, runs/5), knLite, ko)
-	compare(t, "cold", knLite, ko)
-	atMost(t, limit, knLite, ko)
-}
-
-// withoutCaches gives a contender's next run new, empty caches. The line changes
-// too, to what it never was: else kn-lite finds the result in the registry.
-func withoutCaches(c *contender, edit func(*testing.T, int)) func(*testing.T, int) {
-	env := c.env
-	return func(t *testing.T, run int) {
-		t.Helper()
-		edit(t, 1000+run)
-		c.env = append(slices.Clone(env), "GOCACHE="+t.TempDir(), "XDG_CACHE_HOME="+t.TempDir())
-	}
-}
-
-func buildContenders(t *testing.T) (knLite, ko *contender, edit map[*contender]func(*testing.T, int)) {
-	t.Helper()
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
-	t.Cleanup(server.Close)
-	host := strings.TrimPrefix(server.URL, "http://")
-
-	tools, err := toolenv.Vars()
-	if err != nil {
-		t.Fatal(err)
-	}
-	env := slices.Concat(tools, toolenv.Home(t.TempDir()), []string{
-		"PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir(),
-		"KN_LITE_REGISTRY=" + host + "/bench",
-		"KO_DOCKER_REPO=" + host + "/ko", "KO_DEFAULTBASEIMAGE=" + host + "/base:latest",
-	})
-
-	dir := t.TempDir()
-	create := exec.CommandContext(t.Context(), program(t, "kn-lite"), "func", "create", "hello", "-l", "go")
-	create.Dir, create.Env = dir, env
-	if out, err := create.CombinedOutput(); err != nil {
-		t.Fatalf("func create: %v\n%s", err, out)
-	}
-	function := filepath.Join(dir, "hello")
-	knLite = &contender{name: "kn-lite", dir: function, env: env, args: []string{program(t, "kn-lite"), "build", "--push"}}
 
 	// ko wants a base image. One small layer costs it one request that finds the
 	// layer there already, as it would with the real one.
@@ -107,16 +45,102 @@ func buildContenders(t *testing.T) (knLite, ko *contender, edit map[*contender]f
 	if err := os.CopyFS(app, os.DirFS("testdata/ko-app")); err != nil {
 		t.Fatal(err)
 	}
-	// Without an SBOM, which kn-lite does not make here either.
-	ko = &contender{name: "ko", dir: app, env: env, args: []string{program(t, "ko"), "build", "--bare", "--sbom=none", "--platform=linux/amd64", "."}}
+	ko := &project{
+		// Without an SBOM, which kn-lite does not make here either.
+		contender: &contender{name: "ko", dir: app, env: env, commands: [][]string{{program(t, "ko"), "build", "--bare", "--sbom=none", "--platform=linux/amd64", "."}}},
+		edit:      rewrite(filepath.Join(app, "main.go"), "Hello"),
+	}
+	// Each cold run compiles the standard library.
+	measureBuilds(t, 0.05, []string{"GOCACHE"}, knLite, ko)
+}
 
-	return knLite, ko, map[*contender]func(*testing.T, int){
-		knLite: rewrite(filepath.Join(function, "handle.go"), "Hello"),
-		ko:     rewrite(filepath.Join(app, "main.go"), "Hello"),
+// TestBuildBesideFunc builds one project, as func itself creates it, with both.
+// func's host builder always builds for three platforms, so kn-lite does too.
+func TestBuildBesideFunc(t *testing.T) {
+	host := serveRegistry(t)
+	env := environment(t, "KN_LITE_REGISTRY="+host+"/bench", "FUNC_ENABLE_HOST_BUILDER=true")
+	ours, theirs := createFunction(t, "func", env), createFunction(t, "func", env)
+	knLite := &project{
+		contender: &contender{name: "kn-lite", dir: ours, env: env, commands: [][]string{
+			{program(t, "kn-lite"), "build", "--push", "--platform", "linux/amd64,linux/arm64,linux/arm/v7"},
+		}},
+		edit: rewrite(filepath.Join(ours, "handle.go"), "Received request"),
+	}
+	peer := &project{
+		contender: &contender{name: "func", dir: theirs, env: env, commands: [][]string{
+			{program(t, "func"), "build", "--builder", "host", "--registry", host + "/func", "--push"},
+		}},
+		edit: rewrite(filepath.Join(theirs, "handle.go"), "Received request"),
+	}
+	// Go's own cache stays: three standard libraries to compile would be all that
+	// could be seen.
+	measureBuilds(t, 1, nil, knLite, peer)
+}
+
+// project is a contender with a line to change in what it builds.
+type project struct {
+	*contender
+	edit func(t *testing.T, run int)
+}
+
+// measureBuilds has both build with nothing changed, which may take at most
+// unchanged times the peer's time; with one line changed; and with empty caches:
+// the builder's own and what the variables in caches point to.
+func measureBuilds(t *testing.T, unchanged float64, caches []string, knLite, peer *project) {
+	t.Helper()
+	runs := 5
+	if full() {
+		runs = 21
+	}
+	both := []*contender{knLite.contender, peer.contender}
+	stage := func(what string, runs int, limit float64, before func(*project) func(*testing.T, int)) {
+		t.Run(what, func(t *testing.T) {
+			for _, p := range []*project{knLite, peer} {
+				p.results, p.before = nil, before(p)
+			}
+			measure(t, runs, both...)
+			compare(t, what, both...)
+			atMost(t, limit, both[0], both[1])
+		})
+	}
+	stage("nothing changed", runs, unchanged, func(*project) func(*testing.T, int) { return nil })
+	// As fast as the peer is the goal; a tenth is the noise of a machine that does
+	// other things too.
+	stage("one line changed", runs, 1.1, func(p *project) func(*testing.T, int) { return p.edit })
+	stage("cold", max(3, runs/5), 1.1, func(p *project) func(*testing.T, int) { return p.withoutCaches(caches) })
+}
+
+// withoutCaches gives a contender's next run new, empty caches. The line changes
+// too, to what it never was: else kn-lite finds the result in the registry.
+func (p *project) withoutCaches(caches []string) func(*testing.T, int) {
+	env := p.env
+	return func(t *testing.T, run int) {
+		t.Helper()
+		p.edit(t, 1000+run)
+		// func keeps its cache in the project.
+		if err := os.RemoveAll(filepath.Join(p.dir, ".func")); err != nil {
+			t.Fatal(err)
+		}
+		p.env = slices.Clone(env)
+		for _, name := range append(caches, "XDG_CACHE_HOME") {
+			p.env = append(p.env, name+"="+t.TempDir())
+		}
 	}
 }
 
-// rewrite gives the greeting another word before each run.
+// createFunction makes the Go function of kn-lite's template, or of func's.
+func createFunction(t *testing.T, with string, env []string) (folder string) {
+	t.Helper()
+	args := map[string][]string{"kn-lite": {"func", "create", "hello", "-l", "go"}, "func": {"create", "-l", "go", "hello"}}[with]
+	create := exec.CommandContext(t.Context(), program(t, with), args...)
+	create.Dir, create.Env = t.TempDir(), env
+	if out, err := create.CombinedOutput(); err != nil {
+		t.Fatalf("%s create: %v\n%s", with, err, out)
+	}
+	return filepath.Join(create.Dir, "hello")
+}
+
+// rewrite gives a text of the program another word before each run.
 func rewrite(file, word string) func(*testing.T, int) {
 	return func(t *testing.T, run int) {
 		t.Helper()
@@ -124,7 +148,7 @@ func rewrite(file, word string) func(*testing.T, int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		next := fmt.Sprintf("Hello %d", run)
+		next := fmt.Sprintf("Run %d", run)
 		changed := strings.Replace(string(raw), word, next, 1)
 		if changed == string(raw) {
 			t.Fatalf("%s: %q is not there", file, word)

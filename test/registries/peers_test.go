@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -68,13 +69,16 @@ func TestPeers(t *testing.T) {
 	}
 	for n, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			tag := fmt.Sprintf("%s/peers/image:v%d", address, n)
+			tag := fmt.Sprintf("%s/peers/image%d:v1", address, n)
 			layout, file := fmt.Sprintf("layout%d", n), fmt.Sprintf("image%d.tar", n)
 			args := append([]string{"build", tt.dir, "--image", tag, "--push", "-o", "oci:" + layout}, tt.args...)
 			ref := d.run(t, "kn-lite", args...)
 			_, digest, _ := strings.Cut(ref, "@")
 			d.sameDigest(t, tag, digest)
+			// The layout holds the image's documents too, so the image goes by its name.
+			layout += ":" + tag
 			d.copyWhole(t, n, tag, layout)
+			d.hasDocuments(t, tag)
 			for _, arch := range tt.platforms {
 				want := d.inspect(t, tag, arch)
 				place := fmt.Sprintf("%d-%s", n, arch)
@@ -119,6 +123,37 @@ func (d *desk) copyWhole(t *testing.T, n int, tag, layout string) {
 		d.run(t, "skopeo", append(skopeo, to, "docker://"+again)...)
 		if diff := cmp.Diff(want, d.images(t, again)); diff != "" {
 			t.Errorf("%s and back (-before +after):\n%s", from, diff)
+		}
+	}
+}
+
+// hasDocuments finds the documents of each image where registries of before OCI
+// 1.1, as docker-registry 2.8, list them: under a tag made of the digest.
+func (d *desk) hasDocuments(t *testing.T, tag string) {
+	t.Helper()
+	repository := tag[:strings.LastIndex(tag, ":")]
+	for _, image := range d.images(t, tag) {
+		var index struct {
+			Manifests []struct{ ArtifactType, Digest string }
+		}
+		raw := d.run(t, "skopeo", "inspect", "--raw", "--tls-verify=false", "docker://"+repository+":"+strings.Replace(image, ":", "-", 1))
+		if err := json.Unmarshal([]byte(raw), &index); err != nil {
+			t.Fatal(err)
+		}
+		var kinds []string
+		for _, m := range index.Manifests {
+			kinds = append(kinds, m.ArtifactType)
+			var document struct{ Subject struct{ Digest string } }
+			if err := json.Unmarshal([]byte(d.run(t, "skopeo", "inspect", "--raw", "--tls-verify=false", "docker://"+repository+"@"+m.Digest)), &document); err != nil {
+				t.Fatal(err)
+			}
+			if document.Subject.Digest != image {
+				t.Errorf("%s is about %q, want %s", m.Digest, document.Subject.Digest, image)
+			}
+		}
+		slices.Sort(kinds)
+		if diff := cmp.Diff([]string{"application/spdx+json", "application/vnd.in-toto+json"}, kinds); diff != "" {
+			t.Errorf("documents of %s (-want +got):\n%s", image, diff)
 		}
 	}
 }

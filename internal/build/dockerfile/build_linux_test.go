@@ -452,3 +452,20 @@ func TestOnbuild(t *testing.T) {
 	p.bases["below"] = below.Image
 	wantAdded(t, p.must(Options{}), "0 0644 0:0 onbuild = 1\nx")
 }
+
+// Every image that a build was made from is told, those of other stages too.
+func TestImagesThatWereUsed(t *testing.T) {
+	p := newProject(t, "FROM busybox AS tools\nFROM empty AS unused\nFROM scratch\nCOPY --from=tools /bin/busybox /b\n", nil)
+	image := p.must(Options{})
+	base, err := busybox()
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest, err := base.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"busybox": digest.String()}, image.Used); diff != "" {
+		t.Error(diff)
+	}
+}

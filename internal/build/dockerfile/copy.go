@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"strconv"
 	"strings"
@@ -22,6 +21,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/build/rootfs"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/sandbox"
 )
 
 // copying is a COPY or an ADD.
@@ -182,7 +182,7 @@ func (b *builder) copyFrom(ctx context.Context, s *stage, index int, c *copying,
 
 // pipe runs write and read at the same time with a pipe between them.
 func (b *builder) pipe(write func(io.Writer) error, read func(io.Reader) error) error {
-	in, out, err := os.Pipe()
+	in, out, err := sandbox.Pipe()
 	if err != nil {
 		return err
 	}
@@ -205,7 +205,11 @@ func (b *builder) addArchive(ctx context.Context, r *root, a layer.File, args ro
 	}
 	content, err := decompress(f)
 	if err == nil {
-		err = b.call(ctx, r, rootfs.GuestUnpack, args, nil, content, nil)
+		bounded := newUnpacked(content, a.Size)
+		err = b.call(ctx, r, rootfs.GuestUnpack, args, nil, bounded, nil)
+		if bounded.err != nil {
+			err = fault.New(fault.Build, "dockerfile.add", "", "%s: %w", a.Path, bounded.err) // the other end has seen half an archive only
+		}
 	}
 	return errors.Join(err, f.Close())
 }

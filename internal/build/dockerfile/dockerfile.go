@@ -43,6 +43,7 @@ type Spec struct {
 	Epoch    time.Time // the latest time stamp in the image
 	Labels   map[string]string
 	CacheDir string
+	TempDir  string // $TMPDIR, for the files of root's builds
 	Path     string // $PATH, for newuidmap
 	Store    *layer.Store
 	Steps    Steps // nil: what is built here is for this machine only

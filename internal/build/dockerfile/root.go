@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strconv"
 
@@ -91,7 +90,7 @@ func (b *builder) diff(ctx context.Context, r *root, key string) (*layer.Layer, 
 	if err != nil {
 		return nil, err
 	}
-	reader, writer, err := os.Pipe()
+	reader, writer, err := sandbox.Pipe()
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +197,7 @@ func (b *builder) open(ctx context.Context) (err error) {
 	if b.box != nil {
 		return nil
 	}
-	if b.box, err = sandbox.Open(ctx, sandbox.Options{Dir: b.CacheDir, Path: b.Path}); err != nil {
+	if b.box, err = sandbox.Open(ctx, sandbox.Options{Dir: b.CacheDir, Temp: b.TempDir, Path: b.Path}); err != nil {
 		return err
 	}
 	if identity, why := b.box.Identity(); identity == sandbox.Single {

@@ -57,7 +57,9 @@ func repack(ctx context.Context, w io.Writer, archive io.Reader, epoch time.Time
 	}
 	diffID := sha256.New()
 	tw := tar.NewWriter(io.MultiWriter(diffID, zw))
+	archive = bufio.NewReaderSize(archive, 1<<18)
 	reader := tar.NewReader(archive)
+	buffer := make([]byte, copyBuffer)
 	empty = true
 	for {
 		h, err := reader.Next()
@@ -78,7 +80,7 @@ func repack(ctx context.Context, w io.Writer, archive io.Reader, epoch time.Time
 		if err := tw.WriteHeader(clean); err != nil {
 			return r, false, err
 		}
-		if _, err := io.Copy(tw, reader); err != nil {
+		if _, err := io.CopyBuffer(tw, reader, buffer); err != nil {
 			return r, false, err
 		}
 	}
@@ -157,11 +159,12 @@ func WriteTar(ctx context.Context, w io.Writer, files []File, epoch time.Time) e
 	if err != nil {
 		return err
 	}
-	tw := tar.NewWriter(w)
+	out := bufio.NewWriterSize(w, 1<<18)
+	tw, buffer := tar.NewWriter(out), make([]byte, copyBuffer)
 	for _, f := range files {
-		if err := writeEntry(ctx, tw, f, epoch); err != nil {
+		if err := writeEntry(ctx, tw, f, epoch, buffer); err != nil {
 			return describe(f, err)
 		}
 	}
-	return tw.Close()
+	return errors.Join(tw.Close(), out.Flush())
 }

@@ -81,7 +81,7 @@ func checkName(name string) error {
 
 // contentKey is a digest over everything in files that ends up in the layer.
 func contentKey(ctx context.Context, files []File) (string, error) {
-	h := sha256.New()
+	h, buffer := sha256.New(), make([]byte, copyBuffer)
 	var size [8]byte
 	for _, f := range files {
 		fmt.Fprintf(h, "%d:%s %o %d:%s ", len(f.Path), f.Path, f.Mode, len(f.Link), f.Link)
@@ -90,7 +90,7 @@ func contentKey(ctx context.Context, files []File) (string, error) {
 		if !f.Mode.IsRegular() {
 			continue
 		}
-		if err := copyContent(ctx, h, f); err != nil {
+		if err := copyContent(ctx, h, f, buffer); err != nil {
 			return "", describe(f, err)
 		}
 	}
@@ -106,9 +106,9 @@ func pack(ctx context.Context, w io.Writer, files []File, epoch time.Time) (reco
 		return record{}, err
 	}
 	diffID := sha256.New()
-	tw := tar.NewWriter(io.MultiWriter(diffID, zw))
+	tw, buffer := tar.NewWriter(io.MultiWriter(diffID, zw)), make([]byte, copyBuffer)
 	for _, f := range files {
-		if err := writeEntry(ctx, tw, f, epoch); err != nil {
+		if err := writeEntry(ctx, tw, f, epoch, buffer); err != nil {
 			return record{}, describe(f, err)
 		}
 	}
@@ -119,7 +119,7 @@ func pack(ctx context.Context, w io.Writer, files []File, epoch time.Time) (reco
 	return record{Digest: toHash(digest), DiffID: toHash(diffID), Size: digest.n}, nil
 }
 
-func writeEntry(ctx context.Context, tw *tar.Writer, f File, epoch time.Time) error {
+func writeEntry(ctx context.Context, tw *tar.Writer, f File, epoch time.Time, buffer []byte) error {
 	// The zero Format takes USTAR where it can and PAX where it must; both have
 	// one spelling only for what is set here.
 	header := &tar.Header{Name: f.Path, Mode: int64(f.Mode.Perm()), ModTime: epoch.Truncate(time.Second)}
@@ -142,11 +142,15 @@ func writeEntry(ctx context.Context, tw *tar.Writer, f File, epoch time.Time) er
 	if !f.Mode.IsRegular() {
 		return nil
 	}
-	return copyContent(ctx, tw, f)
+	return copyContent(ctx, tw, f, buffer)
 }
 
+// copyBuffer is for the contents of all files of a layer: one for each file would
+// be most of what a build of many small ones allocates.
+const copyBuffer = 64 << 10
+
 // copyContent copies exactly f.Size bytes or fails.
-func copyContent(ctx context.Context, w io.Writer, f File) (err error) {
+func copyContent(ctx context.Context, w io.Writer, f File, buffer []byte) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -160,7 +164,7 @@ func copyContent(ctx context.Context, w io.Writer, f File) (err error) {
 			err = closeErr
 		}
 	}()
-	n, err := io.Copy(w, io.LimitReader(r, f.Size))
+	n, err := io.CopyBuffer(w, io.LimitReader(r, f.Size), buffer)
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,7 @@ type writer struct {
 	mode     *uint32
 	times    []entryTime // of folders, to be set when all is there
 	linkBase string      // what the names of hard links are relative to
+	buffer   []byte      // for contents
 }
 
 type entryTime struct {
@@ -41,7 +42,7 @@ type entryTime struct {
 }
 
 func newWriter(loose bool, owner string, mode *uint32, linkBase string) (*writer, error) {
-	w := &writer{loose: loose, mode: mode, linkBase: linkBase}
+	w := &writer{loose: loose, mode: mode, linkBase: linkBase, buffer: make([]byte, 64<<10)}
 	if owner != "" {
 		uid, gid, err := lookupOwner(owner)
 		if err != nil {
@@ -206,7 +207,9 @@ func (w *writer) entry(at string, h *tar.Header, content io.Reader) error {
 		if err != nil {
 			return err
 		}
-		_, err = io.Copy(f, content)
+		// Hidden behind the interface is a way of copying that has no use here and
+		// allocates a buffer for each file.
+		_, err = io.CopyBuffer(struct{ io.Writer }{f}, content, w.buffer)
 		if err := errors.Join(err, f.Close()); err != nil {
 			return err
 		}

@@ -31,11 +31,11 @@ func tidy() []string {
 // it. A "!" rule in the ignore file brings a file back, with a warning.
 func secret() []string {
 	return []string{
-		".env", ".env.*", "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore",
+		".env", ".env.*", ".envrc", "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore",
 		"id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*",
 		".aws", ".azure", ".docker", ".kube", ".ssh", ".gnupg", ".config/gcloud",
-		".netrc", "_netrc", ".npmrc", ".yarnrc", ".yarnrc.yml", ".pypirc", "pip.conf",
-		".git-credentials", ".htpasswd", ".terraform", "*.tfstate", "*.tfstate.*", "*.tfvars",
+		".netrc", "_netrc", ".npmrc", ".yarnrc", ".yarnrc.yml", ".pypirc", "pip.conf", "pip.ini", ".pgpass", ".my.cnf", ".s3cfg", ".boto", ".vault-token",
+		".git-credentials", ".htpasswd", ".dockercfg", "kubeconfig", ".terraform", "*.tfstate", "*.tfstate.*", "*.tfvars",
 	}
 }
 

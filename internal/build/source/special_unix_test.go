@@ -4,6 +4,8 @@ package source
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -63,6 +65,69 @@ func TestFIFOInPlaceOfAFileDoesNotBlock(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("open blocks")
 	}
+}
+
+// TestRaces swaps a file for a link to a secret, and back, as fast as it can,
+// while the folder is read a thousand times.
+func TestRaces(t *testing.T) {
+	at := tree(t, "file", "other")
+	file := filepath.Join(at.Dir(), "file")
+	stop, stopped := make(chan struct{}), make(chan error, 1)
+	go func() {
+		var err error
+		for n := 0; err == nil; n++ {
+			select {
+			case <-stop:
+				stopped <- nil
+				return
+			default:
+			}
+			next := file + ".next"
+			if n%2 == 0 {
+				err = os.Symlink("../secret", next)
+			} else {
+				err = os.WriteFile(next, []byte("file"), 0o600)
+			}
+			if err == nil {
+				err = os.Rename(next, file)
+			}
+		}
+		stopped <- err
+	}()
+	read, refused := 0, 0
+	for range 1000 {
+		files, err := at.Walk(context.Background(), "", everything, func(string) {})
+		if err != nil {
+			refused++
+			continue
+		}
+		for _, f := range files {
+			if f.Open == nil {
+				continue
+			}
+			r, err := f.Open()
+			if err != nil {
+				refused++
+				continue
+			}
+			content, err := io.ReadAll(r)
+			if err = errors.Join(err, r.Close()); err != nil {
+				refused++
+			}
+			if strings.Contains(string(content), "canary") {
+				t.Fatal("read what is outside of the folder")
+			}
+			read++
+		}
+	}
+	close(stop)
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	if read == 0 || refused == 0 {
+		t.Errorf("%d files were read and %d refused: there was no race", read, refused)
+	}
+	t.Logf("%d files read, %d times refused", read, refused)
 }
 
 func TestUnreadableFileIsNamed(t *testing.T) {

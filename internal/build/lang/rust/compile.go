@@ -18,6 +18,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/lang/rust/cargo"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
@@ -25,39 +26,49 @@ import (
 // compilation is one run of cargo.
 type compilation struct {
 	project   *lang.Project
-	found     *project
+	found     *cargo.Project
 	toolchain *toolchain
-	settings  *settings
+	settings  *cargo.Settings
 	target    target
 	folder    string // cargo's target folder, in kn-lite's cache
 }
 
-// compile runs cargo with a folder of its own for each workspace and target, so
-// that two targets do not wait for each other. What is in there makes the next build quick and nothing else: packages of the project
-// whose content has changed are made again, whatever their files' times say.
-func compile(ctx context.Context, p *lang.Project, found *project, platform v1.Platform) (files []layer.File, cleanup func() error, err error) {
-	c := &compilation{project: p, found: found, settings: readSettings(p)}
+// newCompilation finds out with what the program is made, and where.
+func newCompilation(ctx context.Context, p *lang.Project, found *cargo.Project, platform v1.Platform) (*compilation, error) {
+	c := &compilation{project: p, found: found, settings: cargo.ReadSettings(p)}
+	var err error
 	if c.toolchain, err = probe(ctx, p); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if c.target, err = c.toolchain.targetFor(platform, c.settings); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if c.folder, err = targetFolder(p, found.root, c.target.triple); err != nil {
-		return nil, nil, err
-	}
-	packages, err := c.packages(ctx)
+	c.folder, err = targetFolder(p, found.Root, c.target.triple)
+	return c, err
+}
+
+// compile runs cargo with a folder of its own for each workspace and target, so
+// that two targets do not wait for each other. What is in there makes the next
+// build quick and nothing else: packages of the project whose content has changed
+// are made again, whatever their files' times say.
+func compile(ctx context.Context, p *lang.Project, found *cargo.Project, platform v1.Platform) (files []layer.File, cleanup func() error, err error) {
+	c, err := newCompilation(ctx, p, found, platform)
 	if err != nil {
 		return nil, nil, err
 	}
+	answer, err := c.metadata(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	packages := answer.Packages
 	if err := c.forget(ctx, packages); err != nil {
 		return nil, nil, err
 	}
 	args := []string{
-		"build", "--quiet", "--release", "--locked", "--target", c.target.triple, "--package", found.pkg, "--bin", found.program,
+		"build", "--quiet", "--release", "--locked", "--target", c.target.triple, "--package", found.Package, "--bin", found.Program,
 	}
-	more, environ := c.settings.withFlags(c.target, c.flags(packages))
-	output, err := lang.Run(ctx, p.Dir, lang.With(p.Environ, append(c.environ(), environ...)...), c.toolchain.cargo, append(args, more...)...)
+	more, environ := c.settings.WithFlags(c.target.triple, c.flags(packages))
+	output, err := lang.Run(ctx, p.Dir, lang.With(p.Environ, append(c.environ(), environ...)...), c.toolchain.tool, append(args, more...)...)
 	if err != nil {
 		return nil, nil, c.compileError(output, err)
 	}
@@ -67,7 +78,7 @@ func compile(ctx context.Context, p *lang.Project, found *project, platform v1.P
 	}
 	// A copy, since the next build of the folder writes over it.
 	program := filepath.Join(scratch.Dir, "function")
-	size, err := copyFile(filepath.Join(c.folder, c.target.triple, "release", found.program), program)
+	size, err := copyFile(filepath.Join(c.folder, c.target.triple, "release", found.Program), program)
 	if err != nil {
 		return nil, scratch.Close, err
 	}
@@ -93,11 +104,11 @@ func (c *compilation) environ() []string {
 	set := []string{
 		"CARGO_TARGET_DIR=" + c.folder, "CARGO_BUILD_BUILD_DIR=" + c.folder, "CARGO_INCREMENTAL=0", "CARGO_TERM_COLOR=never",
 	}
-	if !c.found.strips && lang.Lookup(c.project.Environ, "CARGO_PROFILE_RELEASE_STRIP") == "" {
+	if !c.found.Strips && lang.Lookup(c.project.Environ, "CARGO_PROFILE_RELEASE_STRIP") == "" {
 		set = append(set, "CARGO_PROFILE_RELEASE_STRIP=symbols")
 	}
 	if c.target.linker != "" {
-		set = append(set, "CARGO_TARGET_"+envName(c.target.triple)+"_LINKER="+c.target.linker)
+		set = append(set, "CARGO_TARGET_"+cargo.EnvName(c.target.triple)+"_LINKER="+c.target.linker)
 	}
 	return set
 }
@@ -106,23 +117,23 @@ func (c *compilation) environ() []string {
 // messages of panics name the files of the code.
 func (c *compilation) flags(packages []pkg) []string {
 	buildID := "link-arg=-Wl,--build-id=none"
-	if c.target.lld {
+	if c.target.bare {
 		buildID = "link-arg=--build-id=none"
 	}
 	flags := []string{"-C", "target-feature=+crt-static", "-C", buildID}
 	hide := func(from, to string) { flags = append(flags, "--remap-path-prefix="+from+"="+to) }
 	// The last one that fits holds.
-	if home := cargoHome(c.project.Environ); home != "" {
+	if home := cargo.Home(c.project.Environ); home != "" {
 		hide(home, "/cargo")
 	}
 	hide(filepath.Join(c.toolchain.sysroot, "lib", "rustlib", "src", "rust"), "/rustc/"+c.toolchain.commit)
-	hide(c.found.root, "/src")
+	hide(c.found.Root, "/src")
 	hide(c.folder, "/target")
 	var shops []string // folders of packages, which are called after where they come from
 	for _, p := range packages {
 		shop := filepath.Dir(p.dir())
 		switch {
-		case p.Source == "" && !below(c.found.root, p.dir()):
+		case p.Source == "" && !cargo.Below(c.found.Root, p.dir()):
 			hide(p.dir(), "/src/"+p.Name)
 		case strings.HasPrefix(p.Source, "registry+") || strings.HasPrefix(p.Source, "sparse+"):
 			if !slices.Contains(shops, shop) {
@@ -135,44 +146,6 @@ func (c *compilation) flags(packages []pkg) []string {
 		hide(shop, "/cargo/registry")
 	}
 	return flags
-}
-
-// pkg is a package as cargo describes it.
-type pkg struct {
-	ID, Name string
-	Source   string // "" for one that stands in a folder
-	Manifest string `json:"manifest_path"`
-}
-
-func (p pkg) dir() string { return filepath.Dir(p.Manifest) }
-
-// packages are all that the program may be made of. Cargo fetches them for this.
-func (c *compilation) packages(ctx context.Context) ([]pkg, error) {
-	output, err := lang.Run(ctx, c.project.Dir, lang.With(c.project.Environ, c.environ()...), c.toolchain.cargo,
-		"metadata", "--quiet", "--format-version=1", "--locked", "--filter-platform="+c.target.triple)
-	if err != nil {
-		return nil, c.explain(output, err)
-	}
-	var answer struct{ Packages []pkg }
-	at := strings.Index("\n"+output, "\n{") // after what cargo and rustup have to say
-	if at < 0 {
-		return nil, fault.New(fault.Build, "build.rust", c.project.Label, "cargo does not describe the project\n%s", output)
-	}
-	err = json.NewDecoder(strings.NewReader(output[at:])).Decode(&answer)
-	return answer.Packages, err
-}
-
-// explain hands on cargo's own words about the project and its dependencies.
-func (c *compilation) explain(output string, err error) error {
-	if _, ran := errors.AsType[*exec.ExitError](err); !ran {
-		return err
-	}
-	words := strings.TrimRight(output, "\n")
-	failure := fault.New(fault.Build, "build.rust", c.project.Label, "cargo cannot gather what the program is made of\n%s", words)
-	if strings.Contains(words, "--locked") {
-		return failure.WithHint("bring Cargo.lock up to date and keep it with the code: cargo check")
-	}
-	return failure
 }
 
 // compileError hands on the compiler's own words: they name file, line and

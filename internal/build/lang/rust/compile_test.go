@@ -192,7 +192,7 @@ func TestInputs(t *testing.T) {
 
 	// What stands outside of the workspace has its place in the program's names.
 	write(t, dir, map[string]string{
-		"alone/Cargo.toml": hello + "version = \"0.1.0\"\n[workspace]\n[target.'cfg(unix)'.dependencies]\nwords = { path = \"../words\" }\n",
+		"alone/Cargo.toml": "[package]\nname = \"hello\"\nversion = \"0.1.0\"\n[workspace]\n[target.'cfg(unix)'.dependencies]\nwords = { path = \"../words\" }\n",
 		"alone/Cargo.lock": "", "alone/src/main.rs": "",
 	})
 	in = inputs(filepath.Join(dir, "alone"))

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/lang/rust/cargo"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 )
 
@@ -25,18 +26,18 @@ func (Language) Name() string { return "rust" }
 
 // Detect implements lang.Language.
 func (Language) Detect(project fs.FS) bool {
-	_, err := fs.Stat(project, manifestFile)
+	_, err := fs.Stat(project, cargo.ManifestFile)
 	return err == nil
 }
 
 // Plan implements lang.Language.
 func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
-	found, err := inspect(p)
+	found, err := cargo.Inspect(p)
 	if err != nil {
 		return nil, err
 	}
 	return &lang.Plan{
-		Style:      "program " + found.program,
+		Style:      "program " + found.Program,
 		Base:       lang.Base{BuiltIn: true},
 		Entrypoint: []string{"/" + binary},
 		WorkingDir: "/app",
@@ -46,7 +47,7 @@ func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
 
 // Layers implements lang.Language.
 func (Language) Layers(_ context.Context, p *lang.Project, plan *lang.Plan, target lang.Target) ([]lang.Layer, error) {
-	found, ok := plan.Detail.(*project)
+	found, ok := plan.Detail.(*cargo.Project)
 	if !ok {
 		return nil, fmt.Errorf("a plan of another language: %T", plan.Detail)
 	}

@@ -11,13 +11,14 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/lang/rust/cargo"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
 // toolchain is the Rust that holds in a project's folder: rustup chooses it by
 // rust-toolchain.toml, by overrides and by RUSTUP_TOOLCHAIN.
 type toolchain struct {
-	cargo   string
+	tool    string // cargo
 	version string // all that rustc says of itself
 	host    string // this machine's target
 	commit  string
@@ -25,7 +26,7 @@ type toolchain struct {
 }
 
 func probe(ctx context.Context, p *lang.Project) (*toolchain, error) {
-	cargo, err := lang.FindTool("rust", "cargo", "install Rust from https://rustup.rs")
+	tool, err := lang.FindTool("rust", "cargo", "install Rust from https://rustup.rs")
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +36,7 @@ func probe(ctx context.Context, p *lang.Project) (*toolchain, error) {
 			return nil, err
 		}
 	}
-	t := &toolchain{cargo: cargo}
+	t := &toolchain{tool: tool}
 	if t.version, err = ask(ctx, p, rustc, "--version", "--verbose"); err != nil {
 		return nil, err
 	}
@@ -66,7 +67,7 @@ func ask(ctx context.Context, p *lang.Project, program string, args ...string) (
 type target struct {
 	triple string
 	linker string // "" leaves it to cargo
-	lld    bool   // the linker is LLVM's own, which takes its flags unwrapped
+	bare   bool   // the linker is no compiler, and takes its flags unwrapped
 }
 
 // triples are Rust's names of a platform, the better one first: musl is made for
@@ -92,9 +93,9 @@ func triples(platform v1.Platform) []string {
 
 // targetFor is the first of the platform's names that this machine can compile
 // and link for. One that the user has set goes first.
-func (t *toolchain) targetFor(platform v1.Platform, set *settings) (target, error) {
+func (t *toolchain) targetFor(platform v1.Platform, set *cargo.Settings) (target, error) {
 	names := triples(platform)
-	if wish := set.text("build", "target"); slices.Contains(names, wish) {
+	if wish := set.Text("build", "target"); slices.Contains(names, wish) {
 		names = append([]string{wish}, slices.DeleteFunc(names, func(name string) bool { return name == wish })...)
 	}
 	var unlinked string
@@ -110,7 +111,7 @@ func (t *toolchain) targetFor(platform v1.Platform, set *settings) (target, erro
 	if unlinked != "" {
 		prefix := gnuPrefix(unlinked)
 		return target{}, fault.New(fault.Conflict, "build.rust", platform.String(), "there is no linker for %s on this machine", unlinked).
-			WithHint("install the compiler that is called %s-gcc (Debian: gcc-%s), or name one: CARGO_TARGET_%s_LINKER\n%s", prefix, prefix, envName(unlinked), lang.WithoutToolchain)
+			WithHint("install the compiler that is called %s-gcc (Debian: gcc-%s), or name one: CARGO_TARGET_%s_LINKER\n%s", prefix, prefix, cargo.EnvName(unlinked), lang.WithoutToolchain)
 	}
 	if len(names) == 0 {
 		return target{}, fault.New(fault.Conflict, "build.rust", platform.String(), "Rust has no name for this platform").WithHint("%s", lang.WithoutToolchain)
@@ -128,16 +129,17 @@ func (t *toolchain) hasStd(name string) bool {
 // link finds the linker of a target: the user's own, the compiler of this
 // machine for itself, a cross compiler, and for musl, whose parts Rust brings
 // along, Rust's own linker.
-func (t *toolchain) link(name string, set *settings) (target, bool) {
-	if set.text("target", name, "linker") != "" {
-		return target{triple: name}, true
+func (t *toolchain) link(name string, set *cargo.Settings) (target, bool) {
+	if own := set.Text("target", name, "linker"); own != "" {
+		// ld, ld.lld, rust-lld, mold; anything else is a compiler.
+		return target{triple: name, bare: strings.HasSuffix(strings.TrimSuffix(own, ".exe"), "ld")}, true
 	}
 	if cpu, _, _ := strings.Cut(name, "-"); strings.HasPrefix(t.host, cpu+"-") && strings.Contains(t.host, "-linux-") {
 		return target{triple: name}, true
 	}
 	if strings.Contains(name, "-musl") {
 		tools, _ := filepath.Glob(filepath.Join(t.sysroot, "lib", "rustlib", t.host, "bin", "rust-lld*"))
-		return target{triple: name, linker: "rust-lld", lld: true}, len(tools) > 0
+		return target{triple: name, linker: "rust-lld", bare: true}, len(tools) > 0
 	}
 	linker, err := exec.LookPath(gnuPrefix(name) + "-gcc")
 	return target{triple: name, linker: linker}, err == nil
@@ -151,9 +153,4 @@ func gnuPrefix(name string) string {
 		cpu, _, _ = strings.Cut(name, "-")
 	}
 	return cpu + "-linux-" + strings.Replace(rest, "musl", "gnu", 1)
-}
-
-// envName is a target as cargo has it in the names of variables.
-func envName(name string) string {
-	return strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }

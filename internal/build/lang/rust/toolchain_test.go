@@ -9,6 +9,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/lang/rust/cargo"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
@@ -36,18 +38,19 @@ func TestTargetFor(t *testing.T) {
 		name, arch string
 		std        []string
 		path       string
-		set        settings
+		set        []string // variables
 		want       target
 		wrong      string
 		hint       string
 	}{
 		{name: "musl first", arch: "amd64", std: []string{gnu, musl}, want: target{triple: musl}},
 		{name: "this machine's C library", arch: "amd64", std: []string{gnu}, want: target{triple: gnu}},
-		{name: "as set", arch: "amd64", std: []string{gnu, musl}, set: settings{environ: []string{"CARGO_BUILD_TARGET=" + gnu}}, want: target{triple: gnu}},
-		{name: "set for another platform", arch: "amd64", std: []string{gnu, musl}, set: settings{environ: []string{"CARGO_BUILD_TARGET=" + arm}}, want: target{triple: musl}},
-		{name: "another machine's musl", arch: "arm64", std: []string{gnu, armMusl}, want: target{triple: armMusl, linker: "rust-lld", lld: true}},
+		{name: "as set", arch: "amd64", std: []string{gnu, musl}, set: []string{"CARGO_BUILD_TARGET=" + gnu}, want: target{triple: gnu}},
+		{name: "set for another platform", arch: "amd64", std: []string{gnu, musl}, set: []string{"CARGO_BUILD_TARGET=" + arm}, want: target{triple: musl}},
+		{name: "another machine's musl", arch: "arm64", std: []string{gnu, armMusl}, want: target{triple: armMusl, linker: "rust-lld", bare: true}},
 		{name: "a cross compiler", arch: "arm64", std: []string{gnu, arm}, path: compilers, want: target{triple: arm, linker: filepath.Join(compilers, "aarch64-linux-gnu-gcc")}},
-		{name: "a linker that is set", arch: "arm64", std: []string{arm}, set: settings{environ: []string{"CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=ld"}}, want: target{triple: arm}},
+		{name: "a linker that is set", arch: "arm64", std: []string{arm}, set: []string{"CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=clang"}, want: target{triple: arm}},
+		{name: "a bare linker that is set", arch: "arm64", std: []string{armMusl}, set: []string{"CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld"}, want: target{triple: armMusl, bare: true}},
 		{name: "no linker", arch: "arm64", std: []string{gnu, arm}, wrong: "linux/arm64: there is no linker for " + arm, hint: "gcc-aarch64-linux-gnu"},
 		{name: "no library", arch: "arm64", std: []string{gnu}, wrong: "linux/arm64: this machine's Rust cannot compile for " + armMusl + " or " + arm, hint: "rustup target add " + armMusl},
 		{name: "no name", arch: "loong64", wrong: "Rust has no name for this platform", hint: "--builder dockerfile"},
@@ -55,7 +58,7 @@ func TestTargetFor(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Setenv("PATH", tt.path)
-			got, err := having(t, tt.std...).targetFor(v1.Platform{OS: "linux", Architecture: tt.arch}, &tt.set)
+			got, err := having(t, tt.std...).targetFor(v1.Platform{OS: "linux", Architecture: tt.arch}, cargo.ReadSettings(&lang.Project{Dir: t.TempDir(), Environ: tt.set}))
 			if tt.wrong != "" {
 				if fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), tt.wrong) || !strings.Contains(fault.HintOf(err), tt.hint) {
 					t.Errorf("%v, hint %q", err, fault.HintOf(err))

@@ -1,4 +1,4 @@
-package rust
+package cargo
 
 import (
 	"crypto/sha256"
@@ -15,17 +15,17 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 )
 
-// settings is what cargo reads beside the manifests: variables, and the files
+// Settings is what cargo reads beside the manifests: variables, and the files
 // .cargo/config.toml of the folder, of those above it and of the user
 // (https://doc.rust-lang.org/cargo/reference/config.html).
-type settings struct {
+type Settings struct {
 	environ []string
 	files   []map[string]any // the nearest first
 }
 
-// readSettings reads the files. One with a mistake is for cargo to explain.
-func readSettings(p *lang.Project) *settings {
-	s := &settings{environ: p.Environ}
+// ReadSettings reads the files. One with a mistake is for cargo to explain.
+func ReadSettings(p *lang.Project) *Settings {
+	s := &Settings{environ: p.Environ}
 	var seen []string
 	add := func(dir string) {
 		for _, name := range []string{"config", "config.toml"} { // cargo's order
@@ -47,13 +47,14 @@ func readSettings(p *lang.Project) *settings {
 			break
 		}
 	}
-	if home := cargoHome(p.Environ); home != "" {
+	if home := Home(p.Environ); home != "" {
 		add(home)
 	}
 	return s
 }
 
-func cargoHome(environ []string) string {
+// Home is where cargo keeps what it fetches, and the user's settings.
+func Home(environ []string) string {
 	if home := lang.Lookup(environ, "CARGO_HOME"); home != "" {
 		return home
 	}
@@ -65,9 +66,9 @@ func cargoHome(environ []string) string {
 	return ""
 }
 
-// text is a setting that is a string: the variable's, else the nearest file's.
-func (s *settings) text(path ...string) string {
-	name := "CARGO_" + envName(strings.ReplaceAll(strings.Join(path, "_"), ".", "_"))
+// Text is a setting that is a string: the variable's, else the nearest file's.
+func (s *Settings) Text(path ...string) string {
+	name := "CARGO_" + EnvName(strings.ReplaceAll(strings.Join(path, "_"), ".", "_"))
 	if value := lang.Lookup(s.environ, name); value != "" {
 		return value
 	}
@@ -79,9 +80,9 @@ func (s *settings) text(path ...string) string {
 	return ""
 }
 
-// has tells whether a variable or a file sets something.
-func (s *settings) has(path ...string) bool {
-	if lang.Lookup(s.environ, "CARGO_"+envName(strings.Join(path, "_"))) != "" {
+// Has tells whether a variable or a file sets something.
+func (s *Settings) Has(path ...string) bool {
+	if lang.Lookup(s.environ, "CARGO_"+EnvName(strings.Join(path, "_"))) != "" {
 		return true
 	}
 	return slices.ContainsFunc(s.files, func(file map[string]any) bool { return dig(file, path...) != nil })
@@ -105,9 +106,9 @@ func elsewhere() []string {
 	return []string{"alias", "cache", "credential-alias", "future-incompat-report", "http", "install", "net", "registries", "registry", "source", "term"}
 }
 
-// facts are the settings that change the program, without a path of this
+// Facts are the settings that change the program, without a path of this
 // machine or a password in them.
-func (s *settings) facts() []lang.Fact {
+func (s *Settings) Facts() []lang.Fact {
 	var out []lang.Fact
 	for n, file := range s.files {
 		kept := map[string]any{}
@@ -120,18 +121,19 @@ func (s *settings) facts() []lang.Fact {
 			continue
 		}
 		if text, err := json.Marshal(kept); err == nil {
-			out = append(out, lang.Fact{Name: fmt.Sprintf("cargo's settings %d", n+1), Value: brief(string(text))})
+			out = append(out, lang.Fact{Name: fmt.Sprintf("cargo's settings %d", n+1), Value: Brief(string(text))})
 		}
 	}
 	for _, kv := range slices.Sorted(slices.Values(s.environ)) {
 		if name, value, _ := strings.Cut(kv, "="); value != "" && influential(name) {
-			out = append(out, lang.Fact{Name: "cargo setting " + name, Value: brief(value)})
+			out = append(out, lang.Fact{Name: "cargo setting " + name, Value: Brief(value)})
 		}
 	}
 	return out
 }
 
-func brief(text string) string {
+// Brief is a digest, for facts that are long or none of others' business.
+func Brief(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:8])
 }
@@ -155,10 +157,10 @@ func influential(name string) bool {
 	return false
 }
 
-// withFlags adds flags for the target to those of the user. Cargo takes them
+// WithFlags adds flags for the target to those of the user. Cargo takes them
 // from the first of four places that has any, so they go to that one: a
 // variable, which is made again, or a setting, which cargo itself joins.
-func (s *settings) withFlags(t target, flags []string) (args, environ []string) {
+func (s *Settings) WithFlags(triple string, flags []string) (args, environ []string) {
 	const separator = "\x1f"
 	own := lang.Lookup(s.environ, "CARGO_ENCODED_RUSTFLAGS")
 	if own == "" {
@@ -167,8 +169,8 @@ func (s *settings) withFlags(t target, flags []string) (args, environ []string) 
 	if own != "" {
 		return nil, []string{"CARGO_ENCODED_RUSTFLAGS=" + own + separator + strings.Join(flags, separator)}
 	}
-	at := []string{"target", t.triple, "rustflags"}
-	if s.has("build", "rustflags") && !s.forTarget(t) {
+	at := []string{"target", triple, "rustflags"}
+	if s.Has("build", "rustflags") && !s.forTarget(triple) {
 		at = []string{"build", "rustflags"}
 	}
 	// Cargo does not join a list with what was written as one string.
@@ -186,8 +188,8 @@ func (s *settings) withFlags(t target, flags []string) (args, environ []string) 
 
 // forTarget tells whether flags are set for the target: by its name or, for all
 // that is read here, by a condition.
-func (s *settings) forTarget(t target) bool {
-	if s.has("target", t.triple, "rustflags") {
+func (s *Settings) forTarget(triple string) bool {
+	if s.Has("target", triple, "rustflags") {
 		return true
 	}
 	for _, file := range s.files {
@@ -199,4 +201,9 @@ func (s *settings) forTarget(t target) bool {
 		}
 	}
 	return false
+}
+
+// EnvName is a name as cargo has it in variables.
+func EnvName(name string) string {
+	return strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }

@@ -1,10 +1,8 @@
-package rust
+package cargo
 
 import (
-	"context"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -45,7 +43,7 @@ func open(t *testing.T, dir string) *lang.Project {
 
 const hello = "[package]\nname = \"hello\"\n"
 
-func TestPlan(t *testing.T) {
+func TestInspect(t *testing.T) {
 	tests := []struct {
 		name    string
 		files   map[string]string
@@ -72,8 +70,8 @@ func TestPlan(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
 			write(t, dir, tt.files)
-			write(t, dir, map[string]string{lockFile: ""})
-			plan, err := Language{}.Plan(context.Background(), open(t, dir))
+			write(t, dir, map[string]string{LockFile: ""})
+			found, err := Inspect(open(t, dir))
 			if tt.wrong != "" {
 				if fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), tt.wrong) || !strings.Contains(fault.HintOf(err), tt.hint) {
 					t.Errorf("%v (%v), hint %q", err, fault.KindOf(err), fault.HintOf(err))
@@ -83,17 +81,17 @@ func TestPlan(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if plan.Style != "program "+tt.program || !plan.Base.BuiltIn || !slices.Equal(plan.Entrypoint, []string{"/app/function"}) {
-				t.Errorf("%+v", plan)
+			if found.Program != tt.program {
+				t.Errorf("%+v", found)
 			}
 		})
 	}
 }
 
-func TestPlanWantsALockFile(t *testing.T) {
+func TestInspectWantsALockFile(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"Cargo.toml": hello, "src/main.rs": ""})
-	_, err := Language{}.Plan(context.Background(), open(t, dir))
+	_, err := Inspect(open(t, dir))
 	if fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), "no Cargo.lock") || !strings.Contains(fault.HintOf(err), "cargo generate-lockfile") {
 		t.Errorf("%v, hint %q", err, fault.HintOf(err))
 	}
@@ -113,24 +111,13 @@ func TestWorkspaceRoot(t *testing.T) {
 		strips bool
 	}{"a": {".", true}, "alone": {"alone", false}, "beside": {"a", false}} {
 		p := open(t, filepath.Join(top, dir))
-		found, err := inspect(p)
+		found, err := Inspect(p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		rel, err := filepath.Rel(filepath.Dir(p.Dir), found.root)
-		if err != nil || rel != want.root || found.strips != want.strips {
-			t.Errorf("%s: %s, %v, %v", dir, rel, found.strips, err)
+		rel, err := filepath.Rel(filepath.Dir(p.Dir), found.Root)
+		if err != nil || rel != want.root || found.Strips != want.strips {
+			t.Errorf("%s: %s, %v, %v", dir, rel, found.Strips, err)
 		}
-	}
-}
-
-func TestDetect(t *testing.T) {
-	dir := t.TempDir()
-	if (Language{}).Detect(os.DirFS(dir)) {
-		t.Error("an empty folder")
-	}
-	write(t, dir, map[string]string{manifestFile: ""})
-	if !(Language{}).Detect(os.DirFS(dir)) {
-		t.Error("a folder with a Cargo.toml")
 	}
 }

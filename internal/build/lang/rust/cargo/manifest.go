@@ -1,4 +1,5 @@
-package rust
+// Package cargo reads what Cargo reads: manifests and settings. It runs nothing.
+package cargo
 
 import (
 	"errors"
@@ -16,9 +17,10 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
+// The files of a project.
 const (
-	manifestFile = "Cargo.toml"
-	lockFile     = "Cargo.lock"
+	ManifestFile = "Cargo.toml"
+	LockFile     = "Cargo.lock"
 )
 
 // maxFile bounds what is read of a file that the plan needs.
@@ -46,24 +48,24 @@ type manifest struct {
 	}
 }
 
-// project is what Plan finds out.
-type project struct {
-	root    string // the workspace's folder; that of the project when it is no member of one
-	pkg     string // the package with the program
-	program string
-	strips  bool // the project says itself what is kept beside the code
+// Project is what an image is made of.
+type Project struct {
+	Root    string // the workspace's folder; the project's own when it is no member of one
+	Package string // the one with the program
+	Program string
+	Strips  bool // the project says itself what is kept beside the code
 }
 
-// inspect finds the program without running cargo.
-func inspect(p *lang.Project) (*project, error) {
-	raw, err := lang.ReadFile(p.Source.FS(), "rust", manifestFile, maxFile)
+// Inspect finds the program without running cargo.
+func Inspect(p *lang.Project) (*Project, error) {
+	raw, err := lang.ReadFile(p.Source.FS(), "rust", ManifestFile, maxFile)
 	if err != nil {
 		return nil, err
 	}
 	if raw == nil {
 		return nil, fault.New(fault.Usage, "build.rust", p.Label, "there is no Cargo.toml in this folder").WithHint("make one: cargo init")
 	}
-	m, err := parse(manifestFile, raw)
+	m, err := parse(ManifestFile, raw)
 	if err != nil {
 		return nil, err
 	}
@@ -71,17 +73,17 @@ func inspect(p *lang.Project) (*project, error) {
 	if err != nil {
 		return nil, err
 	}
-	if found.root, err = workspaceRoot(p.Dir, m); err != nil {
+	if found.Root, err = workspaceRoot(p.Dir, m); err != nil {
 		return nil, err
 	}
 	top := m
-	if found.root != p.Dir {
-		if top, err = readManifest(found.root); err != nil {
+	if found.Root != p.Dir {
+		if top, err = readManifest(found.Root); err != nil {
 			return nil, err
 		}
 	}
-	found.strips = top.Profile.Release.Strip != nil || top.Profile.Release.Debug != nil
-	_, err = os.Stat(filepath.Join(found.root, lockFile))
+	found.Strips = top.Profile.Release.Strip != nil || top.Profile.Release.Debug != nil
+	_, err = os.Stat(filepath.Join(found.Root, LockFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.Usage, "build.rust", p.Label, "there is no Cargo.lock, so cargo would choose other versions tomorrow").
 			WithHint("write one and keep it with the code: cargo generate-lockfile")
@@ -104,31 +106,31 @@ func parse(name string, raw []byte) (*manifest, error) {
 
 // readManifest is the manifest in a folder that need not be the project's.
 func readManifest(dir string) (*manifest, error) {
-	raw, err := lang.ReadFile(os.DirFS(dir), "rust", manifestFile, maxFile)
+	raw, err := lang.ReadFile(os.DirFS(dir), "rust", ManifestFile, maxFile)
 	if err == nil && raw == nil {
 		err = fs.ErrNotExist
 	}
 	if err != nil {
 		return nil, err
 	}
-	return parse(filepath.Join(filepath.Base(dir), manifestFile), raw)
+	return parse(filepath.Join(filepath.Base(dir), ManifestFile), raw)
 }
 
 // chosen is the one program of the project: cargo's own rules (cargo help run),
 // and a package's own name before those beside it.
-func chosen(p *lang.Project, m *manifest) (*project, error) {
+func chosen(p *lang.Project, m *manifest) (*Project, error) {
 	if m.Package == nil {
 		return ofMembers(p, m)
 	}
 	names := programs(p.Source.FS(), m)
-	found := &project{pkg: m.Package.Name}
+	found := &Project{Package: m.Package.Name}
 	switch {
 	case m.Package.DefaultRun != "":
-		found.program = m.Package.DefaultRun
+		found.Program = m.Package.DefaultRun
 	case len(names) == 1:
-		found.program = names[0]
+		found.Program = names[0]
 	case slices.Contains(names, m.Package.Name):
-		found.program = m.Package.Name
+		found.Program = m.Package.Name
 	case len(names) == 0:
 		return nil, fault.New(fault.Usage, "build.rust", p.Label, "the package %s has no program: it is a library", m.Package.Name).
 			WithHint("give it a src/main.rs that listens on $PORT, or start from one: kn-lite func create NAME -l rust")
@@ -140,8 +142,8 @@ func chosen(p *lang.Project, m *manifest) (*project, error) {
 }
 
 // ofMembers is the program of a workspace that is no package itself.
-func ofMembers(p *lang.Project, m *manifest) (*project, error) {
-	var found []*project
+func ofMembers(p *lang.Project, m *manifest) (*Project, error) {
+	var found []*Project
 	var folders, names []string
 	if m.Workspace != nil {
 		for _, dir := range members(p.Dir, m) {
@@ -153,7 +155,7 @@ func ofMembers(p *lang.Project, m *manifest) (*project, error) {
 				if rel, err := filepath.Rel(p.Dir, dir); err == nil {
 					folders, names = append(folders, filepath.ToSlash(rel)), append(names, name)
 				}
-				found = append(found, &project{pkg: member.Package.Name, program: name})
+				found = append(found, &Project{Package: member.Package.Name, Program: name})
 			}
 		}
 	}
@@ -186,7 +188,7 @@ func members(root string, m *manifest) []string {
 
 func excluded(root string, m *manifest, dir string) bool {
 	return slices.ContainsFunc(m.Workspace.Exclude, func(name string) bool {
-		return below(filepath.Join(root, filepath.FromSlash(name)), dir)
+		return Below(filepath.Join(root, filepath.FromSlash(name)), dir)
 	})
 }
 
@@ -227,33 +229,4 @@ func programs(files fs.FS, m *manifest) []string {
 func isFile(files fs.FS, name string) bool {
 	info, err := fs.Stat(files, name)
 	return err == nil && info.Mode().IsRegular()
-}
-
-// workspaceRoot is the folder of the workspace that the package in dir belongs
-// to, where Cargo.lock stands; dir itself without one.
-func workspaceRoot(dir string, m *manifest) (string, error) {
-	if m.Workspace != nil {
-		return dir, nil
-	}
-	if m.Package.Workspace != "" {
-		return filepath.Join(dir, filepath.FromSlash(m.Package.Workspace)), nil
-	}
-	for at := filepath.Dir(dir); ; at = filepath.Dir(at) {
-		above, err := readManifest(at)
-		switch {
-		case err == nil && above.Workspace != nil && !excluded(at, above, dir):
-			return at, nil
-		case err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
-			return "", err
-		}
-		if at == filepath.Dir(at) {
-			return dir, nil
-		}
-	}
-}
-
-// below tells whether at is top or stands in it.
-func below(top, at string) bool {
-	rel, err := filepath.Rel(top, at)
-	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }

@@ -24,7 +24,7 @@ func (e *ExitError) Error() string { return fmt.Sprintf("exit code %d", e.Code) 
 // Open fails: there are no namespaces.
 func Open(context.Context, Options) (*Box, error) {
 	return nil, fault.New(fault.Conflict, "sandbox.open", "", "a Dockerfile's RUN needs Linux, and this is %s", runtime.GOOS).
-		WithHint("build it on a Linux machine or in a Linux CI job; Go and Node functions build here without a Dockerfile (--builder layers)")
+		WithHint("have the cluster build it: --builder cluster\nor build without a Dockerfile what has a language of its own: --builder layers")
 }
 
 // Pipe is os.Pipe.

@@ -171,7 +171,9 @@ func TestClusterBuildFails(t *testing.T) {
 	says(build(8, "--builder-resources", "cpu=1000", "--timeout", "10s"), "the build pod did not start in time", "Insufficient cpu", "--builder-resources")
 	says(build(5, "--builder-image", s.Registry+"/there/is:none"), "the node cannot pull the image of the build pod", "--builder-image")
 	says(build(1, "--builder-image", s.NodeBase), "is "+s.NodeBase+" an image of kn-lite?")
-	s.write("Dockerfile", "FROM "+s.NodeBase+"\nRUN node -e \"const a = []; for (;;) a.push(Buffer.alloc(1e7, 1))\"\n")
+	// A small program, which the kernel kills at once: of a large one it first throws
+	// the code out of memory again and again, for minutes.
+	s.write("Dockerfile", "FROM "+s.NodeBase+"\nRUN tail /dev/zero\n")
 	says(build(7, "--builder-resources", "memory=128Mi"), "--builder-resources memory=4Gi")
 	s.write("Dockerfile", "FROM "+s.NodeBase+"\nRUN sleep 600\n")
 	says(build(8, "--timeout", "15s"), "--timeout gives it more time")

@@ -1,10 +1,7 @@
 package build
 
 import (
-	"bytes"
 	"encoding/binary"
-	"errors"
-	"io"
 	"path"
 	"slices"
 	"strings"
@@ -57,35 +54,14 @@ func verified(files []layer.File, platform v1.Platform) []layer.File {
 		names = append(names, f.Path)
 	}
 	slices.Sort(names)
-	out := slices.Clone(files)
-	for i, f := range out {
-		if !f.Mode.IsRegular() || f.Size < elfHead {
-			continue
+	return examined(files, elfHead, func(f layer.File, head []byte) error {
+		has, foreign := foreign(head, want.number)
+		if !foreign || amongOthers(f.Path, has, want, names) {
+			return nil
 		}
-		out[i].Open = func() (io.ReadCloser, error) {
-			r, err := f.Open()
-			if err != nil {
-				return nil, err
-			}
-			head := make([]byte, elfHead)
-			n, err := io.ReadFull(r, head)
-			if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-				return nil, errors.Join(err, r.Close())
-			}
-			if has, foreign := foreign(head[:n], want.number); foreign && !amongOthers(f.Path, has, want, names) {
-				err := fault.New(fault.Build, "build.machine", f.Path, "the file is a program for %s, and the image is for %s", has, platform).
-					WithHint("get it for %s, or keep it out of the image with a line in .funcignore", platform)
-				return nil, errors.Join(err, r.Close())
-			}
-			return &rejoined{io.MultiReader(bytes.NewReader(head[:n]), r), r}, nil
-		}
-	}
-	return out
-}
-
-type rejoined struct {
-	io.Reader
-	io.Closer
+		return fault.New(fault.Build, "build.machine", f.Path, "the file is a program for %s, and the image is for %s", has, platform).
+			WithHint("get it for %s, or keep it out of the image with a line in .funcignore", platform)
+	})
 }
 
 // foreign tells for which architecture a program or library is, if that is

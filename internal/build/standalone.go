@@ -1,11 +1,7 @@
 package build
 
 import (
-	"bytes"
 	"encoding/binary"
-	"errors"
-	"io"
-	"slices"
 
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
@@ -18,30 +14,14 @@ const elfInterp = 3
 // need shared libraries: the built-in base has none, and not even what would say
 // so, only "no such file or directory".
 func standalone(files []layer.File) []layer.File {
-	out := slices.Clone(files)
-	for i, f := range out {
-		if !f.Mode.IsRegular() || f.Size < elfHead {
-			continue
+	// Linkers put the program headers first.
+	return examined(files, 4096, func(f layer.File, head []byte) error {
+		if !interpreted(head) {
+			return nil
 		}
-		out[i].Open = func() (io.ReadCloser, error) {
-			r, err := f.Open()
-			if err != nil {
-				return nil, err
-			}
-			head := make([]byte, 4096) // linkers put the program headers first
-			n, err := io.ReadFull(r, head)
-			if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-				return nil, errors.Join(err, r.Close())
-			}
-			if interpreted(head[:n]) {
-				err := fault.New(fault.Build, "build.static", f.Path, "the program is linked with shared libraries, and the built-in base has none").
-					WithHint("link it statically, or put it on a base that has them: --base-image REF")
-				return nil, errors.Join(err, r.Close())
-			}
-			return &rejoined{io.MultiReader(bytes.NewReader(head[:n]), r), r}, nil
-		}
-	}
-	return out
+		return fault.New(fault.Build, "build.static", f.Path, "the program is linked with shared libraries, and the built-in base has none").
+			WithHint("link it statically, or put it on a base that has them: --base-image REF")
+	})
 }
 
 // interpreted tells whether the start of a file is that of a program which asks

@@ -22,21 +22,9 @@ func OpenLayout(dir string) (Artifact, error) {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.NotFound, op, dir, "there is no such folder")
 	}
-	broken := func(err error) error {
-		return fault.New(fault.Usage, op, dir, "not an OCI layout: %w", err).
-			WithHint("a layout is a folder with index.json, oci-layout and blobs/")
-	}
-	path, err := layout.FromPath(dir)
+	path, index, parsed, err := readLayout(dir)
 	if err != nil {
-		return nil, broken(err)
-	}
-	index, err := path.ImageIndex()
-	if err != nil {
-		return nil, broken(err)
-	}
-	parsed, err := index.IndexManifest()
-	if err != nil {
-		return nil, broken(err)
+		return nil, notALayout(dir, err)
 	}
 	images := slices.DeleteFunc(slices.Clone(parsed.Manifests), func(d v1.Descriptor) bool { return refers(path, d) })
 	if len(images) != 1 {
@@ -53,9 +41,27 @@ func OpenLayout(dir string) (Artifact, error) {
 		err = errors.New("neither an image nor an index: " + oneLine(string(only.MediaType)))
 	}
 	if err != nil {
-		return nil, broken(err)
+		return nil, notALayout(dir, err)
 	}
 	return artifact, nil
+}
+
+func readLayout(dir string) (layout.Path, v1.ImageIndex, *v1.IndexManifest, error) {
+	path, err := layout.FromPath(dir)
+	if err != nil {
+		return "", nil, nil, err
+	}
+	index, err := path.ImageIndex()
+	if err != nil {
+		return "", nil, nil, err
+	}
+	parsed, err := index.IndexManifest()
+	return path, index, parsed, err
+}
+
+func notALayout(dir string, err error) error {
+	return fault.New(fault.Usage, "registry.layout", dir, "not an OCI layout: %w", err).
+		WithHint("a layout is a folder with index.json, oci-layout and blobs/")
 }
 
 // refers tells whether an entry of a layout hangs on another one. Its type says
@@ -75,20 +81,9 @@ func refers(path layout.Path, d v1.Descriptor) bool {
 // LayoutAttached is what hangs on the image of an OCI layout: the artifacts that
 // stand beside it in index.json.
 func LayoutAttached(dir string) ([]attest.Artifact, error) {
-	broken := func(err error) error {
-		return &fault.Error{Op: "registry.layout", Kind: fault.Usage, Subject: dir, Err: err}
-	}
-	path, err := layout.FromPath(dir)
+	path, _, parsed, err := readLayout(dir)
 	if err != nil {
-		return nil, broken(err)
-	}
-	index, err := path.ImageIndex()
-	if err != nil {
-		return nil, broken(err)
-	}
-	parsed, err := index.IndexManifest()
-	if err != nil {
-		return nil, broken(err)
+		return nil, notALayout(dir, err)
 	}
 	var out []attest.Artifact
 	for _, d := range parsed.Manifests {
@@ -97,7 +92,7 @@ func LayoutAttached(dir string) ([]attest.Artifact, error) {
 		}
 		raw, err := path.Bytes(d.Digest)
 		if err != nil {
-			return nil, broken(err)
+			return nil, notALayout(dir, err)
 		}
 		a, err := attest.ReadArtifact(raw, func(blob attest.Descriptor) ([]byte, error) {
 			digest, err := v1.NewHash(blob.Digest)
@@ -107,7 +102,7 @@ func LayoutAttached(dir string) ([]attest.Artifact, error) {
 			return path.Bytes(digest)
 		})
 		if err != nil {
-			return nil, broken(err)
+			return nil, notALayout(dir, err)
 		}
 		out = append(out, *a)
 	}

@@ -3,9 +3,6 @@ package java
 import (
 	"context"
 	"errors"
-	"io"
-	"io/fs"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -15,7 +12,6 @@ import (
 	"time"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
-	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
@@ -135,37 +131,7 @@ func stage(ctx context.Context, p *lang.Project, dir string) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range files {
-		at := filepath.Join(dir, filepath.FromSlash(f.Path))
-		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-			return err
-		}
-		switch {
-		case f.Mode.IsDir():
-			err = os.MkdirAll(at, 0o755)
-		case f.Mode.Type() == fs.ModeSymlink:
-			err = os.Symlink(filepath.FromSlash(f.Link), at)
-		default:
-			err = write(at, f)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func write(at string, f layer.File) error {
-	out, err := os.OpenFile(at, os.O_WRONLY|os.O_CREATE|os.O_EXCL, f.Mode.Perm())
-	if err != nil {
-		return err
-	}
-	r, err := f.Open()
-	if err != nil {
-		return errors.Join(err, out.Close())
-	}
-	_, err = io.Copy(out, r)
-	return errors.Join(err, r.Close(), out.Close(), os.Chmod(at, f.Mode.Perm())) // in spite of the umask
+	return lang.WriteFiles(dir, files)
 }
 
 // explain hands on the words of Maven and the compiler, with the names that the

@@ -6,9 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -110,7 +108,7 @@ func (t *transpile) key(ctx context.Context) (string, error) {
 		if !f.Mode.IsRegular() {
 			continue
 		}
-		if err := copyTo(h, f); err != nil {
+		if err := lang.CopyFile(h, f); err != nil {
 			return "", err
 		}
 	}
@@ -118,15 +116,6 @@ func (t *transpile) key(ctx context.Context) (string, error) {
 		return "", nil
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-func copyTo(w io.Writer, f layer.File) error {
-	r, err := f.Open()
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(w, r)
-	return errors.Join(err, r.Close())
 }
 
 // run makes a copy of the project, builds it there and lists the result.
@@ -192,32 +181,7 @@ func (t *transpile) stage(dir string) error {
 	if rules != nil {
 		files = append(files, layer.Bytes(source.IgnoreFile, 0o644, rules))
 	}
-	for _, f := range files {
-		at := filepath.Join(dir, filepath.FromSlash(f.Path))
-		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-			return err
-		}
-		switch {
-		case f.Mode.IsDir():
-			err = os.MkdirAll(at, 0o755)
-		case f.Mode.Type() == fs.ModeSymlink:
-			err = os.Symlink(filepath.FromSlash(f.Link), at)
-		default:
-			err = writeFile(at, f)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func writeFile(at string, f layer.File) error {
-	out, err := os.OpenFile(at, os.O_WRONLY|os.O_CREATE|os.O_EXCL, f.Mode.Perm())
-	if err != nil {
-		return err
-	}
-	return errors.Join(copyTo(out, f), out.Close())
+	return lang.WriteFiles(dir, files)
 }
 
 func (t *transpile) explain(verb, output string, err error) error {

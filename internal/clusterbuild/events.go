@@ -136,9 +136,14 @@ func once(c chan struct{}) {
 }
 
 // listens tells whether the pod has said that it does.
-func (s *story) listens() bool {
+func (s *story) listens() bool { return closed(s.ready) }
+
+// hasAll tells whether the pod has said that it has all of the context.
+func (s *story) hasAll() bool { return closed(s.taken) }
+
+func closed(c chan struct{}) bool {
 	select {
-	case <-s.ready:
+	case <-c:
 		return true
 	default:
 		return false

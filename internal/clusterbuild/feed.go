@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync"
 	"time"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
@@ -32,19 +31,15 @@ func (r *run) feed(ctx context.Context, pod string) error {
 		total += f.Size
 	}
 	add, end := r.report.Send(total)
-	sending, stop := context.WithCancel(ctx)
-	var arrived sync.WaitGroup
-	// What is written is on its way for a while: the pod knows when it is there.
-	arrived.Go(func() {
+	// What is written is on its way for a while: the pod knows when it is there. Of
+	// a short build the log, which says so, comes after the end.
+	r.arrived.Go(func() {
 		select {
 		case <-r.story.taken:
-			end(true)
-		case <-sending.Done():
-			end(false)
+		case <-r.told:
 		}
+		end(r.story.hasAll())
 	})
-	defer arrived.Wait()
-	defer stop()
 	err := r.attach(ctx, pod, func(ctx context.Context, w io.Writer) error {
 		if err := writeOrder(ctx, w, &r.Order, r.Files, add); err != nil {
 			return err

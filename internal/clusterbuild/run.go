@@ -23,6 +23,8 @@ type run struct {
 	report  Report
 	name    string
 	story   *story
+	told    chan struct{}  // closed when the log has been read to its end
+	arrived sync.WaitGroup // until it is clear whether the pod has the context
 }
 
 // Run builds in the cluster. What it has made there is gone when it returns.
@@ -31,7 +33,7 @@ func Run(ctx context.Context, cluster Cluster, spec Spec, report Report) (*Resul
 	spec.StartWithin = cmp.Or(spec.StartWithin, 5*time.Minute)
 	spec.patience = cmp.Or(spec.patience, 5*time.Second)
 	spec.Greeting = cmp.Or(spec.Greeting, time.Minute)
-	r := &run{Spec: &spec, cluster: cluster, report: report, name: objectName(spec.Name), story: newStory(report)}
+	r := &run{Spec: &spec, cluster: cluster, report: report, name: objectName(spec.Name), story: newStory(report), told: make(chan struct{})}
 	template, err := r.admitted(ctx)
 	if err != nil {
 		return nil, err
@@ -193,6 +195,7 @@ func (r *run) follow(ctx context.Context, pod *corev1.Pod) (*Result, error) {
 	ended := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
+		defer close(r.told)
 		err := r.cluster.FollowLog(telling, pod.Name, container, ended, r.story.line)
 		switch {
 		case err == nil || telling.Err() != nil:
@@ -231,6 +234,7 @@ func (r *run) follow(ctx context.Context, pod *corev1.Pod) (*Result, error) {
 		stopLog()
 	}
 	wg.Wait()
+	r.arrived.Wait()
 	patience.Stop()
 	stopLog()
 	stopWatch(nil)

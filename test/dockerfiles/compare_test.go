@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -209,6 +210,11 @@ func files(t *testing.T, image v1.Image) map[string]string {
 				text += fmt.Sprintf("%d %.4x", h.Size, sum.Sum(nil))
 			case tar.TypeLink:
 				text = seen[path.Clean("/"+h.Linkname)]
+			}
+			for _, key := range slices.Sorted(maps.Keys(h.PAXRecords)) {
+				if attribute, ok := strings.CutPrefix(key, "SCHILY.xattr."); ok && h.Typeflag != tar.TypeLink {
+					text += fmt.Sprintf(" %s=%x", attribute, h.PAXRecords[key])
+				}
 			}
 			if h.Typeflag != tar.TypeDir {
 				remove(name)

@@ -88,10 +88,20 @@ func (f *Factory) buildInCluster(ctx context.Context, dir string, project *funct
 	if err != nil {
 		return nil, err
 	}
-	order, err := f.clusterOrder(ctx, client, b, spec, needed, pushTo)
+	cache, err := f.cacheRepository(b)
 	if err != nil {
 		return nil, err
 	}
+	// All that the pod reads and writes.
+	refs := append(slices.Clone(needed.Images), pushTo)
+	if cache != "" {
+		refs = append(refs, cache)
+	}
+	order, err := f.clusterOrder(ctx, client, spec, needed, refs)
+	if err != nil {
+		return nil, err
+	}
+	order.Tag, order.CacheRepo = pushTo, cache
 	image, architecture, err := f.builderImage(ctx, client, b, spec, tag)
 	if err != nil {
 		return nil, err
@@ -100,11 +110,7 @@ func (f *Factory) buildInCluster(ctx context.Context, dir string, project *funct
 	if err != nil {
 		return nil, err
 	}
-	refs := append(slices.Clone(needed.Images), tag, image)
-	if order.CacheRepo != "" {
-		refs = append(refs, order.CacheRepo)
-	}
-	credentials, err := registries.DockerConfig(ctx, refs...)
+	credentials, err := registries.DockerConfig(ctx, append(refs, image)...)
 	if err != nil {
 		return nil, err
 	}
@@ -153,8 +159,8 @@ func (f *Factory) builderCluster(project *function.Function, b *buildFlags) (*cl
 	return f.clusterFor(project)
 }
 
-// clusterOrder is what the pod is told.
-func (f *Factory) clusterOrder(ctx context.Context, client *cluster.Client, b *buildFlags, spec build.Spec, needed *dockerfile.Needed, tag string) (*clusterbuild.Order, error) {
+// clusterOrder is what the pod is told; refs are the images that it reads and writes.
+func (f *Factory) clusterOrder(ctx context.Context, client *cluster.Client, spec build.Spec, needed *dockerfile.Needed, refs []string) (*clusterbuild.Order, error) {
 	cfg, err := f.Config()
 	if err != nil {
 		return nil, err
@@ -163,7 +169,7 @@ func (f *Factory) clusterOrder(ctx context.Context, client *cluster.Client, b *b
 	if err != nil {
 		return nil, err
 	}
-	for _, image := range append([]string{tag}, needed.Images...) {
+	for _, image := range refs {
 		ref, err := registry.Parse(image)
 		if err != nil {
 			continue // the build says so, if it gets there
@@ -174,7 +180,7 @@ func (f *Factory) clusterOrder(ctx context.Context, client *cluster.Client, b *b
 		}
 	}
 	order := &clusterbuild.Order{
-		Options: *spec.Dockerfile, Epoch: spec.Epoch, Labels: spec.Labels, Tag: tag,
+		Options: *spec.Dockerfile, Epoch: spec.Epoch, Labels: spec.Labels,
 		SBOM: spec.Documents.SBOM, Provenance: spec.Documents.Provenance,
 		Registry: clusterbuild.Registry{Insecure: slices.Concat(f.registry.insecure, cfg.InsecureRegistries), Mirrors: cfg.Mirrors},
 	}
@@ -193,14 +199,7 @@ func (f *Factory) clusterOrder(ctx context.Context, client *cluster.Client, b *b
 			return nil, &fault.Error{Op: "registry.ca", Kind: fault.Usage, Subject: file, Err: err}
 		}
 	}
-	images := append(slices.Clone(needed.Images), tag)
-	if order.CacheRepo, err = cacheRepository(cmp.Or(b.Docker.Cache, cfg.CacheRepository)); err != nil {
-		return nil, err
-	}
-	if order.CacheRepo != "" {
-		images = append(images, order.CacheRepo)
-	}
-	order.Registry.Routes, err = registryRoutes(ctx, client, images)
+	order.Registry.Routes, err = registryRoutes(ctx, client, refs)
 	return order, err
 }
 

@@ -246,9 +246,11 @@ func (f *Factory) buildSpec(dir string, project *function.Function, b *buildFlag
 	if spec.Dockerfile, err = b.dockerfile(dir, project); err != nil {
 		return build.Spec{}, err
 	}
-	if repository, err := cacheRepository(cmp.Or(b.Docker.Cache, cfg.CacheRepository)); err != nil {
+	repository, err := f.cacheRepository(b)
+	if err != nil {
 		return build.Spec{}, err
-	} else if repository != "" && spec.Dockerfile != nil {
+	}
+	if repository != "" && spec.Dockerfile != nil {
 		client, err := f.Registry()
 		if err != nil {
 			return build.Spec{}, err

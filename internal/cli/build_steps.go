@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -56,8 +57,14 @@ func (r registrySteps) Keep(ctx context.Context, name string, l v1.Layer) error 
 // stepPlatform is what all images of steps say: the platform is in their names.
 func stepPlatform() v1.Platform { return v1.Platform{OS: "linux", Architecture: "amd64"} }
 
-// cacheRepository is the repository that ref names; a tag has no meaning there.
-func cacheRepository(ref string) (string, error) {
+// cacheRepository is where the layers of steps are kept for other machines; "" is
+// nowhere. A tag has no meaning there.
+func (f *Factory) cacheRepository(b *buildFlags) (string, error) {
+	cfg, err := f.Config()
+	if err != nil {
+		return "", err
+	}
+	ref := cmp.Or(b.Docker.Cache, cfg.CacheRepository)
 	if ref == "" {
 		return "", nil
 	}

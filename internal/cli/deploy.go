@@ -229,7 +229,7 @@ func runDeploy(ctx context.Context, f *Factory, o *deployOptions) error {
 		}
 	}
 	result, err := deploy.Run(ctx, client, spec, deploy.Options{
-		NoWait: o.NoWait, DryRun: o.DryRun == "server", Timeout: f.Flags.Timeout, Patience: o.patience(f),
+		NoWait: o.NoWait, DryRun: o.DryRun == "server", Timeout: f.Flags.Timeout,
 		Now: f.Sys.Now, Report: deployReport{f.IO},
 	})
 	if err != nil {
@@ -244,14 +244,6 @@ func runDeploy(ctx context.Context, f *Factory, o *deployOptions) error {
 		}
 	}
 	return f.printDeploy(client.Namespace(), spec, result)
-}
-
-// patience: whoever sets a deadline wants all of it.
-func (o *deployOptions) patience(f *Factory) time.Duration {
-	if f.Flags.Timeout > 0 {
-		return -1
-	}
-	return 0
 }
 
 // deployProject is the func.yaml in DIR. With --image and --service there need

@@ -15,6 +15,8 @@ type logsOptions struct {
 	Service   string
 	Revision  string // a reference as in traffic split
 	Container string
+	All       bool
+	Previous  bool
 	Follow    bool
 	Since     time.Duration
 	Tail      int64
@@ -30,11 +32,15 @@ func newLogsCmd(f *Factory) *cobra.Command {
 come, also after a while at zero. Where several pods can write, each line begins
 with the pod's revision and name.
 
+The container is the one that gets the requests; name another with --container, or
+take all of them with --all-containers: then each line begins with the container too.
+
 Kubernetes keeps the logs of pods that exist: a service that has been scaled to
 zero has none.`,
 		Example: `  kn-lite logs
   kn-lite logs hello -f
-  kn-lite logs hello --revision v2 --since 10m --tail 100`,
+  kn-lite logs hello --revision v2 --since 10m --tail 100
+  kn-lite logs hello --previous      # what a container said before it was restarted`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: f.completeServices(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -48,7 +54,9 @@ zero has none.`,
 	flags := cmd.Flags()
 	flags.BoolVarP(&o.Follow, "follow", "f", false, "go on until interrupted")
 	flags.StringVar(&o.Revision, "revision", "", "only this `REVISION`: v2, a full name, a tag, @latest, @prev")
-	flags.StringVarP(&o.Container, "container", "c", "", "`CONTAINER` (default: the user's; queue-proxy is Knative's)")
+	flags.StringVarP(&o.Container, "container", "c", "", "only this `CONTAINER` (default: the one that gets the requests; queue-proxy is Knative's)")
+	flags.BoolVar(&o.All, "all-containers", false, "of every container, Knative's queue-proxy among them")
+	flags.BoolVarP(&o.Previous, "previous", "p", false, "of the run before the last restart")
 	flags.DurationVar(&o.Since, "since", 0, "only lines newer than this, e.g. 10m")
 	flags.Int64Var(&o.Tail, "tail", -1, "only the last `N` lines of each pod (-1: all)")
 	f.completeServiceFlag(cmd)
@@ -57,8 +65,13 @@ zero has none.`,
 }
 
 func runLogs(ctx context.Context, f *Factory, o *logsOptions) error {
-	if o.Since < 0 {
+	switch {
+	case o.Since < 0:
 		return fault.Usagef("--since %s: it cannot be negative", o.Since)
+	case o.All && o.Container != "":
+		return fault.Usagef("--all-containers and --container %s exclude each other", o.Container)
+	case o.Previous && o.Follow:
+		return fault.Usagef("--previous and --follow exclude each other").WithHint("the run before the last restart has ended: nothing follows")
 	}
 	service, err := f.serviceName(o.Service)
 	if err != nil {
@@ -76,7 +89,8 @@ func runLogs(ctx context.Context, f *Factory, o *logsOptions) error {
 		return err
 	}
 	options := cluster.LogOptions{
-		Service: service, Container: o.Container, Follow: o.Follow, Since: o.Since, Tail: o.Tail,
+		Service: service, Container: o.Container, AllContainers: o.All, Previous: o.Previous,
+		Follow: o.Follow, Since: o.Since, Tail: o.Tail,
 	}
 	if o.Revision != "" {
 		if options.Revision, err = oneRevision(known, o.Revision); err != nil {
@@ -90,8 +104,11 @@ func runLogs(ctx context.Context, f *Factory, o *logsOptions) error {
 	if o.Follow {
 		f.IO.Note("following the logs of %s; interrupt to stop", service)
 	}
-	pods, err := client.Logs(ctx, options, func(line cluster.LogLine) error {
-		if prefix {
+	logs, err := client.Logs(ctx, options, func(line cluster.LogLine) error {
+		switch {
+		case prefix && o.All:
+			return f.IO.Answer("[%s %s %s] %s", shortRevision(service, line.Revision), podSuffix(line), line.Container, line.Text)
+		case prefix:
 			return f.IO.Answer("[%s %s] %s", shortRevision(service, line.Revision), podSuffix(line), line.Text)
 		}
 		return f.IO.Answer("%s", line.Text)
@@ -99,15 +116,19 @@ func runLogs(ctx context.Context, f *Factory, o *logsOptions) error {
 	if err != nil {
 		return err
 	}
-	if pods == 0 {
+	switch {
+	case logs > 0:
+	case o.Previous:
+		f.IO.Note("no container of %s has been restarted, so there is no log of a run before", service)
+	default:
 		f.IO.Note("no pod of %s runs now, so there are no logs: it is scaled to zero, and the next request starts one", service)
 	}
 	return nil
 }
 
-// logPrefix tells whether lines of several pods can mix.
+// logPrefix reports whether lines of several containers can mix.
 func (f *Factory) logPrefix(ctx context.Context, client *cluster.Client, o cluster.LogOptions) (bool, error) {
-	if o.Follow {
+	if o.Follow || o.AllContainers {
 		return true, nil
 	}
 	pods, err := client.ListPods(ctx, o.Selector())

@@ -14,13 +14,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// UserContainer is the name that Knative gives to the only container of a
-// revision when the template gives none.
-const UserContainer = "user-container"
-
-// QueueProxy is the name of Knative's own container in every pod.
-const QueueProxy = "queue-proxy"
-
 // ListPods reads the pods that match a label selector, e.g.
 // serving.knative.dev/revision=hello-v2.
 func (c *Client) ListPods(ctx context.Context, selector string) ([]corev1.Pod, error) {

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
 // podServer serves one service's pods: a list, a watch that the test feeds,
@@ -116,7 +118,7 @@ func TestLogsFollow(t *testing.T) {
 			}
 			fmt.Fprint(w, stamp(2, "two"), stamp(3, "three"))
 		case pod == "a" && call == 3:
-			if query.Has("sinceTime") || query.Has("tailLines") {
+			if query.Get("sinceTime") != "2026-03-01T12:00:03Z" || query.Has("tailLines") {
 				t.Errorf("a restarted container is read with %s", r.URL.RawQuery)
 			}
 			fmt.Fprint(w, stamp(4, "again"))
@@ -152,8 +154,8 @@ func TestLogsFollow(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if pods != 3 {
-		t.Errorf("%d logs, want 3", pods)
+	if pods != 2 {
+		t.Errorf("%d logs, want 2", pods)
 	}
 }
 
@@ -184,5 +186,119 @@ func TestLogsOnce(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// The log of a restarted container may be there before the watch shows the
+// restart: it is read once, not by an old and a new reader.
+func TestLogsFollowShowsEachLineOnceOverARestart(t *testing.T) {
+	server := &podServer{list: []string{podJSON("a", 0, "running")}, events: make(chan string, 8), calls: make(map[string]int)}
+	server.log = func(w http.ResponseWriter, r *http.Request, _ string, call int) {
+		switch call {
+		case 1:
+			fmt.Fprint(w, stamp(1, "first run"))
+		case 2:
+			fmt.Fprint(w, stamp(3, "second run"))
+			flush(w)
+			server.events <- `{"type":"MODIFIED","object":` + podJSON("a", 1, "running") + `}`
+			time.Sleep(300 * time.Millisecond) // time for a second reader, if there were one
+			fmt.Fprint(w, stamp(4, "last"))
+			flush(w)
+			<-r.Context().Done()
+		default:
+			fmt.Fprint(w, stamp(3, "second run"), stamp(4, "last"))
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	enough := errors.New("enough")
+	var got []string
+	_, err := clientFor(t, server).Logs(ctx, LogOptions{Service: "hello", Follow: true, Tail: -1}, func(line LogLine) error {
+		got = append(got, line.Text)
+		if line.Text == "last" {
+			return enough
+		}
+		return nil
+	})
+	if !errors.Is(err, enough) {
+		t.Errorf("ended with %v", err)
+	}
+	if diff := cmp.Diff([]string{"first run", "second run", "last"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A container that waits to be started again is not asked for its log over and over.
+func TestLogsFollowWaitsForACrashedContainer(t *testing.T) {
+	server := &podServer{list: []string{podJSON("a", 1, "waiting")}, events: make(chan string, 8), calls: make(map[string]int)}
+	server.log = func(w http.ResponseWriter, r *http.Request, _ string, call int) {
+		switch call {
+		case 1:
+			fmt.Fprint(w, stamp(1, "crashed"))
+			time.AfterFunc(500*time.Millisecond, func() { server.events <- `{"type":"MODIFIED","object":` + podJSON("a", 2, "running") + `}` })
+		case 2:
+			fmt.Fprint(w, stamp(1, "crashed"), stamp(2, "works"))
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	enough := errors.New("enough")
+	var got []string
+	_, err := clientFor(t, server).Logs(ctx, LogOptions{Service: "hello", Follow: true, Tail: -1}, func(line LogLine) error {
+		got = append(got, line.Text)
+		if line.Text == "works" {
+			return enough
+		}
+		return nil
+	})
+	if diff := cmp.Diff([]string{"crashed", "works"}, got); !errors.Is(err, enough) || diff != "" {
+		t.Error(err, diff)
+	}
+	server.mu.Lock()
+	defer server.mu.Unlock()
+	if server.calls["a"] != 2 {
+		t.Errorf("asked %d times, want 2", server.calls["a"])
+	}
+}
+
+func TestLogsOfContainers(t *testing.T) {
+	pod := `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"p","namespace":"demo","uid":"u","labels":{"serving.knative.dev/revision":"hello-v1"}},
+		"spec":{"containers":[{"name":"envoy"},{"name":"app","ports":[{"containerPort":8080}]},{"name":"queue-proxy","ports":[{"containerPort":8112}]}]},
+		"status":{"containerStatuses":[{"name":"envoy","restartCount":1,"state":{"running":{}}},{"name":"app","state":{"running":{}}},{"name":"queue-proxy","state":{"running":{}}}]}}`
+	for _, tt := range []struct {
+		name string
+		o    LogOptions
+		want []string
+		kind fault.Kind
+	}{
+		{"the one with the port", LogOptions{}, []string{"app false"}, 0},
+		{"by name", LogOptions{Container: "envoy"}, []string{"envoy false"}, 0},
+		{"all", LogOptions{AllContainers: true}, []string{"envoy false", "app false", "queue-proxy false"}, 0},
+		{"what has not been restarted has no previous run", LogOptions{AllContainers: true, Previous: true}, []string{"envoy true"}, 0},
+		{"no such", LogOptions{Container: "nosuch"}, nil, fault.NotFound},
+		{"no such, to follow", LogOptions{Container: "nosuch", Follow: true}, nil, fault.NotFound},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			server := &podServer{list: []string{pod}, calls: make(map[string]int)}
+			server.log = func(w http.ResponseWriter, r *http.Request, _ string, _ int) {
+				q := r.URL.Query()
+				fmt.Fprint(w, stamp(1, fmt.Sprintf("%s %t", q.Get("container"), q.Get("previous") == "true")))
+			}
+			tt.o.Service, tt.o.Tail = "hello", -1
+			var got []string
+			_, err := clientFor(t, server).Logs(t.Context(), tt.o, func(line LogLine) error {
+				got = append(got, line.Text)
+				return nil
+			})
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+			if (err != nil) != (tt.kind != 0) || err != nil && fault.KindOf(err) != tt.kind {
+				t.Errorf("error %v", err)
+			}
+			if err != nil && !strings.Contains(fault.HintOf(err), "app, envoy, queue-proxy") {
+				t.Errorf("the hint %q does not list the containers", fault.HintOf(err))
+			}
+		})
 	}
 }

@@ -3,9 +3,14 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 )
+
+// podsAfter is how long after the revision its first pod is usually there; then
+// the revision's events may say why it is not.
+const podsAfter = 3 * time.Second
 
 // logLines is how much of a log is shown: a stack trace's end, not all of it.
 const logLines = 12
@@ -15,24 +20,31 @@ const logLines = 12
 func suspicion(e Evidence) string {
 	pod := newest(e.Pods)
 	if pod == nil {
-		return ""
+		return noPods(e)
 	}
 	for _, s := range pod.Status.ContainerStatuses {
 		switch {
-		case s.Name == queueProxy:
+		case s.Name == QueueProxy:
 		case s.State.Terminated != nil, s.State.Waiting != nil && s.RestartCount > 0:
 			return fmt.Sprintf("%s ended %d", pod.Name, s.RestartCount)
 		case s.State.Waiting != nil && s.State.Waiting.Message != "":
 			return pod.Name + " " + s.State.Waiting.Reason
 		case s.State.Running != nil && !isReady(pod):
-			ran := e.Now.Sub(s.State.Running.StartedAt.Time)
-			switch {
-			case e.Patience > 0 && ran >= e.Patience:
-				return pod.Name + " silent for long"
-			case ran >= lookAfter:
-				return pod.Name + " silent"
+			if n := doublings(e.Now.Sub(s.State.Running.StartedAt.Time), lookAfter); n > 0 {
+				return fmt.Sprintf("%s silent %d", pod.Name, n)
 			}
 		}
+	}
+	return ""
+}
+
+// noPods is the suspicion about a revision that has had no pod for a while.
+func noPods(e Evidence) string {
+	if e.Object == nil {
+		return ""
+	}
+	if n := doublings(e.Now.Sub(e.Object.CreationTimestamp.Time), podsAfter); n > 0 {
+		return fmt.Sprintf("no pods %d", n)
 	}
 	return ""
 }
@@ -45,21 +57,27 @@ func (d *deployer) collect(ctx context.Context, e *Evidence) {
 	}
 	pod := newest(e.Pods)
 	if pod == nil {
+		if list, err := d.cluster.ListEvents(ctx, "Revision", e.Revision); err == nil {
+			e.Events = list
+		}
 		return
 	}
 	if list, err := d.cluster.ListEvents(ctx, "Pod", pod.Name); err == nil {
 		e.Events = list
 	}
+	user := UserContainer(pod.Spec)
+	others := map[string][]string{}
 	for _, s := range pod.Status.ContainerStatuses {
 		lines := d.tail(ctx, pod.Name, s)
 		switch {
 		case len(lines) == 0:
-		case s.Name == queueProxy:
-			e.ProxyLog = lines
-		default:
+		case s.Name == user:
 			e.Log = lines
+		default:
+			others[s.Name] = lines
 		}
 	}
+	e.OtherLogs = others
 }
 
 // tail is the end of what the container said last: a container that has just

@@ -59,14 +59,13 @@ type Stage interface {
 
 // Options say how to go about it.
 type Options struct {
-	NoWait  bool
-	DryRun  bool          // ask the API server what it would store
-	Timeout time.Duration // for becoming ready, and again for the route; default 5 minutes
-	// Patience is how long a container that runs may refuse connections before
-	// that counts as a wrong port; default 60 s. Negative: until Timeout.
-	Patience time.Duration
-	Now      func() time.Time
-	Report   Report
+	NoWait bool
+	DryRun bool // ask the API server what it would store
+	// Timeout bounds becoming ready, and again the route. Zero: 5 minutes, or
+	// longer where a startup probe allows more.
+	Timeout time.Duration
+	Now     func() time.Time
+	Report  Report
 }
 
 // Outcome says what a deploy has done.
@@ -90,16 +89,4 @@ type Result struct {
 	Ready    bool   // false only with NoWait
 	Split    traffic.Split
 	Service  *servingv1.Service // as last seen; with DryRun what would be stored
-}
-
-const defaultTimeout = 5 * time.Minute
-
-func (o Options) withDefaults() Options {
-	if o.Timeout <= 0 {
-		o.Timeout = defaultTimeout
-	}
-	if o.Patience == 0 {
-		o.Patience = time.Minute
-	}
-	return o
 }

@@ -148,7 +148,7 @@ func (d *deployer) routeFailed(ctx context.Context, last *servingv1.Service, err
 		return d.unknown(err)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		kind, cause = fault.Timeout, fmt.Sprintf("the route did not take up the traffic within %s: %s", d.opts.Timeout, reason)
+		kind, cause = fault.Timeout, fmt.Sprintf("the route did not take up the traffic within %s: %s", d.timeout(), reason)
 	}
 	left := d.look(ctx)
 	if !d.p.fresh && d.p.former != nil {

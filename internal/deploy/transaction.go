@@ -25,7 +25,7 @@ const (
 // had moved and is back; Timeout when time ran out first. An interrupt (ctx
 // cancelled) undoes nothing: the error says what is there and how to go on.
 func Run(ctx context.Context, cluster Cluster, spec Spec, opts Options) (*Result, error) {
-	d := &deployer{cluster: cluster, spec: spec, opts: opts.withDefaults()}
+	d := &deployer{cluster: cluster, spec: spec, opts: opts}
 	p, err := d.write(ctx)
 	if err != nil {
 		return nil, d.cutShort(ctx, err)
@@ -138,7 +138,7 @@ func (d *deployer) becomeReady(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return d.interrupted(ctx, finding)
 	case errors.Is(err, context.DeadlineExceeded):
-		e := fault.New(fault.Timeout, "deploy.wait", subject, "not ready after %s: %s", d.opts.Timeout, finding.Cause)
+		e := fault.New(fault.Timeout, "deploy.wait", subject, "not ready after %s: %s", d.timeout(), finding.Cause)
 		return e.WithHint("%s", d.advice(finding, d.undo(ctx)))
 	case err != nil:
 		// Watching itself broke: the revision may well become ready.

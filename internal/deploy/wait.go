@@ -34,7 +34,7 @@ type watched struct {
 // certain that it will not be (a finding), or until time is up: then the error
 // is context.DeadlineExceeded and the finding says what it waited for.
 func (d *deployer) awaitRevision(ctx context.Context, stage Stage) (*Finding, error) {
-	bounded, cancel := context.WithTimeout(ctx, d.opts.Timeout)
+	bounded, cancel := context.WithTimeout(ctx, d.timeout())
 	defer cancel()
 	updates := make(chan func(*watched))
 	failures := make(chan error)
@@ -45,7 +45,7 @@ func (d *deployer) awaitRevision(ctx context.Context, stage Stage) (*Finding, er
 	var now watched
 	seen := sightings{}
 	var looked string // the pod state that was looked into already
-	evidence := Evidence{Revision: d.p.revision, Patience: d.opts.Patience}
+	evidence := Evidence{Revision: d.p.revision}
 	for {
 		select {
 		case <-bounded.Done():
@@ -148,7 +148,7 @@ func (d *deployer) startWatches(ctx context.Context, updates chan<- func(*watche
 func (d *deployer) becomeRouted(ctx context.Context, written *servingv1.Service) (*servingv1.Service, error) {
 	want := SplitOf(written.Spec.Traffic).Normal()
 	stage := d.opts.Report.Begin("route " + want.String())
-	timed, stop := context.WithTimeout(ctx, d.opts.Timeout)
+	timed, stop := context.WithTimeout(ctx, d.timeout())
 	defer stop()
 	bounded, cancel := context.WithCancel(timed)
 	defer cancel()

@@ -13,7 +13,6 @@ import (
 // Any part of it may be missing, for want of rights or of time.
 type Evidence struct {
 	Now      time.Time
-	Patience time.Duration // see Options
 	Revision string
 
 	Service      *servingv1.Service
@@ -23,8 +22,16 @@ type Evidence struct {
 	Deployments  []appsv1.Deployment
 	Pods         []*corev1.Pod // oldest first
 	Events       []corev1.Event
-	Log          []string // last lines of the user's container
-	ProxyLog     []string // last lines of Knative's queue-proxy
+	Log          []string            // last lines of the user's container
+	OtherLogs    map[string][]string // the same of the other containers, by their names
+}
+
+// logOf returns the last lines of one of the pod's containers.
+func (e Evidence) logOf(pod *corev1.Pod, container string) []string {
+	if container == UserContainer(pod.Spec) {
+		return e.Log
+	}
+	return e.OtherLogs[container]
 }
 
 // Code names a cause for programs.
@@ -76,7 +83,7 @@ const (
 // Diagnose walks service → configuration → revision → pods → deployment and
 // names the cause that is nearest to the user's own doing.
 func Diagnose(e Evidence) Finding {
-	for _, look := range []func(Evidence) *Finding{gone, notCreated, podTrouble, deploymentTrouble, revisionTrouble} {
+	for _, look := range []func(Evidence) *Finding{gone, notCreated, podTrouble, deploymentTrouble, revisionEvent, revisionTrouble} {
 		if f := look(e); f != nil {
 			return *f
 		}
@@ -133,6 +140,26 @@ func deploymentTrouble(e Evidence) *Finding {
 		}
 	}
 	return nil
+}
+
+// revisionEvent is for a deployment that could not be made: then there are neither
+// pods nor a condition, and only an event on the revision says why.
+func revisionEvent(e Evidence) *Finding {
+	if len(e.Pods) > 0 || len(e.Deployments) > 0 {
+		return nil
+	}
+	message := eventMessage(e, e.Revision, "InternalError", "failed to create")
+	if message == "" {
+		return nil
+	}
+	f := notAdmitted(message)
+	f.Settle = settleShort
+	f.Cause = "it cannot be set up: " + shorten(message)
+	if mentions(message, "is invalid") {
+		f.Waiting = "its deployment is invalid"
+		f.Fix = "correct what the message names, e.g. resources, probes or volumes in func.yaml"
+	}
+	return f
 }
 
 // notAdmitted tells a quota from a policy: both are told in words only.

@@ -11,9 +11,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// queueProxy is Knative's own container in every pod.
-const queueProxy = "queue-proxy"
-
 // lookAfter is how long a container runs without becoming ready before its log
 // is looked at for a reason.
 const lookAfter = 10 * time.Second
@@ -36,10 +33,10 @@ func podTrouble(e Evidence) *Finding {
 		}
 	}
 	statuses := slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses)
-	// The user's own containers first; queue-proxy suffers when they do.
-	slices.SortStableFunc(statuses, func(a, b corev1.ContainerStatus) int {
-		return btoi(a.Name == queueProxy) - btoi(b.Name == queueProxy)
-	})
+	// The container with the port first, then its sidecars; queue-proxy suffers when they do.
+	user := UserContainer(pod.Spec)
+	rank := func(s corev1.ContainerStatus) int { return 2*btoi(s.Name == QueueProxy) - btoi(s.Name == user) }
+	slices.SortStableFunc(statuses, func(a, b corev1.ContainerStatus) int { return rank(a) - rank(b) })
 	for _, s := range statuses {
 		if f := containerTrouble(e, pod, s); f != nil {
 			return f
@@ -106,12 +103,13 @@ func waitingTrouble(e Evidence, pod *corev1.Pod, s corev1.ContainerStatus, w *co
 			Fix:   "create what is missing, or correct run.envs and run.volumes in func.yaml",
 		}
 	case "CreateContainerError", "RunContainerError", "StartError", "PostStartHookError":
-		if f := startTrouble(w.Message, e.Log); f != nil {
+		log := e.logOf(pod, s.Name)
+		if f := startTrouble(w.Message, log); f != nil {
 			return f
 		}
 		return &Finding{
 			Code: BadCommand, Terminal: true, Settle: settleShort, Waiting: w.Reason,
-			Cause: "the container cannot be started: " + shorten(w.Message), Fix: "check the image's entrypoint and command", Log: e.Log,
+			Cause: "the container cannot be started: " + shorten(w.Message), Fix: "check the image's entrypoint and command", Log: log,
 		}
 	}
 	return nil
@@ -147,40 +145,48 @@ func startTrouble(message string, log []string) *Finding {
 func endTrouble(e Evidence, pod *corev1.Pod, s corev1.ContainerStatus, ended *corev1.ContainerStateTerminated) *Finding {
 	// Only of a container that did not start is the message the runtime's. Else
 	// it is what Knative asks for: the end of the program's own log.
-	runtime, log := "", append(slices.Clip(e.Log), ended.Message)
+	log := e.logOf(pod, s.Name)
+	runtime, said := "", append(slices.Clip(log), ended.Message)
 	if ended.Reason == "StartError" || ended.Reason == "ContainerCannotRun" {
-		runtime, log = ended.Message, e.Log
+		runtime, said = ended.Message, log
 	}
-	if f := startTrouble(runtime, log); f != nil {
+	if f := startTrouble(runtime, said); f != nil {
 		return f
 	}
 	times := s.RestartCount
 	if s.State.Terminated != nil || s.State.Waiting != nil {
 		times++
 	}
+	whose := "its container"
+	if s.Name != UserContainer(pod.Spec) {
+		whose = fmt.Sprintf("its container %s, beside the one that gets the requests,", s.Name)
+	}
 	f := &Finding{
-		Code: Crash, Settle: 0, Log: e.Log,
+		Code: Crash, Settle: 0, Log: log,
 		// Once may be bad luck; the kubelet starts it again at once, so a
 		// second time tells within seconds.
 		Terminal: s.RestartCount >= 1 && s.State.Running == nil,
-		Waiting:  fmt.Sprintf("its container ended with exit code %d, %s", ended.ExitCode, plural(times, "time")),
-		Cause:    fmt.Sprintf("its container crashes: exit code %d, %s", ended.ExitCode, plural(times, "time")),
+		Waiting:  fmt.Sprintf("%s ended with exit code %d, %s", whose, ended.ExitCode, plural(times, "time")),
+		Cause:    fmt.Sprintf("%s crashes: exit code %d, %s", whose, ended.ExitCode, plural(times, "time")),
 		Fix:      "the program must start and keep running; try it with `kn-lite func` tests or run the image locally",
 	}
 	switch {
-	case s.Name == queueProxy:
+	case s.Name == QueueProxy:
 		f.Terminal = false
 		f.Cause = fmt.Sprintf("Knative's queue-proxy ended with exit code %d", ended.ExitCode)
 		f.Fix = "its log tells more: `kubectl logs -c queue-proxy`"
-		f.Log = e.ProxyLog
 	case wasOOM(s):
 		f.Code, f.Waiting = OutOfMemory, "out of memory"
-		f.Cause = "its container was killed for using more memory than it may"
+		f.Cause = whose + " was killed for using more memory than it may"
 		f.Fix = memoryFix
 	case eventMessage(e, "", "Unhealthy", "Liveness probe failed") != "":
 		f.Code, f.Waiting = Unhealthy, "its liveness probe fails"
 		f.Cause = "its liveness probe fails, so it is restarted: " + eventMessage(e, "", "Unhealthy", "Liveness probe failed")
 		f.Fix = "check deploy.healthEndpoints.liveness in func.yaml"
+	case eventMessage(e, "", "Unhealthy", "Startup probe failed") != "":
+		f.Code, f.Waiting = Unhealthy, "its startup probe does not succeed"
+		f.Cause = "its startup probe does not succeed in the time that it allows, so it is restarted: " + eventMessage(e, "", "Unhealthy", "Startup probe failed")
+		f.Fix = "check the path and port of the startup probe, or allow more time: periodSeconds x failureThreshold"
 	case ended.ExitCode == sigkilled && limited(pod, s.Name):
 		// The kubelet does not always learn who sent the signal.
 		f.Code, f.Waiting = OutOfMemory, "killed, most likely out of memory"
@@ -229,17 +235,15 @@ func silent(e Evidence, pod *corev1.Pod) *Finding {
 	if !running || isReady(pod) {
 		return nil
 	}
-	ran := e.Now.Sub(since)
-	if ran < lookAfter {
+	if e.Now.Sub(since) < lookAfter {
 		return nil
 	}
 	want := port(e.Object)
 	f := &Finding{
 		Code: WrongPort, Settle: settleShort, Log: e.Log,
-		Waiting:  fmt.Sprintf("its container runs, and does not answer on port %d yet", want),
-		Cause:    fmt.Sprintf("its container runs, and nothing answers on port %d", want),
-		Fix:      fmt.Sprintf("listen on $PORT (%d) on all addresses, or say where it listens with --port", want),
-		Terminal: e.Patience >= 0 && ran >= e.Patience,
+		Waiting: fmt.Sprintf("its container runs, and does not answer on port %d yet", want),
+		Cause:   fmt.Sprintf("its container runs, and nothing answers on port %d", want),
+		Fix:     fmt.Sprintf("listen on $PORT (%d) on all addresses, or say where it listens with --port;\nif it needs longer to start, give it longer with --timeout", want),
 	}
 	if path := readinessPath(e); path != "" {
 		f.Code = NotReady
@@ -257,7 +261,7 @@ func silent(e Evidence, pod *corev1.Pod) *Finding {
 
 func runningSince(pod *corev1.Pod) (time.Time, bool) {
 	for _, s := range pod.Status.ContainerStatuses {
-		if s.Name != queueProxy && s.State.Running != nil {
+		if s.Name == UserContainer(pod.Spec) && s.State.Running != nil {
 			return s.State.Running.StartedAt.Time, true
 		}
 	}

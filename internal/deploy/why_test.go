@@ -22,7 +22,7 @@ func pod(s corev1.ContainerStatus) *corev1.Pod {
 	}
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "fn-v2-pod"},
-		Status:     corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: queueProxy, State: running(time.Hour)}, s}},
+		Status:     corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: QueueProxy, State: running(time.Hour)}, s}},
 	}
 }
 
@@ -70,6 +70,14 @@ func TestDiagnose(t *testing.T) {
 	small.Spec.Containers = []corev1.Container{{Name: "user-container", Resources: corev1.ResourceRequirements{
 		Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("64Mi")},
 	}}}
+	withSidecar := pod(crashing)
+	withSidecar.Spec.Containers = []corev1.Container{{Name: "proxy"}, {Name: "app", Ports: []corev1.ContainerPort{{ContainerPort: 8080}}}}
+	withSidecar.Status.ContainerStatuses[1].Name = "proxy"
+	withSidecar.Status.ContainerStatuses = append(withSidecar.Status.ContainerStatuses, corev1.ContainerStatus{Name: "app", Ready: true, State: running(time.Minute)})
+	notDeployed := corev1.Event{
+		Reason: "InternalError", InvolvedObject: corev1.ObjectReference{Kind: "Revision", Name: "fn-v2"},
+		Message: `failed to create deployment "fn-v2-deployment": Deployment.apps "fn-v2-deployment" is invalid: spec.template.spec.containers[0].resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1`,
+	}
 	unhealthy := []corev1.Event{{Reason: "Unhealthy", Message: "Liveness probe failed: HTTP probe failed with statuscode: 500", InvolvedObject: corev1.ObjectReference{Name: "fn-v2-pod"}}}
 
 	failed := func(after time.Duration, message string) corev1.Event {
@@ -129,14 +137,19 @@ func TestDiagnose(t *testing.T) {
 		{"killed without a limit", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{RestartCount: 1, State: ended(137, "Error")})}}, Crash, true, "exit code 137"},
 		{"liveness", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{RestartCount: 1, State: ended(137, "Error")})}, Events: unhealthy}, Unhealthy, true, "healthEndpoints.liveness"},
 		{"command not found", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{RestartCount: 1, State: ended(127, "Error")})}}, BadCommand, true, "exit code 127"},
-		{"queue-proxy's end is not the user's", Evidence{Now: noon, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{Name: queueProxy, RestartCount: 3, State: ended(1, "Error")})}}, Crash, false, "queue-proxy"},
+		{"queue-proxy's end is not the user's", Evidence{Now: noon, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{Name: QueueProxy, RestartCount: 3, State: ended(1, "Error")})}}, Crash, false, "queue-proxy"},
 		{"not ready for 5 s", Evidence{Now: noon, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(5 * time.Second)})}}, Pending, false, "not ready yet"},
-		{"silent for 20 s", Evidence{Now: noon, Patience: time.Minute, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(20 * time.Second)})}}, WrongPort, false, "port 8080"},
-		{"silent for a minute", Evidence{Now: noon, Patience: time.Minute, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(time.Minute)})}}, WrongPort, true, "--port"},
-		{"silent, and the user has time", Evidence{Now: noon, Patience: -1, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(time.Hour)})}}, WrongPort, false, "port 8080"},
-		{"says another port", Evidence{Now: noon, Patience: time.Minute, Log: []string{"Listening on http://0.0.0.0:3000"}, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(11 * time.Second)})}}, WrongPort, true, "--port 3000"},
-		{"says the right port", Evidence{Now: noon, Patience: time.Minute, Object: ported, Log: []string{"listening on :9999"}, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(11 * time.Second)})}}, WrongPort, false, "port 9999"},
-		{"readiness probe", Evidence{Now: noon, Patience: time.Minute, Object: probed, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(2 * time.Minute)})}}, NotReady, true, "/health/readiness"},
+		{"silent for 20 s", Evidence{Now: noon, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(20 * time.Second)})}}, WrongPort, false, "port 8080"},
+		{"a slow starter is not given up", Evidence{Now: noon, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(4 * time.Minute)})}}, WrongPort, false, "--port"},
+		{"says another port", Evidence{Now: noon, Log: []string{"Listening on http://0.0.0.0:3000"}, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(11 * time.Second)})}}, WrongPort, true, "--port 3000"},
+		{"says the right port", Evidence{Now: noon, Object: ported, Log: []string{"listening on :9999"}, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(11 * time.Second)})}}, WrongPort, false, "port 9999"},
+		{"readiness probe", Evidence{Now: noon, Object: probed, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(2 * time.Minute)})}}, NotReady, false, "/health/readiness"},
+		{"startup probe", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{RestartCount: 1, State: ended(137, "Error")})}, Events: []corev1.Event{
+			{Reason: "Unhealthy", Message: "Startup probe failed: connection refused", InvolvedObject: corev1.ObjectReference{Name: "fn-v2-pod"}},
+		}}, Unhealthy, true, "failureThreshold"},
+		{"a sidecar crashes", Evidence{Pods: []*corev1.Pod{withSidecar}, Log: []string{"all is well"}, OtherLogs: map[string][]string{"proxy": {"no certificate"}}}, Crash, true, "container proxy, beside"},
+		{"the deployment is invalid", Evidence{Revision: "fn-v2", Object: revision(corev1.ConditionUnknown, "Deploying", ""), Events: []corev1.Event{notDeployed}}, Refused, true, "must be less than or equal to cpu limit"},
+		{"no deployment yet, and no event", Evidence{Revision: "fn-v2", Object: revision(corev1.ConditionUnknown, "Deploying", "")}, Pending, false, "Deploying"},
 		{"no room", Evidence{Pods: []*corev1.Pod{unscheduled}}, Unschedulable, false, "Insufficient memory"},
 		{"quota", Evidence{Deployments: refused(`pods "x" is forbidden: exceeded quota: small`)}, Quota, true, "resourcequota"},
 		{"admission", Evidence{Deployments: refused(`admission webhook "policy" denied the request: no root`)}, Refused, true, "no root"},

@@ -92,8 +92,7 @@ func TestFirstDeployFails(t *testing.T) {
 	s.answers(s.host("fn"), func(body string) bool { return strings.Contains(body, "late") })
 }
 
-// TestMutePort has no log to tell the port by: patience has to end it. With a
-// deadline of the user's own it is the deadline.
+// TestMutePort has no log to tell the port by: the deadline has to end it.
 func TestMutePort(t *testing.T) {
 	s := newSandbox(t)
 	native := s.brokenImage("amd64")

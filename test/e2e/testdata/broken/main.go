@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -19,12 +20,24 @@ func main() {
 		<-stop
 		os.Exit(0)
 	}()
-	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+	http.HandleFunc("/crash", func(http.ResponseWriter, *http.Request) {
+		fmt.Println("crashing")
+		os.Exit(3)
+	})
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Println("request", r.URL.Path)
 		_, _ = fmt.Fprintln(w, "broken is fine:", os.Getenv("ANSWER"))
 	})
 	serve := func(addr string) { panic(http.ListenAndServe(addr, nil)) }
 	switch os.Getenv("MODE") {
 	case "ok":
+		serve(":8080")
+	case "slow":
+		delay, err := time.ParseDuration(os.Getenv("DELAY"))
+		if err != nil {
+			panic(err)
+		}
+		time.Sleep(delay)
 		serve(":8080")
 	case "exit":
 		fmt.Println("all done")

@@ -1,0 +1,135 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestSlowStart: a container that listens after more than a minute is waited
+// for as long as its startup probe allows, without any flag.
+func TestSlowStart(t *testing.T) {
+	if !full() {
+		t.Skip("waits for 75 s; FULL=1 runs it")
+	}
+	s := newSandbox(t)
+	native := s.brokenImage("amd64")
+	s.knLite(0, "deploy", "-s", "fn", "--image", native, "--env", "MODE=ok", "--env", "ANSWER=one")
+	patch := `{"spec":{"template":{"spec":{"containers":[{"image":"` + native + `","startupProbe":{"httpGet":{"path":"/","port":8080},"periodSeconds":5,"failureThreshold":40}}]}}}}`
+	s.kubectl("-n", s.Namespace, "patch", "ksvc", "fn", "--type=merge", "-p", `{"spec":{"template":{"metadata":{"name":null}}}}`)
+	s.kubectl("-n", s.Namespace, "patch", "ksvc", "fn", "--type=merge", "-p", patch)
+	r := s.knLite(0, "deploy", "-s", "fn", "--image", native, "--env", "MODE=slow", "--env", "DELAY=75s", "--env", "ANSWER=slow")
+	if r.Took < 75*time.Second {
+		t.Errorf("it took %s: nothing was slow", r.Took)
+	}
+	s.answers(s.host("fn"), func(body string) bool { return strings.Contains(body, "slow") })
+}
+
+// TestInvalidDeployment: Knative accepts the revision and Kubernetes not its
+// deployment; only an event says so.
+func TestInvalidDeployment(t *testing.T) {
+	s := newSandbox(t)
+	native := s.brokenImage("amd64")
+	s.knLite(0, "deploy", "-s", "fn", "--image", native, "--env", "MODE=ok", "--env", "ANSWER=one")
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "func.yaml"), `specVersion: 0.36.0
+name: fn
+runtime: go
+created: 2026-01-01T00:00:00Z
+deploy:
+  options:
+    resources:
+      requests: {cpu: "2"}
+      limits: {cpu: "1"}
+`)
+	s.Dir = dir
+	r := s.knLite(3, "deploy", "-s", "fn", "--image", native, "--env", "MODE=ok")
+	if !strings.Contains(r.Stderr, "must be less than or equal to cpu limit") {
+		t.Error("stderr does not say what is invalid")
+	}
+	if r.Took > told {
+		t.Errorf("it took %s to say so, want at most %s", r.Took, told)
+	}
+	s.answers(s.host("fn"), func(body string) bool { return strings.Contains(body, "one") })
+}
+
+// TestLogsOverRestart follows a log while its container is restarted: each line
+// comes once, and the run before can be read afterwards.
+func TestLogsOverRestart(t *testing.T) {
+	s := newSandbox(t)
+	s.knLite(0, "deploy", "-s", "fn", "--image", s.brokenImage("amd64"), "--env", "MODE=ok", "--scale-min", "1")
+	host := s.host("fn")
+	followed := make(chan result)
+	go func() {
+		followed <- s.runWith(nil, filepath.Join(s.Bin, "kn-lite"), "-n", s.Namespace, "logs", "fn", "-f", "--timeout", "30s")
+	}()
+	ask := func(path string) {
+		s.eventually(20*time.Second, path, func() string {
+			status, _, err := s.get(host, path)
+			if err != nil || status != 200 {
+				return fmt.Sprint(status, err)
+			}
+			return ""
+		})
+	}
+	time.Sleep(3 * time.Second)
+	ask("/before")
+	_, _, _ = s.get(host, "/crash")
+	ask("/after")
+	time.Sleep(3 * time.Second)
+	ask("/later")
+	r := <-followed
+	var lines []string
+	for line := range strings.Lines(r.Stdout) {
+		if _, text, ok := strings.Cut(strings.TrimSpace(line), "] "); ok && strings.HasPrefix(text, "request /") && text != "request /" {
+			lines = append(lines, text)
+		}
+	}
+	if want := []string{"request /before", "request /after", "request /later"}; !slices.Equal(lines, want) {
+		t.Errorf("followed %q, want %q\n%s%s", lines, want, r.Stdout, r.Stderr)
+	}
+	if before := s.knLite(0, "logs", "fn", "--previous"); !strings.Contains(before.Stdout, "request /before\ncrashing\n") || strings.Contains(before.Stdout, "/after") {
+		t.Errorf("the run before the restart wrote %q", before.Stdout)
+	}
+}
+
+// TestLogsOfSidecars: the container with the port is the one that is meant.
+func TestLogsOfSidecars(t *testing.T) {
+	s := newSandbox(t)
+	native := s.brokenImage("amd64")
+	manifest := filepath.Join(t.TempDir(), "fn.yaml")
+	write(t, manifest, fmt.Sprintf(`apiVersion: serving.knative.dev/v1
+kind: Service
+metadata: {name: fn}
+spec:
+  template:
+    spec:
+      containers:
+      - {name: beside, image: %q, env: [{name: MODE, value: port}]}
+      - {name: app, image: %q, env: [{name: MODE, value: ok}], ports: [{containerPort: 8080}]}
+`, native, native))
+	s.kubectl("-n", s.Namespace, "apply", "-f", manifest)
+	s.kubectl("-n", s.Namespace, "wait", "ksvc/fn", "--for=condition=Ready", "--timeout=90s")
+	s.answers(s.host("fn"), func(body string) bool { return strings.Contains(body, "broken is fine") })
+	for _, tt := range []struct {
+		args     []string
+		has, not string
+	}{
+		{nil, "request /", "listening on :9999"},
+		{[]string{"-c", "beside"}, "listening on :9999", "request /"},
+		{[]string{"--all-containers"}, "beside] listening on :9999", "no such"},
+	} {
+		r := s.knLite(0, append([]string{"logs", "fn"}, tt.args...)...)
+		if !strings.Contains(r.Stdout, tt.has) || strings.Contains(r.Stdout, tt.not) {
+			t.Errorf("logs %v: %q", tt.args, r.Stdout)
+		}
+	}
+	if r := s.knLite(5, "logs", "fn", "-c", "nosuch"); !strings.Contains(r.Stderr, "app, beside, queue-proxy") {
+		t.Error("stderr does not list the containers")
+	}
+}

@@ -16,7 +16,6 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
-	"slices"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -53,7 +52,7 @@ type Spec struct {
 	Dockerfile *dockerfile.Options
 	Steps      dockerfile.Steps // may be nil
 
-	Environ  []string         // the toolchain's environment, as KEY=value
+	Environ  []string         // this machine's variables, as KEY=value; a build sees those that its language names
 	CacheDir string           // layers that were made before
 	Now      func() time.Time // for the age of what is in CacheDir only; nil keeps all
 	Pull     Puller           // may be nil when the language has a built-in base
@@ -61,7 +60,7 @@ type Spec struct {
 
 	// For the key; without Builder there is none.
 	Builder  string   // the release of kn-lite, or a digest of the program where that says too little
-	BuildEnv []string // what func.yaml adds to Environ, as KEY=value
+	BuildEnv []string // what func.yaml gives to the build, as KEY=value
 	Resolve  Resolver // may be nil when the base has a digest or is built in
 	Fresh    bool     // make every layer, also those that an earlier build has made
 
@@ -154,6 +153,7 @@ func Prepare(ctx context.Context, spec Spec) (*Prepared, error) {
 	if b.project, err = b.open(); err != nil {
 		return nil, err
 	}
+	b.chooseEnviron()
 	if b.plan, err = language.Plan(ctx, b.project); err != nil {
 		return nil, errors.Join(b.describe(err), b.project.Source.Close())
 	}
@@ -172,6 +172,7 @@ func (p *Prepared) Close() error {
 // Build makes the image, as the function Build does.
 func (p *Prepared) Build(ctx context.Context) (*Result, error) {
 	b := p.builder
+	p.NoteWithheld(ctx)
 	// The context of the group below ends with the group, and the base's layers
 	// are read after that.
 	b.pull = func(ref string, platform v1.Platform) (v1.Image, error) { return b.spec.Pull(ctx, ref, platform) }
@@ -228,6 +229,10 @@ type builder struct {
 	language lang.Language
 	project  *lang.Project
 	plan     *lang.Plan
+
+	variables lang.Variables
+	withheld  []string // names of the variables that the build does not see
+
 	store    *layer.Store
 	resolved v1.Hash // what the base's reference means; empty when nobody has asked
 	pull     func(ref string, platform v1.Platform) (v1.Image, error)
@@ -242,7 +247,6 @@ func (b *builder) open() (*lang.Project, error) {
 		Dir:      tree.Dir(),
 		Label:    label(b.spec.Dir, tree.Dir()),
 		Source:   tree,
-		Environ:  slices.Clone(b.spec.Environ),
 		CacheDir: b.spec.CacheDir,
 		Report:   b.spec.Progress,
 	}, nil

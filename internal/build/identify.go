@@ -69,6 +69,11 @@ func (p *Prepared) Identify(ctx context.Context) (id *key.Key, why string, err e
 		name, value, _ := strings.Cut(kv, "=")
 		id.AddDigest("build variable "+name, value)
 	}
+	for _, f := range b.variables.Facts(b.project.Environ) {
+		if !b.named(f.Name) {
+			id.AddDigest("variable "+f.Name, f.Value)
+		}
+	}
 	for _, f := range in.Facts {
 		id.Add(f.Name, f.Value)
 	}

@@ -99,6 +99,10 @@ func TestKeyChanges(t *testing.T) {
 		{"flags of go", "go setting GOFLAGS", "", goProject, func(_ *testing.T, s *Spec) { s.Environ = append(s.Environ, "GOFLAGS=-tags=x") }},
 		{"an experiment", "go setting GOEXPERIMENT", "", goProject, func(_ *testing.T, s *Spec) { s.Environ = append(s.Environ, "GOEXPERIMENT=jsonv2") }},
 		{"a build variable", "build variable TOKEN", "", goProject, func(_ *testing.T, s *Spec) { s.BuildEnv = []string{"TOKEN=x"} }},
+		{"a setting of npm", "variable npm_config_omit", "", nodeProject, func(_ *testing.T, s *Spec) { s.Environ = append(s.Environ, "npm_config_omit=optional") }},
+		{"a build variable that the machine has too", "build variable NODE_OPTIONS", "", nodeProject, func(_ *testing.T, s *Spec) {
+			s.Environ, s.BuildEnv = append(s.Environ, "NODE_OPTIONS=--x"), []string{"NODE_OPTIONS=--y"}
+		}},
 		{"a label", "label a", "", goProject, func(_ *testing.T, s *Spec) { s.Labels = map[string]string{"a": "b"} }},
 		{"the base's tag", "base", "", nodeProject, func(_ *testing.T, s *Spec) {
 			s.Resolve = func(context.Context, string) (v1.Hash, error) { return other, nil }
@@ -136,7 +140,7 @@ func TestKeyOmitsWhatIsLeftOut(t *testing.T) {
 	before := identify(t, s)
 	put(t, s.Dir, ".env", "another canary")
 	put(t, s.Dir, "node_modules/x/index.js", "1")
-	s.Environ = append(s.Environ, "HOME="+t.TempDir())
+	s.Environ = append(s.Environ, "HOME="+t.TempDir(), "PUBLIC_API_URL=x", "npm_config_registry=https://mirror.example", "TZ=Asia/Tokyo", "USER=ada", "LANG=tr_TR.UTF-8")
 	if after := identify(t, s); after.String() != before.String() {
 		t.Errorf("changes: %+v", key.Changes(before, after))
 	}

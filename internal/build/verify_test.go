@@ -28,6 +28,10 @@ func (fickle) Plan(context.Context, *lang.Project) (*lang.Plan, error) {
 	return &lang.Plan{Base: lang.Base{BuiltIn: true}}, nil
 }
 
+func (fickle) Variables(*lang.Project) lang.Variables {
+	return lang.Variables{Means: []string{"TZ", "LC_ALL", "GOMAXPROCS"}}
+}
+
 func (f fickle) Layers(_ context.Context, p *lang.Project, _ *lang.Plan, _ lang.Target) ([]lang.Layer, error) {
 	return []lang.Layer{{Name: "application", Files: func(context.Context) ([]layer.File, func() error, error) {
 		return []layer.File{layer.Bytes("app/same", 0o644, []byte("same")), layer.Bytes("app/told", 0o644, []byte(f.text(p)))}, nil, nil

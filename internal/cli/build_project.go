@@ -78,6 +78,7 @@ func (f *Factory) buildWith(ctx context.Context, spec build.Spec, b *buildFlags,
 	}
 	if id != nil && !b.NoCache {
 		if found := f.findBuilt(ctx, spec, prepared, id, pushTo); found != nil {
+			prepared.NoteWithheld(ctx)
 			f.IO.Step("unchanged: %s (%s)", found.Digest, term.Duration(f.Sys.Now().Sub(started)))
 			return found, nil
 		}
@@ -241,7 +242,6 @@ func (f *Factory) buildSpec(dir string, project *function.Function, b *buildFlag
 		if spec.BuildEnv, err = f.buildVariables(project); err != nil {
 			return build.Spec{}, err
 		}
-		spec.Environ = append(spec.Environ[:len(spec.Environ):len(spec.Environ)], spec.BuildEnv...)
 	}
 	if spec.Dockerfile, err = b.dockerfile(dir, project); err != nil {
 		return build.Spec{}, err

@@ -44,7 +44,7 @@ func (Language) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*
 		return nil, err
 	}
 	in.Facts = append(in.Facts, lang.Fact{Name: "maven and java", Value: versions})
-	for _, name := range []string{"MAVEN_OPTS", "MAVEN_ARGS", "JDK_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS"} {
+	for _, name := range optionVariables() {
 		if value := influential(lang.Lookup(p.Environ, name)); value != "" {
 			in.Facts = append(in.Facts, lang.Fact{Name: "setting " + name, Value: digest(value)})
 		}

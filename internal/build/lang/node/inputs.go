@@ -85,8 +85,8 @@ func influential() []string {
 	}
 }
 
-// npmSettings is what the project's file, the user's file and the environment
-// say about them.
+// npmSettings is what the project's file and the user's file say about them. Those
+// in variables are lang.Variables' inputs.
 func npmSettings(environ []string, npmrc []byte) []lang.Fact {
 	var facts []lang.Fact
 	add := func(where, text string) {
@@ -99,18 +99,9 @@ func npmSettings(environ []string, npmrc []byte) []lang.Fact {
 		}
 	}
 	add("the project", string(npmrc))
-	file := lang.Lookup(environ, "NPM_CONFIG_USERCONFIG")
-	if home := lang.Lookup(environ, "HOME"); file == "" && home != "" {
-		file = filepath.Join(home, ".npmrc")
-	}
+	file := userNpmrc(environ)
 	if text, err := os.ReadFile(file); err == nil {
 		add("the user", string(text))
-	}
-	for _, kv := range slices.Sorted(slices.Values(environ)) {
-		name, value, _ := strings.Cut(kv, "=")
-		if name, is := strings.CutPrefix(strings.ToLower(name), "npm_config_"); is {
-			add("the environment", strings.ReplaceAll(name, "_", "-")+"="+value)
-		}
 	}
 	return facts
 }

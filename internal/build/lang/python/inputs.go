@@ -2,11 +2,8 @@ package python
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
@@ -48,13 +45,5 @@ func (Language) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*
 		return nil, err
 	}
 	in.Facts = append(in.Facts, lang.Fact{Name: "python and pip", Value: strings.TrimSpace(versions)})
-	for _, kv := range slices.Sorted(slices.Values(p.Environ)) {
-		name, value, _ := strings.Cut(kv, "=")
-		if strings.HasPrefix(name, "PIP_") {
-			// An index's address may hold a password.
-			sum := sha256.Sum256([]byte(value))
-			in.Facts = append(in.Facts, lang.Fact{Name: "pip setting " + name, Value: hex.EncodeToString(sum[:8])})
-		}
-	}
 	return in, nil
 }

@@ -106,8 +106,8 @@ func elsewhere() []string {
 	return []string{"alias", "cache", "credential-alias", "future-incompat-report", "http", "install", "net", "registries", "registry", "source", "term"}
 }
 
-// Facts are the settings that change the program, without a path of this
-// machine or a password in them.
+// Facts are the settings in files that change the program, without a path of this
+// machine or a password in them. Those in variables are lang.Variables' inputs.
 func (s *Settings) Facts() []lang.Fact {
 	var out []lang.Fact
 	for n, file := range s.files {
@@ -124,11 +124,6 @@ func (s *Settings) Facts() []lang.Fact {
 			out = append(out, lang.Fact{Name: fmt.Sprintf("cargo's settings %d", n+1), Value: Brief(string(text))})
 		}
 	}
-	for _, kv := range slices.Sorted(slices.Values(s.environ)) {
-		if name, value, _ := strings.Cut(kv, "="); value != "" && influential(name) {
-			out = append(out, lang.Fact{Name: "cargo setting " + name, Value: Brief(value)})
-		}
-	}
 	return out
 }
 
@@ -136,25 +131,6 @@ func (s *Settings) Facts() []lang.Fact {
 func Brief(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:8])
-}
-
-// influential tells whether a variable changes the program that cargo makes.
-// Folders are not among them, and neither is which toolchain rustup takes: what
-// that calls itself is known.
-func influential(name string) bool {
-	switch name {
-	case "CARGO_BUILD_TARGET_DIR", "CARGO_BUILD_BUILD_DIR", "CARGO_BUILD_JOBS", "CARGO_INCREMENTAL", "CARGO_BUILD_INCREMENTAL", "CARGO_TARGET_DIR":
-		return false
-	case "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTC_BOOTSTRAP",
-		"CC", "CXX", "AR", "CFLAGS", "CXXFLAGS", "TARGET_CC", "TARGET_CFLAGS", "PKG_CONFIG_ALLOW_CROSS", "PKG_CONFIG_ALL_STATIC":
-		return true
-	}
-	for _, prefix := range []string{"CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_TARGET_", "CC_", "CXX_", "AR_", "CFLAGS_", "CXXFLAGS_"} {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	return false
 }
 
 // WithFlags adds flags for the target to those of the user. Cargo takes them

@@ -45,19 +45,14 @@ func Dockerfile(ctx context.Context, spec Spec) (*Result, error) {
 		return nil, fault.Usagef("--base-image has no meaning for a Dockerfile: its FROM names the base").
 			WithHint("make it an ARG: --build-arg BASE=%s with FROM $BASE", spec.Base)
 	}
+	pull := spec.pullOnce(ctx)
 	result := &Result{Language: DockerfileLanguage}
 	// One after the other: their output would be hard to tell apart.
 	for _, platform := range platforms {
 		image, err := dockerfile.Build(ctx, dockerfile.Spec{
 			Options: *spec.Dockerfile, Dir: spec.Dir, Platform: platform, Epoch: spec.Epoch, Labels: spec.Labels,
 			CacheDir: spec.CacheDir, TempDir: lang.Lookup(spec.Environ, "TMPDIR"), Path: lang.Lookup(spec.Environ, "PATH"), Store: store, Steps: spec.Steps, Report: dockerfileReport{spec.Progress},
-			Pull: func(ref string, p v1.Platform) (v1.Image, error) {
-				if spec.Pull == nil {
-					return nil, fault.New(fault.Failure, "build.base", ref, "no registry client to pull it with")
-				}
-				return spec.Pull(ctx, ref, p)
-			},
-			HostFile: hostFile,
+			Pull: pull, HostFile: hostFile,
 		})
 		if err != nil {
 			return nil, err
@@ -73,6 +68,20 @@ func Dockerfile(ctx context.Context, spec Spec) (*Result, error) {
 	}
 	store.Prune()
 	return result, result.finish()
+}
+
+// pullOnce returns what all platforms pull their bases with.
+func (s Spec) pullOnce(ctx context.Context) dockerfile.Pull {
+	pull := func(ref string, p v1.Platform) (v1.Image, error) {
+		if s.Pull == nil {
+			return nil, fault.New(fault.Failure, "build.base", ref, "no registry client to pull it with")
+		}
+		return s.Pull(ctx, ref, p)
+	}
+	if s.Resolve == nil {
+		return dockerfile.PullOnce(pull, nil)
+	}
+	return dockerfile.PullOnce(pull, func(ref string) (v1.Hash, error) { return s.Resolve(ctx, ref) })
 }
 
 // hostFile reads one of the files that a build shares with the host.

@@ -102,6 +102,7 @@ func (o *clusterBuildOptions) build(ctx context.Context, f *Factory, client *clu
 		Pull: func(ctx context.Context, ref string, p v1.Platform) (v1.Image, error) {
 			return registries.Pull(ctx, ref, p)
 		},
+		Resolve: registries.Resolve,
 	}
 	if order.CacheRepo != "" {
 		spec.Steps = registrySteps{registries, order.CacheRepo}

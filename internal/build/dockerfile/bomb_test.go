@@ -20,7 +20,7 @@ func TestBomb(t *testing.T) {
 		{1 << 20, 1 << 22, false}, // large, and an archive
 	} {
 		u := newUnpacked(bytes.NewReader(make([]byte, tt.size)), tt.packed)
-		u.floor = 1000
+		u.limit = max(1000, tt.packed*bombRatio)
 		n, err := io.Copy(io.Discard, u)
 		if tt.bomb != (err != nil) || err != nil && !strings.Contains(err.Error(), "fill the disk") || err == nil && n != tt.size {
 			t.Errorf("%+v: %d bytes, %v", tt, n, err)

@@ -52,6 +52,7 @@ type project struct {
 	told  told
 	bases map[string]v1.Image
 	steps Steps
+	pull  Pull // nil is one of bases and busybox
 }
 
 type told struct {
@@ -111,7 +112,10 @@ func (p *project) build(options Options) (*Image, error) {
 	image, err := Build(context.Background(), Spec{
 		Options: options, Dir: p.dir, Platform: hostPlatform(), Epoch: time.Unix(1000, 0),
 		CacheDir: p.cache, Path: os.Getenv("PATH"), Store: store, Steps: p.steps, Report: &p.told, HostFile: os.ReadFile,
-		Pull: func(ref string, _ v1.Platform) (v1.Image, error) {
+		Pull: func(ref string, platform v1.Platform) (v1.Image, error) {
+			if p.pull != nil {
+				return p.pull(ref, platform)
+			}
 			if image, ok := p.bases[ref]; ok {
 				return image, nil
 			}

@@ -199,6 +199,7 @@ func (b *builder) pipe(write func(io.Writer) error, read func(io.Reader) error) 
 
 func (b *builder) addArchive(ctx context.Context, r *root, a layer.File, args rootfs.UnpackArgs) error {
 	args.Mode = nil // the archive's own modes are what an archive is for
+	args.Limit = expandedLimit(a.Size)
 	f, err := a.Open()
 	if err != nil {
 		return err

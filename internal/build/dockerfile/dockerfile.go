@@ -48,8 +48,7 @@ type Spec struct {
 	Store    *layer.Store
 	Steps    Steps // nil: what is built here is for this machine only
 	Report   Report
-	// Pull gives a base image; its layers are read when they are needed.
-	Pull func(ref string, platform v1.Platform) (v1.Image, error)
+	Pull     Pull
 	// HostFile reads a file of the host that the network needs: resolv.conf and hosts.
 	HostFile func(name string) ([]byte, error)
 }

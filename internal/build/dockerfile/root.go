@@ -131,7 +131,7 @@ func (b *builder) root(ctx context.Context, s *stage) (*root, error) {
 		}
 	}
 	for _, l := range s.layers {
-		if err := b.unpack(ctx, r, l.Layer); err != nil {
+		if err := b.unpackLayer(ctx, r, l.Layer); err != nil {
 			return nil, err
 		}
 	}
@@ -155,37 +155,10 @@ func (b *builder) scan(ctx context.Context, r *root) error {
 
 // apply brings a layer that was found into files that are there already.
 func (b *builder) apply(ctx context.Context, r *root, l *layer.Layer) error {
-	if err := b.unpack(ctx, r, l); err != nil {
+	if err := b.unpackLayer(ctx, r, l); err != nil {
 		return err
 	}
 	return b.scan(ctx, r)
-}
-
-func (b *builder) unpackBase(ctx context.Context, r *root, base *base) (err error) {
-	end := b.Report.Step("unpacking " + base.ref)
-	defer func() { end("unpacked "+base.ref, err == nil) }()
-	layers, err := base.image.Layers()
-	if err != nil {
-		return err
-	}
-	for _, l := range layers {
-		if err := b.unpack(ctx, r, l); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (b *builder) unpack(ctx context.Context, r *root, l interface {
-	Uncompressed() (io.ReadCloser, error)
-},
-) error {
-	content, err := l.Uncompressed()
-	if err != nil {
-		return err
-	}
-	err = b.call(ctx, r, rootfs.GuestUnpack, rootfs.UnpackArgs{Dest: "/", Layer: true, Loose: b.loose()}, nil, content, nil)
-	return errors.Join(err, content.Close())
 }
 
 func (b *builder) mkdir(ctx context.Context, r *root, dir string) error {

@@ -249,7 +249,7 @@ func TestPruneKeepsWhatIsInUse(t *testing.T) {
 	s, epoch := open(t), time.Unix(0, 0)
 	old := write(t, s, sample()[:1], epoch)
 	used := write(t, s, sample()[1:2], epoch)
-	past := time.Now().Add(-2 * keptFor)
+	past := time.Now().Add(-2 * unusedFor)
 	for _, dir := range []string{s.blobs(), s.records()} {
 		entries, _ := os.ReadDir(dir)
 		for _, e := range entries {

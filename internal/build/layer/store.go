@@ -24,15 +24,14 @@ import (
 // one of them changes this text, or the store would serve layers of the old kind.
 const recipe = "kn-lite layer 1, klauspost gzip 5"
 
-// keptFor is how long a layer that no build has asked for stays in the store.
-const keptFor = 14 * 24 * time.Hour
-
 // Store keeps layers in a folder: blobs/sha256/HEX holds the compressed bytes,
 // layers/KEY.json what is known about them. Any number of processes may use it at once:
 // files appear by rename only.
 type Store struct {
-	dir string
-	now func() time.Time
+	dir      string
+	now      func() time.Time
+	limit    int64 // of the blobs, in bytes
+	fetching locks
 }
 
 // Open makes a store in dir/layers and dir/blobs. now decides what Prune
@@ -41,7 +40,7 @@ func Open(dir string, now func() time.Time) (*Store, error) {
 	if dir == "" {
 		return nil, fault.New(fault.Failure, "layer.open", "", "no cache folder is set")
 	}
-	s := &Store{dir: dir, now: now}
+	s := &Store{dir: dir, now: now, limit: maxBlobs}
 	for _, sub := range []string{s.blobs(), s.records()} {
 		if err := os.MkdirAll(sub, 0o755); err != nil {
 			return nil, (&fault.Error{Op: "layer.open", Subject: dir, Err: err}).
@@ -79,10 +78,7 @@ func (s *Store) Find(key string, epoch time.Time) (*Layer, bool) {
 	}
 	// The time of the last use decides what Prune keeps; without it the layer is
 	// only made again some day.
-	if s.now != nil {
-		_ = os.Chtimes(recordFile, s.now(), s.now())
-		_ = os.Chtimes(l.file, s.now(), s.now())
-	}
+	s.touch(recordFile, l.file)
 	return l, true
 }
 
@@ -159,10 +155,13 @@ func (s *Store) place(file string, write func(*os.File) error) error {
 	return nil
 }
 
+// newPrefix begins the names of files that are still being written.
+const newPrefix = ".new-"
+
 // temporary writes a file with a name of its own in dir and removes it when
 // anything goes wrong, closing included: a full disk may show only then.
 func (s *Store) temporary(dir string, write func(*os.File) error) error {
-	f, err := os.CreateTemp(dir, ".new-*")
+	f, err := os.CreateTemp(dir, newPrefix+"*")
 	if err != nil {
 		return err
 	}
@@ -171,26 +170,6 @@ func (s *Store) temporary(dir string, write func(*os.File) error) error {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return nil
-}
-
-// Prune removes what no build has used for two weeks, from the store and from
-// the folders in also. Errors are not reported: what stays behind costs space
-// only, and the next build tries again.
-func (s *Store) Prune(also ...string) {
-	if s.now == nil {
-		return
-	}
-	for _, dir := range append(also, s.records(), s.blobs()) {
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			continue
-		}
-		for _, e := range entries {
-			if info, err := e.Info(); err == nil && s.now().Sub(info.ModTime()) > keptFor {
-				_ = os.RemoveAll(filepath.Join(dir, e.Name()))
-			}
-		}
-	}
 }
 
 // Layer is a layer in a store. It implements v1.Layer.

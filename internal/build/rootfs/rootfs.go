@@ -30,6 +30,8 @@ type UnpackArgs struct {
 	Loose bool
 	Owner string // USER[:GROUP] of everything; "" keeps the archive's
 	Mode  *uint32
+	// Limit is how many bytes the files may have in all, holes included.
+	Limit int64
 }
 
 // PutArgs is for COPY. The archive's names are relative to the destination.

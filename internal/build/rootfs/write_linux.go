@@ -34,6 +34,8 @@ type writer struct {
 	times    []entryTime // of folders, to be set when all is there
 	linkBase string      // what the names of hard links are relative to
 	buffer   []byte      // for contents
+	limit    int64       // of the bytes of all files; 0 is none
+	written  int64
 }
 
 type entryTime struct {
@@ -73,6 +75,7 @@ func unpack(args UnpackArgs, in io.Reader) error {
 	if err != nil {
 		return err
 	}
+	w.limit = args.Limit
 	if err := w.mkdirAll(args.Dest); err != nil {
 		return err
 	}
@@ -202,7 +205,11 @@ func (w *writer) entry(at string, h *tar.Header, content io.Reader) error {
 		}
 	}
 	switch h.Typeflag {
-	case tar.TypeReg:
+	case tar.TypeReg, tar.TypeGNUSparse:
+		// A sparse file has few bytes in the archive and as many as it likes here.
+		if w.written += h.Size; w.limit > 0 && (w.written > w.limit || h.Size < 0) {
+			return fault.New(fault.Build, "rootfs.unpack", "", "%s: the files of the archive have more than %d bytes: it is made to fill the disk", at, w.limit)
+		}
 		f, err := os.OpenFile(at, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if err != nil {
 			return err

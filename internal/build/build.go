@@ -154,6 +154,9 @@ func Prepare(ctx context.Context, spec Spec) (*Prepared, error) {
 		return nil, err
 	}
 	b.chooseEnviron()
+	if err := checkRegular(b.project.Source.FS()); err != nil {
+		return nil, errors.Join(err, b.project.Source.Close())
+	}
 	if b.plan, err = language.Plan(ctx, b.project); err != nil {
 		return nil, errors.Join(b.describe(err), b.project.Source.Close())
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // DockerfileLanguage is Result.Language of a Dockerfile build.
@@ -89,7 +90,7 @@ func hostFile(name string) ([]byte, error) {
 	if !slices.Contains([]string{"/etc/resolv.conf", "/etc/hosts"}, name) {
 		return nil, errors.ErrUnsupported
 	}
-	raw, err := os.ReadFile(name)
+	raw, err := regular.ReadFile(name)
 	if errors.Is(err, fs.ErrPermission) {
 		err = nil
 	}

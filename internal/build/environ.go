@@ -85,7 +85,7 @@ func (b *builder) mentioned(ctx context.Context) []string {
 		}
 		if entry.IsDir() {
 			switch path.Base(name) {
-			case "node_modules", "target", "build", "dist", ".git", keptFolder:
+			case "node_modules", "target", "build", "dist", ".git", stateFolder:
 				return fs.SkipDir
 			}
 			return nil

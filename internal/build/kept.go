@@ -20,21 +20,27 @@ import (
 	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
-
-// keptFolder is where a build without --push and --output leaves its image, below
-// the project.
-const keptFolder = ".kn-lite"
 
 // Kept is where Keep leaves the image of the project in dir: an OCI layout, but
 // for the base's layers. They are where the base is; the manifest's annotations
 // org.opencontainers.image.base.name and .digest say where.
-func Kept(dir string) string { return filepath.Join(dir, keptFolder, "build") }
+func Kept(dir string) string { return filepath.Join(dir, stateFolder, stateLayout) }
 
 // Keep leaves the image in the project's folder for OpenKept. tag is the name
 // that it is meant for, "" when there is none yet.
-func (r *Result) Keep(dir, tag string) error {
-	err := r.replaceLayout(Kept(dir), tag, func(built PlatformBuild, blob v1.Hash) bool {
+func (r *Result) Keep(dir, tag string) (err error) {
+	defer describeWrite(&err, Kept(dir))
+	state, err := openState(dir, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, state.Close()) }()
+	if err := ignoreState(state); err != nil {
+		return err
+	}
+	return r.replaceLayout(state, stateLayout, tag, func(built PlatformBuild, blob v1.Hash) bool {
 		for _, own := range built.Layers {
 			if own.Digest == blob {
 				return true
@@ -42,11 +48,16 @@ func (r *Result) Keep(dir, tag string) error {
 		}
 		return false
 	})
+}
+
+// openLayout opens the layout that Keep has left for the project in dir.
+func openLayout(dir string) (*os.Root, error) {
+	state, err := openState(dir, false)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	// Build results are nobody's source code.
-	return os.WriteFile(filepath.Join(dir, keptFolder, ".gitignore"), []byte("*\n"), 0o644)
+	defer state.Close()
+	return openFolder(state, stateLayout, filepath.Join(dir, stateFolder))
 }
 
 // OpenKept gives what Keep has left for the project in dir, and the name it is
@@ -54,15 +65,20 @@ func (r *Result) Keep(dir, tag string) error {
 // nothing was kept.
 func OpenKept(ctx context.Context, dir string, pull Puller) (r *Result, tag string, err error) {
 	at := Kept(dir)
-	raw, err := os.ReadFile(filepath.Join(at, "index.json"))
+	var raw []byte
+	// It stays open: layers are read later.
+	root, err := openLayout(dir)
+	if err == nil {
+		raw, err = regular.ReadFileIn(root, indexFile)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, "", fault.New(fault.NotFound, "build.open", dir, "nothing has been built here yet").
 			WithHint("run `kn-lite build`, or do both at once: kn-lite build --push")
 	}
 	if err != nil {
-		return nil, "", &fault.Error{Op: "build.open", Subject: dir, Err: err}
+		return nil, "", &fault.Error{Op: "build.open", Kind: fault.KindOf(err), Subject: at, Err: regular.Cause(err)}
 	}
-	k := &kept{ctx: ctx, dir: at, pull: pull}
+	k := &kept{ctx: ctx, root: root, pull: pull}
 	if r, tag, err = k.open(raw); err != nil {
 		return nil, "", &fault.Error{Op: "build.open", Kind: fault.KindOf(err), Subject: at, Err: err, Hint: "build again: kn-lite build"}
 	}
@@ -72,7 +88,7 @@ func OpenKept(ctx context.Context, dir string, pull Puller) (r *Result, tag stri
 // kept reads a layout that Keep has written.
 type kept struct {
 	ctx  context.Context
-	dir  string
+	root *os.Root
 	pull Puller
 	own  bool // look at what is here only: the base's layers are left out
 }
@@ -151,7 +167,7 @@ func (k *kept) attached(top *v1.IndexManifest) (out []attest.Artifact, err error
 
 // blob reads and checks a small blob.
 func (k *kept) blob(digest v1.Hash) ([]byte, error) {
-	raw, err := os.ReadFile(blobFile(k.dir, digest))
+	raw, err := regular.ReadFileIn(k.root, blobPath(digest))
 	if err != nil {
 		return nil, err
 	}
@@ -196,8 +212,8 @@ func (k *kept) image(descriptor v1.Descriptor) (*PlatformBuild, error) {
 		if k.own && (i >= len(config.History) || config.History[i].CreatedBy != creator) {
 			continue
 		}
-		l := &keptLayer{descriptor: d, diffID: config.RootFS.DiffIDs[i], file: blobFile(k.dir, d.Digest)}
-		if info, err := os.Stat(l.file); err != nil || info.Size() != d.Size {
+		l := &keptLayer{descriptor: d, diffID: config.RootFS.DiffIDs[i], root: k.root}
+		if info, err := k.root.Stat(blobPath(d.Digest)); err != nil || info.Size() != d.Size {
 			return nil, fmt.Errorf("layer %s is missing or damaged", d.Digest)
 		}
 		image.layers = append(image.layers, l)
@@ -288,7 +304,7 @@ func (i *keptImage) LayerByDigest(h v1.Hash) (v1.Layer, error) {
 type keptLayer struct {
 	descriptor v1.Descriptor
 	diffID     v1.Hash
-	file       string
+	root       *os.Root
 }
 
 var _ v1.Layer = (*keptLayer)(nil)
@@ -297,9 +313,12 @@ func (l *keptLayer) Digest() (v1.Hash, error)            { return l.descriptor.D
 func (l *keptLayer) DiffID() (v1.Hash, error)            { return l.diffID, nil }
 func (l *keptLayer) Size() (int64, error)                { return l.descriptor.Size, nil }
 func (l *keptLayer) MediaType() (types.MediaType, error) { return l.descriptor.MediaType, nil }
-func (l *keptLayer) Compressed() (io.ReadCloser, error)  { return os.Open(l.file) }
+func (l *keptLayer) Compressed() (io.ReadCloser, error) {
+	return regular.OpenIn(l.root, blobPath(l.descriptor.Digest))
+}
+
 func (l *keptLayer) Uncompressed() (io.ReadCloser, error) {
-	f, err := os.Open(l.file)
+	f, err := l.Compressed()
 	if err != nil {
 		return nil, err
 	}

@@ -88,6 +88,9 @@ func choose(spec Spec) (lang.Language, error) {
 	case 1:
 		return found[0], nil
 	case 0:
+		if err := checkRegular(tree.FS()); err != nil {
+			return nil, err
+		}
 		return nil, fault.New(fault.Usage, "build.plan", spec.Dir, "cannot tell the language: there is no func.yaml, go.mod, pom.xml, package.json, Cargo.toml, pyproject.toml or requirements.txt").
 			WithHint("name the function's folder, or make one: kn-lite func create NAME -l go")
 	}

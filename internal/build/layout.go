@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -27,14 +28,15 @@ const (
 // Unlike ggcr's it checks what it writes against the digest and does not lose
 // the error of a close.
 type layoutWriter struct {
-	dir string
+	root *os.Root
+	dir  string // below root
 }
 
 func (w layoutWriter) start() error {
-	if err := os.MkdirAll(filepath.Join(w.dir, "blobs", "sha256"), 0o755); err != nil {
+	if err := w.root.MkdirAll(path.Join(w.dir, "blobs", "sha256"), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(w.dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`), 0o644)
+	return w.root.WriteFile(path.Join(w.dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`), 0o644)
 }
 
 // finish writes the index of the layout, which makes it valid: the image, and
@@ -44,7 +46,7 @@ func (w layoutWriter) finish(all []v1.Descriptor) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(w.dir, "index.json"), raw, 0o644)
+	return w.root.WriteFile(path.Join(w.dir, indexFile), raw, 0o644)
 }
 
 // image writes manifest, config and the layers that want selects.
@@ -116,7 +118,7 @@ func (w layoutWriter) bytes(digest v1.Hash, content []byte) error {
 // blob writes content, which must be what digest says, and closes it.
 func (w layoutWriter) blob(digest v1.Hash, content io.ReadCloser) (err error) {
 	defer func() { err = errors.Join(err, content.Close()) }()
-	f, err := os.OpenFile(blobFile(w.dir, digest), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	f, err := w.root.OpenFile(path.Join(w.dir, blobPath(digest)), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if errors.Is(err, os.ErrExist) {
 		return nil // two images share the layer
 	}
@@ -134,6 +136,12 @@ func (w layoutWriter) blob(digest v1.Hash, content io.ReadCloser) (err error) {
 	return nil
 }
 
+// indexFile is the file of a layout that says what is in it.
+const indexFile = "index.json"
+
+// blobPath is where a layout has a blob.
+func blobPath(digest v1.Hash) string { return path.Join("blobs", digest.Algorithm, digest.Hex) }
+
 func blobFile(dir string, digest v1.Hash) string {
-	return filepath.Join(dir, "blobs", digest.Algorithm, digest.Hex)
+	return filepath.Join(dir, filepath.FromSlash(blobPath(digest)))
 }

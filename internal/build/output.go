@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -16,7 +17,7 @@ import (
 // WriteLayout writes the image with all its layers as an OCI image layout into
 // dir, which must be empty, not exist, or be an earlier layout: that one is
 // replaced when the new one is complete. tag, if any, is recorded.
-func (r *Result) WriteLayout(dir, tag string) error {
+func (r *Result) WriteLayout(dir, tag string) (err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return &fault.Error{Op: "build.write", Kind: fault.Usage, Subject: dir, Err: err}
@@ -25,38 +26,46 @@ func (r *Result) WriteLayout(dir, tag string) error {
 		return fault.New(fault.Usage, "build.write", dir, "the folder is not empty, and not an OCI layout that could be replaced").
 			WithHint("name another folder: --output oci:DIR")
 	}
-	return r.replaceLayout(dir, tag, func(PlatformBuild, v1.Hash) bool { return true })
-}
-
-// replaceLayout writes the blobs that want selects into a new folder beside dir
-// and then puts it in the place of dir.
-func (r *Result) replaceLayout(dir, tag string, want func(PlatformBuild, v1.Hash) bool) (err error) {
-	defer func() {
-		if _, ok := errors.AsType[*fault.Error](err); err != nil && !ok {
-			err = &fault.Error{Op: "build.write", Subject: dir, Err: err}
-		}
-	}()
+	defer describeWrite(&err, dir)
 	dir = filepath.Clean(dir)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}
-	temp, err := os.MkdirTemp(filepath.Dir(dir), ".kn-lite-*")
+	parent, err := os.OpenRoot(filepath.Dir(dir))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, parent.Close()) }()
+	return r.replaceLayout(parent, filepath.Base(dir), tag, func(PlatformBuild, v1.Hash) bool { return true })
+}
+
+// describeWrite makes an error of writing to file one of the project's type.
+func describeWrite(err *error, file string) {
+	if _, ok := errors.AsType[*fault.Error](*err); *err != nil && !ok {
+		*err = &fault.Error{Op: "build.write", Subject: file, Err: *err}
+	}
+}
+
+// replaceLayout writes the blobs that want selects into a new folder below parent
+// and then gives it the name that a former layout may have.
+func (r *Result) replaceLayout(parent *os.Root, name, tag string, want func(PlatformBuild, v1.Hash) bool) (err error) {
+	temp, err := makeTemp(parent)
 	if err != nil {
 		return err
 	}
 	defer func() {
-		if removeErr := os.RemoveAll(temp); err == nil {
+		if removeErr := parent.RemoveAll(temp); err == nil {
 			err = removeErr
 		}
 	}()
-	made := filepath.Join(temp, "new")
-	if err := r.fillLayout(layoutWriter{made}, tag, want); err != nil {
+	made := path.Join(temp, "new")
+	if err := r.fillLayout(layoutWriter{parent, made}, tag, want); err != nil {
 		return err
 	}
-	if err := os.Rename(dir, filepath.Join(temp, "old")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := parent.Rename(name, path.Join(temp, "old")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return os.Rename(made, dir)
+	return parent.Rename(made, name)
 }
 
 func (r *Result) fillLayout(w layoutWriter, tag string, want func(PlatformBuild, v1.Hash) bool) error {

@@ -15,6 +15,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/build/staticbase"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // ProgramPath is where Program puts the program.
@@ -38,7 +39,7 @@ func Program(ctx context.Context, file, cacheDir string, now func() time.Time) (
 	}
 	program := layer.File{
 		Path: strings.TrimPrefix(ProgramPath, "/"), Mode: 0o755, Size: info.Size(),
-		Open: func() (io.ReadCloser, error) { return os.Open(file) },
+		Open: func() (io.ReadCloser, error) { return regular.Open(file) },
 	}
 	epoch := time.Unix(0, 0).UTC()
 	var adds []mutate.Addendum

@@ -11,6 +11,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // Recognised is what a folder of code turns out to be.
@@ -36,6 +37,9 @@ func Recognise(ctx context.Context, dir, language string) (*Recognised, error) {
 		return nil, err
 	}
 	defer tree.Close()
+	if err := checkRegular(tree.FS()); err != nil {
+		return nil, err
+	}
 	found := detected(tree.FS())
 	if language == DockerfileLanguage || language == "" && len(found) == 0 && HasDockerfile(dir) {
 		return recogniseDockerfile(dir, found)
@@ -119,23 +123,56 @@ func candidate(found []lang.Language, dir, language string) (lang.Language, erro
 		WithHint("name the folder with the go.mod, pom.xml, package.json, Cargo.toml, requirements.txt, pyproject.toml or Dockerfile\nlanguages: %s", strings.Join(Languages(), ", "))
 }
 
+// checkRegular returns an error if one of the files by which people and tools know
+// a project is something else than a file, such as a FIFO: whoever opens that
+// waits for ever.
+func checkRegular(files fs.FS) error {
+	names := []string{dockerfile.DefaultFile, source.IgnoreFile}
+	for _, l := range table() {
+		names = append(append(names, telling(l.Name())...), configuring(l.Name())...)
+	}
+	for _, name := range names {
+		if info, err := fs.Stat(files, name); err == nil && !info.IsDir() {
+			if err := regular.Check(name, info.Mode()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // evidence are the files by which people know a project of a language.
 func evidence(files fs.FS, language string) []string {
-	telling := map[string][]string{
+	var found []string
+	for _, name := range telling(language) {
+		if isFile(files, name) {
+			found = append(found, name)
+		}
+	}
+	return found
+}
+
+// telling are the names of such files.
+func telling(language string) []string {
+	return map[string][]string{
 		"go":         {"go.mod", "main.go"},
 		"java":       {"pom.xml", "mvnw"},
 		"node":       {"package.json", "server.js", "index.js"},
 		"typescript": {"tsconfig.json", "package.json"},
 		"python":     {"requirements.txt", "pyproject.toml", "Procfile", "manage.py", "app.py", "main.py", "function/__init__.py"},
 		"rust":       {"Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "src/main.rs"},
-	}
-	var found []string
-	for _, name := range telling[language] {
-		if isFile(files, name) {
-			found = append(found, name)
-		}
-	}
-	return found
+	}[language]
+}
+
+// configuring are files that a language's tools read besides those.
+func configuring(language string) []string {
+	return map[string][]string{
+		"go":     {"go.sum", "go.work", "go.work.sum"},
+		"java":   {".mvn/maven.config", ".mvn/jvm.config", ".mvn/extensions.xml", "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts", "gradle.properties", "gradlew"},
+		"node":   {"package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "pnpm-workspace.yaml", "yarn.lock", ".npmrc", ".yarnrc", ".yarnrc.yml"},
+		"python": {"uv.lock", "poetry.lock", "pdm.lock", "Pipfile", "Pipfile.lock", "setup.py", "setup.cfg"},
+		"rust":   {"rust-toolchain", ".cargo/config", ".cargo/config.toml", "build.rs"},
+	}[language]
 }
 
 func isFile(files fs.FS, name string) bool {

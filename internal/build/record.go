@@ -17,6 +17,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build/key"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // Record is the result of an earlier build with the same key.
@@ -41,7 +42,7 @@ type RecordedBuild struct {
 // machine. A record that lacks one of its blobs counts as none.
 func (p *Prepared) Recorded(id *key.Key) (*Record, bool) {
 	r := &Record{prepared: p, file: filepath.Join(p.builder.records(), id.String()+".json")}
-	raw, err := os.ReadFile(r.file)
+	raw, err := regular.ReadFile(r.file)
 	if err != nil || json.Unmarshal(raw, r) != nil || len(r.Builds) == 0 {
 		return nil, false
 	}
@@ -101,7 +102,11 @@ func (r *Record) Open(ctx context.Context) (*Result, error) {
 		}
 	}
 	spec := &r.prepared.builder.spec
-	k := &kept{ctx: ctx, dir: spec.CacheDir, pull: spec.Pull}
+	root, err := os.OpenRoot(spec.CacheDir) // it stays open: layers are read later
+	if err != nil {
+		return nil, err
+	}
+	k := &kept{ctx: ctx, root: root, pull: spec.Pull}
 	raw, err := json.Marshal(v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{r.Top}})
 	if err != nil {
 		return nil, err
@@ -120,7 +125,7 @@ func (r *Record) Open(ctx context.Context) (*Result, error) {
 }
 
 func checkBlob(file string, digest v1.Hash) (err error) {
-	f, err := os.Open(file)
+	f, err := regular.Open(file)
 	if err != nil {
 		return err
 	}
@@ -205,11 +210,16 @@ func hexDigest(raw []byte) string {
 // IsKept tells whether Keep has left exactly this image for the project in dir,
 // under this tag and with these documents, and whether it is whole.
 func IsKept(dir string, digest v1.Hash, tag string, documents Documents) bool {
-	raw, err := os.ReadFile(filepath.Join(Kept(dir), "index.json"))
+	root, err := openLayout(dir)
 	if err != nil {
 		return false
 	}
-	k := &kept{ctx: context.Background(), dir: Kept(dir), own: true}
+	defer root.Close()
+	raw, err := regular.ReadFileIn(root, indexFile)
+	if err != nil {
+		return false
+	}
+	k := &kept{ctx: context.Background(), root: root, own: true}
 	r, at, err := k.open(raw)
 	if err != nil || r.Digest != digest || at != tag {
 		return false

@@ -17,6 +17,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/contents"
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // Verify builds the project twice, with caches of its own that are empty, and
@@ -228,7 +229,7 @@ func (c *copier) folder(ctx context.Context, dir string) error {
 		return err
 	}
 	name := filepath.Base(dir)
-	if c.done[dir] || name == ".git" || name == keptFolder || slices.Contains(c.omit, dir) {
+	if c.done[dir] || name == ".git" || name == stateFolder || slices.Contains(c.omit, dir) {
 		return nil
 	}
 	c.done[dir] = true
@@ -280,7 +281,7 @@ func (c *copier) file(at string) (err error) {
 		return nil
 	}
 	c.done[at] = true
-	in, err := os.Open(at)
+	in, err := regular.Open(at)
 	if err != nil {
 		return err
 	}

@@ -210,6 +210,11 @@ func runBuild(ctx context.Context, f *Factory, o *buildOptions) error {
 	if o.Push && len(o.Outputs) == 0 {
 		pushTo = tag
 	}
+	if !o.Push && len(o.Outputs) == 0 {
+		if err := build.CheckState(o.Dir); err != nil {
+			return err
+		}
+	}
 	var built *builtImage
 	if o.Verify {
 		verified, release, err := f.verifyProject(ctx, o.Dir, project, &o.buildFlags)

@@ -56,7 +56,9 @@ Prints the file.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Dir = filepath.Clean(dirArg(args))
-			return runFuncAdopt(cmd.Context(), o)
+			ctx, cancel := o.Factory.withTimeout(cmd.Context(), 0)
+			defer cancel()
+			return runFuncAdopt(ctx, o)
 		},
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveFilterDirs

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // Bytes is the file with the edits that Set has made.
@@ -63,7 +64,7 @@ func (f *Function) Save() (err error) {
 	failed := func(err error) error {
 		return &fault.Error{Op: "function.save", Kind: fault.Failure, Subject: f.doc.file, Err: err}
 	}
-	now, err := os.ReadFile(file)
+	now, err := regular.ReadFile(file)
 	if err != nil {
 		return failed(err)
 	}

@@ -3,14 +3,15 @@ package function
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // maxSize is far above any real func.yaml (a few kB) and small enough that the
@@ -59,23 +60,25 @@ func (f *Function) fault(problems []Problem) error {
 // could not be read. The Function has what could be understood.
 func Check(dir string) (*Function, []Problem, error) {
 	file := filepath.Join(dir, File)
-	info, err := os.Stat(file)
+	in, err := regular.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fault.New(fault.NotFound, "function.load", file, "no such file").
 			WithHint("run this in a function's folder, or make one: kn-lite func create NAME -l LANGUAGE")
 	}
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("not a regular file")
-	}
-	if err == nil && info.Size() > maxSize {
-		return &Function{Root: dir}, []Problem{tooLarge(file)}, nil
-	}
+	var info fs.FileInfo
 	var source []byte
 	if err == nil {
-		source, err = os.ReadFile(file)
+		defer in.Close()
+		info, err = in.Stat()
+	}
+	if err == nil {
+		source, err = io.ReadAll(io.LimitReader(in, maxSize+1))
 	}
 	if err != nil {
-		return nil, nil, &fault.Error{Op: "function.load", Kind: fault.Failure, Subject: file, Err: err}
+		return nil, nil, &fault.Error{Op: "function.load", Kind: fault.KindOf(err), Subject: file, Err: regular.Cause(err)}
+	}
+	if len(source) > maxSize {
+		return &Function{Root: dir}, []Problem{tooLarge(file)}, nil
 	}
 	f := &Function{Root: dir}
 	problems := f.check(source)

@@ -403,7 +403,7 @@ func TestLoad(t *testing.T) {
 	if err := os.Mkdir(file, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err = Load(dir); fault.KindOf(err) != fault.Failure {
+	if _, err = Load(dir); fault.KindOf(err) != fault.Usage {
 		t.Errorf("a folder: %v", err)
 	}
 }

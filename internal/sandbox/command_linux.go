@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // maxProcesses ends a fork bomb before it ends the machine.
@@ -192,7 +193,7 @@ func lookupGroup(group string) (uint32, error) {
 
 // eachEntry reads a file like passwd(5) until stop returns true.
 func eachEntry(file string, stop func(fields []string) bool) (bool, error) {
-	f, err := os.Open(file)
+	f, err := regular.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // buildContext is the folder that COPY reads from.
@@ -52,7 +53,7 @@ func openContext(tree *source.Tree, file string, report Report) (*buildContext, 
 			c.ignored, err = patternmatcher.New(rules)
 		}
 		if err != nil {
-			return nil, &fault.Error{Op: "dockerfile.ignore", Kind: fault.Build, Subject: name, Err: err}
+			return nil, &fault.Error{Op: "dockerfile.ignore", Kind: fault.Build, Subject: name, Err: regular.Cause(err)}
 		}
 		c.back = c.ignored.Exclusions()
 		var back []string

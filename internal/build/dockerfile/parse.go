@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -18,6 +17,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // plan is a Dockerfile that has been read and checked.
@@ -42,7 +42,7 @@ func (b *builder) readFile() ([]byte, error) {
 		f, err = b.tree.FS().Open(DefaultFile)
 	} else {
 		// The user named it; it may stand outside of the context.
-		f, err = os.Open(b.File)
+		f, err = regular.Open(b.File)
 		if rel, relErr := filepath.Rel(b.Dir, b.File); relErr == nil && filepath.IsLocal(rel) {
 			b.file = filepath.ToSlash(rel)
 		}
@@ -52,7 +52,7 @@ func (b *builder) readFile() ([]byte, error) {
 			WithHint("name the Dockerfile with --file, or its folder: kn-lite build DIR")
 	}
 	if err != nil {
-		return nil, &fault.Error{Op: "dockerfile.read", Kind: fault.Usage, Subject: b.file, Err: err}
+		return nil, &fault.Error{Op: "dockerfile.read", Kind: fault.Usage, Subject: b.file, Err: regular.Cause(err)}
 	}
 	defer f.Close()
 	raw, err := io.ReadAll(io.LimitReader(f, maxDockerfile+1))

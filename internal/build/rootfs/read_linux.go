@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // file is what a layer tells about a path.
@@ -244,7 +245,7 @@ func (a *archive) add(name, at string, f *file) error {
 }
 
 func (a *archive) content(at string, h *tar.Header, size int64) error {
-	in, err := os.Open(at)
+	in, err := regular.Open(at)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/moby/patternmatcher"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // IgnoreFile is the project's list of files that stay out of the image. Its
@@ -86,7 +87,7 @@ func (g *Ignore) readOwn(project fs.FS) ([]string, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, &fault.Error{Op: "build.ignore", Subject: IgnoreFile, Err: cause(err)}
+		return nil, &fault.Error{Op: "build.ignore", Kind: fault.KindOf(err), Subject: IgnoreFile, Err: regular.Cause(err)}
 	}
 	defer f.Close()
 	var patterns []string

@@ -12,10 +12,10 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"syscall"
 
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // Tree is an open folder.
@@ -38,7 +38,7 @@ func Open(dir string) (*Tree, error) {
 		} else if info, statErr := os.Stat(abs); statErr == nil && !info.IsDir() {
 			kind = fault.Usage
 		}
-		return nil, (&fault.Error{Op: "build.source", Kind: kind, Subject: dir, Err: cause(err)}).
+		return nil, (&fault.Error{Op: "build.source", Kind: kind, Subject: dir, Err: regular.Cause(err)}).
 			WithHint("name the function's folder: kn-lite build DIR")
 	}
 	return &Tree{dir: abs, root: root}, nil
@@ -47,9 +47,9 @@ func Open(dir string) (*Tree, error) {
 // Dir is the folder's absolute path.
 func (t *Tree) Dir() string { return t.dir }
 
-// FS reads files by slash-separated names. Links that lead out of the folder
-// are errors.
-func (t *Tree) FS() fs.FS { return t.root.FS() }
+// FS reads regular files by slash-separated names. Links that lead out of the
+// folder are errors.
+func (t *Tree) FS() fs.FS { return regular.FS(t.root) }
 
 // Close ends the use of the folder.
 func (t *Tree) Close() error { return t.root.Close() }
@@ -66,7 +66,7 @@ func (t *Tree) Walk(ctx context.Context, prefix string, filter Filter, note func
 	var files []layer.File
 	err := fs.WalkDir(t.root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
-			return &fault.Error{Op: "build.source", Subject: name, Err: cause(err)}
+			return &fault.Error{Op: "build.source", Subject: name, Err: regular.Cause(err)}
 		}
 		if err := ctx.Err(); err != nil {
 			return err
@@ -87,7 +87,7 @@ func (t *Tree) Walk(ctx context.Context, prefix string, filter Filter, note func
 		case mode.IsRegular():
 			info, err := t.root.Lstat(name)
 			if err != nil {
-				return &fault.Error{Op: "build.source", Kind: fault.Conflict, Subject: name, Err: cause(err)}
+				return &fault.Error{Op: "build.source", Kind: fault.Conflict, Subject: name, Err: regular.Cause(err)}
 			}
 			files = append(files, t.file(at, name, info))
 		case mode == fs.ModeSymlink:
@@ -97,7 +97,7 @@ func (t *Tree) Walk(ctx context.Context, prefix string, filter Filter, note func
 			}
 			files = append(files, layer.Symlink(at, target))
 		default:
-			note(fmt.Sprintf("left out %s: it is a %s", name, typeName(mode)))
+			note(fmt.Sprintf("left out %s: it is a %s", name, regular.TypeName(mode)))
 		}
 		return nil
 	})
@@ -112,7 +112,7 @@ func (t *Tree) link(name string) (string, error) {
 	}
 	target, err := t.root.Readlink(name)
 	if err != nil {
-		return "", &fault.Error{Op: "build.source", Kind: fault.Conflict, Subject: name, Err: cause(err)}
+		return "", &fault.Error{Op: "build.source", Kind: fault.Conflict, Subject: name, Err: regular.Cause(err)}
 	}
 	if filepath.IsAbs(target) || path.IsAbs(filepath.ToSlash(target)) {
 		return "", refuse("the link points to %s, which is outside of the function's folder and not the same in the image", target)
@@ -136,11 +136,11 @@ func (t *Tree) file(at, name string, info fs.FileInfo) layer.File {
 }
 
 // open opens the file that Walk has seen, and no other that has taken its name
-// since. O_NONBLOCK keeps a FIFO put in its place from blocking the open.
+// since.
 func (t *Tree) open(name string, seen fs.FileInfo) (io.ReadCloser, error) {
-	f, err := t.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := regular.OpenIn(t.root, name)
 	if err != nil {
-		return nil, cause(err)
+		return nil, regular.Cause(err)
 	}
 	r := &reader{File: f, seen: seen}
 	if err := r.same(); err != nil {
@@ -168,24 +168,4 @@ func (r *reader) same() error {
 
 func (r *reader) Close() error {
 	return errors.Join(r.same(), r.File.Close())
-}
-
-// cause is err without the path, which the subject carries.
-func cause(err error) error {
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		return e.Err
-	}
-	return err
-}
-
-func typeName(mode fs.FileMode) string {
-	switch {
-	case mode&fs.ModeNamedPipe != 0:
-		return "FIFO"
-	case mode&fs.ModeSocket != 0:
-		return "socket"
-	case mode&fs.ModeDevice != 0:
-		return "device"
-	}
-	return "file of unknown type"
 }

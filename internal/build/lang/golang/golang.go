@@ -22,6 +22,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // Language is Go.
@@ -121,7 +122,7 @@ func compile(ctx context.Context, p *lang.Project, pkg *pkg, platform v1.Platfor
 	if err != nil {
 		return nil, cleanup, err
 	}
-	file := layer.File{Path: binary, Mode: 0o755, Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(program) }}
+	file := layer.File{Path: binary, Mode: 0o755, Size: info.Size(), Open: func() (io.ReadCloser, error) { return regular.Open(program) }}
 	return []layer.File{file}, cleanup, nil
 }
 
@@ -211,7 +212,7 @@ func writeOverlay(p *lang.Project, pkg *pkg, scratch, dir string) (string, error
 func keep(scratch, name string, text []byte) (string, error) {
 	sum := sha256.Sum256(text)
 	file := filepath.Join(scratch, "wrapper-"+hex.EncodeToString(sum[:8])+"-"+name)
-	if old, err := os.ReadFile(file); err == nil && string(old) == string(text) {
+	if old, err := regular.ReadFile(file); err == nil && string(old) == string(text) {
 		return file, nil
 	}
 	temp, err := os.CreateTemp(scratch, ".new-*")

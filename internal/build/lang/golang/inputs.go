@@ -17,6 +17,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 var _ lang.Keyed = Language{}
@@ -138,7 +139,7 @@ func skip(name string, _ bool) (out, prune bool) {
 // module adds the folders that the go.mod in dir replaces modules with. name is
 // dir as the workspace has it.
 func (i *inputs) module(name, dir string) error {
-	text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	text, err := regular.ReadFile(filepath.Join(dir, "go.mod"))
 	if errors.Is(err, fs.ErrNotExist) {
 		i.Unknown = "a module of the workspace is not there" // as the go command will say
 		return nil
@@ -186,7 +187,7 @@ func (i *inputs) workspace(dir, setting string) error {
 		}
 		file = filepath.Join(at, "go.work")
 	}
-	text, err := os.ReadFile(file)
+	text, err := regular.ReadFile(file)
 	if err != nil {
 		i.Unknown = "the workspace cannot be read"
 		return nil
@@ -269,7 +270,7 @@ func userFile(environ []string) string {
 }
 
 func readEnvFile(file string, into map[string]string) {
-	text, err := os.ReadFile(file)
+	text, err := regular.ReadFile(file)
 	if err != nil {
 		return
 	}
@@ -307,7 +308,7 @@ func toolVersion(ctx context.Context, p *lang.Project) (string, error) {
 }
 
 func firstLine(file string) string {
-	f, err := os.Open(file)
+	f, err := regular.Open(file)
 	if err != nil {
 		return ""
 	}

@@ -7,14 +7,15 @@ import (
 	"go/parser"
 	"go/scanner"
 	"go/token"
+	"io"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 
 	"golang.org/x/mod/modfile"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // style is how the project wants to be run.
@@ -70,6 +71,7 @@ func inspect(dir, label string) (*pkg, error) {
 	}
 	buildCtx := build.Default
 	buildCtx.GOOS, buildCtx.CgoEnabled = "linux", false
+	buildCtx.OpenFile = func(name string) (io.ReadCloser, error) { return regular.Open(name) }
 	found, err := buildCtx.ImportDir(dir, 0)
 	if _, none := errors.AsType[*build.NoGoError](err); none {
 		return nil, noFiles(label)
@@ -102,7 +104,7 @@ func noFiles(label string) error {
 // importPath finds the module that dir belongs to.
 func importPath(dir, label string) (string, error) {
 	for at, below := dir, ""; ; at, below = filepath.Dir(at), path.Join(filepath.Base(at), below) {
-		text, err := os.ReadFile(filepath.Join(at, "go.mod"))
+		text, err := regular.ReadFile(filepath.Join(at, "go.mod"))
 		if err == nil {
 			module := modfile.ModulePath(text)
 			if module == "" {
@@ -128,7 +130,7 @@ func functionStyle(dir, label string, found *build.Package) (style, *shape, erro
 	var handle, create *ast.FuncDecl
 	for _, name := range found.GoFiles {
 		// Relative names, so that positions read as the compiler's do.
-		src, err := os.ReadFile(filepath.Join(dir, name))
+		src, err := regular.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			return 0, nil, err
 		}

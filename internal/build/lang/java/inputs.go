@@ -8,13 +8,13 @@ import (
 	"encoding/hex"
 	"encoding/xml"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/source"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 var _ lang.Keyed = Language{}
@@ -75,7 +75,7 @@ func influential(options string) string {
 // profiles is what a settings file says about profiles. Mirrors and passwords do
 // not change what a released version is.
 func profiles(file string) string {
-	raw, err := os.ReadFile(file)
+	raw, err := regular.ReadFile(file)
 	var settings struct {
 		Profiles struct {
 			Inner string `xml:",innerxml"`
@@ -140,7 +140,7 @@ func javaVersion(environ []string) string {
 		}
 		at = filepath.Dir(filepath.Dir(resolved(javac)))
 	}
-	release, err := os.ReadFile(filepath.Join(at, "release"))
+	release, err := regular.ReadFile(filepath.Join(at, "release"))
 	if err != nil {
 		return ""
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // The layers, rarest changing first.
@@ -194,5 +195,5 @@ func (a *app) add(to, at string, f *zip.File) {
 }
 
 func onDisk(at, file string, info fs.FileInfo) layer.File {
-	return layer.File{Path: at, Mode: 0o644, Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(file) }}
+	return layer.File{Path: at, Mode: 0o644, Size: info.Size(), Open: func() (io.ReadCloser, error) { return regular.Open(file) }}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 const pomFile = "pom.xml"
@@ -229,7 +230,7 @@ func (f *project) buildable(dir string) error {
 	if info, err := os.Stat(at); err == nil && info.IsDir() {
 		at = filepath.Join(at, pomFile)
 	}
-	raw, err := os.ReadFile(at)
+	raw, err := regular.ReadFile(at)
 	if err != nil || !bytes.Contains(raw, []byte("<artifactId>"+root.text("parent", "artifactId")+"</artifactId>")) {
 		return nil // then it comes from a repository
 	}

@@ -1,10 +1,10 @@
 package java
 
 import (
-	"os"
 	"path/filepath"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 var _ lang.VariableReader = Language{}
@@ -17,7 +17,7 @@ func (Language) Variables(p *lang.Project) lang.Variables {
 		"JAVA_HOME", "JDK_HOME", "JAVA_HOME_*", "M2_HOME", "MAVEN_HOME", "MAVEN_CONFIG", "MAVEN_SKIP_RC", "GRADLE_HOME", "GRADLE_USER_HOME")
 	for _, file := range settingsFiles(p.Environ) {
 		// What cannot be read names nothing.
-		raw, _ := os.ReadFile(file)
+		raw, _ := regular.ReadFile(file)
 		means = append(means, lang.ReferencedVariables(raw)...)
 	}
 	return lang.Variables{RunsCode: true, Means: means, Inputs: []string{"ORG_GRADLE_PROJECT_*"}}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	goruntime "runtime"
 	"slices"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/source"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 var _ lang.Keyed = Language{}
@@ -65,7 +65,7 @@ func npmVersion(ctx context.Context, p *lang.Project) (string, error) {
 		return "", err
 	}
 	if real, err := filepath.EvalSymlinks(tool); err == nil {
-		raw, err := os.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(real)), "package.json"))
+		raw, err := regular.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(real)), "package.json"))
 		var own struct{ Name, Version string }
 		if err == nil && json.Unmarshal(raw, &own) == nil && own.Name == "npm" && own.Version != "" {
 			return own.Version, nil
@@ -100,7 +100,7 @@ func npmSettings(environ []string, npmrc []byte) []lang.Fact {
 	}
 	add("the project", string(npmrc))
 	file := userNpmrc(environ)
-	if text, err := os.ReadFile(file); err == nil {
+	if text, err := regular.ReadFile(file); err == nil {
 		add("the user", string(text))
 	}
 	return facts

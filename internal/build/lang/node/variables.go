@@ -1,11 +1,11 @@
 package node
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 var (
@@ -39,7 +39,7 @@ func variables(p *lang.Project) lang.Variables {
 	}
 	for _, file := range npmrcFiles(p) {
 		// What cannot be read names nothing.
-		raw, _ := os.ReadFile(file)
+		raw, _ := regular.ReadFile(file)
 		v.Means = append(v.Means, lang.ReferencedVariables(raw)...)
 	}
 	return v

@@ -22,6 +22,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 //go:embed target_pip.py
@@ -220,7 +221,7 @@ func (i *install) normalise(into string, files []layer.File) ([]layer.File, erro
 		if !script && !record {
 			continue
 		}
-		text, err := os.ReadFile(filepath.Join(into, filepath.FromSlash(rel)))
+		text, err := regular.ReadFile(filepath.Join(into, filepath.FromSlash(rel)))
 		if err != nil {
 			return nil, err
 		}

@@ -1,10 +1,10 @@
 package python
 
 import (
-	"os"
 	"path/filepath"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 var _ lang.VariableReader = Language{}
@@ -25,7 +25,7 @@ func (Language) Variables(p *lang.Project) lang.Variables {
 	}
 	for _, name := range []string{requirementsFile, projectFile} {
 		// What cannot be read names nothing.
-		raw, _ := os.ReadFile(filepath.Join(p.Dir, name))
+		raw, _ := regular.ReadFile(filepath.Join(p.Dir, name))
 		v.Means = append(v.Means, lang.ReferencedVariables(raw)...)
 	}
 	return v

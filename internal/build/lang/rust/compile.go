@@ -21,6 +21,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/lang/rust/cargo"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // compilation is one run of cargo.
@@ -82,7 +83,7 @@ func compile(ctx context.Context, p *lang.Project, found *cargo.Project, platfor
 	if err != nil {
 		return nil, scratch.Close, err
 	}
-	file := layer.File{Path: binary, Mode: 0o755, Size: size, Open: func() (io.ReadCloser, error) { return os.Open(program) }}
+	file := layer.File{Path: binary, Mode: 0o755, Size: size, Open: func() (io.ReadCloser, error) { return regular.Open(program) }}
 	return []layer.File{file}, scratch.Close, nil
 }
 
@@ -170,7 +171,7 @@ func (c *compilation) compileError(output string, err error) error {
 func (c *compilation) forget(ctx context.Context, packages []pkg) error {
 	record := filepath.Join(c.folder, "kn-lite.json")
 	before, now := map[string]string{}, map[string]string{}
-	if raw, err := os.ReadFile(record); err == nil {
+	if raw, err := regular.ReadFile(record); err == nil {
 		// A broken record knows nothing.
 		_ = json.Unmarshal(raw, &before)
 	}
@@ -225,7 +226,7 @@ func digest(ctx context.Context, dir string) (string, error) {
 		if err != nil || !info.Mode().IsRegular() {
 			return nil
 		}
-		f, err := os.Open(at)
+		f, err := regular.Open(at)
 		if err != nil {
 			return err
 		}
@@ -241,7 +242,7 @@ func digest(ctx context.Context, dir string) (string, error) {
 }
 
 func copyFile(from, to string) (size int64, err error) {
-	in, err := os.Open(from)
+	in, err := regular.Open(from)
 	if err != nil {
 		return 0, err
 	}

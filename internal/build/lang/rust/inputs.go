@@ -14,6 +14,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/lang/rust/cargo"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 var _ lang.Keyed = Language{}
@@ -72,7 +73,7 @@ func (t *toolchain) linkFacts(ctx context.Context, p *lang.Project, set *cargo.S
 	}
 	if out, err := lang.Run(ctx, p.Dir, p.Environ, cc, "-print-file-name=libc.a"); err == nil {
 		// Without such a file the compiler says its bare name.
-		if raw, err := os.ReadFile(strings.TrimSpace(out)); err == nil {
+		if raw, err := regular.ReadFile(strings.TrimSpace(out)); err == nil {
 			facts = append(facts, lang.Fact{Name: "C library", Value: cargo.Brief(string(raw))})
 		}
 	}

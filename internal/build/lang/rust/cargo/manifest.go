@@ -15,6 +15,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // The files of a project.
@@ -106,10 +107,7 @@ func parse(name string, raw []byte) (*manifest, error) {
 
 // readManifest is the manifest in a folder that need not be the project's.
 func readManifest(dir string) (*manifest, error) {
-	raw, err := lang.ReadFile(os.DirFS(dir), "rust", ManifestFile, maxFile)
-	if err == nil && raw == nil {
-		err = fs.ErrNotExist
-	}
+	raw, err := regular.ReadFile(filepath.Join(dir, ManifestFile))
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // Settings is what cargo reads beside the manifests: variables, and the files
@@ -30,7 +30,7 @@ func ReadSettings(p *lang.Project) *Settings {
 	add := func(dir string) {
 		for _, name := range []string{"config", "config.toml"} { // cargo's order
 			file := filepath.Join(dir, name)
-			raw, err := os.ReadFile(file)
+			raw, err := regular.ReadFile(file)
 			if err != nil || slices.Contains(seen, dir) {
 				continue
 			}

@@ -3,12 +3,13 @@ package cargo
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // workspaceRoot is the folder of the workspace that the package in dir belongs
@@ -49,7 +50,7 @@ func Outside(root string) []string {
 			return
 		}
 		seen = append(seen, dir)
-		raw, err := os.ReadFile(filepath.Join(dir, ManifestFile))
+		raw, err := regular.ReadFile(filepath.Join(dir, ManifestFile))
 		values := map[string]any{}
 		if err != nil || toml.Unmarshal(raw, &values) != nil {
 			return // as cargo will say
@@ -96,7 +97,7 @@ func paths(values map[string]any) []string {
 // Checksums are what Cargo.lock says about the packages of registries:
 // NAME@VERSION → SHA-256.
 func Checksums(root string) (map[string]string, error) {
-	raw, err := os.ReadFile(filepath.Join(root, LockFile))
+	raw, err := regular.ReadFile(filepath.Join(root, LockFile))
 	if err != nil {
 		return nil, err
 	}

@@ -153,6 +153,7 @@ func Prepare(ctx context.Context, spec Spec) (*Prepared, error) {
 	if b.project, err = b.open(); err != nil {
 		return nil, err
 	}
+	b.project.Platforms = platforms
 	b.chooseEnviron()
 	if err := checkRegular(b.project.Source.FS()); err != nil {
 		return nil, errors.Join(err, b.project.Source.Close())
@@ -176,6 +177,9 @@ func (p *Prepared) Close() error {
 func (p *Prepared) Build(ctx context.Context) (*Result, error) {
 	b := p.builder
 	p.NoteWithheld(ctx)
+	for _, text := range b.plan.Advice {
+		b.spec.Progress.Note(text)
+	}
 	// The context of the group below ends with the group, and the base's layers
 	// are read after that.
 	b.pull = func(ref string, platform v1.Platform) (v1.Image, error) { return b.spec.Pull(ctx, ref, platform) }

@@ -28,7 +28,7 @@ func TestKnows(t *testing.T) {
 }
 
 func TestRecogniseJava(t *testing.T) {
-	found, err := Recognise(context.Background(), project(t, file{"pom.xml", "<project><artifactId>app</artifactId></project>"}), "")
+	found, err := Recognise(context.Background(), project(t, file{"pom.xml", "<project><artifactId>app</artifactId></project>"}), "", nil)
 	if err != nil || found.Language != "java" || found.Runtime != "springboot" || found.Evidence[0] != "pom.xml" {
 		t.Errorf("%+v, %v", found, err)
 	}

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"strings"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/kn-lite/kn-lite/internal/build/dockerfile"
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/source"
@@ -22,6 +24,7 @@ type Recognised struct {
 	Evidence []string // the files that told
 	Command  []string // how its container will start
 	Base     string   // the default base image; "" is the built-in one
+	Advice   []string // what the user may want to do
 	// Dockerfile is true when there is one beside the code.
 	Dockerfile bool
 	// Beside are the languages of code beside the Dockerfile.
@@ -31,7 +34,8 @@ type Recognised struct {
 // Recognise looks at the code in dir without running anything. language may be ""
 // when the folder's files are of one language only. An error says what a build
 // would say, so what is recognised can be built.
-func Recognise(ctx context.Context, dir, language string) (*Recognised, error) {
+// environ are the machine's variables.
+func Recognise(ctx context.Context, dir, language string, environ []string) (*Recognised, error) {
 	tree, err := source.Open(dir)
 	if err != nil {
 		return nil, err
@@ -48,14 +52,18 @@ func Recognise(ctx context.Context, dir, language string) (*Recognised, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := chosen.Plan(ctx, &lang.Project{Dir: tree.Dir(), Label: dir, Source: tree, Report: silent{}})
+	b := &builder{spec: Spec{Dir: dir, Environ: environ}, language: chosen, project: &lang.Project{
+		Dir: tree.Dir(), Label: label(dir, tree.Dir()), Source: tree, Report: silent{}, Platforms: []v1.Platform{{OS: "linux", Architecture: "amd64"}},
+	}}
+	b.chooseEnviron()
+	plan, err := chosen.Plan(ctx, b.project)
 	if err != nil {
-		b := &builder{spec: Spec{Dir: dir}, language: chosen}
 		return nil, orDockerfile(dir, b.describe(err))
 	}
 	return &Recognised{
 		Language: chosen.Name(), Runtime: theirs(chosen.Name()), Style: plan.Style, Evidence: evidence(tree.FS(), chosen.Name()),
 		Command: plan.Entrypoint, Base: plan.Base.Ref, Dockerfile: HasDockerfile(dir),
+		Advice: plan.Advice,
 	}, nil
 }
 

@@ -80,7 +80,7 @@ func runFuncAdopt(ctx context.Context, o *funcAdoptOptions) error {
 	if err := scaffold.Unadopted(o.Dir); err != nil {
 		return err
 	}
-	found, err := build.Recognise(ctx, o.Dir, o.Language)
+	found, err := build.Recognise(ctx, o.Dir, o.Language, withoutSecrets(f.Sys.Vars))
 	if err != nil {
 		return err
 	}
@@ -128,6 +128,9 @@ func (f *Factory) tellAdopted(name string, found *build.Recognised) {
 	f.IO.Note("starts with: %s", strings.Join(found.Command, " "))
 	if found.Base != "" {
 		f.IO.Note("on:          %s; --base-image names another", found.Base)
+	}
+	for _, text := range found.Advice {
+		f.IO.Note("%s", text)
 	}
 	if found.Dockerfile {
 		f.IO.Note("beside it:   a Dockerfile, which is left alone: set `runtime: %s`, or build with --builder dockerfile", build.DockerfileLanguage)

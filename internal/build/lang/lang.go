@@ -30,12 +30,14 @@ type Language interface {
 
 // Project is what a language works on.
 type Project struct {
-	Dir      string       // absolute
-	Label    string       // the folder as the user knows it, for messages
-	Source   *source.Tree // the folder, with no way out of it
-	Environ  []string     // for child processes
-	CacheDir string       // for intermediate results; a language writes below CacheDir/NAME only
-	Report   Reporter
+	Dir     string       // absolute
+	Label   string       // the folder as the user knows it, for messages
+	Source  *source.Tree // the folder, with no way out of it
+	Environ []string     // for child processes
+	// Platforms are those that will be built, at least one when the plan is made.
+	Platforms []v1.Platform
+	CacheDir  string // for intermediate results; a language writes below CacheDir/NAME only
+	Report    Reporter
 }
 
 // Reporter is told what the user should hear about.
@@ -54,6 +56,9 @@ type Plan struct {
 	Env        []string
 	Path       []string // folders in front of the base's PATH
 	WorkingDir string
+
+	// Advice is what the user may want to do, in sentences.
+	Advice []string
 
 	// Detail is the language's own, handed back to Layers. When it is an io.Closer
 	// it is closed at the end of the build.

@@ -19,7 +19,7 @@ func TestEventSignatures(t *testing.T) {
 			want := shape{context: takes.context, event: takes.event, answers: gives.answers, mayError: gives.mayError}
 			for _, function := range []string{"func Handle(" + in + ") " + out, "type F struct{}\nfunc New() *F { return nil }\nfunc (f *F) Handle(" + in + ") " + out} {
 				dir := folder(t, map[string]string{"go.mod": "module function\n", "handle.go": eventHead + function + " { panic(1) }\n"})
-				got, err := inspect(dir, "hello")
+				got, err := inspect(dir, "hello", view{})
 				if want.answers && !want.event {
 					if err == nil || !strings.Contains(err.Error(), "does not have the signature of a function") {
 						t.Errorf("%s: %v", function, err)
@@ -48,7 +48,7 @@ func TestNotEventSignatures(t *testing.T) {
 		"(a, b event.Event)", "(ctx context.Context, n int) error", "(e event.Event) (*event.Event, error, error)",
 	} {
 		dir := folder(t, map[string]string{"go.mod": "module function\n", "handle.go": eventHead + "func Handle" + signature + " { panic(1) }\n"})
-		if got, err := inspect(dir, "hello"); err == nil {
+		if got, err := inspect(dir, "hello", view{}); err == nil {
 			t.Errorf("%s: %+v", signature, got.shape)
 		}
 	}

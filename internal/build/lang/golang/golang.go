@@ -46,18 +46,30 @@ func (Language) Name() string { return "go" }
 
 // Detect implements lang.Language.
 func (Language) Detect(project fs.FS) bool {
-	_, err := fs.Stat(project, "go.mod")
-	return err == nil
+	for _, name := range []string{"go.mod", "go.work"} {
+		if _, err := fs.Stat(project, name); err == nil {
+			return true
+		}
+	}
+	for _, name := range []string{"package.json", "pom.xml", "Cargo.toml", "requirements.txt", "pyproject.toml"} {
+		if _, err := fs.Stat(project, name); err == nil {
+			return false
+		}
+	}
+	// A package of a module whose go.mod stands above.
+	files, err := fs.Glob(project, "*.go")
+	return err == nil && len(files) > 0
 }
 
 // Plan implements lang.Language.
 func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
-	pkg, err := inspect(p.Dir, p.Label)
+	pkg, err := inspectProject(p)
 	if err != nil {
 		return nil, err
 	}
 	return &lang.Plan{
 		Style:      pkg.describe(),
+		Advice:     keepAdvice(p),
 		Base:       lang.Base{BuiltIn: true},
 		Entrypoint: []string{"/" + binary},
 		WorkingDir: "/app",
@@ -71,13 +83,17 @@ func (Language) Layers(_ context.Context, p *lang.Project, plan *lang.Plan, targ
 	if !ok {
 		return nil, fmt.Errorf("a plan of another language: %T", plan.Detail)
 	}
-	return []lang.Layer{{
+	var layers []lang.Layer
+	if len(lang.KeptPatterns(p.Environ)) > 0 {
+		layers = append(layers, keptLayer(p))
+	}
+	return append(layers, lang.Layer{
 		Name: "application",
 		From: "the module's sources, go.sum and the go command",
 		Files: func(ctx context.Context) ([]layer.File, func() error, error) {
 			return compile(ctx, p, pkg, target.Platform)
 		},
-	}}, nil
+	}), nil
 }
 
 // compile runs the go command once. Its cache does the rest: what has not
@@ -99,14 +115,14 @@ func compile(ctx context.Context, p *lang.Project, pkg *pkg, platform v1.Platfor
 		return nil, nil, err
 	}
 	program := filepath.Join(dir, "function")
-	last := lastProgram(scratch, p.Dir, platform)
+	last := lastProgram(scratch, filepath.Join(p.Dir, pkg.folder), platform)
 	// Taken by a rename, so that two builds at once cannot share it.
 	if err := os.Rename(last, program); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	cleanup = func() error { return errors.Join(giveBack(program, last), os.RemoveAll(dir)) }
-	args := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", program}
-	what := "."
+	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-o", program}, readFlags(p.Environ).linkArguments()...)
+	what := "./" + pkg.folder
 	if pkg.style.wrapped() {
 		overlay, err := writeOverlay(p, pkg, scratch, dir)
 		if err != nil {

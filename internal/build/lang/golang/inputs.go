@@ -37,7 +37,11 @@ func (Language) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*
 	}
 	found := &inputs{written: written(p)}
 	found.folder(".", root)
-	found.Facts = append(found.Facts, lang.Fact{Name: "package", Value: filepath.ToSlash(below)})
+	folder := "."
+	if pkg, ok := plan.Detail.(*pkg); ok {
+		folder = pkg.folder
+	}
+	found.Facts = append(found.Facts, lang.Fact{Name: "package", Value: path.Join(filepath.ToSlash(below), folder)})
 	settings := goSettings(p.Environ)
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		found.Facts = append(found.Facts, lang.Fact{Name: "go setting " + name, Value: settings[name]})

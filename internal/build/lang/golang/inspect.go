@@ -7,13 +7,13 @@ import (
 	"go/parser"
 	"go/scanner"
 	"go/token"
-	"io"
 	"io/fs"
 	"path"
 	"path/filepath"
 
 	"golang.org/x/mod/modfile"
 
+	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
@@ -43,6 +43,7 @@ func (s style) wrapped() bool { return s == static || s == instanced }
 
 // pkg is what is known about the package in the project's folder.
 type pkg struct {
+	folder     string // below the project's, slash-separated
 	style      style
 	importPath string // of the package, for the wrapper
 	shape      *shape // of a function of events; nil for HTTP
@@ -53,6 +54,9 @@ func (p *pkg) describe() string {
 	if p.shape != nil {
 		return p.style.String() + " of events"
 	}
+	if p.folder != "." && p.folder != "" {
+		return p.style.String() + " " + p.folder
+	}
 	return p.style.String()
 }
 
@@ -62,19 +66,51 @@ const signatures = `a function is one of
   func New() *F          where F has such a method Handle
 or the package is a program: package main with func main`
 
+// inspectProject reads the package that is built, as every platform sees it.
+func inspectProject(p *lang.Project) (*pkg, error) {
+	v := view{tags: readFlags(p.Environ).tags, arch: "amd64"}
+	if len(p.Platforms) > 0 {
+		v.arch = p.Platforms[0].Architecture
+	}
+	folder, err := choose(p, v)
+	if err != nil {
+		return nil, err
+	}
+	label := p.Label
+	if folder != "." {
+		label = filepath.Join(label, filepath.FromSlash(folder))
+	}
+	dir := filepath.Join(p.Dir, filepath.FromSlash(folder))
+	found, err := inspect(dir, label, v)
+	if err != nil {
+		return nil, err
+	}
+	found.folder = folder
+	if found.style.wrapped() && folder != "." {
+		return nil, fault.New(fault.Usage, "build.go", label, "the folder holds a function, not a program").WithHint("build it in its own folder")
+	}
+	for _, platform := range p.Platforms {
+		other, err := inspect(dir, label, view{tags: v.tags, arch: platform.Architecture})
+		if err != nil {
+			return nil, err
+		}
+		if other.style != found.style {
+			return nil, fault.New(fault.Usage, "build.go", label, "it is a %s for %s and a %s for %s", found.describe(), p.Platforms[0], other.describe(), platform)
+		}
+	}
+	return found, nil
+}
+
 // inspect reads the package in dir without the go command. Errors call the
 // folder label.
-func inspect(dir, label string) (*pkg, error) {
+func inspect(dir, label string, v view) (*pkg, error) {
 	importPath, err := importPath(dir, label)
 	if err != nil {
 		return nil, err
 	}
-	buildCtx := build.Default
-	buildCtx.GOOS, buildCtx.CgoEnabled = "linux", false
-	buildCtx.OpenFile = func(name string) (io.ReadCloser, error) { return regular.Open(name) }
-	found, err := buildCtx.ImportDir(dir, 0)
+	found, err := v.context().ImportDir(dir, 0)
 	if _, none := errors.AsType[*build.NoGoError](err); none {
-		return nil, noFiles(label)
+		return nil, noFiles(dir, label, found, v)
 	}
 	if mixed, ok := errors.AsType[*build.MultiplePackageError](err); ok {
 		return nil, fault.New(fault.Build, "build.go", label, "the folder holds two packages: %s (%s) and %s (%s)",
@@ -87,18 +123,13 @@ func inspect(dir, label string) (*pkg, error) {
 		return nil, fault.New(fault.Build, "build.go", label, "%w", err)
 	}
 	if len(found.GoFiles) == 0 {
-		return nil, noFiles(label) // tests only
+		return nil, noFiles(dir, label, found, v)
 	}
 	if found.Name == "main" {
 		return &pkg{style: plain, importPath: importPath}, nil
 	}
 	style, handler, err := functionStyle(dir, label, found)
 	return &pkg{style: style, importPath: importPath, shape: handler}, err
-}
-
-func noFiles(label string) error {
-	return fault.New(fault.Usage, "build.go", label, "there are no Go files for linux in this folder").
-		WithHint("name the folder of the function or of its main package: kn-lite build DIR")
 }
 
 // importPath finds the module that dir belongs to.

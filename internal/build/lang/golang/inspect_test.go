@@ -52,11 +52,13 @@ func TestInspect(t *testing.T) {
 		{"syntax", "package f\nfunc {", unparsed, 0, ""},
 		{"syntax in the package clause", "pakcage f\n", unparsed, 0, ""},
 		{"empty file", "", unparsed, 0, ""},
-		{"other system only", "//go:build windows\n\npackage f\n", 0, fault.Usage, "no Go files for linux"},
+		{"other system only", "//go:build windows\n\npackage f\n", 0, fault.Usage, "handle.go is left out: it is for builds with windows, and this one is for linux/amd64 without tags"},
+		{"a tag", "//go:build prod\n\npackage main\nfunc main() {}", 0, fault.Usage, "it is for builds with prod"},
+		{"cgo", "package main\n\n// int x;\nimport \"C\"\nfunc main() {}", 0, fault.Usage, "handle.go uses cgo"},
 	}
 	for _, tt := range tests {
 		dir := folder(t, map[string]string{"go.mod": "module function\n", "handle.go": tt.text})
-		got, err := inspect(dir, "fn")
+		got, err := inspect(dir, "fn", view{})
 		switch {
 		case tt.says == "" && err != nil:
 			t.Errorf("%s: %v", tt.name, err)
@@ -89,14 +91,14 @@ func TestImportPath(t *testing.T) {
 
 func TestOnlyTests(t *testing.T) {
 	dir := folder(t, map[string]string{"go.mod": "module f\n", "a_test.go": "package a\n"})
-	if _, err := inspect(dir, "fn"); fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), "no Go files") {
+	if _, err := inspect(dir, "fn", view{}); fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), "only tests") {
 		t.Errorf("err = %v", err)
 	}
 }
 
 func TestTwoPackages(t *testing.T) {
 	dir := folder(t, map[string]string{"go.mod": "module f\n", "a.go": "package a\n", "b.go": "package b\n"})
-	if _, err := inspect(dir, "fn"); fault.KindOf(err) != fault.Build || !strings.Contains(err.Error(), "two packages") {
+	if _, err := inspect(dir, "fn", view{}); fault.KindOf(err) != fault.Build || !strings.Contains(err.Error(), "two packages") {
 		t.Errorf("err = %v", err)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 
@@ -111,7 +110,7 @@ func take(file string) (a *app, err error) {
 	a = &app{jar: jar, layers: map[string][]layer.File{}}
 	attributes, err := manifest(&jar.Reader)
 	if err == nil && attributes["Start-Class"] != "" {
-		err = a.explode(attributes)
+		err = a.explode(file, attributes)
 	} else if err == nil {
 		err = a.whole(file, attributes)
 	}
@@ -122,48 +121,6 @@ func take(file string) (a *app, err error) {
 		a.layers[name] = append(a.layers[name], layer.Dir(home, 0o755))
 	}
 	return a, nil
-}
-
-// explode takes Spring Boot's jar of jars apart. What is outside of the classes
-// and libraries is the loader, which nothing needs then.
-func (a *app) explode(attributes map[string]string) error {
-	classes, libraries := attributes["Spring-Boot-Classes"], attributes["Spring-Boot-Lib"]
-	if classes == "" || libraries == "" {
-		return fault.New(fault.Build, "build.java", path.Base(attributes["Start-Class"]), "the jar's manifest does not say where its classes are").
-			WithHint("use the spring-boot-maven-plugin of Spring Boot 2.1 or newer")
-	}
-	index, err := content(&a.jar.Reader, attributes["Spring-Boot-Layers-Index"])
-	if err != nil {
-		return err
-	}
-	layerOf := readLayers(string(index))
-	var libs []string
-	for _, f := range a.jar.File {
-		if f.FileInfo().IsDir() {
-			continue
-		}
-		if name, ok := strings.CutPrefix(f.Name, classes); ok && fs.ValidPath(name) {
-			a.add(application, home+"/classes/"+name, f)
-		} else if name, ok := strings.CutPrefix(f.Name, libraries); ok && fs.ValidPath(name) {
-			libs = append(libs, f.Name)
-			a.add(layerOf(f.Name), home+"/lib/"+name, f)
-		}
-	}
-	order, err := content(&a.jar.Reader, attributes["Spring-Boot-Classpath-Index"])
-	if err != nil {
-		return err
-	}
-	classPath := []string{"/" + home + "/classes"}
-	for _, name := range ordered(libs, string(order)) {
-		classPath = append(classPath, "/"+home+"/lib/"+strings.TrimPrefix(name, libraries))
-	}
-	main := attributes["Start-Class"]
-	if a.major, err = classMajor(&a.jar.Reader, classes+strings.ReplaceAll(main, ".", "/")+".class"); err != nil {
-		return err
-	}
-	args := append(opens(attributes), "-cp", strings.Join(classPath, ":"), main)
-	a.layers[application] = append(a.layers[application], layer.Bytes(argFile, 0o644, argumentFile(args)))
-	return nil
 }
 
 // whole takes another jar as it is, with the jars beside it that its manifest

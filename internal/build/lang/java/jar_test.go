@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
@@ -100,6 +101,7 @@ func TestSpringBootJar(t *testing.T) {
 		"org/springframework/boot/loader/launch/JarLauncher.class", "loader",
 		"BOOT-INF/classes/function/Application.class", class(17),
 		"BOOT-INF/classes/META-INF/build-info.properties", "x",
+		"META-INF/persistence.xml", "jpa", "META-INF/resources/a.css", "css",
 		"BOOT-INF/lib/b-1.jar", "b", "BOOT-INF/lib/a-1.jar", "a", "BOOT-INF/lib/moving-1-SNAPSHOT.jar", "s", "BOOT-INF/lib/core-1-SNAPSHOT.jar", "own",
 		"BOOT-INF/classpath.idx", "- \"BOOT-INF/lib/a-1.jar\"\n- \"BOOT-INF/lib/core-1-SNAPSHOT.jar\"\n- \"BOOT-INF/lib/b-1.jar\"\n",
 		"BOOT-INF/layers.idx", "- \"dependencies\":\n  - \"BOOT-INF/lib/a-1.jar\"\n  - \"BOOT-INF/lib/b-1.jar\"\n- \"spring-boot-loader\":\n  - \"org/\"\n- \"snapshot-dependencies\":\n  - \"BOOT-INF/lib/moving-1-SNAPSHOT.jar\"\n- \"application\":\n  - \"BOOT-INF/classes/\"\n  - \"BOOT-INF/lib/core-1-SNAPSHOT.jar\"\n",
@@ -111,15 +113,50 @@ func TestSpringBootJar(t *testing.T) {
 		dependencies: {"app": "folder", "app/lib/a-1.jar": "a", "app/lib/b-1.jar": "b"},
 		snapshots:    {"app": "folder", "app/lib/moving-1-SNAPSHOT.jar": "s"},
 		application: {
-			"app": "folder", "app/lib/core-1-SNAPSHOT.jar": "own",
-			"app/classes/function/Application.class": class(17), "app/classes/META-INF/build-info.properties": "x",
-			"app/java.args": "\"--add-opens=java.base/java.lang=ALL-UNNAMED\"\n\"--add-opens=java.base/java.util=ALL-UNNAMED\"\n\"-cp\"\n" +
-				"\"/app/classes:/app/lib/a-1.jar:/app/lib/core-1-SNAPSHOT.jar:/app/lib/b-1.jar:/app/lib/moving-1-SNAPSHOT.jar\"\n\"function.Application\"\n",
+			"app": "folder", "app/lib/core-1-SNAPSHOT.jar": "own", "app/application.jar": "jar", "app/java.args": "\"-jar\"\n\"/app/application.jar\"\n",
 		},
 	} {
-		if got := listing(t, a.layers[name]); !maps.Equal(got, want) {
+		got := listing(t, a.layers[name])
+		if made := got["app/application.jar"]; made != "" {
+			checkApplicationJar(t, made)
+			got["app/application.jar"] = "jar"
+		}
+		if !maps.Equal(got, want) {
 			t.Errorf("%s: %q", name, got)
 		}
+	}
+}
+
+// checkApplicationJar looks into the jar of TestSpringBootJar's application: all
+// that is not a library, and the manifest but for how Java finds what to start.
+func checkApplicationJar(t *testing.T, made string) {
+	t.Helper()
+	read, err := zip.NewReader(strings.NewReader(made), int64(len(made)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	var names []string
+	for _, f := range read.File {
+		names = append(names, f.Name)
+		raw, err := content(read, strings.TrimSuffix(f.Name, "/"))
+		if err == nil && !strings.HasSuffix(f.Name, "/") {
+			got[f.Name] = string(raw)
+		}
+	}
+	want := map[string]string{
+		"function/Application.class": class(17), "META-INF/build-info.properties": "x", "META-INF/persistence.xml": "jpa", "META-INF/resources/a.css": "css",
+		"META-INF/MANIFEST.MF": "Manifest-Version: 1.0\r\nStart-Class: function.Application\r\nAdd-Opens: java.base/java.lang java.base/java.util\r\nMain-Class: function.Application\r\n" +
+			"Class-Path: lib/a-1.jar lib/core-1-SNAPSHOT.jar lib/b-1.jar lib/moving-1\r\n -SNAPSHOT.jar\r\n\r\nName: BOOT-INF/\r\nStart-Class: no.such.Class\r\n\r\n",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{
+		"META-INF/MANIFEST.MF", "META-INF/", "META-INF/build-info.properties", "META-INF/persistence.xml", "META-INF/resources/", "META-INF/resources/a.css",
+		"function/", "function/Application.class",
+	}, names); d != "" {
+		t.Error(d)
 	}
 }
 

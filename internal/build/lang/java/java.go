@@ -1,7 +1,7 @@
 // Package java builds Maven projects with the host's JDK and Maven: Spring Boot
 // applications and other jars with a main class. The jar that Maven makes is taken
 // apart: what it depends on is a layer below the project's own classes, and Java
-// reads both from plain folders, which starts faster than a jar of jars.
+// reads plain jars, which starts faster than a jar of jars.
 package java
 
 import (

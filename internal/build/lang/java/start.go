@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -23,19 +22,6 @@ func argumentFile(args []string) []byte {
 		out.WriteString(`"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(arg) + "\"\n")
 	}
 	return []byte(out.String())
-}
-
-// opens are the options for what the manifest opens to the program: java obeys it
-// with -jar only.
-func opens(attributes map[string]string) []string {
-	var out []string
-	for attribute, option := range map[string]string{"Add-Opens": "--add-opens", "Add-Exports": "--add-exports"} {
-		for what := range strings.FieldsSeq(attributes[attribute]) {
-			out = append(out, option+"="+what+"=ALL-UNNAMED")
-		}
-	}
-	slices.Sort(out)
-	return out
 }
 
 // classMajor is the version of a class's format, 0 when the jar does not have it.

@@ -61,7 +61,7 @@ func planProject(t *testing.T, dir, language string) error {
 		}
 		return err
 	}
-	_, recognised := Recognise(ctx, dir, "")
+	_, recognised := Recognise(ctx, dir, "", nil)
 	if recognised == nil {
 		t.Errorf("%s is recognised", dir)
 	}

@@ -193,7 +193,14 @@ func (e *editor) port(number int32) {
 	if len(e.container.Ports) == 0 {
 		e.container.Ports = []corev1.ContainerPort{{}}
 	}
+	before := e.container.Ports[0].ContainerPort
+	if before == 0 {
+		before = servingv1.DefaultUserPort
+	}
 	e.container.Ports[0].ContainerPort = number
+	if p := e.container.StartupProbe; p != nil && p.HTTPGet != nil && p.HTTPGet.Port == intstr.FromInt32(before) {
+		p.HTTPGet.Port = intstr.FromInt32(number)
+	}
 }
 
 func (e *editor) resources(kind string, into *corev1.ResourceList, wanted map[string]string) error {

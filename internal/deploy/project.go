@@ -7,9 +7,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
-
-	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
 // project applies func.yaml. What an earlier deploy took from it and that has
@@ -31,7 +28,9 @@ func (e *editor) project(p *Project) error {
 	}
 	for key, value := range p.allLabels() {
 		e.svc.Labels = put(e.svc.Labels, key, value)
-		e.template.Labels = put(e.template.Labels, key, value)
+		if key != visibilityLabel { // of the route, and of no revision
+			e.template.Labels = put(e.template.Labels, key, value)
+		}
 	}
 	e.scale(p.Scale)
 	if p.Concurrency != nil {
@@ -57,10 +56,12 @@ func (e *editor) project(p *Project) error {
 	}
 	if p.Liveness != "" {
 		e.container.LivenessProbe = probe(e.container.LivenessProbe, p.Liveness)
+		e.container.StartupProbe = e.startupProbe(p)
 	}
 	if p.Readiness != "" {
 		e.container.ReadinessProbe = probe(e.container.ReadinessProbe, p.Readiness)
 	}
+	e.runAs(p.RunAs)
 	if p.ServiceAccount != "" {
 		e.template.Spec.ServiceAccountName = p.ServiceAccount
 	}
@@ -74,6 +75,13 @@ func (e *editor) project(p *Project) error {
 // allLabels adds the labels by which func and its plugins find their services.
 func (p *Project) allLabels() map[string]string {
 	out := maps.Clone(p.Labels)
+	if p.Domain != "" {
+		// func's label, by which Knative's config-domain chooses a domain for a service.
+		out = put(out, "func.domain", p.Domain)
+	}
+	if p.ClusterLocal {
+		out = put(out, visibilityLabel, clusterLocal)
+	}
 	if p.Runtime == "" {
 		return out
 	}
@@ -115,7 +123,7 @@ func (p *Project) paths() []string {
 	}
 	for name, set := range map[string]bool{
 		"concurrency": p.Concurrency != nil, "liveness": p.Liveness != "", "readiness": p.Readiness != "",
-		"serviceAccount": p.ServiceAccount != "",
+		"serviceAccount": p.ServiceAccount != "", "startup": p.Liveness != "", "runAs": p.RunAs != RunAs{},
 	} {
 		if set {
 			add("field", name)
@@ -158,6 +166,10 @@ func (e *editor) forget(path string) {
 			e.container.LivenessProbe = nil
 		case "readiness":
 			e.container.ReadinessProbe = nil
+		case "startup":
+			e.container.StartupProbe = nil
+		case "runAs":
+			e.container.SecurityContext = nil
 		case "serviceAccount":
 			e.template.Spec.ServiceAccountName = ""
 		}
@@ -199,60 +211,6 @@ func sourceName(f corev1.EnvFromSource) string {
 
 func sameSource(a corev1.EnvFromSource) func(corev1.EnvFromSource) bool {
 	return func(b corev1.EnvFromSource) bool { return sourceName(a) == sourceName(b) }
-}
-
-// volumeName is a DNS label derived from where the volume is mounted, so that
-// the same func.yaml always gives the same name.
-func volumeName(path string) string {
-	var b strings.Builder
-	for _, r := range strings.ToLower(strings.Trim(path, "/")) {
-		if ('a' <= r && r <= 'z') || ('0' <= r && r <= '9') {
-			b.WriteRune(r)
-		} else {
-			b.WriteByte('-')
-		}
-	}
-	name := "vol-" + strings.Trim(b.String(), "-")
-	return strings.TrimRight(name[:min(len(name), 63)], "-")
-}
-
-func (e *editor) mount(v Volume) error {
-	name := volumeName(v.Path)
-	source, err := volumeSource(v)
-	if err != nil {
-		return err
-	}
-	e.unmount(name)
-	e.template.Spec.Volumes = append(e.template.Spec.Volumes, corev1.Volume{Name: name, VolumeSource: source})
-	e.container.VolumeMounts = append(e.container.VolumeMounts, corev1.VolumeMount{
-		Name: name, MountPath: v.Path, ReadOnly: v.ReadOnly || v.Secret != "" || v.ConfigMap != "",
-	})
-	return nil
-}
-
-func (e *editor) unmount(name string) {
-	e.template.Spec.Volumes = slices.DeleteFunc(e.template.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == name })
-	e.container.VolumeMounts = slices.DeleteFunc(e.container.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == name })
-}
-
-func volumeSource(v Volume) (corev1.VolumeSource, error) {
-	switch {
-	case v.Secret != "":
-		return corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: v.Secret}}, nil
-	case v.ConfigMap != "":
-		return corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: v.ConfigMap}}}, nil
-	case v.Claim != "":
-		return corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: v.Claim, ReadOnly: v.ReadOnly}}, nil
-	}
-	dir := &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMedium(v.Medium)}
-	if v.SizeLimit != "" {
-		limit, err := resource.ParseQuantity(v.SizeLimit)
-		if err != nil {
-			return corev1.VolumeSource{}, fault.New(fault.Usage, "deploy.desired", "volume "+v.Path, "sizeLimit %q is not a quantity: %w", v.SizeLimit, err)
-		}
-		dir.SizeLimit = &limit
-	}
-	return corev1.VolumeSource{EmptyDir: dir}, nil
 }
 
 func put(m map[string]string, key, value string) map[string]string {

@@ -59,8 +59,18 @@ type Project struct {
 	Limits          map[string]string
 	Liveness        string // paths; "": Knative's own TCP probe
 	Readiness       string
+	StartBudget     time.Duration // how long a start may take before the liveness probe counts; 0: five minutes
+	RunAs           RunAs
+	Domain          string // that Knative's config-domain may choose for it
+	ClusterLocal    bool   // reachable inside its cluster only
 	ServiceAccount  string
 	ImagePullSecret string
+}
+
+// RunAs is whom the container's program runs as. nil: as the image says.
+type RunAs struct {
+	User, Group *int64
+	NonRoot     *bool
 }
 
 // Source says where the value of a variable comes from.

@@ -125,6 +125,7 @@ func (f *Function) read(file string, source []byte) []Problem {
 	}
 	d := &decoder{file: file, marks: map[string]mark{}}
 	d.document(root, f)
+	slices.SortStableFunc(d.warnings, ByPlace)
 	f.Warnings = d.warnings
 	f.doc.root, f.doc.marks = root, d.marks
 	return d.problems

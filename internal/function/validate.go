@@ -32,6 +32,9 @@ func (f *Function) Problems() []Problem {
 	c.resources(f.Deploy.Options.Resources)
 	c.endpoint("deploy.healthEndpoints.liveness", f.Deploy.HealthEndpoints.Liveness)
 	c.endpoint("deploy.healthEndpoints.readiness", f.Deploy.HealthEndpoints.Readiness)
+	if budget, err := parseStartTimeout(f.Run.StartTimeout); err != nil || budget < 0 {
+		c.add("run.startTimeout", "write it like 90s or 5m", "%q is not a duration", f.Run.StartTimeout)
+	}
 	for i, s := range f.Deploy.Subscriptions {
 		if s.Source == "" {
 			c.add(fmt.Sprintf("deploy.subscriptions[%d].source", i), "", "is missing: it names the broker")

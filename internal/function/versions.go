@@ -136,6 +136,7 @@ func (d *decoder) advise(f *Function) {
 			d.warn(at(path), path, "", false, "kn-lite deploys Knative services, whatever the deployer %q would make", deployer)
 		}
 	}
+	d.warnWithoutEffect(f, at)
 }
 
 // maxNameWithRevision leaves room for "-v9999" in a DNS label.

@@ -46,9 +46,9 @@ pushes it, creates the Knative service or a new revision of it by the image's
 digest, waits until that revision is ready, moves the traffic to it, and prints
 the service's URL.
 
-It is a transaction. Revisions are called SERVICE-v1, -v2 and so on, and the
-split names them, so a new one gets no request before it is ready. When it does
-not become ready, the former template and split come back and the cause is told:
+It is a transaction. Revisions are called SERVICE-v1, -v2 and so on. A new one
+gets no request before it is ready. When it does not become ready, the former
+template and split come back, nothing new is made of them, and the cause is told:
 exit 3. When the deadline passes first, likewise: exit 8. When the traffic had
 been moved and has to come back: exit 9. Deploying what is live already changes
 nothing and says so. An interrupt undoes nothing; the same command goes on.
@@ -296,10 +296,14 @@ func runAbort(ctx context.Context, f *Factory, o *deployOptions) error {
 	}
 	ctx, cancel := f.withTimeout(ctx, readTimeout)
 	defer cancel()
-	done, err := deploy.Abort(ctx, client, name)
-	if err != nil {
+	done, err := deploy.Abort(ctx, client, name, deployReport{f.IO})
+	switch {
+	case err != nil:
 		return err
+	case done.Replaced:
+		f.IO.Step("the deploy of %s is given up; %s has been changed since and stays so; traffic: %s", done.Revision, name, done.Split)
+	default:
+		f.IO.Step("%s is as it was before %s; traffic: %s", name, done.Revision, done.Split)
 	}
-	f.IO.Step("%s is as it was before %s; traffic: %s", name, done.Revision, done.Split)
 	return nil
 }

@@ -2,9 +2,12 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"knative.dev/serving/pkg/apis/serving"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 )
@@ -56,6 +59,8 @@ func (c *Client) UpdateService(ctx context.Context, svc *servingv1.Service, dryR
 	if dryRun {
 		o.DryRun = []string{metav1.DryRunAll}
 	}
+	svc = svc.DeepCopy()
+	disown(svc) // of what earlier writes changed; this one's fields are added by the server
 	made, err := c.serving.Services(c.namespace).Update(ctx, svc, o)
 	if err != nil {
 		return nil, c.explain(call{verb: "update", resource: services, name: svc.Name}, err)
@@ -110,6 +115,52 @@ func (c *Client) DeleteRevision(ctx context.Context, name string) error {
 	return nil
 }
 
+// LabelRevision sets one label of a revision.
+func (c *Client) LabelRevision(ctx context.Context, name, key, value string) error {
+	// Maps of strings marshal.
+	patch, _ := json.Marshal(map[string]any{"metadata": map[string]any{"labels": map[string]string{key: value}}})
+	_, err := c.serving.Revisions(c.namespace).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: manager})
+	if err != nil {
+		return c.explain(call{verb: "patch", resource: revisions, name: name}, err)
+	}
+	return nil
+}
+
+// DisownService removes kn-lite's entries from managedFields: server-side apply
+// by another tool refuses to change what somebody else owns.
+func (c *Client) DisownService(ctx context.Context, name string) error {
+	for range disownAttempts {
+		svc, err := c.FindService(ctx, name)
+		if err != nil || svc == nil || !disown(svc) {
+			return err
+		}
+		_, err = c.serving.Services(c.namespace).Update(ctx, svc, metav1.UpdateOptions{FieldManager: manager})
+		if !apierrors.IsConflict(err) {
+			return c.explain(call{verb: "update", resource: services, name: name}, err)
+		}
+	}
+	return nil
+}
+
+// disownAttempts is how often somebody else may write in between. Whoever
+// still meets our name there can force the conflict.
+const disownAttempts = 5
+
+// disown drops kn-lite's entries from an object that is about to be written,
+// and reports whether there were any. The last entry of all stays: without one
+// the API server takes all fields for somebody else's.
+func disown(object metav1.Object) bool {
+	entries := object.GetManagedFields()
+	others := slices.DeleteFunc(slices.Clone(entries), func(e metav1.ManagedFieldsEntry) bool {
+		return e.Manager == manager && e.Operation == metav1.ManagedFieldsOperationUpdate && e.Subresource == ""
+	})
+	if len(others) == len(entries) || len(others) == 0 {
+		return false
+	}
+	object.SetManagedFields(others)
+	return true
+}
+
 // GetConfiguration reads the configuration of a service; it has its name.
 func (c *Client) GetConfiguration(ctx context.Context, name string) (*servingv1.Configuration, error) {
 	config, err := c.serving.Configurations(c.namespace).Get(ctx, name, metav1.GetOptions{})
@@ -136,6 +187,16 @@ func (c *Client) FindService(ctx context.Context, name string) (*servingv1.Servi
 		return nil, c.absent(call{verb: "get", resource: services, name: name}, err)
 	}
 	return svc, nil
+}
+
+// FindConfiguration is GetConfiguration with nil instead of an error for a
+// configuration that does not exist.
+func (c *Client) FindConfiguration(ctx context.Context, name string) (*servingv1.Configuration, error) {
+	config, err := c.serving.Configurations(c.namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return nil, c.absent(call{verb: "get", resource: configurations, name: name}, err)
+	}
+	return config, nil
 }
 
 // FindRevision is GetRevision with nil instead of an error for a revision that

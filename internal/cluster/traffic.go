@@ -66,6 +66,8 @@ func (s splits) WriteSplit(ctx context.Context, snap *traffic.Snapshot, next tra
 	if err != nil {
 		return nil, err
 	}
+	// The split is written; who owns it in managedFields is not worth a failure.
+	_ = s.client.DisownService(ctx, written.Name)
 	return SnapshotOf(written), nil
 }
 

@@ -11,11 +11,13 @@ import (
 type Aborted struct {
 	Revision string        // whose deploy was given up; it stays, without traffic
 	Split    traffic.Split // that serves now
+	Replaced bool          // somebody else has deployed since: that template stays
 }
 
 // Abort undoes a deploy that was interrupted while it waited: the former
 // template and split come back. It is NotFound when there is none under way.
-func Abort(ctx context.Context, cluster Cluster, service string) (*Aborted, error) {
+// A split that somebody has set since stays.
+func Abort(ctx context.Context, cluster Cluster, service string, report Report) (*Aborted, error) {
 	svc, err := cluster.FindService(ctx, service)
 	if err != nil {
 		return nil, err
@@ -28,7 +30,12 @@ func Abort(ctx context.Context, cluster Cluster, service string) (*Aborted, erro
 		return nil, fault.New(fault.NotFound, "deploy.abort", "service/"+service, "no deploy of it is under way").
 			WithHint("traffic: %s; earlier splits come back with `kn-lite traffic`", SplitOf(svc.Spec.Traffic).Normal())
 	}
-	d := &deployer{cluster: cluster, spec: Spec{Service: service}, p: &plan{revision: r.Revision, former: r}, last: svc}
+	last := svc.DeepCopy()
+	last.Spec.Traffic = r.pinnedTraffic()
+	d := &deployer{
+		cluster: cluster, spec: Spec{Service: service}, opts: Options{Report: report},
+		p: &plan{revision: r.Revision, former: r}, last: last,
+	}
 	left := d.undo(ctx)
 	if left.err != nil {
 		return nil, left.err
@@ -36,5 +43,8 @@ func Abort(ctx context.Context, cluster Cluster, service string) (*Aborted, erro
 	if left.svc == nil {
 		return nil, fault.New(fault.NotFound, "deploy.abort", "service/"+service, "it was deleted meanwhile")
 	}
-	return &Aborted{Revision: r.Revision, Split: SplitOf(left.svc.Spec.Traffic).Normal()}, nil
+	if left.named != nil {
+		report.Warn(stillNamed(r.Former, left.named))
+	}
+	return &Aborted{Revision: r.Revision, Split: d.named(left.svc), Replaced: left.replaced}, nil
 }

@@ -30,6 +30,14 @@ type Cluster interface {
 	CreateService(ctx context.Context, svc *servingv1.Service, dryRun bool) (*servingv1.Service, error)
 	UpdateService(ctx context.Context, svc *servingv1.Service, dryRun bool) (*servingv1.Service, error)
 
+	// FindConfiguration returns nil and no error for what is absent.
+	FindConfiguration(ctx context.Context, name string) (*servingv1.Configuration, error)
+	LabelRevision(ctx context.Context, name, key, value string) error
+	DeleteRevision(ctx context.Context, name string) error
+	// DisownService gives up the fields that the writes above have made ours in
+	// managedFields.
+	DisownService(ctx context.Context, name string) error
+
 	// The watches call on with what is there now and after every change (nil:
 	// absent) until it returns an error or ctx ends; errors that a moment cures
 	// never end them.

@@ -54,7 +54,7 @@ func Desired(live *servingv1.Service, spec Spec) (*servingv1.Service, error) {
 	}
 	if spec.Image != "" && e.container.Image != spec.Image {
 		e.container.Image = spec.Image
-		e.annotate(UserImageKey, spec.UserImage)
+		e.userImage(live, spec.UserImage)
 	}
 	e.scale(spec.Scale)
 	if spec.ConcurrencyLimit != nil {
@@ -137,6 +137,15 @@ func (e *editor) annotate(key, value string) {
 		e.template.Annotations = make(map[string]string)
 	}
 	e.template.Annotations[key] = value
+}
+
+// userImage notes what the user calls the image where such a note is there
+// already, and on services of our own. On one that others make, theirs would
+// go on naming this image after they have set another.
+func (e *editor) userImage(live *servingv1.Service, name string) {
+	if live == nil || live.Labels[managedByKey] == "kn-lite" || e.template.Annotations[UserImageKey] != "" {
+		e.annotate(UserImageKey, name)
+	}
 }
 
 // set keeps the place of a variable that is there: Kubernetes expands $(NAME)

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -10,7 +11,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"knative.dev/pkg/apis"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
@@ -24,6 +24,7 @@ type cluster struct {
 	mu        sync.Mutex
 	version   int
 	service   *servingv1.Service
+	config    *servingv1.Configuration
 	revisions map[string]*servingv1.Revision
 	pods      []*corev1.Pod
 	watchers  map[chan struct{}]bool
@@ -33,6 +34,10 @@ type cluster struct {
 	fate        func(*servingv1.Revision) corev1.ConditionStatus // of a revision; nil: ready at once
 	beforeWrite func()                                           // runs once, before the next write, without the lock
 	routes      bool                                             // the route follows the spec
+	blind       bool                                             // the controller has not seen the newest labels of revisions
+	denied      error                                            // revisions may not be labelled
+	asleep      bool                                             // the controllers
+	disowned    int
 }
 
 func newCluster() *cluster {
@@ -115,21 +120,31 @@ func (c *cluster) store(svc *servingv1.Service, check func(*servingv1.Service) e
 }
 
 // settle is the controllers: it is called with the lock held after each change.
+// What makes a revision is as in Knative's own configuration controller.
 func (c *cluster) settle() {
 	s := c.service
+	if s == nil {
+		return
+	}
 	c.version++
 	s.ResourceVersion = strconv.Itoa(c.version)
-	name := s.Spec.Template.Name
-	rev := c.revisions[name]
-	if rev == nil {
-		rev = &servingv1.Revision{ObjectMeta: metav1.ObjectMeta{Name: name, Generation: 1}, Spec: *s.Spec.Template.Spec.DeepCopy()}
-		c.revisions[name] = rev
+	if c.asleep {
+		return
 	}
+	if c.config == nil || !equality.Semantic.DeepEqual(c.config.Spec.Template, s.Spec.Template) {
+		if c.config == nil {
+			c.config = &servingv1.Configuration{}
+		}
+		c.config.Spec.Template = *s.Spec.Template.DeepCopy()
+		c.config.Generation++
+	}
+	created := c.revisionOf(c.config)
 	c.decide()
-	s.Status.LatestCreatedRevisionName = name
-	if stateOf(rev) == corev1.ConditionTrue {
-		s.Status.LatestReadyRevisionName = name
-	}
+	c.config.Status.ObservedGeneration = c.config.Generation
+	c.config.Status.LatestCreatedRevisionName = created.Name
+	c.config.Status.LatestReadyRevisionName = c.latestReady(created)
+	s.Status.LatestCreatedRevisionName = created.Name
+	s.Status.LatestReadyRevisionName = c.config.Status.LatestReadyRevisionName
 	s.Status.URL = apis.HTTP("fn.ns.example")
 	s.Status.ObservedGeneration = s.Generation
 	if c.routes {
@@ -142,9 +157,99 @@ func (c *cluster) settle() {
 	c.tell()
 }
 
+// revisionOf returns the revision of a configuration: by name, by the label
+// with its generation, or a new one.
+func (c *cluster) revisionOf(config *servingv1.Configuration) *servingv1.Revision {
+	generation := strconv.FormatInt(config.Generation, 10)
+	name := config.Spec.Template.Name
+	if name == "" {
+		for _, rev := range c.revisions {
+			if rev.Labels[generationLabel] == generation && !c.blind {
+				return rev
+			}
+		}
+		c.blind = false
+		name = fmt.Sprintf("fn-%05d", config.Generation)
+	}
+	if rev := c.revisions[name]; rev != nil {
+		return rev
+	}
+	t := config.Spec.Template.DeepCopy()
+	rev := &servingv1.Revision{ObjectMeta: t.ObjectMeta, Spec: t.Spec}
+	rev.Name, rev.Generation = name, 1
+	rev.Labels = put(put(rev.Labels, generationLabel, generation), revisionServiceLabel, "fn")
+	c.revisions[name] = rev
+	return rev
+}
+
+// latestReady returns the ready revision with the highest generation from that
+// of the latest ready one on, as Knative's own controller does.
+func (c *cluster) latestReady(created *servingv1.Revision) string {
+	at := func(rev *servingv1.Revision) int {
+		n, _ := strconv.Atoi(rev.Labels[generationLabel])
+		return n
+	}
+	var best *servingv1.Revision
+	former := c.revisions[c.config.Status.LatestReadyRevisionName]
+	for _, name := range slices.Sorted(maps.Keys(c.revisions)) {
+		rev := c.revisions[name]
+		if stateOf(rev) != corev1.ConditionTrue || former != nil && at(rev) < at(former) {
+			continue
+		}
+		if rev.Name == c.config.Spec.Template.Name {
+			return rev.Name
+		}
+		if best == nil || at(rev) > at(best) {
+			best = rev
+		}
+	}
+	if best == nil {
+		return c.config.Status.LatestReadyRevisionName
+	}
+	return best.Name
+}
+
 // statusOf is what the route reports for a spec.
 func statusOf(s *servingv1.Service) []servingv1.TrafficTarget {
-	return TargetsOf(SplitOf(s.Spec.Traffic).Normal())
+	out := TargetsOf(SplitOf(s.Spec.Traffic).Normal())
+	for i := range out {
+		if out[i].RevisionName == "" {
+			out[i].RevisionName = s.Status.LatestReadyRevisionName
+		}
+	}
+	return out
+}
+
+func (c *cluster) FindConfiguration(ctx context.Context, _ string) (*servingv1.Configuration, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.config.DeepCopy(), ctx.Err()
+}
+
+func (c *cluster) LabelRevision(_ context.Context, name, key, value string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.denied != nil {
+		return c.denied
+	}
+	c.revisions[name].Labels = put(c.revisions[name].Labels, key, value)
+	c.settle()
+	return nil
+}
+
+func (c *cluster) DeleteRevision(_ context.Context, name string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.revisions, name)
+	c.settle()
+	return nil
+}
+
+func (c *cluster) DisownService(context.Context, string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.disowned++
+	return nil
 }
 
 // decide gives every revision the state that fate says.

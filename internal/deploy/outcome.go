@@ -9,12 +9,16 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
 // state is what the cluster is left with after a deploy that failed.
 type state struct {
 	svc      *servingv1.Service // nil: not known
 	restored bool               // the former template and split were written back
+	replaced bool               // somebody else's template is there
+	pinned   bool               // the split no longer follows the latest revision
+	named    error              // why the former template has its revision's name now
 	gone     bool               // the service has been deleted
 	err      error              // undoing, or looking, did not work
 }
@@ -40,15 +44,28 @@ func (d *deployer) left(s state) string {
 	case s.err != nil && s.svc == nil:
 		return fmt.Sprintf("the state of %s is not known: %v; see `%s`", name, s.err, d.command("describe "+name))
 	case s.err != nil:
-		return fmt.Sprintf("undoing did not work: %v; %s still asks for %s, traffic: %s", s.err, name, revision, SplitOf(s.svc.Spec.Traffic).Normal())
+		return fmt.Sprintf("undoing did not work: %v; %s still asks for %s, traffic: %s", s.err, name, revision, d.serves(s.svc))
 	case s.restored:
-		return fmt.Sprintf("%s is as before (traffic: %s); %s gets none and stays for a look", name, SplitOf(s.svc.Spec.Traffic).Normal(), revision)
+		text := fmt.Sprintf("%s is as before (traffic: %s); %s gets no traffic and is left in place for debugging", name, d.serves(s.svc), revision)
+		if s.pinned {
+			text += fmt.Sprintf("\nits traffic followed the latest revision before and is pinned now; to follow again: `%s`", d.command("traffic split -s "+name+" @latest=100"))
+		}
+		if s.named != nil {
+			text += "\n" + stillNamed(d.p.former.Former, s.named)
+		}
+		return text
 	case d.p.fresh:
-		return fmt.Sprintf("nothing serves %s yet; it stays for a look: deploy again once this is fixed, or remove it with `%s`", name, d.command("delete "+name))
-	case s.svc.Spec.Template.Name != revision:
-		return fmt.Sprintf("a later deploy (%s) has taken over; traffic: %s", s.svc.Spec.Template.Name, SplitOf(s.svc.Spec.Traffic).Normal())
+		return fmt.Sprintf("nothing serves %s yet; it is left in place for debugging: deploy again once this is fixed, or remove it with `%s`", name, d.command("delete "+name))
+	case s.replaced:
+		return fmt.Sprintf("somebody else has changed %s since; traffic: %s", name, d.serves(s.svc))
 	}
-	return fmt.Sprintf("nothing was undone; traffic: %s", SplitOf(s.svc.Spec.Traffic).Normal())
+	return fmt.Sprintf("nothing was undone; traffic: %s", d.serves(s.svc))
+}
+
+// serves returns the split by the names of the revisions that have it.
+func (d *deployer) serves(svc *servingv1.Service) traffic.Split {
+	split, _ := pinned(svc)
+	return split
 }
 
 // command is what to type, so that it works as it stands.
@@ -91,7 +108,7 @@ func (d *deployer) interrupted(ctx context.Context, f *Finding) error {
 	if f != nil && f.Waiting != "" {
 		stands += " (" + f.Waiting + ")"
 	}
-	serves := "traffic stays as it was: " + SplitOf(s.svc.Spec.Traffic).Normal().String()
+	serves := "traffic stays as it was: " + d.serves(s.svc).String()
 	if d.p.fresh {
 		serves = "nothing serves " + name + " yet"
 	}
@@ -135,7 +152,7 @@ func (d *deployer) afterReady(ctx context.Context, err error) error {
 func (d *deployer) routeFailed(ctx context.Context, last *servingv1.Service, err error) error {
 	subject, reason := "service/"+d.spec.Service, "not reported yet"
 	if last != nil {
-		_, reason = routed(last)
+		_, reason = d.routed(last)
 	}
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):

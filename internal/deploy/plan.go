@@ -2,8 +2,6 @@ package deploy
 
 import (
 	"context"
-	"encoding/json"
-	"maps"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -13,50 +11,13 @@ import (
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
-// record is on the service, as an annotation, while a deploy is under way. It
-// is the whole of what is needed to finish or to undo it, by whoever comes
-// next: this process, or another one after this was killed.
-type record struct {
-	Revision string                          `json:"revision"`           // that is being waited for
-	Template *servingv1.RevisionTemplateSpec `json:"template,omitempty"` // before
-	Traffic  []servingv1.TrafficTarget       `json:"traffic,omitempty"`  // before
-
-	Labels      map[string]string `json:"labels,omitempty"`      // before
-	Annotations map[string]string `json:"annotations,omitempty"` // before, without kn-lite's own logs
-}
-
-// recordOf reads the annotation; nil when there is none, or none that can be
-// read: then nothing is undone, which is the safe side.
-func recordOf(svc *servingv1.Service) *record {
-	var r record
-	if svc == nil || json.Unmarshal([]byte(svc.Annotations[recordKey]), &r) != nil {
-		return nil
-	}
-	return &r
-}
-
-func (r *record) write(svc *servingv1.Service) {
-	// API objects marshal: they came from JSON.
-	raw, _ := json.Marshal(r)
-	svc.Annotations = put(svc.Annotations, recordKey, string(raw))
-}
-
-// annotations is the former annotations with those that are a log of what has
-// happened, which only ever grows.
-func (r *record) annotations(now map[string]string) map[string]string {
-	out := maps.Clone(r.Annotations)
-	if log := now[traffic.HistoryKey]; log != "" {
-		out = put(out, traffic.HistoryKey, log)
-	}
-	return out
-}
-
 // plan is what a deploy will do, decided from one reading of the cluster.
 type plan struct {
 	live     *servingv1.Service // nil: there is none
 	next     *servingv1.Service // what to write, nil: nothing
 	revision string             // whose fate is reported
 	isNew    bool               // the revision does not exist yet
+	names    bool               // the name in the template is this deploy's own
 	fresh    bool               // nothing has ever served
 	traffic  Traffic            // what to do once the revision is ready
 	former   *record            // to go back to; nil: nothing worth it
@@ -65,7 +26,7 @@ type plan struct {
 
 // plan reads the service and decides.
 func (d *deployer) plan(ctx context.Context) (*plan, error) {
-	live, err := d.cluster.FindService(ctx, d.spec.Service)
+	live, err := settled(ctx, d.cluster, d.spec.Service)
 	if err != nil {
 		return nil, err
 	}
@@ -78,32 +39,50 @@ func (d *deployer) plan(ctx context.Context) (*plan, error) {
 		return nil, err
 	}
 	p := &plan{live: live, traffic: d.spec.Traffic, fresh: live == nil || live.Status.LatestReadyRevisionName == ""}
-	if live != nil && sameTemplate(live, desired) {
-		done, err := d.planSame(ctx, p, desired)
-		if done || err != nil {
-			return p, err
+	var current *servingv1.Revision // of the live template
+	if live != nil {
+		if current, err = currentRevision(ctx, d.cluster, live); err != nil {
+			return nil, err
 		}
 	}
-	return p, d.planNew(ctx, p, desired)
+	// Knative does not try a failed revision again; a new one has to be made.
+	if current != nil && sameTemplate(live, desired) && stateOf(current) != corev1.ConditionFalse && !d.renames(current) {
+		d.planSame(p, current, desired)
+		return p, nil
+	}
+	return p, d.planNew(ctx, p, current, desired)
 }
 
-// planSame is for a template that is there already. It reports false when the
-// revision has failed: Knative does not try a failed revision again, a new one
-// has to be made.
-func (d *deployer) planSame(ctx context.Context, p *plan, desired *servingv1.Service) (bool, error) {
-	p.revision = p.live.Spec.Template.Name
-	if p.revision == "" {
-		p.revision = p.live.Status.LatestCreatedRevisionName
+// renames reports whether the user wants another name than rev has.
+func (d *deployer) renames(rev *servingv1.Revision) bool {
+	return d.spec.Revision != "" && fullName(d.spec.Service, d.spec.Revision) != rev.Name
+}
+
+// currentRevision returns the revision of the live template, or nil when
+// Knative has made none of it.
+func currentRevision(ctx context.Context, cluster Cluster, live *servingv1.Service) (*servingv1.Revision, error) {
+	name := live.Spec.Template.Name
+	if name == "" {
+		name = live.Status.LatestCreatedRevisionName
 	}
-	rev, err := d.cluster.FindRevision(ctx, p.revision)
-	if err != nil || stateOf(rev) == corev1.ConditionFalse {
-		return false, err
+	if name == "" {
+		return nil, nil
 	}
+	rev, err := cluster.FindRevision(ctx, name)
+	if err != nil || !isTemplateOf(&live.Spec.Template, rev) {
+		return nil, err
+	}
+	return rev, nil
+}
+
+// planSame is for a template that is there already.
+func (d *deployer) planSame(p *plan, current *servingv1.Revision, desired *servingv1.Service) {
+	p.revision = current.Name
 	r := recordOf(p.live)
 	interrupted := r != nil && r.Revision == p.revision
 	p.outcome = Moved
 	if interrupted {
-		p.outcome, p.former = Updated, r
+		p.outcome, p.former, p.names = Updated, r, true
 	}
 	if !interrupted && !d.spec.Traffic.Partial {
 		// What was decided about the traffic since then stays decided.
@@ -113,78 +92,111 @@ func (d *deployer) planSame(ctx context.Context, p *plan, desired *servingv1.Ser
 		p.next = desired
 		p.next.Spec.Template.Name = p.live.Spec.Template.Name
 		p.next.Spec.Template.Annotations = p.live.Spec.Template.Annotations
-		return true, nil
+		return
 	}
 	now := SplitOf(p.live.Spec.Traffic).Normal()
-	if !interrupted && stateOf(rev) == corev1.ConditionTrue && finalSplit(now, p.revision, p.traffic, d.spec.Tag).Equal(now) {
+	if !interrupted && stateOf(current) == corev1.ConditionTrue && d.finalSplit(p, now).Equal(now) {
 		p.outcome = Unchanged
 	}
-	return true, nil
 }
 
-// planNew is for a template that needs a revision of its own.
-func (d *deployer) planNew(ctx context.Context, p *plan, desired *servingv1.Service) error {
-	name, err := d.name(ctx, p.live)
+// finalSplit returns the split for when the revision of p is ready.
+func (d *deployer) finalSplit(p *plan, now traffic.Split) traffic.Split {
+	want := p.traffic
+	if !want.Keep {
+		// A share that follows the latest revision is at this one already.
+		now = unfollow(now, p.revision)
+	}
+	// Whoever let new revisions have the traffic by themselves finds it so again.
+	want.Follow = want == Traffic{} && (p.fresh || p.former != nil && p.former.follows())
+	return finalSplit(now, p.revision, want, d.spec.Tag)
+}
+
+// planNew is for a template that needs a revision of its own. The live
+// template is that of current, if Knative has made a revision of it.
+func (d *deployer) planNew(ctx context.Context, p *plan, current *servingv1.Revision, desired *servingv1.Service) error {
+	name, err := d.name(ctx, p.live, desired)
 	if err != nil {
 		return err
 	}
-	p.revision, p.isNew, p.outcome, p.next = name, true, Updated, desired
+	p.revision, p.isNew, p.names, p.outcome, p.next = name, true, true, Updated, desired
 	desired.Spec.Template.Name = name
-	delete(desired.Annotations, recordKey)
+	dropRecord(desired)
 	if p.live == nil {
 		p.outcome = Created
 	}
-	switch {
-	case p.fresh:
+	if p.fresh {
 		// There is nothing to protect: Knative itself routes to the revision
 		// once it is ready.
-		desired.Spec.Traffic = TargetsOf(finalSplit(nil, name, Traffic{}, d.spec.Tag))
-	case d.opts.NoWait:
+		p.traffic = Traffic{}
+		desired.Spec.Traffic = TargetsOf(firstSplit(p.live, name, d.spec.Tag))
+		return nil
+	}
+	former, err := d.former(ctx, p.live, current)
+	if err != nil {
+		return err
+	}
+	p.former = &former
+	if d.opts.NoWait {
 		// Nobody will be here to move the traffic; Knative's route does it, as
 		// it takes up a split only when every revision in it is ready.
-		desired.Spec.Traffic = TargetsOf(finalSplit(pinned(p.live), name, d.spec.Traffic, d.spec.Tag))
-	default:
-		desired.Spec.Traffic = TargetsOf(pinned(p.live))
-		former, err := d.former(ctx, p.live)
-		if err != nil {
-			return err
-		}
-		former.Revision, p.former = name, &former
-		former.write(desired)
+		desired.Spec.Traffic = TargetsOf(d.finalSplit(p, SplitOf(former.Pinned)))
+		return nil
 	}
+	desired.Spec.Traffic = former.Pinned
+	former.Revision = name
+	former.write(desired)
 	return nil
 }
 
-// former is the state to go back to. When another deploy is under way, or was
-// killed, and its revision is not ready, it is what that deploy would go back
-// to: nobody wants to be brought back to a revision that never worked.
-func (d *deployer) former(ctx context.Context, live *servingv1.Service) (record, error) {
-	meta := metadata(live)
-	now := record{Template: live.Spec.Template.DeepCopy(), Traffic: live.Spec.Traffic, Labels: meta[0], Annotations: meta[1]}
+// firstSplit returns the split of a service that nothing serves yet: all of it
+// to whichever revision is the latest. Names in its split lead to revisions
+// that were never ready and would hold up the route.
+func firstSplit(live *servingv1.Service, revision, tag string) traffic.Split {
+	split := traffic.Split{{Latest: true, Percent: 100}}
+	if live != nil {
+		for _, t := range SplitOf(live.Spec.Traffic).Normal() {
+			if t.Latest && t.Tag != "" {
+				t.Percent = 0
+				split = append(split, t)
+			}
+		}
+	}
+	return finalSplit(split, revision, Traffic{Keep: true}, tag)
+}
+
+// former returns the state to go back to. When another deploy is under way, or
+// was killed, and its revision is not ready, it is what that deploy would go
+// back to: nobody wants to be brought back to a revision that never worked.
+func (d *deployer) former(ctx context.Context, live *servingv1.Service, current *servingv1.Revision) (record, error) {
+	now := newRecord(live, current)
 	other := recordOf(live)
-	if other == nil || other.Template == nil || other.Revision != live.Spec.Template.Name {
+	if other == nil || other.Template == nil {
 		return now, nil
 	}
-	rev, err := d.cluster.FindRevision(ctx, other.Revision)
+	its, err := asksFor(ctx, d.cluster, live, other.Revision)
 	if err != nil {
 		return record{}, err
 	}
-	if stateOf(rev) == corev1.ConditionTrue {
-		return now, nil
+	if its && stateOf(current) != corev1.ConditionTrue {
+		return *other, nil
 	}
-	return *other, nil
+	if SplitOf(live.Spec.Traffic).Equal(SplitOf(other.Pinned)) {
+		// Pinned by that deploy, and only for as long as it takes.
+		now.Traffic, now.Serving = other.Traffic, other.Serving
+	}
+	return now, nil
 }
 
 // name decides what the new revision is called.
-func (d *deployer) name(ctx context.Context, live *servingv1.Service) (string, error) {
+func (d *deployer) name(ctx context.Context, live, desired *servingv1.Service) (string, error) {
 	if d.spec.Revision != "" {
 		name := fullName(d.spec.Service, d.spec.Revision)
 		rev, err := d.cluster.FindRevision(ctx, name)
-		if err == nil && rev != nil {
-			err = fault.New(fault.Conflict, "deploy.name", "revision/"+name, "exists already, with another content").
-				WithHint("revisions never change; choose another name, or leave --revision out to get the next number")
+		if err != nil || rev == nil {
+			return name, err
 		}
-		return name, err
+		return name, reusable(rev, desired)
 	}
 	revisions, err := d.cluster.ListRevisions(ctx, d.spec.Service)
 	if err != nil {
@@ -202,30 +214,22 @@ func (d *deployer) name(ctx context.Context, live *servingv1.Service) (string, e
 	}
 }
 
-// sameTemplate tells whether two services ask for the same revision. Its name
-// does not count, nor does what an image is called as long as it is the same
-// by digest.
-func sameTemplate(live, desired *servingv1.Service) bool {
-	return equality.Semantic.DeepEqual(essence(live), essence(desired))
-}
-
-func essence(svc *servingv1.Service) servingv1.RevisionTemplateSpec {
-	c := svc.DeepCopy()
-	// What the webhook would fill in is no difference.
-	c.SetDefaults(context.Background())
-	t := c.Spec.Template
-	t.Name = ""
-	delete(t.Annotations, UserImageKey)
-	return t
-}
-
-// metadata is the labels and annotations that users see as theirs.
-func metadata(svc *servingv1.Service) [2]map[string]string {
-	c := svc.DeepCopy()
-	for _, own := range []string{recordKey, traffic.HistoryKey} {
-		delete(c.Annotations, own)
+// reusable is an error unless rev is what the template of desired asks for:
+// then Knative takes it as it is, and it only needs the traffic.
+func reusable(rev *servingv1.Revision, desired *servingv1.Service) error {
+	if owner := rev.Labels[revisionServiceLabel]; owner != desired.Name {
+		return fault.New(fault.Conflict, "deploy.name", "revision/"+rev.Name, "exists already, and belongs to the service %q", owner).
+			WithHint("choose another name, or leave --revision out to get the next number")
 	}
-	return [2]map[string]string{c.Labels, c.Annotations}
+	if !isTemplateOf(&desired.Spec.Template, rev) {
+		return fault.New(fault.Conflict, "deploy.name", "revision/"+rev.Name, "exists already, with another image or other settings").
+			WithHint("revisions never change; choose another name, or leave --revision out to get the next number\nto route to it as it is: `kn-lite traffic split %s %s=100`", desired.Name, rev.Name)
+	}
+	if stateOf(rev) == corev1.ConditionFalse {
+		return fault.New(fault.Conflict, "deploy.name", "revision/"+rev.Name, "exists already and has failed; Knative does not try it again").
+			WithHint("choose another name, or leave --revision out to get the next number")
+	}
+	return nil
 }
 
 // stateOf is a revision's Ready condition, as far as it is about its present

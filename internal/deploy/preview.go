@@ -16,7 +16,7 @@ func Preview(spec Spec, namespace string) (*servingv1.Service, error) {
 	svc.Namespace = namespace
 	if spec.Revision != "" {
 		svc.Spec.Template.Name = fullName(spec.Service, spec.Revision)
-		svc.Spec.Traffic = TargetsOf(finalSplit(nil, svc.Spec.Template.Name, Traffic{}, spec.Tag))
+		svc.Spec.Traffic = TargetsOf(firstSplit(nil, svc.Spec.Template.Name, spec.Tag))
 	}
 	return svc, nil
 }

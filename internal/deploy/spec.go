@@ -32,6 +32,7 @@ type Traffic struct {
 	Keep    bool // leave the split as it is: the new revision gets nothing
 	Share   int  // 1 to 100, when Partial
 	Partial bool // the others share the rest in their present proportions
+	Follow  bool // all of it, and all of the revisions that come later, whoever makes them
 }
 
 // Scale bounds the pods of a revision. nil and zero values: not said.

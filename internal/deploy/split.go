@@ -25,8 +25,11 @@ func SplitOf(targets []servingv1.TrafficTarget) traffic.Split {
 	return out
 }
 
-// TargetsOf is SplitOf the other way round, for a spec.
+// TargetsOf is SplitOf the other way round, for a spec. Lines for the same
+// place become one: Knative merges them in its status, and then waits for ever
+// for status and spec to have the same length.
 func TargetsOf(split traffic.Split) []servingv1.TrafficTarget {
+	split = split.Merge()
 	out := make([]servingv1.TrafficTarget, 0, len(split))
 	for _, t := range split {
 		percent := int64(t.Percent)
@@ -40,23 +43,70 @@ func TargetsOf(split traffic.Split) []servingv1.TrafficTarget {
 	return out
 }
 
-// pinned is the split as it serves now, by name: a new revision that becomes
-// ready gets nothing of it. A tag on the latest revision stays one, since its
-// owner wants it to move.
-func pinned(svc *servingv1.Service) traffic.Split {
-	current := SplitOf(svc.Spec.Traffic).Normal()
-	serving := svc.Status.LatestReadyRevisionName
-	// What the route says it follows is what requests reach, and that lags
-	// behind the configuration.
-	for _, t := range SplitOf(svc.Status.Traffic) {
-		if t.Latest && t.Revision != "" {
-			serving = t.Revision
+// follows reports whether new revisions get traffic by themselves.
+func follows(split traffic.Split) bool {
+	return slices.ContainsFunc(split, func(t traffic.Target) bool { return t.Latest && t.Percent > 0 })
+}
+
+// pinned returns the split as it serves now, by name: a new revision that
+// becomes ready gets nothing of it. A tag on the latest revision stays one,
+// since its owner wants it to move. The name is what "the latest revision"
+// means now, "" when it is none or, in a gradual rollout, several.
+func pinned(svc *servingv1.Service) (traffic.Split, string) {
+	var out traffic.Split
+	names := make(map[string]bool)
+	for _, t := range SplitOf(svc.Spec.Traffic).Normal() {
+		if !t.Latest {
+			out = append(out, t)
+			continue
+		}
+		for _, followed := range followed(svc, t) {
+			if followed.Revision == "" {
+				out = append(out, followed) // no revision has ever been ready
+				continue
+			}
+			names[followed.Revision] = true
+			out = give(out, followed.Revision, followed.Percent)
+		}
+		if t.Tag != "" {
+			t.Percent = 0
+			out = append(out, t)
 		}
 	}
-	if serving == "" {
-		return current
+	if len(names) == 1 {
+		for name := range names {
+			return out, name
+		}
 	}
-	return unfollow(current, serving)
+	return out, ""
+}
+
+// followed returns what the route makes of a target that follows the latest
+// revision: one line, or one for each revision of a gradual rollout. The route
+// is what requests meet, and it lags behind the configuration.
+func followed(svc *servingv1.Service, target traffic.Target) traffic.Split {
+	if target.Percent == 0 {
+		return nil
+	}
+	var lines traffic.Split
+	for _, t := range SplitOf(svc.Status.Traffic) {
+		if t.Latest && t.Tag == target.Tag && t.Revision != "" && t.Percent > 0 {
+			lines = append(lines, traffic.Target{Revision: t.Revision, Percent: t.Percent})
+		}
+	}
+	if lines.Sum() == target.Percent {
+		return lines
+	}
+	// The route has not taken up this share yet: all of it goes to whichever has most.
+	most := traffic.Target{Revision: svc.Status.LatestReadyRevisionName}
+	for _, t := range lines {
+		if t.Percent > most.Percent {
+			most = t
+		}
+	}
+	most.Percent = target.Percent
+	most.Latest = most.Revision == ""
+	return traffic.Split{most}
 }
 
 // unfollow gives the shares that follow the latest revision to one by name.
@@ -78,6 +128,16 @@ func unfollow(split traffic.Split, revision string) traffic.Split {
 	return out
 }
 
+// follow turns the untagged share of a revision into one of the latest.
+func follow(split traffic.Split, revision string) traffic.Split {
+	for i, t := range split {
+		if t.Revision == revision && !t.Latest && t.Tag == "" && t.Percent > 0 {
+			split[i].Revision, split[i].Latest = "", true
+		}
+	}
+	return split
+}
+
 // give adds percent to the untagged line of revision, or adds a line.
 func give(split traffic.Split, revision string, percent int) traffic.Split {
 	for i, t := range split {
@@ -89,8 +149,8 @@ func give(split traffic.Split, revision string, percent int) traffic.Split {
 	return append(split, traffic.Target{Revision: revision, Percent: percent})
 }
 
-// finalSplit is the split once revision is ready. Lines with a tag stay, at
-// whatever is left for them; the tag, if one is asked for, moves to revision.
+// finalSplit returns the split once revision is ready. Lines with a tag stay,
+// at whatever is left for them; the tag, if one is asked for, moves to revision.
 func finalSplit(current traffic.Split, revision string, want Traffic, tag string) traffic.Split {
 	next := slices.Clone(current)
 	for i := range next {
@@ -102,6 +162,9 @@ func finalSplit(current traffic.Split, revision string, want Traffic, tag string
 		next = share(next, revision, want.Share)
 	default:
 		next = share(next, revision, 100)
+		if want.Follow {
+			next = follow(next, revision)
+		}
 	}
 	if tag != "" {
 		next = retag(next, revision, tag)

@@ -95,7 +95,8 @@ func TestPinned(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			svc.Spec.Traffic, svc.Status.Traffic = tt.spec, tt.status
-			if got := pinned(svc).String(); got != tt.want {
+			got, _ := pinned(svc)
+			if got.String() != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
 		})

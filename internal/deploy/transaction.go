@@ -3,10 +3,10 @@ package deploy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
@@ -18,6 +18,7 @@ import (
 const (
 	writeTimeout = time.Minute
 	undoTimeout  = 20 * time.Second
+	backTimeout  = 45 * time.Second // several writes, and controllers to wait for
 )
 
 // Run deploys spec. The error's kind says how far it came: Partial when the
@@ -33,11 +34,12 @@ func Run(ctx context.Context, cluster Cluster, spec Spec, opts Options) (*Result
 	switch {
 	case d.opts.DryRun && p.next != nil:
 		return d.result(p.live, p.next), nil
-	case d.opts.DryRun:
+	case d.opts.DryRun, p.outcome == Unchanged:
 		return d.result(p.live, p.live), nil
-	case p.outcome == Unchanged:
-		return d.result(p.live, p.live), nil
-	case d.opts.NoWait:
+	}
+	d.unname(ctx)
+	if d.opts.NoWait {
+		d.disown(ctx)
 		return d.result(p.live, p.live), nil
 	}
 	if err := d.becomeReady(ctx); err != nil {
@@ -50,9 +52,35 @@ func Run(ctx context.Context, cluster Cluster, spec Spec, opts Options) (*Result
 	if svc, err = d.becomeRouted(ctx, svc); err != nil {
 		return nil, err
 	}
+	d.disown(ctx)
 	r := d.result(svc, svc)
 	r.Ready = true
 	return r, nil
+}
+
+// unname leaves no name in the template, if this deploy has put one there.
+func (d *deployer) unname(ctx context.Context) {
+	if d.p.live.Spec.Template.Name != d.p.revision || !d.p.names {
+		return
+	}
+	if err := unname(ctx, d.cluster, d.spec.Service, d.p.revision); err != nil {
+		d.opts.Report.Warn(stillNamed(d.p.revision, err))
+	}
+}
+
+// stillNamed says what it means that the template keeps the revision's name.
+func stillNamed(revision string, err error) string {
+	return fmt.Sprintf("the template of the service keeps the name %s: %v; other tools have to give it another name when they change it (kubectl: spec.template.metadata.name, kn: --revision-name)", revision, err)
+}
+
+// disown leaves all fields of the service to whoever applies it next: server-side
+// apply refuses to touch what another tool owns. To fail at this loses nothing else.
+func (d *deployer) disown(ctx context.Context) {
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	if err := d.cluster.DisownService(bounded, d.spec.Service); err != nil {
+		d.opts.Report.Note(fmt.Sprintf("kn-lite still owns fields of the service (%v); kubectl apply --server-side may ask for --force-conflicts", err))
+	}
 }
 
 // deployer is one Run.
@@ -71,7 +99,7 @@ func (d *deployer) result(svc, object *servingv1.Service) *Result {
 	if svc == nil {
 		return r
 	}
-	r.Split = SplitOf(svc.Spec.Traffic).Normal()
+	r.Split = d.named(svc)
 	if svc.Status.URL != nil {
 		r.URL = svc.Status.URL.String()
 	}
@@ -81,6 +109,17 @@ func (d *deployer) result(svc, object *servingv1.Service) *Result {
 		}
 	}
 	return r
+}
+
+// named returns the split with the revision that the latest one is.
+func (d *deployer) named(svc *servingv1.Service) traffic.Split {
+	split := SplitOf(svc.Spec.Traffic).Normal()
+	for i, t := range split {
+		if t.Latest {
+			split[i].Revision = svc.Status.LatestReadyRevisionName
+		}
+	}
+	return split
 }
 
 // write plans and writes until nobody else has written in between. The new
@@ -162,7 +201,10 @@ func (d *deployer) shift(ctx context.Context) (*servingv1.Service, error) {
 		if svc == nil {
 			return nil, fault.New(fault.NotFound, "deploy.shift", "service/"+d.spec.Service, "it was deleted while its revision %s became ready", d.p.revision)
 		}
-		next, changed := d.shifted(svc)
+		next, changed, err := d.shifted(bounded, svc)
+		if err != nil {
+			return nil, d.afterReady(ctx, err)
+		}
 		if !changed {
 			return svc, nil
 		}
@@ -180,107 +222,57 @@ func (d *deployer) shift(ctx context.Context) (*servingv1.Service, error) {
 	}
 }
 
-// shifted is svc with the traffic moved and the record of this deploy gone.
-func (d *deployer) shifted(svc *servingv1.Service) (*servingv1.Service, bool) {
+// shifted returns svc with the traffic moved and the record of this deploy gone.
+func (d *deployer) shifted(ctx context.Context, svc *servingv1.Service) (*servingv1.Service, bool, error) {
 	next := svc.DeepCopy()
 	changed := false
 	later := recordOf(svc)
 	if later != nil && later.Revision == d.p.revision {
-		delete(next.Annotations, recordKey)
+		dropRecord(next)
 		later, changed = nil, true
 	}
-	if d.overtaken(svc) {
+	current, err := asksFor(ctx, d.cluster, svc, d.p.revision)
+	if err != nil {
+		return nil, false, err
+	}
+	if !current && d.overtaken(svc) {
 		d.opts.Report.Note("a later deploy has moved the traffic on; it stays there")
-		return next, changed
+		return next, changed, nil
 	}
 	former := SplitOf(svc.Spec.Traffic).Normal()
-	now := former
-	if !d.p.traffic.Keep {
-		// A share that follows the latest revision is at this one already.
-		now = unfollow(now, d.p.revision)
-	}
-	split := finalSplit(now, d.p.revision, d.p.traffic, d.spec.Tag)
+	split := d.finalSplit(d.p, former)
 	if split.Equal(former) {
-		return next, changed
+		return next, changed, nil
 	}
 	next.Spec.Traffic = TargetsOf(split)
-	if later != nil && later.Template != nil && svc.Spec.Template.Name != d.p.revision {
+	if later != nil && later.Template != nil && !current {
 		// A later deploy is under way. If it fails, what it goes back to is this
-		// revision, which works and serves, and not what was before both.
-		later.Template, later.Traffic = d.p.live.Spec.Template.DeepCopy(), next.Spec.Traffic
+		// revision, which works and serves, and not what was before both. Until
+		// then its own revision gets nothing by being the latest.
+		later.Former, later.Serving = d.p.revision, d.p.revision
+		later.Template = d.p.live.Spec.Template.DeepCopy()
+		later.Template.Name, later.Template.Spec = "", servingv1.RevisionSpec{}
+		later.Traffic, later.Pinned = next.Spec.Traffic, TargetsOf(unfollow(split, d.p.revision))
+		next.Spec.Traffic = later.Pinned
 		later.write(next)
 	}
 	next.Annotations = put(next.Annotations, traffic.HistoryKey, traffic.Remember(svc.Annotations[traffic.HistoryKey], former, d.opts.Now()))
-	return next, true
+	return next, true, nil
 }
 
-// overtaken tells whether a deploy that began later than this one has its
+// overtaken reports whether a deploy that began later than this one has its
 // traffic already: going back behind it would be wrong.
 func (d *deployer) overtaken(svc *servingv1.Service) bool {
 	mine := number(d.spec.Service, d.p.revision)
-	if mine == 0 || svc.Spec.Template.Name == d.p.revision {
+	if mine == 0 {
 		return false
 	}
-	for _, t := range SplitOf(svc.Spec.Traffic) {
+	for _, t := range d.named(svc) {
 		if t.Percent > 0 && number(d.spec.Service, t.Revision) > mine {
 			return true
 		}
 	}
 	return false
-}
-
-// undo brings the former template and split back. It works also when ctx has
-// ended, and reports what the cluster is left with.
-func (d *deployer) undo(ctx context.Context) state {
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
-	defer cancel()
-	for attempt := 0; ; attempt++ {
-		svc, err := d.cluster.FindService(bounded, d.spec.Service)
-		if err != nil {
-			return state{err: err}
-		}
-		if svc == nil {
-			return state{gone: true}
-		}
-		next, changed := undone(svc, d.last, d.p)
-		if !changed {
-			return state{svc: svc}
-		}
-		written, err := d.cluster.UpdateService(bounded, next, false)
-		if err == nil {
-			return state{svc: written, restored: true}
-		}
-		if fault.KindOf(err) != fault.Conflict || pause(bounded, attempt) != nil {
-			return state{svc: svc, err: err}
-		}
-	}
-}
-
-// undone is svc as it was before p; last is what p wrote last. When somebody
-// else has deployed since, the template is theirs and stays; a split or labels
-// that were changed since stay too.
-func undone(svc, last *servingv1.Service, p *plan) (*servingv1.Service, bool) {
-	former := p.former
-	if former == nil || former.Template == nil {
-		return svc, false
-	}
-	next := svc.DeepCopy()
-	if r := recordOf(svc); r != nil && r.Revision == p.revision {
-		// Another deploy that began earlier may have succeeded since, and noted it.
-		former = r
-		delete(next.Annotations, recordKey)
-	}
-	if svc.Spec.Template.Name == p.revision {
-		next.Spec.Template = *former.Template.DeepCopy()
-		if equality.Semantic.DeepEqual(metadata(svc), metadata(last)) {
-			next.Labels = former.Labels
-			next.Annotations = former.annotations(next.Annotations)
-		}
-	}
-	if SplitOf(svc.Spec.Traffic).Equal(SplitOf(last.Spec.Traffic)) {
-		next.Spec.Traffic = former.Traffic
-	}
-	return next, !equality.Semantic.DeepEqual(svc, next)
 }
 
 func pause(ctx context.Context, attempt int) error {

@@ -44,7 +44,11 @@ func only(name string, state corev1.ConditionStatus) func(*servingv1.Revision) c
 	}
 }
 
-func split(svc *servingv1.Service) string { return SplitOf(svc.Spec.Traffic).Normal().String() }
+// split is what serves, by name.
+func split(svc *servingv1.Service) string {
+	named, _ := pinned(svc)
+	return named.String()
+}
 
 func TestDeployTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -129,7 +133,7 @@ func TestFailureBringsBackTheFormerState(t *testing.T) {
 				if fault.KindOf(err) != fault.Partial {
 					t.Fatalf("error %v, want Partial", err)
 				}
-				for _, want := range []string{"fn is as before", "fn-v2 gets none"} {
+				for _, want := range []string{"fn is as before", "fn-v2 gets no traffic"} {
 					if !strings.Contains(fault.HintOf(err), want) {
 						t.Errorf("hint %q does not say %q", fault.HintOf(err), want)
 					}
@@ -192,7 +196,7 @@ func TestTrafficModes(t *testing.T) {
 		{"none", Traffic{Keep: true}, "", "fn-v1=100"},
 		{"none, tagged", Traffic{Keep: true}, "next", "fn-v1=100 fn-v2(next)=0"},
 		{"a tenth", Traffic{Partial: true, Share: 10}, "", "fn-v1=90 fn-v2=10"},
-		{"all, tagged", Traffic{}, "next", "fn-v2(next)=100"},
+		{"all, tagged", Traffic{}, "next", "fn-v2=100 fn-v2(next)=0"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -286,8 +290,8 @@ func TestOvertaken(t *testing.T) {
 						t.Errorf("deploy %d reports another revision: %+v %v", i+2, o.r, o.err)
 					}
 				}
-				if got := split(c.service); got != tt.want || c.service.Spec.Template.Name != tt.template {
-					t.Errorf("split %s, template %s; want %s, %s", got, c.service.Spec.Template.Name, tt.want, tt.template)
+				if got := split(c.service); got != tt.want || c.service.Status.LatestCreatedRevisionName != tt.template || c.service.Spec.Template.Name != "" {
+					t.Errorf("split %s, template of %s named %q; want %s, %s", got, c.service.Status.LatestCreatedRevisionName, c.service.Spec.Template.Name, tt.want, tt.template)
 				}
 				if recordOf(c.service) != nil {
 					t.Error("a record is left")
@@ -330,13 +334,13 @@ func TestInterruptResumeAbort(t *testing.T) {
 	t.Run("abort", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c, before := interrupt(t)
-			if _, err := Abort(t.Context(), c, "fn"); err != nil {
+			if _, err := Abort(t.Context(), c, "fn", &quiet{}); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(before.Spec, c.service.Spec); diff != "" {
 				t.Errorf("spec (-before +after):\n%s", diff)
 			}
-			if _, err := Abort(t.Context(), c, "fn"); fault.KindOf(err) != fault.NotFound {
+			if _, err := Abort(t.Context(), c, "fn", &quiet{}); fault.KindOf(err) != fault.NotFound {
 				t.Errorf("a second abort: %v, want NotFound", err)
 			}
 		})

@@ -175,7 +175,7 @@ func (d *deployer) becomeRouted(ctx context.Context, written *servingv1.Service)
 			d.opts.Report.Note("somebody else has changed the split meanwhile: " + now.String())
 			return errEnough
 		}
-		status, reason := routed(svc)
+		status, reason := d.routed(svc)
 		switch {
 		case status == corev1.ConditionTrue:
 			return errEnough
@@ -188,7 +188,7 @@ func (d *deployer) becomeRouted(ctx context.Context, written *servingv1.Service)
 		return nil
 	})
 	if errors.Is(err, errEnough) {
-		stage.Done("traffic: " + SplitOf(last.Spec.Traffic).Normal().String())
+		stage.Done("traffic: " + d.serves(last).String())
 		return last, nil
 	}
 	stage.Fail()
@@ -199,8 +199,10 @@ func (d *deployer) becomeRouted(ctx context.Context, written *servingv1.Service)
 // while the ingress takes up new endpoints.
 const settleRoute = 10 * time.Second
 
-// routed is the RoutesReady condition of the generation that is there now.
-func routed(svc *servingv1.Service) (corev1.ConditionStatus, string) {
+// routed returns the RoutesReady condition of the generation that is there
+// now. It is True only when the route's own list of targets says the same: the
+// condition is older than the list for a moment after each change.
+func (d *deployer) routed(svc *servingv1.Service) (corev1.ConditionStatus, string) {
 	if svc.Status.ObservedGeneration < svc.Generation {
 		return corev1.ConditionUnknown, "not yet seen by the controller"
 	}
@@ -208,7 +210,20 @@ func routed(svc *servingv1.Service) (corev1.ConditionStatus, string) {
 	if c == nil {
 		return corev1.ConditionUnknown, "not reported yet"
 	}
-	return c.Status, words(c.Reason, c.Message)
+	if c.Status != corev1.ConditionTrue {
+		return c.Status, words(c.Reason, c.Message)
+	}
+	observed := SplitOf(svc.Status.Traffic)
+	if !observed.Equal(SplitOf(svc.Spec.Traffic).Normal()) {
+		return corev1.ConditionUnknown, "the route still has " + observed.String()
+	}
+	for _, t := range observed {
+		// The latest revision is this one, unless somebody else has made a later one.
+		if t.Latest && t.Percent > 0 && t.Revision != d.p.revision && svc.Status.LatestCreatedRevisionName == d.p.revision && !d.p.traffic.Keep {
+			return corev1.ConditionUnknown, "the route still follows " + t.Revision
+		}
+	}
+	return corev1.ConditionTrue, ""
 }
 
 // words is "Reason: message", or what there is of it.

@@ -41,6 +41,21 @@ func (s Split) Normal() Split {
 	return out
 }
 
+// Merge returns the split with one line for each place.
+func (s Split) Merge() Split {
+	out := make(Split, 0, len(s))
+	at := make(map[place]int)
+	for _, t := range s {
+		if i, seen := at[t.place()]; seen {
+			out[i].Percent += t.Percent
+			continue
+		}
+		at[t.place()] = len(out)
+		out = append(out, t)
+	}
+	return out
+}
+
 // Sum is the total of all shares.
 func (s Split) Sum() int {
 	sum := 0

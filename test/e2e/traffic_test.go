@@ -188,7 +188,7 @@ func TestDayTwo(t *testing.T) {
 	s := newSandbox(t)
 	s.twoRevisions("fn")
 	s.knLite(0, "traffic", "split", "-s", "fn", "v1=50", "v2=50")
-	if r := s.knLite(0, "list"); !regexp.MustCompile(`(?m)^fn +http://fn\..* +fn-v2 +v2 50 %, v1 50 % +\d+[sm] +ready$`).MatchString(r.Stdout) {
+	if r := s.knLite(0, "list"); !regexp.MustCompile(`(?m)^fn +http://fn\..* +fn-v2 +v1 50 %, v2 50 % +\d+[sm] +ready$`).MatchString(r.Stdout) {
 		t.Error("list does not show the service with its split")
 	}
 	var described struct {

@@ -1,0 +1,265 @@
+package deploy
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/traffic"
+)
+
+// apply is another tool: it writes a template without a name and a mutable
+// image tag, and says nothing of traffic.
+func apply(t *testing.T, c *cluster, answer string) {
+	t.Helper()
+	svc, err := c.FindService(t.Context(), "fn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := c.UpdateService
+	if svc == nil {
+		svc, write = &servingv1.Service{}, c.CreateService
+		svc.Name = "fn"
+	}
+	svc.Spec.Template.Spec.Containers = []corev1.Container{{Image: "reg.example/fn:latest", Env: []corev1.EnvVar{{Name: "ANSWER", Value: answer}}}}
+	if _, err := write(t.Context(), svc, false); err != nil {
+		t.Fatalf("another tool is refused: %v", err)
+	}
+}
+
+func names(c *cluster) string { return strings.Join(slices.Sorted(maps.Keys(c.revisions)), " ") }
+
+// TestFailureOnAnothersService: nothing new is made of the former template,
+// and the other tool goes on as if there had been no deploy.
+func TestFailureOnAnothersService(t *testing.T) {
+	for _, blind := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCluster()
+			apply(t, c, "one")
+			before := c.service.DeepCopy()
+			c.set(only("fn-v1", corev1.ConditionFalse))
+			undone := time.AfterFunc(500*time.Millisecond, func() { c.mu.Lock(); c.blind = blind; c.mu.Unlock() })
+			defer undone.Stop()
+			if _, err := Run(t.Context(), c, spec("2"), options()); fault.KindOf(err) != fault.Partial {
+				t.Fatalf("error %v, want Partial", err)
+			}
+			if diff := cmp.Diff(before.Spec, c.service.Spec); diff != "" {
+				t.Errorf("spec (-before +after):\n%s", diff)
+			}
+			if names(c) != "fn-00001 fn-v1" {
+				t.Errorf("blind %v: revisions %s", blind, names(c))
+			}
+			for _, s := range c.history {
+				if s.Status.Traffic[0].RevisionName != "fn-00001" {
+					t.Errorf("%s served", s.Status.Traffic[0].RevisionName)
+				}
+			}
+			if c.disowned == 0 {
+				t.Error("fields of the service are still owned")
+			}
+			c.set(nil)
+			if split(c.service) != "fn-00001=100" {
+				t.Errorf("the failed revision became ready, and the split is %s", split(c.service))
+			}
+			apply(t, c, "two")
+			if created := c.service.Status.LatestCreatedRevisionName; created == "fn-00001" || split(c.service) != created+"=100" {
+				t.Errorf("the other tool's next revision is %s, the split %s", created, split(c.service))
+			}
+		})
+	}
+}
+
+// TestOthersGoOnAfterADeploy: whatever a deploy asked for, the template has no
+// name, and a service that followed the latest revision follows it again.
+func TestOthersGoOnAfterADeploy(t *testing.T) {
+	tests := []struct {
+		name    string
+		change  func(*Spec, *Options)
+		revises string
+		after   string // another tool has applied its next template
+	}{
+		{"all", func(*Spec, *Options) {}, "fn-v1", "fn-00004=100"},
+		{"not waited for", func(_ *Spec, o *Options) { o.NoWait = true }, "fn-v1", "fn-00004=100"},
+		{"named", func(s *Spec, _ *Options) { s.Revision = "blue" }, "fn-blue", "fn-00004=100"},
+		{"a tenth", func(s *Spec, _ *Options) { s.Traffic = Traffic{Partial: true, Share: 10} }, "fn-v1", "fn-00001=90 fn-v1=10"},
+		{"none", func(s *Spec, _ *Options) { s.Traffic, s.Tag = Traffic{Keep: true}, "t" }, "fn-v1", "fn-00001=100 fn-v1(t)=0"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCluster()
+				apply(t, c, "one")
+				s, o := spec("2"), options()
+				tt.change(&s, &o)
+				r, err := Run(t.Context(), c, s, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.Revision != tt.revises || c.service.Spec.Template.Name != "" || c.service.Status.LatestCreatedRevisionName != r.Revision {
+					t.Errorf("revision %s, template named %q, latest %s", r.Revision, c.service.Spec.Template.Name, c.service.Status.LatestCreatedRevisionName)
+				}
+				if len(c.revisions) != 2 {
+					t.Errorf("revisions %s", names(c))
+				}
+				apply(t, c, "two")
+				if got := split(c.service); got != tt.after {
+					t.Errorf("then the split is %s, want %s", got, tt.after)
+				}
+			})
+		})
+	}
+}
+
+// TestNotAllowedToLabel: the deploy works, and says what others have to do.
+func TestNotAllowedToLabel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		apply(t, c, "one")
+		c.denied = fault.New(fault.Auth, "fake", "revision/fn-v1", "not permitted to patch revisions")
+		o := options()
+		if _, err := Run(t.Context(), c, spec("2"), o); err != nil {
+			t.Fatal(err)
+		}
+		if said := strings.Join(o.Report.(*quiet).lines, "\n"); !strings.Contains(said, "warn: the template of the service keeps the name fn-v1: revision/fn-v1: not permitted to patch revisions") {
+			t.Errorf("it said\n%s", said)
+		}
+		c.set(only("fn-v2", corev1.ConditionFalse))
+		_, err := Run(t.Context(), c, spec("3"), options())
+		if fault.KindOf(err) != fault.Partial || split(c.service) != "fn-v1=100" || names(c) != "fn-00001 fn-v1 fn-v2" {
+			t.Errorf("%v; split %s, revisions %s", err, split(c.service), names(c))
+		}
+	})
+}
+
+// hasty is a cluster where another tool writes its template, without a name,
+// right after the deploy has taken the name out, before a controller looks.
+type hasty struct {
+	*cluster
+	t    *testing.T
+	done bool
+}
+
+func (h *hasty) UpdateService(ctx context.Context, svc *servingv1.Service, dryRun bool) (*servingv1.Service, error) {
+	if h.done || svc.Spec.Template.Name != "" {
+		return h.cluster.UpdateService(ctx, svc, dryRun)
+	}
+	h.done = true
+	h.asleep = true
+	written, err := h.cluster.UpdateService(ctx, svc, dryRun)
+	apply(h.t, h.cluster, "in between")
+	h.asleep = false
+	h.set(nil)
+	return written, err
+}
+
+// TestTheLabelSwallowsNobody: the label that is meant for this deploy's
+// revision never makes Knative take another tool's template for it.
+func TestTheLabelSwallowsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		apply(t, c, "one")
+		h := &hasty{cluster: c, t: t}
+		if _, err := Run(t.Context(), h, spec("2"), options()); err != nil {
+			t.Fatal(err)
+		}
+		if !h.done {
+			t.Fatal("nobody wrote in between")
+		}
+		latest := c.revisions[c.service.Status.LatestCreatedRevisionName]
+		if env := latest.Spec.Containers[0].Env; len(env) != 1 || env[0].Value != "in between" {
+			t.Errorf("the latest revision is %s with %v; all: %s", latest.Name, env, names(c))
+		}
+	})
+}
+
+// TestAbortKeepsALaterSplit: what somebody has decided since is no part of the deploy.
+func TestAbortKeepsALaterSplit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		run(t, c, spec("1"))
+		run(t, c, spec("2"))
+		c.set(only("fn-v3", corev1.ConditionUnknown))
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(3*time.Second, cancel)
+		if _, err := Run(ctx, c, spec("3"), options()); err == nil || recordOf(c.service) == nil {
+			t.Fatalf("error %v, record %v", err, recordOf(c.service))
+		}
+		decided := c.service.DeepCopy()
+		decided.Spec.Traffic = TargetsOf(traffic.Split{{Revision: "fn-v1", Percent: 50}, {Revision: "fn-v2", Percent: 50}})
+		if _, err := c.UpdateService(t.Context(), decided, false); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Abort(t.Context(), c, "fn", &quiet{}); err != nil {
+			t.Fatal(err)
+		}
+		if recordOf(c.service) != nil || c.service.Status.LatestCreatedRevisionName != "fn-v2" || split(c.service) != "fn-v1=50 fn-v2=50" {
+			t.Errorf("latest %s, split %s", c.service.Status.LatestCreatedRevisionName, split(c.service))
+		}
+	})
+}
+
+func TestGradualRolloutStaysAsItServes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		apply(t, c, "one")
+		apply(t, c, "two")
+		yes := true
+		old, young := int64(94), int64(6)
+		c.service.Status.Traffic = []servingv1.TrafficTarget{
+			{RevisionName: "fn-00001", LatestRevision: &yes, Percent: &old}, {RevisionName: "fn-00002", LatestRevision: &yes, Percent: &young},
+		}
+		s := spec("3")
+		s.Traffic = Traffic{Keep: true}
+		run(t, c, s)
+		if got := split(c.service); got != "fn-00001=94 fn-00002=6" {
+			t.Errorf("split %s", got)
+		}
+	})
+}
+
+// TestDuplicateTargets: Knative waits for ever for a split with two lines for
+// one place; a deploy writes one.
+func TestDuplicateTargets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		apply(t, c, "one")
+		half := int64(50)
+		svc := c.service.DeepCopy()
+		svc.Spec.Traffic = []servingv1.TrafficTarget{{RevisionName: "fn-00001", Percent: &half}, {RevisionName: "fn-00001", Percent: &half}}
+		if _, err := c.UpdateService(t.Context(), svc, false); err != nil {
+			t.Fatal(err)
+		}
+		s := spec("2")
+		s.Traffic = Traffic{Keep: true}
+		run(t, c, s)
+		if len(c.service.Spec.Traffic) != 1 || split(c.service) != "fn-00001=100" {
+			t.Errorf("split %s in %d lines", split(c.service), len(c.service.Spec.Traffic))
+		}
+	})
+}
+
+// TestSameRevisionAgain: a release tool goes back to a revision by its name.
+func TestSameRevisionAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		for _, n := range []string{"1", "2", "1"} {
+			s := spec(n)
+			s.Revision = "sha-" + n
+			if r := run(t, c, s); r.Revision != "fn-sha-"+n || split(c.service) != "fn-sha-"+n+"=100" {
+				t.Errorf("revision %s, split %s", r.Revision, split(c.service))
+			}
+		}
+		if len(c.revisions) != 2 {
+			t.Errorf("revisions %s", names(c))
+		}
+	})
+}

@@ -15,7 +15,7 @@ RUN ?=
 
 export FULL KEEP DEVCLUSTER
 
-.PHONY: help build demo test e2e bench verify update cluster-up cluster-down peers buildah tools clean
+.PHONY: help build demo test e2e bench verify update cluster-up cluster-down peers buildah buildkit tools clean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,13 @@ $(BIN)/func: test/peers/func/go.mod test/peers/func/go.sum
 # Only ever run in a sandbox: it deletes what it finds at /.
 $(BIN)/kaniko: test/peers/kaniko/go.mod test/peers/kaniko/go.sum
 	cd test/peers/kaniko && $(GO_BUILD) -ldflags '-s -w' -o $@ github.com/GoogleContainerTools/kaniko/cmd/executor
+
+# The reference for Dockerfiles; the daemon runs with Debian's runc.
+buildkit: $(BIN)/buildkitd $(BIN)/buildctl ## bin/buildkitd and bin/buildctl, for tests and benchmarks
+	@command -v runc > /dev/null || { apt-get update -qq && apt-get install -y --no-install-recommends runc > /dev/null; }
+
+$(BIN)/buildkitd $(BIN)/buildctl: test/peers/buildkit/go.mod test/peers/buildkit/go.sum
+	cd test/peers/buildkit && $(GO_BUILD) -ldflags '-s -w' -o $@ github.com/moby/buildkit/cmd/$(@F)
 
 # Debian's: it needs C libraries to compile.
 buildah:

@@ -1,22 +1,16 @@
 //go:build e2e
 
-// Package dockerfiles builds a corpus with kn-lite and with buildah and compares
-// what came out, path by path.
+// Package dockerfiles builds a corpus with kn-lite, with buildkit, which is the
+// reference, and with buildah, and compares what came out, path by path.
 package dockerfiles
 
 import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
-	"context"
-	"crypto/sha256"
 	"errors"
-	"fmt"
-	"io"
 	"maps"
 	"os"
-	"os/exec"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,10 +19,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
-
-	"github.com/kn-lite/kn-lite/internal/registry/regtest"
-	"github.com/kn-lite/kn-lite/test/bases"
 )
 
 // writeContext makes the folder that all of the corpus is built in.
@@ -71,179 +61,81 @@ func writeContext(t *testing.T, dir string) {
 	}
 }
 
-func TestSameAsBuildah(t *testing.T) {
-	kn, err := filepath.Abs("../../bin/kn-lite")
-	if bin := os.Getenv("KN_LITE_BIN"); bin != "" {
-		kn = bin
-	}
-	if _, statErr := os.Stat(kn); err != nil || statErr != nil {
-		t.Fatalf("no kn-lite to test: run `make build` (%v)", statErr)
-	}
-	buildah, err := exec.LookPath("buildah")
-	if err != nil {
-		t.Fatal("no buildah to compare with: apt-get install buildah")
-	}
-	address, stop, err := regtest.Listen(regtest.New(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stop()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	base, err := bases.Busybox(context.Background(), filepath.Join(cache, "kn-lite-test-bases"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ref := address + "/busybox:1"
-	if err := bases.Push(context.Background(), base, ref); err != nil {
-		t.Fatal(err)
-	}
-	work := t.TempDir()
-	folder := filepath.Join(work, "context")
-	writeContext(t, folder)
-	all := corpus()
-	names := make([]string, 0, len(all))
-	for name := range all {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	var ours, theirs time.Duration
-	for _, name := range names {
-		t.Run(name, func(t *testing.T) {
-			file := filepath.Join(work, name)
-			if err := os.WriteFile(file, []byte(strings.ReplaceAll(all[name], "BASE", ref)), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			started := time.Now()
-			run(t, []string{"HOME=" + filepath.Join(work, "home")}, kn, "build", folder, "--builder", "dockerfile", "--file", file,
-				"--image", address+"/ours:1", "-o", "oci:"+file+".ours")
-			ours += time.Since(started)
-			started = time.Now()
-			storage := []string{"--storage-driver", "vfs", "--root", filepath.Join(work, "storage"), "--runroot", filepath.Join(work, "run")}
-			run(t, nil, buildah, append(storage, "bud", "-q", "--isolation", "chroot", "--tls-verify=false", "--layers=false", "-f", file, "-t", name, folder)...)
-			run(t, nil, buildah, append(storage, "push", "-q", name, "oci:"+file+".theirs")...)
-			theirs += time.Since(started)
-			a, b := open(t, file+".ours"), open(t, file+".theirs")
-			if diff := cmp.Diff(files(t, b), files(t, a)); diff != "" {
-				t.Errorf("files (-buildah +kn-lite):\n%s", diff)
-			}
-			if diff := cmp.Diff(config(t, b), config(t, a)); diff != "" {
-				t.Errorf("config (-buildah +kn-lite):\n%s", diff)
-			}
-		})
-	}
-	t.Logf("%d Dockerfiles: kn-lite %v, buildah (vfs) %v", len(names), ours.Round(time.Second/10), theirs.Round(time.Second/10))
+// reference is a builder that kn-lite's images are compared with.
+type reference struct {
+	name string
+	// build writes the image as a layout into out. What it prints is returned.
+	build func(c *testCase, file, out string) (string, error)
+	// Differences that no case is to blame for.
+	trim func(files map[string]string, config map[string]any)
 }
 
-func run(t *testing.T, env []string, program string, args ...string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Env = append(os.Environ(), env...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", filepath.Base(program), err, out)
-	}
-}
-
-func open(t *testing.T, dir string) v1.Image {
-	t.Helper()
-	index, err := layout.ImageIndexFromPath(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	manifest, err := index.IndexManifest()
-	if err != nil {
-		t.Fatal(err)
-	}
-	image, err := index.Image(manifest.Manifests[0].Digest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return image
-}
-
-// files is what a container would see: the layers on top of each other. What
-// each builder leaves to mount on is no difference worth a word.
-func files(t *testing.T, image v1.Image) map[string]string {
-	t.Helper()
-	layers, err := image.Layers()
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := map[string]string{}
-	remove := func(at string) {
-		for name := range seen {
-			if name == at || strings.HasPrefix(name, at+"/") {
-				delete(seen, name)
-			}
-		}
-	}
-	for _, l := range layers {
-		content, err := l.Uncompressed()
-		if err != nil {
-			t.Fatal(err)
-		}
-		reader := tar.NewReader(content)
-		for {
-			h, err := reader.Next()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			name := path.Clean("/" + h.Name)
-			if deleted, ok := strings.CutPrefix(path.Base(name), ".wh."); ok {
-				remove(path.Join(path.Dir(name), deleted))
-				continue
-			}
-			sum := sha256.New()
-			if _, err := io.Copy(sum, reader); err != nil {
-				t.Fatal(err)
-			}
-			text := fmt.Sprintf("%c %04o %d:%d %s", h.Typeflag, h.Mode&0o7777, h.Uid, h.Gid, h.Linkname)
-			switch h.Typeflag {
-			case tar.TypeReg:
-				text += fmt.Sprintf("%d %.4x", h.Size, sum.Sum(nil))
-			case tar.TypeLink:
-				text = seen[path.Clean("/"+h.Linkname)]
-			}
-			for _, key := range slices.Sorted(maps.Keys(h.PAXRecords)) {
-				if attribute, ok := strings.CutPrefix(key, "SCHILY.xattr."); ok && h.Typeflag != tar.TypeLink {
-					text += fmt.Sprintf(" %s=%x", attribute, h.PAXRecords[key])
+// TestSameAsBuildkit builds the corpus with kn-lite and with buildkit, and a part
+// of it with buildah too. FULL=1 builds all that buildah can with buildah.
+func TestSameAsBuildkit(t *testing.T) {
+	s := newSuite(t)
+	buildkit, buildah := s.buildkit(t), s.buildah(t)
+	all := corpus(t)
+	t.Run("builds", func(t *testing.T) {
+		for i, name := range slices.Sorted(maps.Keys(all)) {
+			c := all[name]
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				c.prepare(t, s, name)
+				ours, said, err := s.ours(t, c)
+				s.compare(t, c, buildkit, ours, said, err)
+				if c.buildah && (i%6 == 0 || os.Getenv("FULL") == "1") {
+					s.compare(t, c, buildah, ours, said, err)
 				}
-			}
-			if h.Typeflag != tar.TypeDir {
-				remove(name)
-			}
-			seen[name] = text
+			})
 		}
-		if err := content.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, stub := range []string{"/", "/dev", "/proc", "/sys", "/etc/hosts", "/etc/resolv.conf", "/etc/hostname"} {
-		delete(seen, stub)
-	}
-	return seen
+	})
+	t.Logf("%d Dockerfiles: %s", len(all), s.times())
 }
 
-func config(t *testing.T, image v1.Image) v1.Config {
+// compare builds c with a reference and compares the result with ours.
+func (s *suite) compare(t *testing.T, c *testCase, r reference, ours v1.Image, oursSaid string, oursErr error) {
 	t.Helper()
-	file, err := image.ConfigFile()
+	out := c.file + "." + r.name
+	started := time.Now()
+	said, err := r.build(c, c.file, out)
+	s.took(r.name, time.Since(started))
+	if c.fails != "" {
+		if err == nil {
+			t.Errorf("%s builds it, and it should not", r.name)
+		}
+		if oursErr == nil || !strings.Contains(oursSaid, c.fails) {
+			t.Errorf("kn-lite: %v, want an error with %q\n%s", oursErr, c.fails, oursSaid)
+		}
+		return
+	}
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s: %v\n%s", r.name, err, said)
 	}
-	c := file.Config
-	delete(c.Labels, "io.buildah.version")
-	if len(c.Labels) == 0 {
-		c.Labels = nil
+	if oursErr != nil {
+		t.Fatalf("kn-lite: %v\n%s", oursErr, oursSaid)
 	}
-	// buildah leaves out what the OCI configuration has no word for.
-	c.Shell, c.Healthcheck, c.OnBuild = nil, nil, nil
-	slices.Sort(c.Env)
-	return c
+	theirs := open(t, out)
+	wantFiles, wantConfig, gotFiles, gotConfig := files(t, theirs), config(t, theirs), files(t, ours), config(t, ours)
+	for _, pair := range []struct {
+		files  map[string]string
+		config map[string]any
+	}{{wantFiles, wantConfig}, {gotFiles, gotConfig}} {
+		if r.trim != nil {
+			r.trim(pair.files, pair.config)
+		}
+	}
+	filesDiff, configDiff := cmp.Diff(wantFiles, gotFiles), cmp.Diff(wantConfig, gotConfig)
+	if c.differs != "" {
+		if filesDiff == "" && configDiff == "" {
+			t.Errorf("the same as %s's, although documented as different: %s", r.name, c.differs)
+		}
+		return
+	}
+	if filesDiff != "" {
+		t.Errorf("files (-%s +kn-lite):\n%s", r.name, filesDiff)
+	}
+	if configDiff != "" {
+		t.Errorf("config (-%s +kn-lite):\n%s", r.name, configDiff)
+	}
 }

@@ -2,9 +2,23 @@
 
 package dockerfiles
 
-// corpus is what both build. Each is one thing that Dockerfiles do; buildah 1.28
-// knows no here-documents, so those are in the unit tests only. BASE is a busybox.
-func corpus() map[string]string {
+import "testing"
+
+// corpus is everything that is built: small Dockerfiles, each one thing that
+// they do, and those of testdata, each the shape of something that people write.
+func corpus(t *testing.T) map[string]*testCase {
+	t.Helper()
+	all := map[string]*testCase{}
+	for name, text := range basics() {
+		all[name] = &testCase{text: text, buildah: true}
+	}
+	all["copy-over-link"].buildah = false // replaces the link
+	all["run-link-change"].differs = "hard links to files of an earlier layer"
+	return all
+}
+
+// basics are what buildah 1.28 builds too: it knows no here-documents.
+func basics() map[string]string {
 	return map[string]string{
 		"copy-file":            "FROM BASE\nCOPY a.txt /a\n",
 		"copy-to-folder":       "FROM BASE\nCOPY a.txt b.txt /d/\n",

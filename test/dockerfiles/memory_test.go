@@ -52,7 +52,9 @@ func TestLargeContext(t *testing.T) {
 		}
 	}
 	fill(t, app, 16, 64<<20)
-	run(t, env, kn, "build", base, "--image", address+"/base/any:1", "--push")
+	if said, err := run(env, kn, "build", base, "--image", address+"/base/any:1", "--push"); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
 	for _, builder := range []string{"layers", "dockerfile"} {
 		t.Run(builder, func(t *testing.T) {
 			out := filepath.Join(work, builder)

@@ -50,7 +50,7 @@ func TestSameForEveryUser(t *testing.T) {
 		t.Fatal("no newuidmap: apt-get install uidmap")
 	}
 	m := newMachine(t)
-	all := corpus()
+	all := basics()
 	var names []string
 	for name := range all {
 		names = append(names, name)

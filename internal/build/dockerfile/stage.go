@@ -119,7 +119,9 @@ func (b *builder) from(ctx context.Context, i int, def instructions.Stage) (*sta
 		}
 	}
 	if name == "scratch" {
-		return &stage{key: "scratch", args: map[string]string{}, config: v1.Config{Env: []string{"PATH=" + defaultPath}}}, nil
+		return &stage{
+			key: "scratch", args: map[string]string{}, config: v1.Config{Env: []string{"PATH=" + defaultPath}, WorkingDir: "/"},
+		}, nil
 	}
 	return b.fromImage(name, platform, def.Location)
 }

@@ -126,7 +126,10 @@ func put(args PutArgs, in io.Reader) error {
 	if err != nil {
 		return err
 	}
-	dest := path.Clean(args.Dest)
+	dest, err := followLinks(args.Dest)
+	if err != nil {
+		return err
+	}
 	if args.Single {
 		if info, err := os.Stat(dest); err != nil || !info.IsDir() {
 			if err := w.mkdirAll(path.Dir(dest)); err != nil {
@@ -148,6 +151,29 @@ func put(args PutArgs, in io.Reader) error {
 		return w.entry(at, h, content)
 	})
 	return errors.Join(err, w.finish())
+}
+
+// followLinks is at with no link in it: what is not there has no links, and what a
+// link to nowhere means is not there.
+func followLinks(at string) (string, error) {
+	real, rest := "/", strings.TrimPrefix(path.Clean("/"+at), "/")
+	for hops := 0; rest != ""; {
+		part, more, _ := strings.Cut(rest, "/")
+		next := path.Join(real, part)
+		target, err := os.Readlink(next)
+		if err != nil {
+			real, rest = next, more
+			continue
+		}
+		if hops++; hops > 255 {
+			return "", fault.New(fault.Build, "rootfs.links", "", "%s: too many links", at)
+		}
+		if !path.IsAbs(target) {
+			target = path.Join(real, target)
+		}
+		real, rest = "/", strings.TrimPrefix(path.Join("/", target, more), "/")
+	}
+	return real, nil
 }
 
 func eachEntry(in io.Reader, each func(*tar.Header, io.Reader) error) error {

@@ -70,9 +70,9 @@ func runClusterBuild(ctx context.Context, f *Factory, o *clusterBuildOptions) er
 }
 
 func (o *clusterBuildOptions) build(ctx context.Context, f *Factory, client *clusterbuild.Client, log *clusterbuild.Log) (*build.Result, error) {
-	// Others have to get in: a sandbox of root's is nobody's.
+	// A volume of a pod is open to everybody, and no place for sandboxes then.
 	dir := filepath.Join(o.Work, "context")
-	if err := os.Mkdir(dir, 0o755); err != nil {
+	if err := errors.Join(os.Chmod(o.Work, 0o700), os.Mkdir(dir, 0o755)); err != nil {
 		return nil, err
 	}
 	log.Ready()

@@ -2,45 +2,65 @@ package sandbox
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
+	"sync/atomic"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
-// Box is a folder of root file systems, and the way to run things in them.
+// Box is a folder that this process has for itself until Close, with a range of
+// ids where it is root's; it holds root file systems, and is the way to run
+// things in them.
+//
+//	HOME/N/lock      held while a process, or what it has started, uses N
+//	HOME/N/stage     empty; the sandbox mounts on it what it needs
+//	HOME/N/work-…    root file systems, or a link to them; gone after Close
+//	HOME/N/shifted-… what outlasts a build: see Home
 type Box struct {
-	dir     string
+	dir     string // HOME/N
+	work    string
 	lock    *os.File
 	ids     mapping
 	dropped string // why a better identity was not to be had
-	roots   int
+	roots   atomic.Int64
 }
 
-// prefix is how the folder of a Box begins; others beside it are not touched.
-const prefix = "box-"
+// maxBoxes is how many processes of a user may build at once.
+const maxBoxes = 1000
 
-// Open makes an empty Box and removes those whose process is gone.
+// Open makes an empty Box and removes what killed processes have left in others.
 func Open(ctx context.Context, options Options) (*Box, error) {
 	b := &Box{ids: chooseMapping(options.Path)}
 	b.dropped = b.ids.whyNotRangesText
-	home, err := b.home(options.Dir, options.Temp)
+	home, err := b.ids.openHome(options.Dir)
 	if err != nil {
 		return nil, &fault.Error{Op: "sandbox.open", Subject: options.Dir, Err: err, Hint: "the cache folder must be writable; set XDG_CACHE_HOME to one that is"}
 	}
-	if err := b.make(home); err != nil {
+	if err := b.take(home); err != nil {
 		return nil, &fault.Error{Op: "sandbox.open", Subject: home, Err: err}
 	}
-	// The first call tells whether this machine allows any of this.
+	if err := b.prepare(ctx, options.Temp); err != nil {
+		return nil, errors.Join(err, b.lock.Close())
+	}
+	b.sweep(ctx, home)
+	b.sweepEarlier(ctx, options)
+	return b, nil
+}
+
+// prepare makes the folders and tries whether this machine allows any of this.
+func (b *Box) prepare(ctx context.Context, temp string) error {
+	if err := b.makeWork(temp); err != nil {
+		return err
+	}
 	root, err := b.Root()
 	if err == nil {
 		err = b.Call(ctx, Call{Root: root})
@@ -50,79 +70,77 @@ func Open(ctx context.Context, options Options) (*Box, error) {
 		}
 	}
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(b.dir), b.lock.Close())
+		return errors.Join(err, os.RemoveAll(root), b.clean(ctx, b.dir, ""))
 	}
-	b.sweep(ctx, home)
-	return b, nil
+	return b.clean(ctx, b.dir, b.work)
 }
 
-// Expect tells the identity that a Box will most probably have; path is $PATH.
+// Expect returns the identity that a Box will most probably have; path is $PATH.
 func Expect(path string) Identity { return chooseMapping(path).identity }
 
-// Identity tells who the users inside are, and why they are not somebody better.
+// Identity returns who the users inside are, and why they are not somebody better.
 func (b *Box) Identity() (identity Identity, why string) { return b.ids.identity, b.dropped }
 
-// home is the folder that boxes are made in.
-func (b *Box) home(dir, temp string) (string, error) {
-	if b.ids.identity == Shifted && !openToOthers(dir) {
-		if !holdsRoots(temp) {
-			temp = "/var/tmp"
+// Home returns a folder that outlasts this Box. No other process uses it until
+// Close, and the one that gets it next has the same ids: files in it may
+// belong to users of the sandbox.
+func (b *Box) Home() string {
+	return filepath.Join(b.dir, fmt.Sprintf("%s-%d", b.ids.identity, b.ids.first()))
+}
+
+// take finds a number that no process uses. The process and all that runs in
+// its sandboxes hold the lock, and the kernel lets it go when they are dead.
+func (b *Box) take(home string) error {
+	assigned := assignedIDs()
+	for n := range maxBoxes {
+		ids := b.ids.forBox(n)
+		if ids.overlaps(assigned) {
+			continue
 		}
-		// One folder for all of root's builds; its name is root's only when root owns it.
-		dir = filepath.Join(temp, "kn-lite-root")
-		if err := os.Mkdir(dir, 0o711); err != nil && !errors.Is(err, os.ErrExist) {
-			return "", err
+		dir := filepath.Join(home, strconv.Itoa(n))
+		lock, err := lockFolder(dir)
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			continue
 		}
-		info, err := os.Lstat(dir)
 		if err != nil {
-			return "", err
+			return err
 		}
-		stat, ok := info.Sys().(*syscall.Stat_t)
-		if !ok || !info.IsDir() || stat.Uid != 0 || info.Mode().Perm()&0o022 != 0 {
-			return "", fmt.Errorf("%s is not a folder of root's alone: remove it", dir)
-		}
-		return dir, nil
+		b.dir, b.lock, b.ids = dir, lock, ids
+		return nil
 	}
-	home := filepath.Join(dir, "boxes")
-	if b.ids.identity != Shifted {
-		return home, os.MkdirAll(home, 0o700)
-	}
-	return home, os.MkdirAll(home, 0o711)
+	return fmt.Errorf("all of %d sandboxes are in use", maxBoxes)
 }
 
-// holdsRoots tells whether root's sandboxes can live in dir: root's own folder,
-// open to others, on a file system whose programs run as they do elsewhere.
-func holdsRoots(dir string) bool {
-	if !filepath.IsAbs(dir) || !openToOthers(dir) {
-		return false
+func lockFolder(dir string) (*os.File, error) {
+	if err := makeFolder(dir); err != nil {
+		return nil, err
 	}
-	info, err := os.Stat(dir)
-	if err != nil || !info.IsDir() {
-		return false
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
 	}
-	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err != nil || fs.Flags&(unix.ST_NOEXEC|unix.ST_NOSUID|unix.ST_RDONLY) != 0 {
-		return false
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(err, lock.Close())
 	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && stat.Uid == 0
+	return lock, nil
 }
 
-// openToOthers tells whether a user who owns nothing gets to dir, as far as it
-// is there already.
-func openToOthers(dir string) bool {
-	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
-		if info, err := os.Stat(at); err == nil && info.Mode().Perm()&0o001 == 0 {
-			return false
+// makeWork makes the folder of root file systems: in temp, when root asks for
+// that. The link says where it is to whoever has to clean up.
+func (b *Box) makeWork(temp string) error {
+	name := workPrefix + rand.Text()
+	b.work = filepath.Join(b.dir, name)
+	if b.ids.identity == Shifted && temp != "" && rootsAlone(temp) == nil {
+		work := filepath.Join(temp, "kn-lite-"+name)
+		if err := os.Symlink(work, b.work); err != nil {
+			return err
 		}
-		if at == filepath.Dir(at) {
-			return true
-		}
+		b.work = work
 	}
+	return errors.Join(makeFolder(b.stage()), makeFolder(b.work))
 }
 
-// Home is the folder that boxes are in; it outlasts this Box.
-func (b *Box) Home() string { return filepath.Dir(b.dir) }
+func (b *Box) stage() string { return filepath.Join(b.dir, "stage") }
 
 // Own changes owner and mode of a folder that Folder has made, to ids inside.
 func (b *Box) Own(ctx context.Context, dir string, mode fs.FileMode, uid, gid int) error {
@@ -132,47 +150,16 @@ func (b *Box) Own(ctx context.Context, dir string, mode fs.FileMode, uid, gid in
 	return b.Call(ctx, Call{Root: dir, Guest: guestOwn, Args: ownArgs{uint32(mode.Perm()), uid, gid}})
 }
 
-// make makes the folder with its lock, which the kernel lets go when we die.
-func (b *Box) make(home string) (err error) {
-	if b.dir, err = os.MkdirTemp(home, prefix); err != nil {
-		return err
-	}
-	// A build may make set-uid programs. Where they belong to this user, no other
-	// user of the machine may reach them; where they belong to nobody, the
-	// sandbox's root has to get in.
-	if b.ids.identity == Shifted {
-		if err = os.Chmod(b.dir, 0o711); err != nil {
-			return err
-		}
-	}
-	// It gets its name when it is held: others would take a box whose lock is free
-	// for one that was left behind.
-	making := filepath.Join(b.dir, "lock.new")
-	if b.lock, err = os.Create(making); err != nil {
-		return err
-	}
-	if err = syscall.Flock(int(b.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return err
-	}
-	if err = os.Rename(making, filepath.Join(b.dir, "lock")); err != nil {
-		return err
-	}
-	return os.Mkdir(b.stage(), 0o711)
-}
-
-func (b *Box) stage() string { return filepath.Join(b.dir, "stage") }
-
 // Root makes an empty root file system, owned by the root of the sandbox.
 func (b *Box) Root() (string, error) {
-	b.roots++
-	dir := filepath.Join(b.dir, "root-"+strconv.Itoa(b.roots))
+	dir := filepath.Join(b.work, rootPrefix+strconv.FormatInt(b.roots.Add(1), 10))
 	return dir, b.Folder(dir)
 }
 
 // Folder makes a folder of the host that the sandbox's root owns, with its
 // parents. It may be there already.
 func (b *Box) Folder(dir string) error {
-	if err := os.MkdirAll(filepath.Dir(dir), 0o711); err != nil {
+	if err := makeFolder(filepath.Dir(dir)); err != nil {
 		return err
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -181,7 +168,7 @@ func (b *Box) Folder(dir string) error {
 		}
 		return err
 	}
-	if err := os.Chmod(dir, 0o755); err != nil {
+	if err := os.Chmod(dir, 0o755); err != nil { // whatever the umask is
 		return err
 	}
 	if b.ids.identity == Shifted {
@@ -192,51 +179,5 @@ func (b *Box) Folder(dir string) error {
 
 // Close removes everything in the box.
 func (b *Box) Close(ctx context.Context) error {
-	return errors.Join(b.remove(ctx, b.dir), b.lock.Close())
-}
-
-// remove deletes dir, whose files belong to users of the sandbox. Root may do
-// that itself; everybody else needs to be the sandbox's root.
-func (b *Box) remove(ctx context.Context, dir string) error {
-	if b.ids.identity != Shifted {
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			if strings.HasPrefix(e.Name(), "root-") {
-				if err := b.Call(ctx, Call{Root: filepath.Join(dir, e.Name()), Guest: guestEmpty}); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return os.RemoveAll(dir)
-}
-
-// sweep removes the boxes that a killed process has left behind. What cannot be
-// removed stays for the next time.
-func (b *Box) sweep(ctx context.Context, home string) {
-	entries, err := os.ReadDir(home)
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		dir := filepath.Join(home, e.Name())
-		if dir == b.dir || !strings.HasPrefix(e.Name(), prefix) {
-			continue
-		}
-		lock, err := os.Open(filepath.Join(dir, "lock"))
-		if err != nil {
-			// Somebody is about to make it, or was when the machine went down.
-			if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
-				_ = os.RemoveAll(dir)
-			}
-			continue
-		}
-		if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-			_ = b.remove(ctx, dir)
-		}
-		_ = lock.Close()
-	}
+	return errors.Join(b.clean(ctx, b.dir, ""), b.lock.Close())
 }

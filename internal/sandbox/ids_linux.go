@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,8 +19,15 @@ const (
 	// shiftedTo is the first host id of root's sandboxes. With the identity map
 	// a build could write /proc/sys, which belongs to uid 0. Nobody is given ids
 	// this high (https://systemd.io/UIDS-GIDS/ ends at 0x6FFFFFFF for containers).
+	// Each box has idCount of them, so that builds at the same time are different
+	// users to the kernel.
 	shiftedTo = 0x70000000
 	idCount   = 65536
+	// Ids inside from idCount on are rare, but OpenShift's are of that kind. All
+	// boxes have them at the same place: there are not enough for each.
+	highTo    = 0x80000000 + idCount
+	highCount = 0x80000000 - idCount - 1 // up to the last but one of all 32-bit ids
+	allIDs    = 1<<32 - 1
 )
 
 // mapping translates the ids inside to ids outside.
@@ -29,6 +37,7 @@ type mapping struct {
 	uids, gids       idRange
 	shiftTo          int // of Shifted
 	shiftCount       int
+	high             bool   // ids inside go up to highest and not to idCount only
 	newuid, newgid   string // programs
 	whyNotRangesText string
 }
@@ -39,7 +48,9 @@ type idRange struct{ first, count int }
 func chooseMapping(path string) mapping {
 	m := mapping{identity: Shifted, uid: os.Geteuid(), gid: os.Getegid()}
 	if m.uid == 0 {
-		m.shiftTo, m.shiftCount = shiftFor(mappedIDs("/proc/self/uid_map"), mappedIDs("/proc/self/gid_map"))
+		uids, gids := mappedIDs("/proc/self/uid_map"), mappedIDs("/proc/self/gid_map")
+		m.shiftTo, m.shiftCount = shiftFor(uids, gids)
+		m.high = min(uids, gids) >= allIDs
 		if m.shiftCount == 0 {
 			m.identity, m.whyNotRangesText = Single, "this container has too few user ids"
 		}
@@ -60,6 +71,46 @@ func chooseMapping(path string) mapping {
 		m.whyNotRangesText = strings.ReplaceAll(err.Error(), "\n", ", ")
 	}
 	return m
+}
+
+// forBox returns the ids of the n-th box. A container with few ids has no more
+// than one range.
+func (m mapping) forBox(n int) mapping {
+	if m.identity == Shifted && m.shiftTo == shiftedTo {
+		m.shiftTo += n * idCount
+	}
+	return m
+}
+
+// first returns the host's id of somebody inside.
+func (m mapping) first() int {
+	switch m.identity {
+	case Shifted:
+		return m.shiftTo
+	case Ranges:
+		return m.uids.first
+	case Single:
+	}
+	return m.uid
+}
+
+// overlaps reports whether ids of the box are also somebody's on the host.
+func (m mapping) overlaps(assigned []idRange) bool {
+	return m.identity == Shifted && m.shiftTo >= shiftedTo && slices.ContainsFunc(assigned, func(r idRange) bool {
+		return r.first < m.shiftTo+m.shiftCount && m.shiftTo < r.first+r.count
+	})
+}
+
+// assignedIDs returns the ranges that users of the host may use for sandboxes.
+func assignedIDs() []idRange {
+	var out []idRange
+	for _, file := range []string{"/etc/subuid", "/etc/subgid"} {
+		_ = eachRange(file, func(_ string, r idRange) bool {
+			out = append(out, r)
+			return false
+		})
+	}
+	return out
 }
 
 // mappedIDs is how many ids from 0 on a process has, as the kernel lists them.
@@ -105,9 +156,27 @@ func lookPath(path, program string) (string, error) {
 
 // subordinate reads the first range of one of names in a file like subuid(5).
 func subordinate(file string, names []string) (idRange, error) {
+	var found *idRange
+	err := eachRange(file, func(name string, r idRange) bool {
+		if slices.Contains(names, name) {
+			found = &idRange{r.first, min(r.count, idCount-1)}
+		}
+		return found != nil
+	})
+	if err == nil && found == nil {
+		err = fmt.Errorf("%s has no range for %s", file, names[len(names)-1])
+	}
+	if err != nil {
+		return idRange{}, err
+	}
+	return *found, nil
+}
+
+// eachRange reads a file like subuid(5) until stop returns true.
+func eachRange(file string, stop func(name string, r idRange) bool) error {
 	f, err := os.Open(file)
 	if err != nil {
-		return idRange{}, fmt.Errorf("there is no %s", file)
+		return fmt.Errorf("there is no %s", file)
 	}
 	defer f.Close()
 	lines := bufio.NewScanner(f)
@@ -116,15 +185,13 @@ func subordinate(file string, names []string) (idRange, error) {
 		if len(fields) != 3 {
 			continue
 		}
-		for _, name := range names {
-			first, err1 := strconv.Atoi(fields[1])
-			count, err2 := strconv.Atoi(fields[2])
-			if fields[0] == name && err1 == nil && err2 == nil && count > 0 {
-				return idRange{first, min(count, idCount-1)}, nil
-			}
+		first, err1 := strconv.Atoi(fields[1])
+		count, err2 := strconv.Atoi(fields[2])
+		if err1 == nil && err2 == nil && count > 0 && stop(fields[0], idRange{first, count}) {
+			break
 		}
 	}
-	return idRange{}, fmt.Errorf("%s has no range for %s", file, names[len(names)-1])
+	return nil
 }
 
 // attributes are those of the process to start.
@@ -132,10 +199,15 @@ func (m mapping) attributes(attr *syscall.SysProcAttr) {
 	switch m.identity {
 	case Shifted:
 		ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: m.shiftTo, Size: m.shiftCount}}
+		if m.high {
+			ids = append(ids, syscall.SysProcIDMap{ContainerID: idCount, HostID: highTo, Size: highCount})
+		}
 		attr.UidMappings, attr.GidMappings = ids, ids
 		attr.GidMappingsEnableSetgroups = true
-		// Executing anything with an unmapped uid would lose the capabilities.
-		attr.Credential = &syscall.Credential{}
+		// It begins as the host's root, who is nobody inside, and opens folders
+		// that are closed to the sandbox's users. Executing as nobody loses all
+		// capabilities but these.
+		attr.AmbientCaps = setupCapabilities()
 	case Single:
 		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: m.uid, Size: 1}}
 		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: m.gid, Size: 1}}

@@ -52,8 +52,11 @@ func Inside(args []string, in io.Reader, out io.Writer, guests map[string]Guest)
 	if args[0] == argRemap {
 		return remap(orders), true
 	}
-	unix.CloseOnExec(3)
-	unix.CloseOnExec(4)
+	for fd := range firstInherited {
+		if fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
 	got := serve(orders, in, out, guests)
 	raw, err := json.Marshal(got)
 	if err == nil {
@@ -92,8 +95,10 @@ func serve(orders *os.File, in io.Reader, out io.Writer, guests map[string]Guest
 	if err != nil {
 		return fail(fmt.Errorf("no order: %w", err))
 	}
-	if err := o.harden(); err != nil {
-		return fail(err)
+	for _, step := range []func() error{o.harden, o.reach, o.becomeRoot} {
+		if err := step(); err != nil {
+			return fail(err)
+		}
 	}
 	if o.Command != nil {
 		code, err := o.command(out)
@@ -137,7 +142,7 @@ func (o *order) harden() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("not dumpable: %w", err)
 	}
-	if err := unix.CloseRange(5, 1<<31-1, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+	if err := unix.CloseRange(firstInherited, 1<<31-1, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("close inherited files (needs Linux 5.11): %w", err)
 	}
 	if err := closeInherited(); err != nil {
@@ -145,20 +150,30 @@ func (o *order) harden() error {
 	}
 	// Kernels without keys have none to hide.
 	_, _ = unix.KeyctlJoinSessionKeyring("")
-	if !o.Single {
-		if err := unix.Setgroups(nil); err != nil {
-			return fmt.Errorf("give up groups: %w", err)
-		}
-		if err := errors.Join(unix.Setresgid(0, 0, 0), unix.Setresuid(0, 0, 0)); err != nil {
-			return fmt.Errorf("become root inside: %w", err)
-		}
-		// Changing ids clears it.
-		if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
-			return fmt.Errorf("death signal: %w", err)
-		}
-	}
 	unix.Umask(0o022)
 	return unix.Sethostname([]byte("build"))
+}
+
+// becomeRoot makes this process root inside. It was that already where root
+// inside is the user outside.
+func (o *order) becomeRoot() error {
+	if o.Single {
+		return nil
+	}
+	if err := unix.Setgroups(nil); err != nil {
+		return fmt.Errorf("give up groups: %w", err)
+	}
+	if err := errors.Join(unix.Setresgid(0, 0, 0), unix.Setresuid(0, 0, 0)); err != nil {
+		return fmt.Errorf("become root inside: %w", err)
+	}
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return fmt.Errorf("give up ambient capabilities: %w", err)
+	}
+	// Changing ids clears it.
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return fmt.Errorf("death signal: %w", err)
+	}
+	return nil
 }
 
 // closeInherited closes what was left open by whoever started the parent. The
@@ -170,7 +185,7 @@ func closeInherited() error {
 	}
 	for _, e := range entries {
 		fd, err := strconv.Atoi(e.Name())
-		if err != nil || fd < 5 {
+		if err != nil || fd < firstInherited {
 			continue
 		}
 		target, err := os.Readlink("/proc/self/fd/" + e.Name())

@@ -2,23 +2,32 @@ package sandbox
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// dropCapabilities leaves the set that containers usually have. They hold in the
-// user namespace only; fewer of them mean less of the kernel to attack, and no
-// way to undo the mounts.
-func dropCapabilities() error {
-	keep := map[uintptr]bool{
-		unix.CAP_CHOWN: true, unix.CAP_DAC_OVERRIDE: true, unix.CAP_FOWNER: true, unix.CAP_FSETID: true,
-		unix.CAP_KILL: true, unix.CAP_SETGID: true, unix.CAP_SETUID: true, unix.CAP_SETPCAP: true,
-		unix.CAP_NET_BIND_SERVICE: true, unix.CAP_NET_RAW: true, unix.CAP_SYS_CHROOT: true,
-		unix.CAP_MKNOD: true, unix.CAP_AUDIT_WRITE: true, unix.CAP_SETFCAP: true,
+// usualCapabilities is the set that containers usually have.
+func usualCapabilities() []uintptr {
+	return []uintptr{
+		unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_FSETID, unix.CAP_KILL, unix.CAP_SETGID, unix.CAP_SETUID,
+		unix.CAP_SETPCAP, unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_RAW, unix.CAP_SYS_CHROOT, unix.CAP_MKNOD, unix.CAP_AUDIT_WRITE,
+		unix.CAP_SETFCAP,
 	}
+}
+
+// setupCapabilities is what this program itself needs inside besides.
+func setupCapabilities() []uintptr {
+	return append(usualCapabilities(), unix.CAP_DAC_READ_SEARCH, unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN, unix.CAP_SYS_RESOURCE)
+}
+
+// dropCapabilities leaves the usual set. They hold in the user namespace only;
+// fewer of them mean less of the kernel to attack, and no way to undo the mounts.
+func dropCapabilities() error {
+	keep := usualCapabilities()
 	for c := uintptr(0); c <= 63; c++ {
-		if keep[c] {
+		if slices.Contains(keep, c) {
 			continue
 		}
 		// EINVAL is the end of what this kernel knows.
@@ -27,6 +36,19 @@ func dropCapabilities() error {
 		} else if err != nil {
 			return fmt.Errorf("drop capability %d: %w", c, err)
 		}
+	}
+	// What is inheritable would reach programs of every user by their file
+	// capabilities (CVE-2022-29162).
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return fmt.Errorf("read capabilities: %w", err)
+	}
+	for i := range data {
+		data[i].Inheritable = 0
+	}
+	if err := unix.Capset(&header, &data[0]); err != nil {
+		return fmt.Errorf("give up inheritable capabilities: %w", err)
 	}
 	return nil
 }

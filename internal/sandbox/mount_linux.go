@@ -19,46 +19,80 @@ func mount(source, target, kind string, flags uintptr, data string) error {
 	return nil
 }
 
-// enter makes Root the root. before runs while the working folder is a tmpfs of
-// our own in the host's tree, after when / is Root and the working folder is
-// still that tmpfs: a mount from a relative path to an absolute one brings
-// something in, and every link on its way is followed inside of Root. Nothing of
-// the host is reachable afterwards.
-func (o *order) enter(before, after func() error) error {
+// places are folders of the host, opened.
+type places struct {
+	stage   int // a tmpfs of our own, mounted on order.Stage
+	root    int
+	sources []int // of the command's mounts; -1 for those that have none
+}
+
+// reach opens what is on the host, as who we are there: the folders on the way
+// are closed to the sandbox's users.
+func (o *order) reach() error {
 	if err := mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return err
 	}
-	if err := mount("tmpfs", o.Stage, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0711,size=64m"); err != nil {
+	if err := mount("tmpfs", o.Stage, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0711,size=64m,uid=0,gid=0"); err != nil {
 		return err
 	}
-	root := filepath.Join(o.Stage, "root")
-	if err := os.Mkdir(root, 0o755); err != nil {
+	open := func(at string) (int, error) {
+		fd, err := unix.Open(at, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return -1, fmt.Errorf("open %s: %w", at, err)
+		}
+		return fd, nil
+	}
+	var err error
+	if o.places.stage, err = open(o.Stage); err != nil {
 		return err
 	}
-	if err := mount(o.Root, root, "", unix.MS_BIND, ""); err != nil {
+	if o.places.root, err = open(o.Root); err != nil || o.Command == nil {
+		return err
+	}
+	for _, m := range o.Command.Mounts {
+		fd := -1
+		if m.Source != "" {
+			if fd, err = open(m.Source); err != nil {
+				return err
+			}
+		}
+		o.places.sources = append(o.places.sources, fd)
+	}
+	return nil
+}
+
+// byDescriptor is a path to an open file, whatever is closed on its usual one.
+func byDescriptor(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
+
+// enter makes Root the root. before runs while the working folder is the stage
+// in the host's tree, after when / is Root and the working folder is still the
+// stage: a mount from a relative path to an absolute one brings something in,
+// and every link on its way is followed inside of Root. Nothing of the host is
+// reachable afterwards.
+func (o *order) enter(before, after func() error) error {
+	if err := unix.Fchdir(o.places.stage); err != nil {
+		return err
+	}
+	if err := os.Mkdir("root", 0o755); err != nil {
+		return err
+	}
+	if err := mount(byDescriptor(o.places.root), "root", "", unix.MS_BIND, ""); err != nil {
 		return err
 	}
 	old, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	stage, err := unix.Open(o.Stage, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	if err := unix.Fchdir(stage); err != nil {
-		return err
-	}
 	if err := before(); err != nil {
 		return err
 	}
-	if err := unix.Chdir(root); err != nil {
+	if err := unix.Chdir("root"); err != nil {
 		return err
 	}
 	if err := unix.PivotRoot(".", "."); err != nil {
 		return fmt.Errorf("pivot_root: %w", err)
 	}
-	if err := unix.Fchdir(stage); err != nil {
+	if err := unix.Fchdir(o.places.stage); err != nil {
 		return err
 	}
 	if err := after(); err != nil {
@@ -70,9 +104,11 @@ func (o *order) enter(before, after func() error) error {
 	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
 		return fmt.Errorf("leave the host's files: %w", err)
 	}
-	for _, fd := range []int{old, stage} {
-		if err := unix.Close(fd); err != nil {
-			return err
+	for _, fd := range append(o.places.sources, old, o.places.stage, o.places.root) {
+		if fd >= 0 {
+			if err := unix.Close(fd); err != nil {
+				return err
+			}
 		}
 	}
 	return unix.Chdir("/")
@@ -172,7 +208,7 @@ func (o *order) gather() error {
 		at := "m" + strconv.Itoa(i)
 		switch {
 		case m.Source != "":
-			if err := gatherFolder(at, m); err != nil {
+			if err := gatherFolder(at, o.places.sources[i], m); err != nil {
 				return err
 			}
 		case m.Content != nil:
@@ -217,12 +253,25 @@ func (o *order) place() error {
 			return err
 		}
 		if m.ReadOnly {
-			if err := mount("", m.Target, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|flags, ""); err != nil {
-				return err
-			}
+			flags |= unix.MS_RDONLY
+		}
+		if err := restrict(m.Target, flags); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// restrict adds flags to those that the mount at target has: what the host's
+// file system is mounted with cannot be taken away here.
+func restrict(target string, flags uintptr) error {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(target, &disk); err != nil {
+		return fmt.Errorf("%s: %w", target, err)
+	}
+	// The flags of statfs and of mount have the same values, these here at least.
+	const same = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC | unix.MS_NOATIME | unix.MS_NODIRATIME
+	return mount("", target, "", unix.MS_BIND|unix.MS_REMOUNT|uintptr(disk.Flags)&same|flags, "")
 }
 
 // stub makes something to mount on where there is nothing: in the folders that
@@ -240,9 +289,9 @@ func (m Mount) stub() error {
 	return os.WriteFile(m.Target, nil, 0o644)
 }
 
-// gatherFolder binds m's source to at in the working folder.
-func gatherFolder(at string, m Mount) error {
-	whole := m.Source
+// gatherFolder binds m's source, which is open as fd, to at in the working folder.
+func gatherFolder(at string, fd int, m Mount) error {
+	whole := byDescriptor(fd)
 	root, err := os.OpenRoot(whole)
 	if err != nil {
 		return err
@@ -262,7 +311,7 @@ func gatherFolder(at string, m Mount) error {
 			return err
 		}
 		file = !info.IsDir()
-		source = "/proc/self/fd/" + strconv.Itoa(int(f.Fd()))
+		source = byDescriptor(int(f.Fd()))
 	}
 	if file {
 		err = os.WriteFile(at, nil, 0o644)

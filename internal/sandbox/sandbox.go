@@ -26,11 +26,12 @@ type Guest func(args json.RawMessage, in io.Reader, out io.Writer) (reply any, e
 
 // Options say where a Box keeps its files.
 type Options struct {
-	// Dir is the cache folder; the folder of roots is made below it. Root's
-	// sandboxes run as a user with no name, who has to be able to get there: a
-	// Dir that is closed to others is replaced by a folder in Temp, or in /var/tmp
-	// when Temp is empty or programs cannot be run from there.
-	Dir, Temp string
+	// Dir is the cache folder; a folder that is closed to others is made below it.
+	// Where root's Dir can be changed by others, /var/tmp is taken instead.
+	Dir string
+	// Temp is where root wants the root file systems; "" is below Dir. A folder
+	// that others can change, or from which programs cannot be run, is not used.
+	Temp string
 	// Path is where newuidmap is looked for, as $PATH has it.
 	Path string
 }

@@ -75,8 +75,8 @@ func openBox(t *testing.T) *Box {
 		if err := box.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
-		if _, err := os.Stat(box.dir); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("the box is still there: %v", err)
+		if _, err := os.Lstat(box.work); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the work of the box is still there: %v", err)
 		}
 	})
 	return box
@@ -150,76 +150,6 @@ func TestFilesBelongToTheSandbox(t *testing.T) {
 	t.Logf("identity %s; the test itself runs with the map %s", box.ids.identity, strings.TrimSpace(string(mapped)))
 }
 
-func TestDeadBoxesAreSwept(t *testing.T) {
-	dir := t.TempDir()
-	first, err := Open(context.Background(), Options{Dir: dir, Path: os.Getenv("PATH")})
-	if fault.KindOf(err) == fault.Conflict {
-		t.Skipf("SKIPPED, no sandbox here: %v", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := newRoot(t, first)
-	if err := os.WriteFile(filepath.Join(first.dir, "rest"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	second, err := Open(context.Background(), Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(root); err != nil {
-		t.Errorf("the box of a process that lives was swept: %v", err)
-	}
-	// A killed process leaves its lock to the kernel.
-	if err := first.lock.Close(); err != nil {
-		t.Fatal(err)
-	}
-	third, err := Open(context.Background(), Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(first.dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the box of a dead process is still there: %v", err)
-	}
-	for _, box := range []*Box{second, third} {
-		if err := box.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-// Builds that begin while others look for what is left behind keep their boxes.
-func TestNewBoxesAreNotSwept(t *testing.T) {
-	home := t.TempDir()
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		sweeper := &Box{dir: filepath.Join(home, "none"), ids: mapping{identity: Shifted}}
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				sweeper.sweep(context.Background(), home)
-			}
-		}
-	}()
-	for range 500 {
-		b := &Box{}
-		if err := b.make(home); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := os.Stat(b.stage()); err != nil {
-			t.Fatal(err)
-		}
-		if err := errors.Join(os.RemoveAll(b.dir), b.lock.Close()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	close(stop)
-	<-stopped
-}
-
 func TestCancelledCallEnds(t *testing.T) {
 	box := openBox(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
@@ -291,58 +221,5 @@ func TestShiftFor(t *testing.T) {
 	}
 	if got := mappedIDs(file); got != 65537 {
 		t.Errorf("%d ids", got)
-	}
-}
-
-func TestOpenToOthers(t *testing.T) {
-	top := t.TempDir()
-	closed := filepath.Join(top, "closed")
-	if err := os.Mkdir(closed, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if openToOthers(filepath.Join(closed, "not", "there")) {
-		t.Error("a folder below a closed one counts as open")
-	}
-	if !openToOthers("/usr") {
-		t.Error("/usr counts as closed")
-	}
-}
-
-func TestHoldsRoots(t *testing.T) {
-	closed := filepath.Join(t.TempDir(), "closed")
-	if err := os.Mkdir(closed, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	for _, dir := range []string{"", "relative", closed, filepath.Join(closed, "not-there"), "/etc/passwd"} {
-		if holdsRoots(dir) {
-			t.Errorf("%q is said to hold roots", dir)
-		}
-	}
-	if !holdsRoots("/usr") {
-		t.Error("/usr, which is root's and open, is refused")
-	}
-}
-
-func TestRootUsesTemp(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("everybody else's files are in the cache folder")
-	}
-	top, err := os.MkdirTemp("/var/tmp", "sandbox-test-*") // t.TempDir is closed to others
-	if err == nil {
-		err = os.Chmod(top, 0o755)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(top)
-	closed := filepath.Join(top, "cache")
-	if err := os.Mkdir(closed, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	b := &Box{ids: mapping{identity: Shifted}}
-	for temp, want := range map[string]string{top: filepath.Join(top, "kn-lite-root"), "": "/var/tmp/kn-lite-root", closed: "/var/tmp/kn-lite-root"} {
-		if got, err := b.home(closed, temp); got != want || err != nil {
-			t.Errorf("TMPDIR %q: %q, %v", temp, got, err)
-		}
 	}
 }

@@ -26,6 +26,7 @@ type order struct {
 	Command *Command        `json:",omitempty"`
 	Single  bool
 	Shifted bool
+	places  places
 }
 
 // answer is what it says on its file descriptor 4.
@@ -40,6 +41,10 @@ type answer struct {
 type ExitError struct{ Code int }
 
 func (e *ExitError) Error() string { return fmt.Sprintf("exit code %d", e.Code) }
+
+// firstInherited is the first descriptor that is not one of ours: orders,
+// answers and the lock of the box are before it.
+const firstInherited = 6
 
 const (
 	argEnter = "kn-lite-sandbox"
@@ -112,7 +117,8 @@ func (b *Box) start(ctx context.Context, raw []byte, call Call) (got answer, err
 	if call.Err == nil {
 		cmd.Stderr = &complaint
 	}
-	cmd.ExtraFiles = []*os.File{orders, answers}
+	// Who holds the lock keeps others from the box: until all in it are dead.
+	cmd.ExtraFiles = []*os.File{orders, answers, b.lock}
 	cmd.WaitDelay = 2 * time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID |

@@ -199,7 +199,6 @@ func (b *builder) call(ctx context.Context, r *root, guest string, args, reply a
 
 // cacheFolder is the content of RUN --mount=type=cache with an id.
 func (b *builder) cacheFolder(id string) (string, error) {
-	identity, _ := b.box.Identity()
-	dir := filepath.Join(b.box.Home(), "mounts", string(identity), digest(id)[:32])
+	dir := filepath.Join(b.box.Home(), "mounts", digest(id)[:32])
 	return dir, b.box.Folder(dir)
 }

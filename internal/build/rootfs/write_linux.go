@@ -314,7 +314,7 @@ func (w *writer) chown(at string, uid, gid int, link bool) error {
 	}
 	err := os.Lchown(at, uid, gid)
 	if errors.Is(err, unix.EINVAL) {
-		return fault.New(fault.Build, "rootfs.owner", "", "%s belongs to %d:%d, and the sandbox has ids up to 65535 only", at, uid, gid)
+		return fault.New(fault.Build, "rootfs.owner", "", "%s belongs to %d:%d, and there is no such id in the sandbox: root has those up to 2147483646, other users as many as /etc/subuid and /etc/subgid give them", at, uid, gid)
 	}
 	return err
 }

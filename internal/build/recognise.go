@@ -167,7 +167,7 @@ func telling(language string) []string {
 		"java":       {"pom.xml", "mvnw"},
 		"node":       {"package.json", "server.js", "index.js"},
 		"typescript": {"tsconfig.json", "package.json"},
-		"python":     {"requirements.txt", "pyproject.toml", "Procfile", "manage.py", "app.py", "main.py", "function/__init__.py"},
+		"python":     {"requirements.txt", "pyproject.toml", "uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile", "setup.py", "Procfile", "manage.py", "app.py", "main.py", "function/__init__.py"},
 		"rust":       {"Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "src/main.rs"},
 	}[language]
 }
@@ -178,7 +178,7 @@ func configuring(language string) []string {
 		"go":     {"go.sum", "go.work", "go.work.sum"},
 		"java":   {".mvn/maven.config", ".mvn/jvm.config", ".mvn/extensions.xml", "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts", "gradle.properties", "gradlew"},
 		"node":   {"package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "pnpm-workspace.yaml", "yarn.lock", ".npmrc", ".yarnrc", ".yarnrc.yml"},
-		"python": {"uv.lock", "poetry.lock", "pdm.lock", "Pipfile", "Pipfile.lock", "setup.py", "setup.cfg"},
+		"python": {"Pipfile.lock", "setup.cfg"},
 		"rust":   {"rust-toolchain", ".cargo/config", ".cargo/config.toml", "build.rs"},
 	}[language]
 }

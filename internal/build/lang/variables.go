@@ -72,10 +72,15 @@ func (v Variables) Facts(environ []string) []Fact {
 	for _, kv := range slices.Sorted(slices.Values(environ)) {
 		name, value, _ := strings.Cut(kv, "=")
 		if value != "" && !v.isMeans(name) && matches(v.Inputs, name) {
-			out = append(out, Fact{Name: name, Value: value})
+			out = append(out, Fact{Name: name, Value: withoutUsers(value)})
 		}
 	}
 	return out
+}
+
+// withoutUsers returns a value without users and passwords in its addresses.
+func withoutUsers(value string) string {
+	return regexp.MustCompile(`://[^/?#\s]*@`).ReplaceAllString(value, "://")
 }
 
 func (v Variables) isMeans(name string) bool {

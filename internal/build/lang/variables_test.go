@@ -29,6 +29,15 @@ func TestSelect(t *testing.T) {
 	}
 }
 
+// A password in an address does not count, the address does.
+func TestFactsHaveNoPasswords(t *testing.T) {
+	v := Variables{Inputs: []string{"TOOL_INDEX"}}
+	got := v.Facts([]string{"TOOL_INDEX=https://me:canary@index.example/a https://token@other.example"})
+	if d := cmp.Diff([]Fact{{"TOOL_INDEX", "https://index.example/a https://other.example"}}, got); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestReferencedVariables(t *testing.T) {
 	text := "<password>${env.NEXUS_PASSWORD}</password>\n//registry.example/:_authToken=${NPM_TOKEN}\n_auth=${OTHER?}\n$PLAIN ${} ${user.home}\n"
 	if got, want := ReferencedVariables([]byte(text)), []string{"NEXUS_PASSWORD", "NPM_TOKEN", "OTHER"}; !slices.Equal(got, want) {

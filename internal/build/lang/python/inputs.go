@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
@@ -26,8 +27,15 @@ func (Language) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*
 	}
 	in := &lang.Inputs{Folders: []lang.Folder{{Name: ".", Dir: p.Dir, Skip: ignore.Filter, Dirs: true}}}
 	// They count even when the ignore file keeps them out of the image.
-	for _, name := range []string{requirementsFile, projectFile} {
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(append(found.read, requirementsFile, projectFile)))) {
 		in.Files = append(in.Files, lang.File{Name: name, Path: filepath.Join(p.Dir, name)})
+	}
+	wheels, folders := found.localFiles()
+	for _, name := range wheels {
+		in.Files = append(in.Files, lang.File{Name: name, Path: filepath.Join(p.Dir, filepath.FromSlash(name))})
+	}
+	for _, name := range folders {
+		in.Folders = append(in.Folders, lang.Folder{Name: name, Dir: filepath.Join(p.Dir, filepath.FromSlash(name))})
 	}
 	if len(found.requirements) > 0 && !found.pinned {
 		in.Unknown = found.from + " leaves versions open, so pip chooses anew each time"

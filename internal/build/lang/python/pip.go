@@ -9,17 +9,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/lang/python/lockfile"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/regular"
@@ -34,25 +34,43 @@ var serveProgram string
 //go:embed server.txt
 var serverRequirements []byte
 
-// targetVersion is MAJOR.MINOR of the image's Python: what the official images
+// targetVersion returns the version of the image's Python: what the official images
 // say in their environment, else this machine's own.
 func targetVersion(ctx context.Context, p *lang.Project, target lang.Target) (string, error) {
 	if target.BaseConfig != nil {
-		if parts := strings.Split(lang.Lookup(target.BaseConfig.Env, "PYTHON_VERSION"), "."); len(parts) >= 2 {
-			return parts[0] + "." + parts[1], nil
+		if version := lang.Lookup(target.BaseConfig.Env, "PYTHON_VERSION"); strings.Contains(version, ".") {
+			return version, nil
 		}
 	}
 	tool, err := findPython()
 	if err != nil {
 		return "", err
 	}
-	out, err := lang.Run(ctx, p.Dir, p.Environ, tool, "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
+	out, err := lang.Run(ctx, p.Dir, p.Environ, tool, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])")
 	if err != nil {
 		return "", err
 	}
 	version := strings.TrimSpace(out)
-	p.Report.Warn(fmt.Sprintf("the base image %s does not say which Python it has in PYTHON_VERSION: the dependencies are for %s, as this machine's", target.BaseRef, version))
+	p.Report.Warn(fmt.Sprintf("the base image %s does not say which Python it has in PYTHON_VERSION: the dependencies are for %s, as this machine's", target.BaseRef, majorMinor(version)))
 	return version, nil
+}
+
+// majorMinor returns the first two numbers of a version.
+func majorMinor(version string) string {
+	if parts := strings.Split(version, "."); len(parts) > 2 {
+		return parts[0] + "." + parts[1]
+	}
+	return version
+}
+
+// checkPython refuses a base image whose Python the project excludes.
+func (p *project) checkPython(version string, target lang.Target) error {
+	wanted := p.manifest.Project.RequiresPython
+	if ok, err := lockfile.Satisfies(version, wanted); err != nil || ok {
+		return nil // pip says what is wrong with a specifier
+	}
+	return fault.New(fault.Usage, "build.python", projectFile, "requires-python is %q, and %s has Python %s", wanted, target.BaseRef, version).
+		WithHint("choose a base image with such a Python")
 }
 
 func findPython() (string, error) {
@@ -63,22 +81,39 @@ func findPython() (string, error) {
 type install struct {
 	project      *lang.Project
 	requirements []byte
+	constraints  []byte
+	complete     bool // nothing is installed but what is listed
+	lock         *lockfile.Lock
+	indexes      map[string][]string // package → the pages that list its files; "" stands for pip's own
+	unhashed     []string            // requirements of a lock without checksums
+	credentials  *credentials
 	from         string // what the requirements are called
 	platform     v1.Platform
 	musl         bool
-	version      string // MAJOR.MINOR
+	version      string // of Python
 	into         string // folder in the image
 }
 
 func newInstall(p *lang.Project, target lang.Target, version string) *install {
-	return &install{project: p, platform: target.Platform, version: version, musl: strings.Contains(target.BaseRef, "alpine")}
+	return &install{
+		project: p, platform: target.Platform, version: version, musl: strings.Contains(target.BaseRef, "alpine"),
+		credentials: newCredentials(p, nil),
+	}
 }
 
-// key is everything that pip's result depends on when all versions are pinned.
+// key returns a digest of everything that pip's result depends on when all
+// versions are pinned. Users and passwords do not count.
 func (i *install) key() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "1\n%s\n%v\n%s\n%s\n", i.platform, i.musl, i.version, i.into)
-	h.Write(i.requirements)
+	fmt.Fprintf(h, "2\n%s\n%v\n%s\n%s\n%v\n", i.platform, i.musl, majorMinor(i.version), i.into, i.complete)
+	for _, text := range [][]byte{i.requirements, i.constraints, []byte(strings.Join(i.unhashed, "\n"))} {
+		fmt.Fprintf(h, "%d:%s\n", len(text), text)
+	}
+	for _, name := range slices.Sorted(maps.Keys(i.indexes)) {
+		for _, location := range i.indexes[name] {
+			fmt.Fprintf(h, "%s %s\n", name, lockfile.Redact(location))
+		}
+	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 
@@ -96,19 +131,30 @@ func serverLayer(p *lang.Project, target lang.Target, version string) lang.Layer
 	}
 }
 
-func dependencyLayer(p *lang.Project, found *project, target lang.Target, version string) lang.Layer {
+func dependencyLayer(p *lang.Project, found *project, target lang.Target, version string) (lang.Layer, error) {
 	i := newInstall(p, target, version)
-	i.requirements, i.from, i.into = found.text, found.from, dependencies
-	l := lang.Layer{Name: "dependencies", Files: func(ctx context.Context) ([]layer.File, func() error, error) {
+	i.credentials = newCredentials(p, found.lock)
+	i.from, i.into = found.from, dependencies
+	l := lang.Layer{Name: "dependencies", From: found.from + ", the base's Python and the platform"}
+	if found.lock != nil {
+		if err := i.useLock(found.lock); err != nil {
+			return l, err
+		}
+	} else {
+		i.requirements = []byte(strings.Join(found.requirements, "\n") + "\n")
+		i.constraints = []byte(strings.Join(found.constraints, "\n"))
+	}
+	l.Files = func(ctx context.Context) ([]layer.File, func() error, error) {
 		if !found.pinned {
 			p.Report.Warn(fmt.Sprintf("%s leaves versions open: pip chooses them now, and another build may get others; pin them with pip freeze", found.from))
 		}
 		return i.run(ctx)
-	}}
-	if found.pinned {
-		l.Key = i.key()
 	}
-	return l
+	sum, err := found.localSum(p)
+	if found.pinned {
+		l.Key = i.key() + sum
+	}
+	return l, err
 }
 
 // run installs into a folder of its own and lists what pip put there.
@@ -121,53 +167,73 @@ func (i *install) run(ctx context.Context) (files []layer.File, cleanup func() e
 	if err != nil {
 		return nil, nil, err
 	}
-	dir, cleanup := scratch.Dir, scratch.Close
 	const wheels = "files" // the subfolder that pip installs into
-	list, into := filepath.Join(dir, requirementsFile), filepath.Join(dir, wheels)
-	if err := errors.Join(os.Mkdir(into, 0o755), os.WriteFile(list, i.requirements, 0o600)); err != nil {
-		return nil, cleanup, err
-	}
-	arguments, err := i.arguments(list, into)
-	if err != nil {
-		return nil, cleanup, err
-	}
-	// The folder that pip works in is not the project's: a file of that could
-	// stand in for a module of pip's.
-	output, err := lang.Run(ctx, dir, i.project.Environ, tool, arguments...)
-	if err != nil {
-		return nil, cleanup, i.explain(output, err)
+	into := filepath.Join(scratch.Dir, wheels)
+	if err := errors.Join(os.Mkdir(into, 0o755), i.install(ctx, tool, scratch.Dir, into)); err != nil {
+		return nil, scratch.Close, err
 	}
 	tree, err := scratch.Open(wheels)
 	if err != nil {
-		return nil, cleanup, err
+		return nil, scratch.Close, err
 	}
 	files, err = tree.Walk(ctx, i.into, useless, i.project.Report.Warn)
 	if err != nil {
-		return nil, cleanup, err
+		return nil, scratch.Close, err
 	}
 	files, err = i.normalise(into, files)
-	return files, cleanup, err
+	return files, scratch.Close, err
 }
 
-func (i *install) arguments(list, into string) ([]string, error) {
-	markers, err := json.Marshal(map[string]string{
-		"python_version": i.version, "python_full_version": i.version + ".0",
-		"os_name": "posix", "sys_platform": "linux", "platform_system": "Linux", "platform_machine": machine(i.platform),
-		"implementation_name": "cpython", "platform_python_implementation": "CPython",
-	})
+// install lets pip put the requirements into a folder; dir is for what pip reads.
+func (i *install) install(ctx context.Context, tool, dir, into string) error {
+	settings, err := i.settings()
 	if err != nil {
-		return nil, err
+		return err
 	}
+	raw, err := json.Marshal(settings)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, settingsFile), raw, 0o600); err != nil {
+		return err
+	}
+	more, err := i.download(ctx, tool, dir)
+	if err != nil {
+		return err
+	}
+	list, limits := filepath.Join(dir, requirementsFile), filepath.Join(dir, "constraints.txt")
+	if err := errors.Join(os.WriteFile(list, []byte(i.staged(string(i.requirements)+more)), 0o600), os.WriteFile(limits, i.constraints, 0o600)); err != nil {
+		return err
+	}
+	args := []string{
+		"--no-compile", "--no-user", "--no-warn-script-location", "--root-user-action=ignore", "--ignore-installed",
+		"--target=" + into, "--requirement=" + list, "--constraint=" + limits,
+	}
+	if i.complete {
+		args = append(args, "--no-deps")
+	}
+	return i.pip(ctx, tool, dir, "install", args...)
+}
+
+// settingsFile is what target_pip.py reads, in the folder that pip runs in.
+const settingsFile = "settings.json"
+
+// pip runs pip for the image's Python. The folder that it works in is not the
+// project's: a file of that could stand in for a module of pip's.
+func (i *install) pip(ctx context.Context, tool, dir, verb string, more ...string) error {
 	// -I: neither PYTHONPATH nor the folder changes what pip is.
 	args := []string{
-		"-I", "-c", pipProgram, string(markers), "install", "--disable-pip-version-check", "--no-input", "--progress-bar=off", "--quiet",
-		"--no-compile", "--no-user", "--no-warn-script-location", "--root-user-action=ignore", "--ignore-installed", "--only-binary=:all:",
-		"--implementation=cp", "--python-version=" + i.version, "--target=" + into, "--requirement=" + list,
+		"-I", "-c", pipProgram, filepath.Join(dir, settingsFile), verb, "--disable-pip-version-check", "--no-input", "--progress-bar=off", "--quiet",
+		"--only-binary=:all:", "--implementation=cp", "--python-version=" + majorMinor(i.version),
 	}
 	for _, tag := range tags(i.platform, i.musl) {
 		args = append(args, "--platform="+tag)
 	}
-	return args, nil
+	output, err := lang.Run(ctx, dir, i.project.Environ, tool, append(args, more...)...)
+	if err != nil {
+		return i.explain(i.credentials.hide(output), err)
+	}
+	return nil
 }
 
 // machine is Linux's name of an architecture (uname -m).
@@ -260,18 +326,4 @@ func cleanRecord(text []byte) []byte {
 	}
 	slices.Sort(lines)
 	return []byte(strings.Join(lines, ""))
-}
-
-// explain hands on pip's own words, and names what has no wheel.
-func (i *install) explain(output string, err error) error {
-	if _, ran := errors.AsType[*exec.ExitError](err); !ran {
-		return err
-	}
-	words := strings.TrimRight(output, "\n")
-	// pip says it in no other form.
-	if found := regexp.MustCompile(`No matching distribution found for (\S+)`).FindStringSubmatch(output); found != nil {
-		return fault.New(fault.Build, "build.python", i.from, "%s has no wheel for Python %s on %s\n%s", found[1], i.version, i.platform, words).
-			WithHint("if it is a typing mistake, correct it; if there is only its source, make a wheel on such a machine and let pip find it:\n  pip wheel %s -w wheels && PIP_FIND_LINKS=$PWD/wheels kn-lite build", found[1])
-	}
-	return fault.New(fault.Build, "build.python", i.from, "pip could not install the dependencies\n%s", words)
 }

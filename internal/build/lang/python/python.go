@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/lang/python/lockfile"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 )
@@ -36,7 +37,7 @@ func (Language) Name() string { return "python" }
 
 // Detect implements lang.Language.
 func (Language) Detect(project fs.FS) bool {
-	for _, name := range []string{requirementsFile, projectFile, "manage.py"} {
+	for _, name := range append(lockfile.Names(), requirementsFile, projectFile, pipFile, setupFile, "manage.py") {
 		if exists(project, name) {
 			return true
 		}
@@ -50,10 +51,7 @@ func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	path := []string{"/" + home}
-	if isDir(p.Source.FS(), "src") {
-		path = append(path, "/"+home+"/src")
-	}
+	path := found.searchPath(p.Source.FS())
 	env := []string{
 		"PYTHONPATH=" + strings.Join(append(path, "/"+dependencies), ":"),
 		// Lines reach the log as they are written, and the image is read only.
@@ -84,12 +82,19 @@ func (Language) Layers(ctx context.Context, p *lang.Project, plan *lang.Plan, ta
 	if err != nil {
 		return nil, err
 	}
+	if err := found.checkPython(version, target); err != nil {
+		return nil, err
+	}
 	var layers []lang.Layer
 	if found.start.serves {
 		layers = append(layers, serverLayer(p, target, version))
 	}
 	if len(found.requirements) > 0 {
-		layers = append(layers, dependencyLayer(p, found, target, version))
+		dependencies, err := dependencyLayer(p, found, target, version)
+		if err != nil {
+			return nil, err
+		}
+		layers = append(layers, dependencies)
 	}
 	return append(layers, lang.Layer{
 		Name: "application",

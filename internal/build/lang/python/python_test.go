@@ -105,7 +105,7 @@ func TestRequirements(t *testing.T) {
 		pinned bool
 		says   string
 	}{
-		{"none", nil, nil, false, ""},
+		{"none", nil, nil, true, ""},
 		{"pinned", map[string]string{requirementsFile: "# all\nflask==3.0.0 # web\n\nuvicorn[standard]==0.30.1\nx === 1 ; python_version < '3.9'\n--index-url https://x\n"}, []string{"flask==3.0.0", "uvicorn[standard]==0.30.1", "x === 1 ; python_version < '3.9'", "--index-url https://x"}, true, ""},
 		{"hashes", map[string]string{requirementsFile: "a==1 \\\n    --hash=sha256:00\n"}, []string{"a==1      --hash=sha256:00"}, true, ""},
 		{"open", map[string]string{requirementsFile: "flask>=3\n"}, []string{"flask>=3"}, false, ""},
@@ -115,16 +115,35 @@ func TestRequirements(t *testing.T) {
 		{"both", map[string]string{projectFile: "[project]\ndependencies = [\"a\"]\n", requirementsFile: "a==2\n"}, []string{"a==2"}, true, ""},
 		{"no project table", map[string]string{projectFile: "[tool.x]\n"}, nil, true, ""},
 		{"broken", map[string]string{projectFile: "[project]\nname = \n"}, nil, false, "pyproject.toml:2:"},
-		{"included", map[string]string{requirementsFile: "-r base.txt\n"}, nil, false, "-r base.txt: the layers builder reads one file"},
-		{"editable", map[string]string{requirementsFile: "-e .\n"}, nil, false, "folder of this machine"},
-		{"folder", map[string]string{requirementsFile: "./lib\n"}, nil, false, "folder or file of this machine"},
-		{"file", map[string]string{requirementsFile: "a @ file:///x.whl\n"}, nil, false, "folder or file of this machine"},
-		{"repository", map[string]string{requirementsFile: "git+https://x/y\n"}, nil, false, "no wheel"},
+		{"included", map[string]string{requirementsFile: "-r req/base.txt\nb==1\n", "req/base.txt": "--requirement=more.txt\n", "req/more.txt": "a==1\n"}, []string{"a==1", "b==1"}, true, ""},
+		{"included and not there", map[string]string{requirementsFile: "-r base.txt\n"}, nil, false, "base.txt: a file of requirements names it, and it is not there"},
+		{"included in a circle", map[string]string{requirementsFile: "-r requirements.txt\n"}, nil, false, "include one another"},
+		{"editable itself", map[string]string{requirementsFile: "-e .\nb==1\n", projectFile: "[project]\ndependencies = [\"a==2\"]\n"}, []string{"a==2", "b==1"}, true, ""},
+		{"editable, of setup.cfg", map[string]string{requirementsFile: "-e .[web]\n", setupConfig: "[options]\ninstall_requires =\n    a==2 # x\n    b>1\npackages = find:\n"}, []string{"a==2", "b>1"}, false, ""},
+		{"editable folder", map[string]string{requirementsFile: "-e ./lib\n", "lib/pyproject.toml": "[project]\ndependencies = [\"a==2\"]\n"}, []string{"a==2"}, true, ""},
+		{"folder outside", map[string]string{requirementsFile: "../lib\n"}, nil, false, "outside of the project"},
+		{"itself in itself", map[string]string{projectFile: "[project]\ndependencies = [\"a @ file:.\"]\n"}, nil, false, "folders name one another"},
+		{"wheel", map[string]string{requirementsFile: "wheels/a-1-py3-none-any.whl --hash=sha256:00\n", "wheels/a-1-py3-none-any.whl": ""}, []string{"${PROJECT}/wheels/a-1-py3-none-any.whl --hash=sha256:00"}, true, ""},
+		{"file of the machine", map[string]string{requirementsFile: "a @ file:///x.whl\n"}, nil, false, "no such file in the project"},
+		{"a folder of wheels", map[string]string{requirementsFile: "-r deps/all.txt\n", "deps/all.txt": "-f wheels\n--find-links=https://x/y\na==1"}, []string{"-f ${PROJECT}/deps/wheels", "--find-links=https://x/y", "a==1"}, true, ""},
+		{"repository", map[string]string{requirementsFile: "git+https://me:canary@x/y\n"}, nil, false, "git+https://x/y: a repository holds no wheel"},
+		{"byte order mark and CRLF", map[string]string{requirementsFile: "\xef\xbb\xbfflask==3\r\ngunicorn==2 \\\r\n --hash=sha256:00\r\n"}, []string{"flask==3", "gunicorn==2   --hash=sha256:00"}, true, ""},
+		{"UTF-16", map[string]string{requirementsFile: "\xff\xfea\x00=\x00=\x001\x00\r\x00\n\x00"}, []string{"a==1"}, true, ""},
+		{"UTF-16, the other way round", map[string]string{requirementsFile: "\xfe\xff\x00a\x00=\x00=\x001"}, []string{"a==1"}, true, ""},
+		{"poetry without a lock", map[string]string{projectFile: "[tool.poetry.dependencies]\npython = \"^3.9\"\nflask = \"^3\"\n"}, nil, false, "[tool.poetry.dependencies] asks for flask, and there is no poetry.lock"},
+		{"Pipfile without a lock", map[string]string{pipFile: "[packages]\nflask = \"*\"\n"}, nil, false, "there is no Pipfile.lock"},
+		{"dynamic", map[string]string{projectFile: "[project]\ndynamic = [\"dependencies\"]\n"}, nil, false, "its dependencies are dynamic"},
+		{"dynamic, from a file", map[string]string{projectFile: "[project]\ndynamic = [\"dependencies\"]\n[tool.setuptools.dynamic]\ndependencies = {file = [\"reqs.in\"]}\n", "reqs.in": "a==1\n"}, []string{"a==1"}, true, ""},
+		{"setup.py", map[string]string{setupFile: "setup(install_requires=['flask'])"}, nil, false, "its install_requires is known only to who runs it"},
+		{"setup.py that asks for nothing", map[string]string{setupFile: "setup(name='x')"}, nil, true, ""},
+		{"setup.cfg", map[string]string{setupConfig: "[options.extras_require]\ninstall_requires = x\n[options]\ninstall_requires = a==1\n"}, []string{"a==1"}, true, ""},
+		{"sources without a lock", map[string]string{projectFile: "[project]\ndependencies = [\"a==1\"]\n[tool.uv.sources]\na = {index = \"corp\"}\n"}, nil, false, "[tool.uv.sources] says where packages come from, and there is no lock"},
+		{"index without a lock", map[string]string{projectFile: "[project]\ndependencies = [\"a==1\"]\n[[tool.uv.index]]\nurl = \"https://x\"\n"}, nil, false, "[[tool.uv.index]] says where"},
 	}
 	for _, tt := range tests {
 		p, _ := open(t, tt.files)
 		found := &project{}
-		err := found.readRequirements(p.Source.FS())
+		err := found.readDependencies(p.Source.FS(), func(string) {})
 		if tt.says != "" {
 			if fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("%s: %v", tt.name, err)
@@ -296,7 +315,11 @@ func TestDependencyKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return dependencyLayer(p, found, target(arch, version), version).Key
+		l, err := dependencyLayer(p, found, target(arch, version), version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l.Key
 	}
 	same := key("a==1\n", "amd64", "3.11")
 	if same == "" || same != key("a==1\n", "amd64", "3.11") {
@@ -329,7 +352,7 @@ func TestScripts(t *testing.T) {
 func TestTargetVersion(t *testing.T) {
 	p, said := open(t, nil)
 	got, err := targetVersion(context.Background(), p, target("amd64", "3.13"))
-	if got != "3.13" || err != nil || len(said.warnings) > 0 {
+	if got != "3.13.1" || err != nil || len(said.warnings) > 0 {
 		t.Errorf("%q, %v, %v", got, err, said.warnings)
 	}
 	if _, err := exec.LookPath("python3"); err != nil {
@@ -341,7 +364,7 @@ func TestTargetVersion(t *testing.T) {
 	}
 	to := target("amd64", "x")
 	to.BaseConfig.Env = nil
-	if got, err = targetVersion(context.Background(), p, to); got != strings.TrimSpace(string(out)) || err != nil || len(said.warnings) != 1 {
+	if got, err = targetVersion(context.Background(), p, to); majorMinor(got) != strings.TrimSpace(string(out)) || err != nil || len(said.warnings) != 1 {
 		t.Errorf("%q, %v, %v", got, err, said.warnings)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/lang/python/lockfile"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
 )
@@ -73,7 +74,7 @@ func startFunction(files fs.FS, requirements []string) (start, error) {
 	if f.Invoke != "cloudevent" {
 		return found, nil
 	}
-	if !slices.ContainsFunc(requirements, func(r string) bool { return nameOf(r) == "cloudevents" }) {
+	if !slices.ContainsFunc(requirements, func(r string) bool { return lockfile.NameOf(r) == "cloudevents" }) {
 		return found, fault.New(fault.Usage, "build.python", requirementsFile, "the function is one of events (func.yaml: invoke), and its requirements have no SDK for them").
 			WithHint("add it: echo cloudevents >> %s", requirementsFile)
 	}
@@ -84,7 +85,7 @@ func startFunction(files fs.FS, requirements []string) (start, error) {
 // serveApp picks the server that the project itself asks for.
 func serveApp(style, wsgi, asgi string, requirements []string) (start, error) {
 	has := func(name string) bool {
-		return slices.ContainsFunc(requirements, func(r string) bool { return nameOf(r) == name })
+		return slices.ContainsFunc(requirements, func(r string) bool { return lockfile.NameOf(r) == name })
 	}
 	switch {
 	case wsgi != "" && has("gunicorn"):

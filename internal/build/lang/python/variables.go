@@ -2,8 +2,11 @@ package python
 
 import (
 	"path/filepath"
+	"regexp"
+	"strings"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/lang/python/lockfile"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
@@ -23,10 +26,26 @@ func (Language) Variables(p *lang.Project) lang.Variables {
 			"POETRY_HOME", "POETRY_CACHE_DIR", "POETRY_CONFIG_DIR", "POETRY_HTTP_BASIC_*", "POETRY_PYPI_TOKEN_*", "PDM_CACHE_DIR",
 		},
 	}
-	for _, name := range []string{requirementsFile, projectFile} {
+	for _, name := range append(lockfile.Names(), requirementsFile, projectFile, pipFile) {
 		// What cannot be read names nothing.
 		raw, _ := regular.ReadFile(filepath.Join(p.Dir, name))
-		v.Means = append(v.Means, lang.ReferencedVariables(raw)...)
+		v.Means = append(append(v.Means, lang.ReferencedVariables(raw)...), pipenvVariables(name, raw)...)
 	}
 	return v
+}
+
+// pipenvVariables returns the variables in the addresses of a Pipfile and its lock,
+// which need no braces there.
+func pipenvVariables(name string, raw []byte) []string {
+	if !strings.HasPrefix(name, pipFile) {
+		return nil
+	}
+	var out []string
+	for _, found := range regexp.MustCompile(`"https?://[^"]*\$(\w+)(?:[^"$]*\$(\w+))?[^"]*"`).FindAllSubmatch(raw, -1) {
+		out = append(out, string(found[1]))
+		if len(found[2]) > 0 {
+			out = append(out, string(found[2]))
+		}
+	}
+	return out
 }

@@ -129,6 +129,15 @@ func runTrafficSplit(ctx context.Context, f *Factory, o *trafficSplitOptions) er
 		if snap, err = f.awaitRoute(ctx, store, snap); err != nil {
 			return err
 		}
+		if result.After != nil {
+			client, err := f.Cluster()
+			if err != nil {
+				return err
+			}
+			if err := f.waitForIngress(ctx, client, o.Service, nil, true); err != nil {
+				return err
+			}
+		}
 	}
 	info := describeTraffic(snap, result.Known.Revisions)
 	changed := len(result.Changes) > 0

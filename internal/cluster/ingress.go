@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,6 +17,9 @@ import (
 // ingressStatus is the part of Knative's internal Ingress that says where the
 // load balancer is. The type's own module would bring a client for one read.
 type ingressStatus struct {
+	Metadata struct {
+		Annotations map[string]string `json:"annotations"`
+	} `json:"metadata"`
 	Spec struct {
 		HTTPOption string `json:"httpOption"`
 	} `json:"spec"`
@@ -38,13 +42,9 @@ type loadBalancer struct {
 // address, a node port, the cluster's own address of the ingress. Which of
 // them this machine can reach is for the caller to try.
 func (c *Client) IngressAddresses(ctx context.Context, service string) ([]string, error) {
-	raw, err := c.rest.Get().AbsPath("/apis/networking.internal.knative.dev/v1alpha1/namespaces", c.namespace, "ingresses", service).DoRaw(ctx)
+	ingress, err := c.ingress(ctx, service)
 	if err != nil {
-		return nil, c.explain(call{verb: "get", resource: ingresses, name: service}, err)
-	}
-	var ingress ingressStatus
-	if err := json.Unmarshal(raw, &ingress); err != nil {
-		return nil, fault.New(fault.Failure, "cluster.ingress", "ingress/"+service, "%w", err)
+		return nil, err
 	}
 	var out []string
 	for _, lb := range ingress.Status.Public.Ingress {
@@ -66,6 +66,31 @@ func (c *Client) IngressAddresses(ctx context.Context, service string) ([]string
 			WithHint("give it with --ingress HOST:PORT or the setting `ingress`")
 	}
 	return out, nil
+}
+
+func (c *Client) ingress(ctx context.Context, service string) (*ingressStatus, error) {
+	raw, err := c.rest.Get().AbsPath("/apis/networking.internal.knative.dev/v1alpha1/namespaces", c.namespace, "ingresses", service).DoRaw(ctx)
+	if err != nil {
+		return nil, c.explain(call{verb: "get", resource: ingresses, name: service}, err)
+	}
+	var found ingressStatus
+	if err := json.Unmarshal(raw, &found); err != nil {
+		return nil, fault.New(fault.Failure, "cluster.ingress", "ingress/"+service, "%w", err)
+	}
+	return &found, nil
+}
+
+// IngressIsProbed reports whether the controller of the service's ingress asks
+// its gateways for a new configuration before it calls the ingress ready, as
+// those of the Knative project do. False also when that cannot be found out.
+func (c *Client) IngressIsProbed(ctx context.Context, service string) bool {
+	found, err := c.ingress(ctx, service)
+	if err != nil {
+		return false
+	}
+	const suffix = ".ingress.networking.knative.dev"
+	class := strings.TrimSuffix(found.Metadata.Annotations["networking.knative.dev/ingress.class"], suffix)
+	return slices.Contains([]string{"istio", "kourier", "contour", "gateway-api"}, class)
 }
 
 // serviceAddresses finds where NAME.NAMESPACE.svc.DOMAIN is reachable.

@@ -95,6 +95,7 @@ type Result struct {
 	URL      string // "" while the cluster has not assigned one
 	TagURL   string // of Spec.Tag
 	Ready    bool   // false only with NoWait
+	Moves    bool   // requests to a host that was there before go to another revision
 	Split    traffic.Split
 	Service  *servingv1.Service // as last seen; with DryRun what would be stored
 }

@@ -19,6 +19,7 @@ type plan struct {
 	isNew    bool               // the revision does not exist yet
 	names    bool               // the name in the template is this deploy's own
 	fresh    bool               // nothing has ever served
+	newTag   bool               // the tag that is asked for has no URL yet
 	traffic  Traffic            // what to do once the revision is ready
 	former   *record            // to go back to; nil: nothing worth it
 	outcome  Outcome
@@ -41,6 +42,7 @@ func (d *deployer) plan(ctx context.Context) (*plan, error) {
 	p := &plan{live: live, traffic: d.spec.Traffic, fresh: live == nil || live.Status.LatestReadyRevisionName == ""}
 	var current *servingv1.Revision // of the live template
 	if live != nil {
+		p.newTag = d.spec.Tag != "" && SplitOf(live.Spec.Traffic).Tagged(d.spec.Tag) < 0
 		if current, err = currentRevision(ctx, d.cluster, live); err != nil {
 			return nil, err
 		}

@@ -54,7 +54,7 @@ func Run(ctx context.Context, cluster Cluster, spec Spec, opts Options) (*Result
 	}
 	d.disown(ctx)
 	r := d.result(svc, svc)
-	r.Ready = true
+	r.Ready, r.Moves = true, !d.p.fresh && !d.p.newTag
 	return r, nil
 }
 

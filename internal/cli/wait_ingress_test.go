@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestDoorOpens(t *testing.T) {
+func TestIngressKnows(t *testing.T) {
 	tests := []struct {
 		name     string
 		statuses []int // the last one stays
@@ -17,7 +17,7 @@ func TestDoorOpens(t *testing.T) {
 		asked    int // at least
 	}{
 		{"at once", []int{200}, true, 1},
-		{"the activator refuses the probe: it is behind the door", []int{400}, true, 1},
+		{"the activator refuses the probe: the request has passed the ingress", []int{400}, true, 1},
 		{"after the ingress has loaded the route", []int{404, 404, 200}, true, 3},
 		{"never", []int{404}, false, 2},
 	}
@@ -36,9 +36,9 @@ func TestDoorOpens(t *testing.T) {
 			dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
 				return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
 			}
-			ctx, cancel := context.WithTimeout(context.Background(), 5*doorEvery)
+			ctx, cancel := context.WithTimeout(context.Background(), 5*ingressEvery)
 			defer cancel()
-			if got := doorOpens(ctx, dial, "http://hello.example"); got != tt.want {
+			if got := ingressKnows(ctx, dial, "http://hello.example"); got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 			if asked < tt.asked {
@@ -48,13 +48,13 @@ func TestDoorOpens(t *testing.T) {
 	}
 }
 
-func TestDoorThatCannotBeReachedIsNotWaitedFor(t *testing.T) {
+func TestIngressOutOfReachIsNotWaitedFor(t *testing.T) {
 	refused := func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	start := time.Now()
-	if !doorOpens(ctx, refused, "http://hello.example") {
-		t.Error("an ingress that cannot be reached was called closed")
+	if !ingressKnows(ctx, refused, "http://hello.example") {
+		t.Error("an ingress that cannot be reached was called ignorant")
 	}
 	if waited := time.Since(start); waited > 10*time.Second {
 		t.Errorf("waited %v", waited)

@@ -14,6 +14,7 @@ import (
 func newTrafficCmd(f *Factory) *cobra.Command {
 	return newGroupCmd("traffic", "Show and move traffic between revisions", groupTraffic,
 		newTrafficSplitCmd(f),
+		newTrafficUntagCmd(f),
 		newTrafficShowCmd(f),
 	)
 }

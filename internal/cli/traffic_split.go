@@ -14,11 +14,8 @@ import (
 const routeTimeout = 2 * time.Minute
 
 type trafficSplitOptions struct {
-	Service      string // "" until it is inferred
-	Edit         traffic.Edit
-	DryRun       bool
-	NoWait       bool
-	IfGeneration int64
+	trafficChange
+	Edit traffic.Edit
 }
 
 func newTrafficSplitCmd(f *Factory) *cobra.Command {
@@ -40,7 +37,8 @@ A TARGET is one of
   git:1a2b3c4     the revision built from a commit
   sha256:1a2b3c4  the revision with that image digest
 
-Nothing is sent to a revision that is not ready. If somebody else changes the
+Nothing is sent to a revision that is not ready; a tag on one, or on one that is
+gone, has to be removed first (traffic untag). If somebody else changes the
 split meanwhile, nothing is written, the difference is shown and the exit code
 is 6. The command waits until the cluster routes as asked.`,
 		Example: `  # Half and half
@@ -61,11 +59,7 @@ is 6. The command waits until the cluster routes as asked.`,
 			return runTrafficSplit(cmd.Context(), f, o)
 		},
 	}
-	addServiceFlag(cmd, &o.Service)
-	flags := cmd.Flags()
-	flags.BoolVar(&o.DryRun, "dry-run", false, "show what would change and write nothing")
-	flags.BoolVar(&o.NoWait, "no-wait", false, "do not wait until the cluster routes as asked")
-	flags.Int64Var(&o.IfGeneration, "if-generation", 0, "fail with exit code 6 unless the service is at this `GENERATION`")
+	o.add(cmd)
 	f.completeServiceFlag(cmd)
 	return cmd
 }
@@ -102,15 +96,39 @@ func (f *Factory) splitArgs(named string, args []string) (string, traffic.Edit, 
 }
 
 func runTrafficSplit(ctx context.Context, f *Factory, o *trafficSplitOptions) error {
-	store, err := f.trafficStore()
+	return f.changeTraffic(ctx, &o.trafficChange, func(ctx context.Context, store traffic.Store, opts traffic.SetOptions) (traffic.Result, error) {
+		return traffic.Set(ctx, store, o.Service, o.Edit, opts)
+	})
+}
+
+// trafficChange is what the commands that write a split have in common.
+type trafficChange struct {
+	Service      string // "" until it is inferred
+	DryRun       bool
+	NoWait       bool
+	IfGeneration int64
+}
+
+func (o *trafficChange) add(cmd *cobra.Command) {
+	addServiceFlag(cmd, &o.Service)
+	flags := cmd.Flags()
+	flags.BoolVar(&o.DryRun, "dry-run", false, "show what would change and write nothing")
+	flags.BoolVar(&o.NoWait, "no-wait", false, "do not wait until the cluster routes as asked")
+	flags.Int64Var(&o.IfGeneration, "if-generation", 0, "fail with exit code 6 unless the service is at this `GENERATION`")
+}
+
+// changeTraffic writes a split, waits until it is routed, and prints it.
+func (f *Factory) changeTraffic(ctx context.Context, o *trafficChange, write func(context.Context, traffic.Store, traffic.SetOptions) (traffic.Result, error)) error {
+	client, err := f.Cluster()
 	if err != nil {
 		return err
 	}
+	store := client.Traffic()
 	ctx, cancel := f.withTimeout(ctx, routeTimeout)
 	defer cancel()
-	result, err := traffic.Set(ctx, store, o.Service, o.Edit, traffic.SetOptions{
+	result, err := write(ctx, store, traffic.SetOptions{
 		DryRun: o.DryRun, IfGeneration: o.IfGeneration, Now: f.Sys.Now(),
-		Preview: func(r traffic.Result) error { f.previewSplit(o, r); return nil },
+		Preview: func(r traffic.Result) error { f.previewSplit(o.Service, r); return nil },
 	})
 	if err != nil {
 		return err
@@ -130,10 +148,6 @@ func runTrafficSplit(ctx context.Context, f *Factory, o *trafficSplitOptions) er
 			return err
 		}
 		if result.After != nil {
-			client, err := f.Cluster()
-			if err != nil {
-				return err
-			}
 			if err := f.waitForIngress(ctx, client, o.Service, nil, true); err != nil {
 				return err
 			}
@@ -146,12 +160,12 @@ func runTrafficSplit(ctx context.Context, f *Factory, o *trafficSplitOptions) er
 }
 
 // previewSplit tells what is about to happen, with every reference resolved.
-func (f *Factory) previewSplit(o *trafficSplitOptions, r traffic.Result) {
+func (f *Factory) previewSplit(service string, r traffic.Result) {
 	if len(r.Changes) == 0 {
-		f.IO.Note("service %s: the split is %s already", o.Service, r.Next)
+		f.IO.Note("service %s: the split is %s already", service, r.Next)
 		return
 	}
-	f.IO.Note("service %s: %s", o.Service, plural(len(r.Changes), "change"))
+	f.IO.Note("service %s: %s", service, plural(len(r.Changes), "change"))
 	for _, change := range r.Changes {
 		f.IO.Note("  %s", change)
 	}

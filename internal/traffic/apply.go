@@ -60,6 +60,33 @@ func Apply(current Split, edit []Resolved) (next Split, changes []Change, err er
 	return next, Diff(current, next), nil
 }
 
+// RemoveTags gives the split without some tags: a line that had traffic keeps
+// it under its revision's name.
+func RemoveTags(current Split, tags []string) (next Split, changes []Change, err error) {
+	current = current.Normal()
+	next = slices.Clone(current)
+	for i := range next {
+		next[i].URL = ""
+	}
+	for _, tag := range tags {
+		i := next.Tagged(tag)
+		if i < 0 {
+			known := Known{Split: current}
+			err := fault.New(fault.NotFound, "traffic.untag", "", "there is no tag %q", tag)
+			return nil, nil, err.WithHint("%s", known.tagList())
+		}
+		next[i].Tag = ""
+	}
+	next = next.Merge()
+	next = slices.DeleteFunc(next, func(t Target) bool { return t.Percent == 0 && t.Tag == "" })
+	for i := range next {
+		if next[i].Latest {
+			next[i].Revision = ""
+		}
+	}
+	return next, Diff(current, next), nil
+}
+
 // line picks the line of the split that an edit of target changes: the tagged
 // one if a tag is meant, else the one that has the traffic already, else one
 // without a tag, else any; -1 when there is none.
@@ -116,33 +143,46 @@ func DiffText(changes []Change) string {
 	return strings.Join(parts, ", ")
 }
 
-// CheckReady refuses a split that would send more traffic than now to a
-// revision that is not ready. A broken revision may always lose traffic.
+// CheckReady refuses a split that the cluster would not take up: Knative's
+// route does so only when every revision that is named is there and ready,
+// also under a tag and without any traffic. Until then the former split serves,
+// whatever the service says.
 func CheckReady(known Known, next Split) error {
-	current := known.Split.Normal()
 	for _, t := range next {
-		if t.Percent == 0 {
-			continue
-		}
 		name := t.Pin(known.LatestReady)
 		if name == Latest {
 			return fault.New(fault.Conflict, "traffic.check", "service/"+known.Service, "no revision of it is ready yet, so %s leads nowhere", Latest).
 				WithHint("%s", known.listing())
 		}
 		i := slices.IndexFunc(known.Revisions, func(r Revision) bool { return r.Name == name })
-		if i < 0 {
-			continue // gone between two reads; the API server has the last word
-		}
-		r := known.Revisions[i]
-		if r.State == Ready || next.Percent(name, known.LatestReady) <= current.Percent(name, known.LatestReady) {
+		switch {
+		case i < 0 && t.Latest, i >= 0 && known.Revisions[i].State == Ready:
 			continue
+		case i < 0:
+			return known.blocked(t, fault.New(fault.Conflict, "traffic.check", "revision/"+name, "is gone, and Knative takes up no split that names it"))
+		case t.Latest:
+			continue // the latest that was ready; the route goes on serving it
 		}
-		return notReady(r)
+		return known.blocked(t, notReady(known.Revisions[i], t))
 	}
 	return nil
 }
 
-func notReady(r Revision) error {
+// blocked adds to an error about a target what there is to do.
+func (k Known) blocked(t Target, err *fault.Error) error {
+	hint := "nothing was changed; choose another revision"
+	switch {
+	case t.Tag != "" && t.Percent > 0:
+		hint = fmt.Sprintf("nothing was changed; give the tag's share to another revision and remove the tag with `kn-lite traffic untag -s %s %s`", k.Service, t.Tag)
+	case t.Tag != "":
+		hint = fmt.Sprintf("nothing was changed; remove its tag first: `kn-lite traffic untag -s %s %s`", k.Service, t.Tag)
+	case err.Hint != "":
+		hint = err.Hint
+	}
+	return err.WithHint("%s\n%s", hint, k.listing())
+}
+
+func notReady(r Revision, t Target) *fault.Error {
 	cause := "it is still starting"
 	if r.State == NotReady {
 		cause = r.Reason
@@ -155,7 +195,11 @@ func notReady(r Revision) error {
 	if r.Message != "" {
 		cause += ": " + r.Message
 	}
-	err := fault.New(fault.Conflict, "traffic.check", "revision/"+r.Name, "is not ready, so it gets no traffic: %s", cause)
+	text := "is not ready, so it gets no traffic: %s"
+	if t.Percent == 0 {
+		text = "is not ready, and Knative takes up no split that names it: %s"
+	}
+	err := fault.New(fault.Conflict, "traffic.check", "revision/"+r.Name, text, cause)
 	if r.State == NotReady {
 		return err.WithHint("nothing was changed; deploy again with what is wrong put right, or choose another revision")
 	}

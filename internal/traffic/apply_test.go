@@ -250,3 +250,22 @@ func TestHistoryStartsAnewWhenItCannotBeRead(t *testing.T) {
 		t.Errorf("%v, %v", past, err)
 	}
 }
+
+func TestRemoveTags(t *testing.T) {
+	current := Split{{Revision: "a", Percent: 60}, {Revision: "a", Tag: "blue", Percent: 10}, {Latest: true, Tag: "next", Percent: 30}, {Revision: "gone", Tag: "old"}}
+	for _, tt := range []struct {
+		tags []string
+		want string
+	}{
+		{[]string{"old"}, "a=60 a(blue)=10 @latest(next)=30"},
+		{[]string{"blue"}, "a=70 @latest(next)=30 gone(old)=0"},
+		{[]string{"next", "old"}, "a=60 a(blue)=10 @latest=30"},
+	} {
+		next, changes, err := RemoveTags(current, tt.tags)
+		if err != nil || next.String() != tt.want || len(changes) == 0 {
+			t.Errorf("without %v: %s, %v, %v; want %s", tt.tags, next, changes, err, tt.want)
+		}
+	}
+	_, _, err := RemoveTags(current, []string{"nosuch"})
+	checkFault(t, "unknown", err, fault.NotFound, "nosuch", "tags: blue, next, old")
+}

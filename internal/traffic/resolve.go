@@ -243,16 +243,25 @@ func (k Known) listing() string {
 		names = append(names, name)
 	}
 	text := "revisions: " + strings.Join(names, ", ")
+	if tags := k.tagList(); tags != noTags {
+		text += "\n" + tags
+	}
+	return text
+}
+
+const noTags = "it has no tags"
+
+func (k Known) tagList() string {
 	var tags []string
 	for _, t := range k.Split {
 		if t.Tag != "" {
 			tags = append(tags, t.Tag)
 		}
 	}
-	if len(tags) > 0 {
-		text += "\ntags: " + strings.Join(tags, ", ")
+	if len(tags) == 0 {
+		return noTags
 	}
-	return text
+	return "tags: " + strings.Join(tags, ", ")
 }
 
 func (t Target) label() string {

@@ -123,12 +123,13 @@ func TestCheckReady(t *testing.T) {
 	}{
 		{"ready", hello(), Split{{Revision: "hello-v1", Percent: 50}, {Revision: "hello-v2", Percent: 50}}, "", ""},
 		{"broken", hello(), Split{{Revision: "hello-v4", Percent: 1}, {Revision: "hello-v2", Percent: 99}}, "revision/hello-v4: is not ready, so it gets no traffic: ContainerMissing: no such image", "nothing was changed"},
-		{"broken at nothing", hello(), Split{{Revision: "hello-v4", Tag: "x"}, {Revision: "hello-v2", Percent: 100}}, "", ""},
+		{"broken under a tag", hello(), Split{{Revision: "hello-v4", Tag: "x"}, {Revision: "hello-v2", Percent: 100}}, "takes up no split that names it: ContainerMissing", "kn-lite traffic untag -s hello x"},
+		{"gone", hello(), Split{{Revision: "hello-v9", Percent: 100}}, "revision/hello-v9: is gone", "revisions: hello-v4 (not ready)"},
+		{"gone under a tag", hello(), Split{{Revision: "hello-v9", Tag: "old"}, {Revision: "hello-v2", Percent: 100}}, "revision/hello-v9: is gone", "kn-lite traffic untag -s hello old"},
 		{"starting", starting, Split{{Revision: "hello-v2", Percent: 100}}, "still starting (Deploying)", "nothing was changed"},
 		{"latest without any", dead, Split{{Latest: true, Percent: 100}}, "no revision of it is ready yet", "revisions:"},
-		{"broken loses", serving, Split{{Revision: "hello-v4", Percent: 10}, {Revision: "hello-v1", Percent: 90}}, "", ""},
-		{"broken keeps", serving, Split{{Revision: "hello-v4", Percent: 60}, {Revision: "hello-v2", Percent: 40}}, "", ""},
-		{"broken gains", serving, Split{{Revision: "hello-v4", Percent: 61}, {Revision: "hello-v1", Percent: 39}}, "revision/hello-v4", ""},
+		{"broken loses some", serving, Split{{Revision: "hello-v4", Percent: 10}, {Revision: "hello-v1", Percent: 90}}, "revision/hello-v4", "choose another revision"},
+		{"broken loses all", serving, Split{{Revision: "hello-v1", Percent: 100}}, "", ""},
 	}
 	for _, tt := range tests {
 		err := CheckReady(tt.known, tt.next)

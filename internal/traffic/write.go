@@ -79,6 +79,28 @@ var errMoved = errors.New("the split was changed by somebody else meanwhile")
 // split is still the one that was read, else it is a fault.Conflict with the
 // difference. It ends with ctx.
 func Set(ctx context.Context, store Store, service string, edit Edit, opts SetOptions) (Result, error) {
+	return write(ctx, store, service, opts, func(known Known) (Split, []Change, error) {
+		resolved, err := Resolve(known, edit)
+		if err != nil {
+			return nil, nil, err
+		}
+		next, changes, err := Apply(known.Split, resolved)
+		if err == nil {
+			err = CheckReady(known, next)
+		}
+		return next, changes, err
+	})
+}
+
+// Untag removes tags from the split; who gets how much stays. A split that has
+// tags of revisions that are gone is repaired by it, so nothing else is checked.
+func Untag(ctx context.Context, store Store, service string, tags []string, opts SetOptions) (Result, error) {
+	return write(ctx, store, service, opts, func(known Known) (Split, []Change, error) {
+		return RemoveTags(known.Split, tags)
+	})
+}
+
+func write(ctx context.Context, store Store, service string, opts SetOptions, change func(Known) (Split, []Change, error)) (Result, error) {
 	var first *Snapshot
 	for attempt := 0; ; attempt++ {
 		snap, err := store.Snapshot(ctx, service)
@@ -94,7 +116,7 @@ func Set(ctx context.Context, store Store, service string, edit Edit, opts SetOp
 		} else if !snap.Spec.Normal().Equal(first.Spec.Normal()) {
 			return Result{}, moved(service, first, snap)
 		}
-		result, err := plan(ctx, store, snap, edit)
+		result, err := plan(ctx, store, snap, change)
 		if err != nil {
 			return Result{}, err
 		}
@@ -116,21 +138,14 @@ func Set(ctx context.Context, store Store, service string, edit Edit, opts SetOp
 	}
 }
 
-func plan(ctx context.Context, store Store, snap *Snapshot, edit Edit) (Result, error) {
+func plan(ctx context.Context, store Store, snap *Snapshot, change func(Known) (Split, []Change, error)) (Result, error) {
 	revisions, err := store.Revisions(ctx, snap.Name)
 	if err != nil {
 		return Result{}, err
 	}
 	known := Known{Service: snap.Name, Revisions: revisions, LatestReady: snap.LatestReady, Split: snap.Spec.Normal()}
-	resolved, err := Resolve(known, edit)
+	next, changes, err := change(known)
 	if err != nil {
-		return Result{}, err
-	}
-	next, changes, err := Apply(known.Split, resolved)
-	if err != nil {
-		return Result{}, err
-	}
-	if err := CheckReady(known, next); err != nil {
 		return Result{}, err
 	}
 	return Result{Before: snap, Known: known, Next: next, Changes: changes}, nil

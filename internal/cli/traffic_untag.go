@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"context"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kn-lite/kn-lite/internal/cluster"
+	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/traffic"
+)
+
+type trafficUntagOptions struct {
+	trafficChange
+	Tags []string
+}
+
+func newTrafficUntagCmd(f *Factory) *cobra.Command {
+	o := &trafficUntagOptions{}
+	cmd := &cobra.Command{
+		Use:   "untag TAG...",
+		Short: "Remove tags and their URLs",
+		Long: `Remove tags of a service. Their URLs stop answering; the traffic stays: a tagged
+revision with a share keeps it under its name.
+
+A tag of a revision that is gone or not ready holds up every change of the split,
+because Knative takes up a split only when all of its revisions are ready.`,
+		Example: `  kn-lite traffic untag next
+  kn-lite traffic untag -s hello pr-7 pr-8`,
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: f.completeTags,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.Tags = args
+			if slices.Contains(args, "") {
+				return fault.Usagef("a tag's name is empty")
+			}
+			var err error
+			if o.Service, err = f.serviceName(o.Service); err != nil {
+				return err
+			}
+			return runTrafficUntag(cmd.Context(), f, o)
+		},
+	}
+	o.add(cmd)
+	f.completeServiceFlag(cmd)
+	return cmd
+}
+
+func runTrafficUntag(ctx context.Context, f *Factory, o *trafficUntagOptions) error {
+	return f.changeTraffic(ctx, &o.trafficChange, func(ctx context.Context, store traffic.Store, opts traffic.SetOptions) (traffic.Result, error) {
+		return traffic.Untag(ctx, store, o.Service, o.Tags, opts)
+	})
+}
+
+// completeTags offers the tags of the service.
+func (f *Factory) completeTags(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return f.fromCluster(cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
+		service, err := f.completionService(cmd, nil)
+		if err != nil {
+			return nil, err
+		}
+		snap, err := client.Traffic().Snapshot(ctx, service)
+		if err != nil {
+			return nil, err
+		}
+		var tags []string
+		for _, t := range snap.Spec {
+			if t.Tag != "" {
+				tags = append(tags, t.Tag)
+			}
+		}
+		return tags, nil
+	})
+}

@@ -138,6 +138,12 @@ func (o *deployOptions) spec() (deploy.Spec, error) {
 	default:
 		return s, fault.Usagef("--dry-run=%s: use client or server", o.DryRun)
 	}
+	for _, flag := range []string{"image", "service", "revision", "traffic", "tag"} {
+		// An unset variable in a pipeline must not mean something else.
+		if o.changed(flag) && map[string]string{"image": o.Image, "service": o.Service, "revision": o.Revision, "traffic": o.Traffic, "tag": o.Tag}[flag] == "" {
+			return s, fault.Usagef("--%s: the value is empty", flag).WithHint("is a variable unset? Omit the flag for its default")
+		}
+	}
 	if o.NoTraffic && o.Traffic != "" {
 		return s, fault.Usagef("--no-traffic and --traffic %s: choose one", o.Traffic)
 	}
@@ -196,6 +202,9 @@ func runDeploy(ctx context.Context, f *Factory, o *deployOptions) error {
 		return err
 	}
 	if spec.Service, err = deployName(o, project); err != nil {
+		return err
+	}
+	if err := deploy.CheckNames(spec.Service, spec.Revision, spec.Tag); err != nil {
 		return err
 	}
 	if project != nil {

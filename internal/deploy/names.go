@@ -4,7 +4,10 @@ import (
 	"strconv"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/util/validation"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
 // number is N of SERVICE-vN, or 0 for a name of another form.
@@ -40,6 +43,32 @@ func nextName(service string, live *servingv1.Service, revisions []servingv1.Rev
 }
 
 func numbered(service string, n int) string { return service + "-v" + strconv.Itoa(n) }
+
+// longestName is Kubernetes' bound for names that become labels and host names.
+const longestName = 63
+
+// CheckNames refuses what Knative would refuse, or never route to, before any
+// work is done. revision and tag may be empty.
+func CheckNames(service, revision, tag string) error {
+	if revision != "" {
+		name := fullName(service, revision)
+		if problems := validation.IsDNS1035Label(name); len(problems) > 0 {
+			return fault.Usagef("--revision %s: %q is not a revision's name: %s", revision, name, strings.Join(problems, "; "))
+		}
+	}
+	if tag == "" {
+		return nil
+	}
+	if problems := validation.IsDNS1035Label(tag); len(problems) > 0 {
+		return fault.Usagef("--tag %s: %s", tag, strings.Join(problems, "; ")).
+			WithHint("a tag becomes part of a host name: lower-case letters, digits and '-', starting with a letter")
+	}
+	if host := tag + "-" + service; len(host) > longestName {
+		return fault.Usagef("--tag %s: the host name %s would have %d characters, and %d are allowed", tag, host, len(host), longestName).
+			WithHint("choose a shorter tag")
+	}
+	return nil
+}
 
 // fullName completes --revision: Knative wants every revision's name to begin
 // with its service's, so "blue" means hello-blue.

@@ -263,3 +263,97 @@ func TestSameRevisionAgain(t *testing.T) {
 		}
 	})
 }
+
+// TestLongServiceNames: no name that begins with the service's fits, so
+// Knative's own is taken, and all else is as ever.
+func TestLongServiceNames(t *testing.T) {
+	for _, length := range []int{61, 63} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCluster()
+			long := func(n string) Spec {
+				s := spec(n)
+				s.Service = strings.Repeat("n", length)
+				return s
+			}
+			if r := run(t, c, long("1")); r.Revision != "fn-00001" || r.Outcome != Created {
+				t.Errorf("first: %+v", r)
+			}
+			if r := run(t, c, long("2")); r.Revision != "fn-00002" || split(c.service) != "fn-00002=100" {
+				t.Errorf("second: %s, split %s", r.Revision, split(c.service))
+			}
+			before := c.service.DeepCopy()
+			c.set(only("fn-00003", corev1.ConditionFalse))
+			if _, err := Run(t.Context(), c, long("3"), options()); fault.KindOf(err) != fault.Partial {
+				t.Fatalf("error %v, want Partial", err)
+			}
+			if diff := cmp.Diff(before.Spec, c.service.Spec); diff != "" || recordOf(c.service) != nil {
+				t.Errorf("spec (-before +after):\n%s", diff)
+			}
+			o := options()
+			o.NoWait = true
+			c.set(nil)
+			s := long("4")
+			s.Traffic = Traffic{Partial: true, Share: 10}
+			if _, err := Run(t.Context(), c, s, o); err != nil || split(c.service) != "fn-00002=90 fn-00005=10" {
+				t.Errorf("%v, split %s", err, split(c.service))
+			}
+		})
+	}
+}
+
+// TestRefusedBeforeTheFirstWrite: a plan whose last step would fail writes nothing.
+func TestRefusedBeforeTheFirstWrite(t *testing.T) {
+	tests := []struct {
+		name    string
+		traffic traffic.Split // of the service
+		change  func(*Spec)
+		kind    fault.Kind
+		says    string
+	}{
+		{"a tag that is no label", nil, func(s *Spec) { s.Tag = "Next_1" }, fault.Usage, "not a DNS 1035 label"},
+		{"a tag of a revision that is gone", traffic.Split{{Latest: true, Percent: 100}, {Revision: "fn-gone", Tag: "old"}}, func(*Spec) {}, fault.Conflict, "fn-gone"},
+		{"a tag of a revision that has failed", traffic.Split{{Latest: true, Percent: 100}, {Revision: "fn-bad", Tag: "old"}}, func(*Spec) {}, fault.Conflict, "fn-bad"},
+		{"a share for one that is gone", traffic.Split{{Revision: "fn-gone", Percent: 100}}, func(s *Spec) { s.Traffic = Traffic{Partial: true, Share: 10} }, fault.Conflict, "fn-gone"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCluster()
+				run(t, c, spec("1"))
+				c.fate = only("fn-bad", corev1.ConditionFalse)
+				c.revisions["fn-bad"] = &servingv1.Revision{}
+				c.revisions["fn-bad"].Name = "fn-bad"
+				if tt.traffic != nil {
+					c.service.Spec.Traffic = TargetsOf(tt.traffic)
+				}
+				c.set(c.fate)
+				writes := c.writes
+				s := spec("2")
+				tt.change(&s)
+				_, err := Run(t.Context(), c, s, options())
+				if fault.KindOf(err) != tt.kind || !strings.Contains(err.Error(), tt.says) || c.writes != writes {
+					t.Errorf("error %v (%v), %d writes", err, fault.KindOf(err), c.writes-writes)
+				}
+			})
+		})
+	}
+}
+
+func TestCheckNames(t *testing.T) {
+	tests := []struct{ service, revision, tag, says string }{
+		{"fn", "", "", ""},
+		{"fn", "blue", "next", ""},
+		{"fn", "fn-blue", "a1", ""},
+		{"fn", "Blue", "", "Blue"},
+		{"fn", "", "Next_1", "Next_1"},
+		{"fn", "", "1a", "1a"},
+		{strings.Repeat("n", 60), "", "next", "65 characters"},
+		{strings.Repeat("n", 61), "v1", "", "63 characters"},
+	}
+	for _, tt := range tests {
+		err := CheckNames(tt.service, tt.revision, tt.tag)
+		if (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s %s %s: %v", tt.service, tt.revision, tt.tag, err)
+		}
+	}
+}

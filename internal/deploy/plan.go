@@ -47,12 +47,20 @@ func (d *deployer) plan(ctx context.Context) (*plan, error) {
 			return nil, err
 		}
 	}
-	// Knative does not try a failed revision again; a new one has to be made.
-	if current != nil && sameTemplate(live, desired) && stateOf(current) != corev1.ConditionFalse && !d.renames(current) {
-		d.planSame(p, current, desired)
-		return p, nil
+	if err := d.decide(ctx, p, current, desired); err != nil {
+		return nil, err
 	}
-	return p, d.planNew(ctx, p, current, desired)
+	return p, d.checkPlan(ctx, p)
+}
+
+// decide fills in what the plan does.
+func (d *deployer) decide(ctx context.Context, p *plan, current *servingv1.Revision, desired *servingv1.Service) error {
+	// Knative does not try a failed revision again; a new one has to be made.
+	if current != nil && sameTemplate(p.live, desired) && stateOf(current) != corev1.ConditionFalse && !d.renames(current) {
+		d.planSame(p, current, desired)
+		return nil
+	}
+	return d.planNew(ctx, p, current, desired)
 }
 
 // renames reports whether the user wants another name than rev has.
@@ -121,7 +129,7 @@ func (d *deployer) planNew(ctx context.Context, p *plan, current *servingv1.Revi
 	if err != nil {
 		return err
 	}
-	p.revision, p.isNew, p.names, p.outcome, p.next = name, true, true, Updated, desired
+	p.revision, p.isNew, p.names, p.outcome, p.next = name, true, name != "", Updated, desired
 	desired.Spec.Template.Name = name
 	dropRecord(desired)
 	if p.live == nil {
@@ -139,7 +147,7 @@ func (d *deployer) planNew(ctx context.Context, p *plan, current *servingv1.Revi
 		return err
 	}
 	p.former = &former
-	if d.opts.NoWait {
+	if d.opts.NoWait && name != "" {
 		// Nobody will be here to move the traffic; Knative's route does it, as
 		// it takes up a split only when every revision in it is ready.
 		desired.Spec.Traffic = TargetsOf(d.finalSplit(p, SplitOf(former.Pinned)))
@@ -163,6 +171,9 @@ func firstSplit(live *servingv1.Service, revision, tag string) traffic.Split {
 				split = append(split, t)
 			}
 		}
+	}
+	if revision == "" {
+		tag = "" // it is given once the name is known
 	}
 	return finalSplit(split, revision, Traffic{Keep: true}, tag)
 }
@@ -208,6 +219,9 @@ func (d *deployer) name(ctx context.Context, live, desired *servingv1.Service) (
 	// "a-b" and "b-v1" of "a". There are few of those, so this ends soon.
 	name := nextName(d.spec.Service, live, revisions)
 	for {
+		if len(name) > longestName {
+			return "", nil // no name that begins with the service's fits: Knative has its own way
+		}
 		rev, err := d.cluster.FindRevision(ctx, name)
 		if err != nil || rev == nil {
 			return name, err

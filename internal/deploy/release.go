@@ -44,11 +44,20 @@ func unname(ctx context.Context, cluster Cluster, service, revision string) erro
 	if err != nil || rev == nil {
 		return err
 	}
-	former, next := rev.Labels[generationLabel], config.Generation+1
-	if err := cluster.LabelRevision(ctx, revision, generationLabel, strconv.FormatInt(next, 10)); err != nil {
+	return claim(ctx, cluster, service, rev, config.Generation+1, func() (bool, error) {
+		return clearName(ctx, cluster, service, rev)
+	})
+}
+
+// claim has Knative take rev for the template that write puts into the service,
+// which has no name and makes the configuration's generation next. write reports
+// whether it has written it.
+func claim(ctx context.Context, cluster Cluster, service string, rev *servingv1.Revision, next int64, write func() (bool, error)) error {
+	former := rev.Labels[generationLabel]
+	if err := cluster.LabelRevision(ctx, rev.Name, generationLabel, strconv.FormatInt(next, 10)); err != nil {
 		return err
 	}
-	ours, err := clearName(ctx, cluster, service, rev)
+	ours, err := write()
 	if ours && err == nil {
 		ours, err = confirmUnnamed(ctx, cluster, service, rev, next)
 	}
@@ -58,7 +67,7 @@ func unname(ctx context.Context, cluster Cluster, service, revision string) erro
 	// Under that label Knative would take the next template, whosever it is, for this revision's.
 	last, stop := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer stop()
-	return errors.Join(err, cluster.LabelRevision(last, revision, generationLabel, former))
+	return errors.Join(err, cluster.LabelRevision(last, rev.Name, generationLabel, former))
 }
 
 // awaitNamed waits until Knative has made the revision that the template

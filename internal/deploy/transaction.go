@@ -3,7 +3,6 @@ package deploy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -38,6 +37,11 @@ func Run(ctx context.Context, cluster Cluster, spec Spec, opts Options) (*Result
 		return d.result(p.live, p.live), nil
 	}
 	d.unname(ctx)
+	if p.revision == "" {
+		if err := d.learnName(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if d.opts.NoWait {
 		d.disown(ctx)
 		return d.result(p.live, p.live), nil
@@ -56,31 +60,6 @@ func Run(ctx context.Context, cluster Cluster, spec Spec, opts Options) (*Result
 	r := d.result(svc, svc)
 	r.Ready, r.Moves = true, !d.p.fresh && !d.p.newTag
 	return r, nil
-}
-
-// unname leaves no name in the template, if this deploy has put one there.
-func (d *deployer) unname(ctx context.Context) {
-	if d.p.live.Spec.Template.Name != d.p.revision || !d.p.names {
-		return
-	}
-	if err := unname(ctx, d.cluster, d.spec.Service, d.p.revision); err != nil {
-		d.opts.Report.Warn(stillNamed(d.p.revision, err))
-	}
-}
-
-// stillNamed says what it means that the template keeps the revision's name.
-func stillNamed(revision string, err error) string {
-	return fmt.Sprintf("the template of the service keeps the name %s: %v; other tools have to give it another name when they change it (kubectl: spec.template.metadata.name, kn: --revision-name)", revision, err)
-}
-
-// disown leaves all fields of the service to whoever applies it next: server-side
-// apply refuses to touch what another tool owns. To fail at this loses nothing else.
-func (d *deployer) disown(ctx context.Context) {
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
-	defer cancel()
-	if err := d.cluster.DisownService(bounded, d.spec.Service); err != nil {
-		d.opts.Report.Note(fmt.Sprintf("kn-lite still owns fields of the service (%v); kubectl apply --server-side may ask for --force-conflicts", err))
-	}
 }
 
 // deployer is one Run.

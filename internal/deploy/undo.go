@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
@@ -20,7 +21,7 @@ func (d *deployer) undo(ctx context.Context) state {
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), backTimeout)
 	defer cancel()
 	var replaced, restored bool
-	s := d.rewrite(bounded, func(ctx context.Context, svc *servingv1.Service) (*servingv1.Service, error) {
+	back := func(ctx context.Context, svc *servingv1.Service) (*servingv1.Service, error) {
 		former := d.formerOf(svc)
 		if former == nil || former.Template == nil {
 			return svc, nil
@@ -31,7 +32,8 @@ func (d *deployer) undo(ctx context.Context) state {
 		}
 		replaced, restored = !ours, ours
 		return d.back(ctx, svc, former, ours)
-	})
+	}
+	s := d.goBack(bounded, back)
 	if s.err != nil || s.svc == nil {
 		return s
 	}
@@ -50,6 +52,40 @@ func (d *deployer) undo(ctx context.Context) state {
 	d.disown(bounded)
 	return done
 }
+
+// goBack writes the former template. Where it cannot have the name of its
+// revision, because that one does not begin with the service's, Knative is made
+// to take the revision for it without a name.
+func (d *deployer) goBack(ctx context.Context, back func(context.Context, *servingv1.Service) (*servingv1.Service, error)) state {
+	former := d.p.former
+	if former == nil || former.Former == "" || former.Template == nil || former.Template.Name != "" || nameable(d.spec.Service, former.Former) {
+		return d.rewrite(ctx, back)
+	}
+	svc, err := settled(ctx, d.cluster, d.spec.Service)
+	if err != nil || svc == nil {
+		return state{err: err, gone: err == nil}
+	}
+	config, err := d.cluster.FindConfiguration(ctx, d.spec.Service)
+	if err != nil || config == nil {
+		return state{svc: svc, err: err}
+	}
+	rev, err := d.cluster.FindRevision(ctx, former.Former)
+	if err != nil || rev == nil {
+		return state{svc: svc, err: err}
+	}
+	var s state
+	err = claim(ctx, d.cluster, d.spec.Service, rev, config.Generation+1, func() (bool, error) {
+		s = d.rewrite(ctx, back)
+		return s.restored, s.err
+	})
+	if s.err == nil {
+		s.err = err
+	}
+	return s
+}
+
+// nameable reports whether Knative accepts a revision's name in a template.
+func nameable(service, revision string) bool { return strings.HasPrefix(revision, service+"-") }
 
 // rewrite changes the service until nobody else has written in between.
 func (d *deployer) rewrite(ctx context.Context, change func(context.Context, *servingv1.Service) (*servingv1.Service, error)) state {
@@ -113,7 +149,7 @@ func (d *deployer) formerTemplate(ctx context.Context, former *record) (*serving
 		return template, err
 	}
 	rev, err := d.cluster.FindRevision(ctx, former.Former)
-	if err == nil && isTemplateOf(template, rev) {
+	if err == nil && isTemplateOf(template, rev) && nameable(d.spec.Service, rev.Name) {
 		template.Name = rev.Name
 	}
 	return template, err

@@ -51,6 +51,7 @@ type Spec struct {
 	// Dockerfile instead of a language's toolchain.
 	Dockerfile *dockerfile.Options
 	Steps      dockerfile.Steps // may be nil
+	Signed     bool             // the image will be signed: of Steps and of earlier steps only what is vouched for
 
 	Environ  []string         // this machine's variables, as KEY=value; a build sees those that its language names
 	CacheDir string           // layers that were made before
@@ -200,7 +201,7 @@ func (p *Prepared) Build(ctx context.Context) (*Result, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	b.store.Prune(filepath.Join(b.spec.CacheDir, b.language.Name()), b.records(), b.histories(), b.stamps(), inventories(b.spec.CacheDir), filepath.Join(b.spec.CacheDir, verifyFolder))
+	b.store.Prune(filepath.Join(b.spec.CacheDir, b.language.Name()), b.records(), b.histories(), b.stamps(), made(b.spec.CacheDir), inventories(b.spec.CacheDir), filepath.Join(b.spec.CacheDir, verifyFolder))
 	return result, result.finish()
 }
 

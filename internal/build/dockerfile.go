@@ -52,7 +52,7 @@ func Dockerfile(ctx context.Context, spec Spec) (*Result, error) {
 	for _, platform := range platforms {
 		image, err := dockerfile.Build(ctx, dockerfile.Spec{
 			Options: *spec.Dockerfile, Dir: spec.Dir, Platform: platform, Epoch: spec.Epoch, Labels: spec.Labels,
-			CacheDir: spec.CacheDir, TempDir: lang.Lookup(spec.Environ, "TMPDIR"), Path: lang.Lookup(spec.Environ, "PATH"), Store: store, Steps: spec.Steps, Report: dockerfileReport{spec.Progress},
+			CacheDir: spec.CacheDir, TempDir: lang.Lookup(spec.Environ, "TMPDIR"), Path: lang.Lookup(spec.Environ, "PATH"), Store: store, Steps: spec.Steps, Signed: spec.Signed, Report: dockerfileReport{spec.Progress},
 			Pull: pull, HostFile: hostFile,
 		})
 		if err != nil {
@@ -67,7 +67,7 @@ func Dockerfile(ctx context.Context, spec Spec) (*Result, error) {
 		}
 		result.Builds = append(result.Builds, built)
 	}
-	store.Prune()
+	store.Prune(made(spec.CacheDir))
 	return result, result.finish()
 }
 

@@ -24,7 +24,8 @@ type attestFlags struct {
 	Provenance bool
 	SignKey    string
 
-	signer registry.Signer // of SignKey, read once; nil leaves images unsigned
+	key     *sign.PrivateKey  // of SignKey, read once; nil leaves images unsigned
+	trusted []*sign.PublicKey // who is believed about images of others; none: everybody
 }
 
 // addAttestFlags gives cmd the flags of every command that pushes.
@@ -64,8 +65,9 @@ func (f *Factory) openSignKey(ctx context.Context, a *attestFlags) error {
 	if err != nil {
 		return err
 	}
-	a.signer = key.Sign
-	return nil
+	a.key = key
+	a.trusted = append(a.trusted, key.Public())
+	return a.addVerifyKey(cfg.VerifyKey)
 }
 
 // signPassword is that of an encrypted key.
@@ -111,7 +113,7 @@ func (a *attestFlags) wantedOf(all []attest.Artifact) registry.Attached {
 		out = append(out, d)
 	}
 	return registry.Attached{
-		Sign:      a.signer,
+		Sign:      a.signer(""),
 		Documents: func(context.Context) ([]attest.Artifact, error) { return out, nil },
 	}
 }

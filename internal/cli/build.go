@@ -241,7 +241,7 @@ func runBuild(ctx context.Context, f *Factory, o *buildOptions) error {
 	}
 	switch {
 	case o.Push:
-		if ref, err = f.pushBuilt(ctx, built, tag, o.Attest.signer); err != nil {
+		if ref, err = f.pushBuilt(ctx, built, tag, &o.Attest); err != nil {
 			return err
 		}
 	case len(o.Outputs) == 0:

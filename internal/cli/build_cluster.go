@@ -84,13 +84,17 @@ func (f *Factory) buildInCluster(ctx context.Context, dir string, project *funct
 	if err != nil {
 		return nil, err
 	}
-	pushTo, err := unsignedTag(tag, b.Attest.signer)
+	pushTo, err := unsignedTag(tag, b.Attest.key != nil)
 	if err != nil {
 		return nil, err
 	}
 	cache, err := f.cacheRepository(b)
 	if err != nil {
 		return nil, err
+	}
+	if cache != "" && spec.Signed {
+		f.IO.Note("the pod runs every step: it has no key, so it cannot know which of the layers in %s are yours", cache)
+		cache = ""
 	}
 	// All that the pod reads and writes.
 	refs := append(slices.Clone(needed.Images), pushTo)
@@ -129,8 +133,8 @@ func (f *Factory) buildInCluster(ctx context.Context, dir string, project *funct
 	if err != nil {
 		return nil, err
 	}
-	if b.Attest.signer != nil {
-		if err := registries.Sign(ctx, built.Digest, tag, b.Attest.signer); err != nil {
+	if b.Attest.key != nil {
+		if err := registries.Sign(ctx, built.Digest, tag, b.Attest.signer("")); err != nil {
 			return nil, err
 		}
 		if _, err := registries.Retag(ctx, built.Digest, tag); err != nil {
@@ -143,9 +147,9 @@ func (f *Factory) buildInCluster(ctx context.Context, dir string, project *funct
 
 // unsignedTag is where a pod pushes to. It never gets the key, so an image that is
 // to be signed gets its own tag from here, when that is done.
-func unsignedTag(tag string, signer registry.Signer) (string, error) {
+func unsignedTag(tag string, signed bool) (string, error) {
 	ref, err := registry.ParseTag(tag)
-	if err != nil || signer == nil {
+	if err != nil || !signed {
 		return tag, err
 	}
 	return ref.Name() + ":kn-lite-unsigned", nil

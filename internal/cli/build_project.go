@@ -17,6 +17,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/registry"
+	"github.com/kn-lite/kn-lite/internal/sign"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
 
@@ -49,6 +50,7 @@ func (f *Factory) buildProject(ctx context.Context, dir string, project *functio
 	if err != nil {
 		return nil, err
 	}
+	f.markMade(spec, built)
 	built.describedBy(spec)
 	return built, ctx.Err()
 }
@@ -77,7 +79,7 @@ func (f *Factory) buildWith(ctx context.Context, spec build.Spec, b *buildFlags,
 		f.IO.Debug("no key: %s", why)
 	}
 	if id != nil && !b.NoCache {
-		if found := f.findBuilt(ctx, spec, prepared, id, pushTo); found != nil {
+		if found := f.findBuilt(ctx, spec, prepared, id, pushTo, b.Attest.trusted); found != nil {
 			prepared.NoteWithheld(ctx)
 			f.IO.Step("unchanged: %s (%s)", found.Digest, term.Duration(f.Sys.Now().Sub(started)))
 			return found, nil
@@ -104,6 +106,16 @@ func (f *Factory) buildWith(ctx context.Context, spec build.Spec, b *buildFlags,
 	return out, nil
 }
 
+// markMade records that this machine has built the image, and not only found it.
+func (f *Factory) markMade(spec build.Spec, b *builtImage) {
+	if b.unchanged && b.open == nil {
+		return
+	}
+	if err := build.MarkMade(spec.CacheDir, b.Digest); err != nil {
+		f.IO.Debug("the build is not remembered: %v", err)
+	}
+}
+
 // verifyProject builds the project twice and compares. release removes what the
 // result is made of.
 func (f *Factory) verifyProject(ctx context.Context, dir string, project *function.Function, b *buildFlags) (built *builtImage, release func(), err error) {
@@ -121,6 +133,7 @@ func (f *Factory) verifyProject(ctx context.Context, dir string, project *functi
 	}
 	f.IO.Step("verified: two builds gave %s (%s)", result.Digest, term.Duration(f.Sys.Now().Sub(started)))
 	built = &builtImage{Result: result}
+	f.markMade(spec, built)
 	built.describedBy(spec)
 	return built, func() {
 		if err := remove(); err != nil {
@@ -129,8 +142,10 @@ func (f *Factory) verifyProject(ctx context.Context, dir string, project *functi
 	}, nil
 }
 
-// findBuilt looks for an earlier build with the key id.
-func (f *Factory) findBuilt(ctx context.Context, spec build.Spec, prepared *build.Prepared, id *key.Key, pushTo string) *builtImage {
+// findBuilt looks for an earlier build with the key id. What stands in the
+// repository under the key's tag was put there by whoever may push; where trusted
+// names keys, one of them has to have signed that it was built from these inputs.
+func (f *Factory) findBuilt(ctx context.Context, spec build.Spec, prepared *build.Prepared, id *key.Key, pushTo string, trusted []*sign.PublicKey) *builtImage {
 	again := func(ctx context.Context) (*build.Result, error) { return build.Build(ctx, spec) }
 	if record, ok := prepared.Recorded(id); ok {
 		return &builtImage{Result: record.Result(), unchanged: true, key: id.String(), open: record.Open, again: again}
@@ -146,13 +161,17 @@ func (f *Factory) findBuilt(ctx context.Context, spec build.Spec, prepared *buil
 	if !ok {
 		return nil
 	}
+	if err := vouchedFor(ctx, client, pushTo, digest, inputsOf(id.String()), trusted); err != nil {
+		f.IO.Note("built here: the image that %s has for these inputs is not vouched for: %s", pushTo, err)
+		return nil
+	}
 	return &builtImage{Result: prepared.Foreign(digest), unchanged: true, key: id.String(), again: again}
 }
 
 // pushBuilt makes tag mean the image. One that is in the repository already is
 // not sent again; one that was built now can be found there by its key from then
 // on, with all that goes with it.
-func (f *Factory) pushBuilt(ctx context.Context, b *builtImage, tag string, signer registry.Signer) (string, error) {
+func (f *Factory) pushBuilt(ctx context.Context, b *builtImage, tag string, with *attestFlags) (string, error) {
 	if b.pushed {
 		ref, err := registry.ParseTag(tag)
 		return ref.WithDigest(b.Digest.String()), err
@@ -161,6 +180,7 @@ func (f *Factory) pushBuilt(ctx context.Context, b *builtImage, tag string, sign
 	if err != nil {
 		return "", err
 	}
+	signer := with.signer(inputsOf(b.key))
 	if b.unchanged && b.Image == nil && b.Index == nil && b.complete(ctx, client, tag) {
 		if signer != nil {
 			err = client.Sign(ctx, b.Digest, tag, signer)
@@ -213,6 +233,7 @@ func (f *Factory) buildSpec(dir string, project *function.Function, b *buildFlag
 		Fresh:    b.NoCache,
 
 		Documents: b.Attest.documents(),
+		Signed:    len(b.Attest.trusted) > 0,
 		Pull: func(ctx context.Context, ref string, p v1.Platform) (v1.Image, error) {
 			client, err := f.Registry()
 			if err != nil {
@@ -255,7 +276,7 @@ func (f *Factory) buildSpec(dir string, project *function.Function, b *buildFlag
 		if err != nil {
 			return build.Spec{}, err
 		}
-		spec.Steps = registrySteps{client, repository}
+		spec.Steps = registrySteps{client: client, repository: repository, signing: &b.Attest}
 	}
 	spec.Epoch, err = epoch(f.Sys.Env("SOURCE_DATE_EPOCH"))
 	return spec, err

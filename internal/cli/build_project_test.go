@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +22,7 @@ type keyLab struct {
 	t      *testing.T
 	server *regtest.Server
 	host   string
+	env    map[string]string // beside what every build has
 }
 
 func newKeyLab(t *testing.T) *keyLab {
@@ -84,6 +86,7 @@ func (l *keyLab) build(home, dir string, args ...string) (answer, story string, 
 	l.t.Helper()
 	sys, stdout, stderr := testSystem(l.t, append([]string{"build", dir, "--push", "--base-image", l.host + "/base/node:22"}, args...)...)
 	env := map[string]string{"HOME": home, "KN_LITE_REGISTRY": l.host + "/me"}
+	maps.Copy(env, l.env)
 	sys.Env = func(name string) string { return env[name] }
 	sys.Now = time.Now
 	before := len(l.server.Log())

@@ -227,6 +227,9 @@ func runDeploy(ctx context.Context, f *Factory, o *deployOptions) error {
 		if err := f.openSignKey(ctx, &o.Attest); err != nil {
 			return err
 		}
+		if wanted != nil {
+			o.Attest.trusted = append(o.Attest.trusted, wanted)
+		}
 	}
 	if spec.Image, spec.UserImage, err = f.deployImage(ctx, o, project, client); err != nil {
 		return err

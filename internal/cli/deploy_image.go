@@ -51,7 +51,7 @@ func (f *Factory) deployImage(ctx context.Context, o *deployOptions, project *fu
 	if err != nil {
 		return "", "", err
 	}
-	ref, err = f.pushBuilt(ctx, built, tag, o.Attest.signer)
+	ref, err = f.pushBuilt(ctx, built, tag, &o.Attest)
 	return ref, tag, err
 }
 

@@ -98,7 +98,7 @@ func (f *Factory) verifySigned(ctx context.Context, image string, key *sign.Publ
 	if err != nil {
 		return "", err
 	}
-	if err := key.Verify(ref.Name(), ref.Digest, found); err != nil {
+	if err := key.Verify(sign.Statement{Name: ref.Name()}, ref.Digest, found); err != nil {
 		return "", err
 	}
 	f.IO.Step("verified %s: signed with %s", pinned, key.Fingerprint())

@@ -105,7 +105,7 @@ func (o *clusterBuildOptions) build(ctx context.Context, f *Factory, client *clu
 		Resolve: registries.Resolve,
 	}
 	if order.CacheRepo != "" {
-		spec.Steps = registrySteps{registries, order.CacheRepo}
+		spec.Steps = registrySteps{client: registries, repository: order.CacheRepo}
 	}
 	for _, text := range order.Platforms {
 		platform, err := build.ParsePlatform(text)

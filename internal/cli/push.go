@@ -8,6 +8,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build"
+	"github.com/kn-lite/kn-lite/internal/config"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/registry"
@@ -83,6 +84,9 @@ func runPush(ctx context.Context, f *Factory, o *pushOptions) error {
 	if err := f.openSignKey(ctx, &o.Attest); err != nil {
 		return err
 	}
+	if err := f.checkOrigin(o, artifact); err != nil {
+		return err
+	}
 	ref, err := f.pushImage(ctx, artifact, tag, o.Attest.wantedOf(attached))
 	if err != nil {
 		return err
@@ -92,6 +96,30 @@ func runPush(ctx context.Context, f *Factory, o *pushOptions) error {
 		Names:  []string{ref},
 		Table:  func() error { return f.IO.Answer("%s", ref) },
 	})
+}
+
+// checkOrigin keeps the key from signing what came with a clone: whoever says
+// "what was built in this folder" means what this machine has built. A layout or a
+// file that is named is signed as it is.
+func (f *Factory) checkOrigin(o *pushOptions, artifact registry.Artifact) error {
+	if o.Attest.key == nil {
+		return nil
+	}
+	digest, err := artifact.Digest()
+	if err != nil || build.MadeHere(config.CacheDir(f.Sys.Env), digest) {
+		return err
+	}
+	if isLayoutOrTar(o.Source) {
+		f.IO.Note("signing %s as it is: this machine has not built it", digest)
+		return nil
+	}
+	return fault.New(fault.Conflict, "sign.image", o.Source, "the image that lies here, %s, was not built on this machine, so it is not signed", digest).
+		WithHint("build and sign in one step: kn-lite build --push --sign-key KEY")
+}
+
+// isLayoutOrTar reports whether source names an image and not a project's folder.
+func isLayoutOrTar(source string) bool {
+	return strings.HasPrefix(source, "oci:") || strings.HasPrefix(source, "tar:")
 }
 
 // openArtifact reads the image to push, what hangs on it, and the tag that it is
@@ -120,7 +148,7 @@ func (f *Factory) openArtifact(ctx context.Context, source string) (artifact reg
 
 // projectIn is the func.yaml that belongs to what is pushed, or nil.
 func (f *Factory) projectIn(source string) (*function.Function, error) {
-	if strings.HasPrefix(source, "oci:") || strings.HasPrefix(source, "tar:") {
+	if isLayoutOrTar(source) {
 		source = "."
 	}
 	project, err := function.Load(source)

@@ -18,6 +18,16 @@ import (
 // payloadKind says what is signed; the word stands for the format.
 const payloadKind = "cosign container image signature"
 
+// inputsField is the annotation of a signature that binds the image to what it
+// was built from: cosign verify -a dev.kn-lite.inputs=sha256:… asks for it.
+const inputsField = "dev.kn-lite.inputs"
+
+// Statement is what a signature says about an image.
+type Statement struct {
+	Name   string // what the image is known as: REGISTRY/NAME
+	Inputs string // sha256:… over all that the signer built it from; "" makes no claim
+}
+
 // payload is what a signature is over.
 type payload struct {
 	Critical struct {
@@ -32,11 +42,14 @@ type payload struct {
 	Optional map[string]any `json:"optional"`
 }
 
-// Sign signs subject as what is known under name (REGISTRY/NAME). The same key
-// and image give the same signature each time, so that it is stored once.
-func (k *PrivateKey) Sign(name string, subject attest.Descriptor) (*attest.Artifact, error) {
+// Sign signs what says about subject. The same key, image and statement give the
+// same signature each time, so that it is stored once.
+func (k *PrivateKey) Sign(what Statement, subject attest.Descriptor) (*attest.Artifact, error) {
 	var p payload
-	p.Critical.Identity.Reference, p.Critical.Image.Digest, p.Critical.Type = name, subject.Digest, payloadKind
+	p.Critical.Identity.Reference, p.Critical.Image.Digest, p.Critical.Type = what.Name, subject.Digest, payloadKind
+	if what.Inputs != "" {
+		p.Optional = map[string]any{inputsField: what.Inputs}
+	}
 	text, err := json.Marshal(p)
 	if err != nil {
 		return nil, err
@@ -45,7 +58,7 @@ func (k *PrivateKey) Sign(name string, subject attest.Descriptor) (*attest.Artif
 	// Without a source of random numbers the signature is that of RFC 6979.
 	signature, err := k.key.Sign(nil, sum[:], hash)
 	if err != nil {
-		return nil, &fault.Error{Op: "sign.image", Subject: name, Err: err}
+		return nil, &fault.Error{Op: "sign.image", Subject: what.Name, Err: err}
 	}
 	return &attest.Artifact{Type: attest.SignatureType, Subject: subject, Blobs: []attest.Blob{{
 		MediaType: attest.PayloadType, Content: text,
@@ -59,13 +72,14 @@ var (
 	ErrNoMatch  = errors.New("no signature fits the key: they are by others, or have been changed")
 	ErrOther    = errors.New("the signature is for another image")
 	ErrName     = errors.New("the signature is for another name")
+	ErrInputs   = errors.New("the signature does not say that the image was built from this")
 )
 
-// Verify wants one of candidates to be a signature by k of digest under name.
-// They may come from anywhere.
-func (k *PublicKey) Verify(name, digest string, candidates []attest.Blob) error {
+// Verify wants one of candidates to be a signature by k that says want about
+// digest. They may come from anywhere.
+func (k *PublicKey) Verify(want Statement, digest string, candidates []attest.Blob) error {
 	refuse := func(reason error, format string, args ...any) error {
-		e := fault.New(fault.Conflict, "sign.verify", name+"@"+digest, "%w", reason)
+		e := fault.New(fault.Conflict, "sign.verify", want.Name+"@"+digest, "%w", reason)
 		if format == "" {
 			return e
 		}
@@ -86,8 +100,10 @@ func (k *PublicKey) Verify(name, digest string, candidates []attest.Blob) error 
 			worst = refuse(ErrOther, "what the key has signed is no image")
 		case p.Critical.Image.Digest != digest:
 			worst = refuse(ErrOther, "it is for %s; somebody has put it beside this one", p.Critical.Image.Digest)
-		case p.Critical.Identity.Reference != name:
+		case p.Critical.Identity.Reference != want.Name:
 			worst = refuse(ErrName, "it is for %s; an image that was copied has to be signed again under its new name", p.Critical.Identity.Reference)
+		case want.Inputs != "" && p.Optional[inputsField] != want.Inputs:
+			worst = refuse(ErrInputs, "build it here")
 		default:
 			return nil
 		}
@@ -95,7 +111,7 @@ func (k *PublicKey) Verify(name, digest string, candidates []attest.Blob) error 
 	return worst
 }
 
-// fits tells whether a candidate's signature is by k and over its content.
+// fits reports whether a candidate's signature is by k and over its content.
 func (k *PublicKey) fits(c attest.Blob) bool {
 	signature, err := base64.StdEncoding.DecodeString(c.Annotations[attest.AnnotationSignature])
 	if err != nil || len(signature) == 0 {

@@ -31,7 +31,7 @@ func generate(t *testing.T) *PrivateKey {
 
 func signed(t *testing.T, k *PrivateKey, name, digest string) []attest.Blob {
 	t.Helper()
-	a, err := k.Sign(name, attest.Descriptor{Digest: digest})
+	a, err := k.Sign(Statement{Name: name}, attest.Descriptor{Digest: digest})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestVerify(t *testing.T) {
 		if label == "changed payload" {
 			digest = other // what the attacker wants to be believed
 		}
-		err := k.Public().Verify(name, digest, test.candidates)
+		err := k.Public().Verify(Statement{Name: name}, digest, test.candidates)
 		if !errors.Is(err, test.want) || test.want == nil && err != nil {
 			t.Errorf("%s: got %v, want %v", label, err, test.want)
 		}
@@ -77,6 +77,29 @@ func TestVerify(t *testing.T) {
 			t.Errorf("%s: kind %v, hint %q", label, fault.KindOf(err), fault.HintOf(err))
 		}
 		texts[test.want.Error()] = label
+	}
+	from := func(inputs string) []attest.Blob {
+		a, err := k.Sign(Statement{Name: name, Inputs: inputs}, attest.Descriptor{Digest: one})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.Blobs
+	}
+	for label, test := range map[string]struct {
+		candidates []attest.Blob
+		want       error
+	}{
+		"from these inputs": {from(other), nil},
+		"among others":      {append(from(one), from(other)...), nil},
+		"from other inputs": {from(one), ErrInputs},
+		"from no inputs":    {good, ErrInputs},
+	} {
+		if err := k.Public().Verify(Statement{Name: name, Inputs: other}, one, test.candidates); !errors.Is(err, test.want) || test.want == nil && err != nil {
+			t.Errorf("%s: got %v, want %v", label, err, test.want)
+		}
+		if err := k.Public().Verify(Statement{Name: name}, one, test.candidates); err != nil {
+			t.Errorf("%s: it is signed all the same: %v", label, err)
+		}
 	}
 	if len(texts) != 4 {
 		t.Errorf("four ways to fail, and their texts are %v", texts)
@@ -219,7 +242,7 @@ func TestOpenSSL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := theirs.Public().Verify(name, one, signed(t, theirs, name, one)); err != nil {
+	if err := theirs.Public().Verify(Statement{Name: name}, one, signed(t, theirs, name, one)); err != nil {
 		t.Error(err)
 	}
 }

@@ -46,13 +46,14 @@ var busybox = sync.OnceValues(func() (v1.Image, error) {
 
 // project is a folder to build and what came of it.
 type project struct {
-	t     *testing.T
-	dir   string
-	cache string
-	told  told
-	bases map[string]v1.Image
-	steps Steps
-	pull  Pull // nil is one of bases and busybox
+	t      *testing.T
+	dir    string
+	cache  string
+	told   told
+	bases  map[string]v1.Image
+	steps  Steps
+	signed bool
+	pull   Pull // nil is one of bases and busybox
 }
 
 type told struct {
@@ -111,7 +112,7 @@ func (p *project) build(options Options) (*Image, error) {
 	p.told = told{}
 	image, err := Build(context.Background(), Spec{
 		Options: options, Dir: p.dir, Platform: hostPlatform(), Epoch: time.Unix(1000, 0),
-		CacheDir: p.cache, Path: os.Getenv("PATH"), Store: store, Steps: p.steps, Report: &p.told, HostFile: os.ReadFile,
+		CacheDir: p.cache, Path: os.Getenv("PATH"), Store: store, Steps: p.steps, Signed: p.signed, Report: &p.told, HostFile: os.ReadFile,
 		Pull: func(ref string, platform v1.Platform) (v1.Image, error) {
 			if p.pull != nil {
 				return p.pull(ref, platform)

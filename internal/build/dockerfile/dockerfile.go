@@ -47,6 +47,7 @@ type Spec struct {
 	Path     string // $PATH, for newuidmap
 	Store    *layer.Store
 	Steps    Steps // nil: what is built here is for this machine only
+	Signed   bool  // the image will be signed: steps of builds that were not are not used
 	Report   Report
 	Pull     Pull
 	// HostFile reads a file of the host that the network needs: resolv.conf and hosts.

@@ -38,7 +38,7 @@ type change struct {
 
 // change makes the layer of an instruction, or finds it.
 func (b *builder) change(ctx context.Context, s *stage, c change) error {
-	s.key = digest("dockerfile 2", s.key, c.key, b.Platform.String(), strconv.FormatBool(b.lossy))
+	s.key = digest(b.keySpace(), s.key, c.key, b.Platform.String(), strconv.FormatBool(b.lossy))
 	made, cached := b.find(ctx, s.key)
 	var err error
 	if cached {

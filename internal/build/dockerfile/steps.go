@@ -17,6 +17,16 @@ type Steps interface {
 	Keep(ctx context.Context, name string, l v1.Layer) error
 }
 
+// keySpace begins the key of every step. A build that is signed has a space of its
+// own: in the other one, a step may stand on a layer from another machine whose
+// word was taken for it, and neither its name nor its content shows that.
+func (b *builder) keySpace() string {
+	if b.Signed {
+		return "dockerfile 2 signed"
+	}
+	return "dockerfile 2"
+}
+
 // keepers is how many layers are on their way to other machines at once.
 const keepers = 3
 

@@ -103,6 +103,55 @@ func TestStepsOfOtherMachines(t *testing.T) {
 	}
 }
 
+// trusting is Steps that takes nothing of what others have left.
+type trusting struct{ *shelf }
+
+func (trusting) Find(context.Context, string) v1.Layer { return nil }
+
+// TestSignedBuildStandsOnNothingForeign: a layer that was taken from another
+// machine by an earlier build is not used by one that is signed, nor is anything
+// that was built on top of it.
+func TestSignedBuildStandsOnNothingForeign(t *testing.T) {
+	const text = "FROM busybox\nRUN echo right > /a\n"
+	shared := &shelf{kept: map[string]v1.Layer{}}
+	one := newProject(t, text, nil)
+	one.steps = shared
+	right := one.must(Options{})
+	if one.told.single {
+		return
+	}
+	wrong := newProject(t, "FROM busybox\nRUN echo wrong > /a\n", nil)
+	other := &shelf{kept: map[string]v1.Layer{}}
+	wrong.steps = other
+	wrong.must(Options{})
+	for name := range shared.kept {
+		for _, l := range other.kept {
+			shared.kept[name] = l // what a stranger puts there
+		}
+	}
+	two := newProject(t, text+"RUN cp /a /b\n", nil)
+	two.steps = shared
+	two.must(Options{})
+	two.signed, two.steps = true, trusting{shared}
+	again := two.must(Options{})
+	if len(two.told.raw) > 0 && slices.ContainsFunc(two.told.raw, func(s string) bool { return strings.Contains(s, "wrong") }) {
+		t.Errorf("output: %q", two.told.raw)
+	}
+	layers, err := again.Image.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted, err := right.Image.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, errGot := layers[len(wanted)-1].Digest()
+	want, errWant := wanted[len(wanted)-1].Digest()
+	if err := errors.Join(errGot, errWant); err != nil || got != want {
+		t.Errorf("the signed build has the layer %s, not %s: %v", got, want, err)
+	}
+}
+
 // TestStepsThatCannotBeKept: a repository that may not be written to costs a
 // warning, and one warning only.
 func TestStepsThatCannotBeKept(t *testing.T) {

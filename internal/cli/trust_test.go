@@ -1,0 +1,216 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+
+	"github.com/kn-lite/kn-lite/internal/registry"
+	"github.com/kn-lite/kn-lite/internal/sign"
+)
+
+// open reads a key that signKey has made.
+func (l *keyLab) open(private string) *attestFlags {
+	l.t.Helper()
+	text, err := os.ReadFile(private)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	key, err := sign.ParsePrivate(private, text, nil)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return &attestFlags{key: key, trusted: []*sign.PublicKey{key.Public()}}
+}
+
+func (l *keyLab) client() *registry.Client {
+	l.t.Helper()
+	client, err := registry.New(registry.Options{})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(client.Close)
+	return client
+}
+
+// keyTag is the tag that a build of the project looks for.
+func (l *keyLab) keyTag() string {
+	l.t.Helper()
+	for _, r := range l.server.Log() {
+		if _, tag, ok := strings.Cut(r, "/manifests/kn-lite-key-"); ok {
+			return l.host + "/me/hello:kn-lite-key-" + tag
+		}
+	}
+	l.t.Fatal("no build has looked for its key")
+	return ""
+}
+
+// pushOther pushes what a stranger would like to be signed, under tag.
+func (l *keyLab) pushOther(tag string) v1.Hash {
+	l.t.Helper()
+	image, err := random.Image(100, 1)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if _, err := l.client().Push(l.t.Context(), image, tag); err != nil {
+		l.t.Fatal(err)
+	}
+	digest, err := image.Digest()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return digest
+}
+
+func (l *keyLab) signatures(digest v1.Hash) int {
+	l.t.Helper()
+	found, err := l.client().Signatures(l.t.Context(), l.host+"/me/hello@"+digest.String())
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return len(found)
+}
+
+// Whoever may push can point the tag of a key at any image, also at one that was
+// signed for other inputs. A machine that signs builds, and signs what it has built.
+func TestKeyTagOfAStrangerIsNotSigned(t *testing.T) {
+	for _, attack := range []string{"unsigned", "signed by a stranger", "signed for other inputs", "signed without inputs"} {
+		t.Run(attack, func(t *testing.T) {
+			l := newKeyLab(t)
+			private, _ := signKey(t)
+			stranger, _ := signKey(t)
+			right, _, _ := l.build(t.TempDir(), l.clone())
+			at := l.keyTag()
+			planted := l.pushOther(at)
+			signed := 1
+			var err error
+			switch inputs := "sha256:" + strings.TrimPrefix(at, l.host+"/me/hello:kn-lite-key-"); attack {
+			case "unsigned":
+				signed = 0
+			case "signed by a stranger":
+				err = l.client().Sign(t.Context(), planted, at, l.open(stranger).signer(inputs))
+			case "signed for other inputs":
+				err = l.client().Sign(t.Context(), planted, at, l.open(private).signer("sha256:"+strings.Repeat("0", 64)))
+			default:
+				err = l.client().Sign(t.Context(), planted, at, l.open(private).signer(""))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, story, _ := l.build(t.TempDir(), l.clone(), "--sign-key", private)
+			if got != right || strings.Contains(story, "unchanged") || !strings.Contains(story, "not vouched for") {
+				t.Errorf("%s, not %s:\n%s", got, right, story)
+			}
+			if n := l.signatures(planted); n != signed {
+				t.Errorf("what was planted has %d signatures, not %d", n, signed)
+			}
+			digest, _ := v1.NewHash(right[strings.Index(right, "@")+1:])
+			if n := l.signatures(digest); n != 1 {
+				t.Errorf("what was built has %d signatures", n)
+			}
+			if now, _ := l.server.Tag("me/hello", strings.TrimPrefix(at, l.host+"/me/hello:")); now != digest.String() {
+				t.Errorf("the key's tag still means %s", now)
+			}
+		})
+	}
+}
+
+// What a trusted key has signed as built from these inputs is not built again, by
+// the same key, or by the one that is named for checking.
+func TestVouchedKeyTagIsTaken(t *testing.T) {
+	l := newKeyLab(t)
+	first, public := signKey(t)
+	second, _ := signKey(t)
+	ref, _, _ := l.build(t.TempDir(), l.clone(), "--sign-key", first)
+	if got, story, _ := l.build(t.TempDir(), l.clone(), "--sign-key", first); got != ref || !strings.Contains(story, "unchanged") {
+		t.Errorf("%s, not %s:\n%s", got, ref, story)
+	}
+	if _, story, _ := l.build(t.TempDir(), l.clone(), "--sign-key", second); !strings.Contains(story, "not vouched for") {
+		t.Errorf("the signature of another key was taken:\n%s", story)
+	}
+	l = newKeyLab(t)
+	ref, _, _ = l.build(t.TempDir(), l.clone(), "--sign-key", first)
+	l.env = map[string]string{"KN_LITE_VERIFY_KEY": public}
+	if got, story, _ := l.build(t.TempDir(), l.clone(), "--sign-key", second); got != ref || !strings.Contains(story, "unchanged") {
+		t.Errorf("%s, not %s:\n%s", got, ref, story)
+	}
+	digest, _ := v1.NewHash(ref[strings.Index(ref, "@")+1:])
+	if n := l.signatures(digest); n != 2 {
+		t.Errorf("%d signatures, want one by each key", n)
+	}
+}
+
+// Layers of steps that other machines have left are taken when a trusted key has
+// signed them as that step's.
+func TestStepsAreVouchedFor(t *testing.T) {
+	l := newKeyLab(t)
+	private, _ := signKey(t)
+	name, elsewhere := strings.Repeat("1", 64), strings.Repeat("2", 64)
+	image, err := random.Image(100, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	layers, err := image.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := registrySteps{client: l.client(), repository: l.host + "/me/cache"}
+	signed := open
+	signed.signing = l.open(private)
+	if err := open.Keep(t.Context(), name, layers[0]); err != nil {
+		t.Fatal(err)
+	}
+	if open.Find(t.Context(), name) == nil || signed.Find(t.Context(), name) != nil {
+		t.Error("an unsigned step: everybody without a key takes it, and nobody with one")
+	}
+	// It is there, and gets its signature.
+	if err := signed.Keep(t.Context(), name, layers[0]); err != nil {
+		t.Fatal(err)
+	}
+	if open.Find(t.Context(), name) == nil || signed.Find(t.Context(), name) == nil {
+		t.Error("a signed step is not found")
+	}
+	// The same image under the name of another step.
+	if err := open.Keep(t.Context(), elsewhere, layers[0]); err != nil {
+		t.Fatal(err)
+	}
+	if signed.Find(t.Context(), elsewhere) != nil {
+		t.Error("a signature for one step was taken for another")
+	}
+}
+
+// A clone may bring an image along where builds leave theirs.
+func TestPushSignsWhatWasBuiltHere(t *testing.T) {
+	l := newKeyLab(t)
+	private, _ := signKey(t)
+	builder, stranger, dir := t.TempDir(), t.TempDir(), l.clone()
+	run := func(home string, args ...string) (int, string) {
+		t.Helper()
+		sys, _, stderr := testSystem(t, args...)
+		env := map[string]string{"HOME": home, "KN_LITE_REGISTRY": l.host + "/me"}
+		sys.Env = func(name string) string { return env[name] }
+		sys.Now = time.Now
+		return Main(context.Background(), sys), stderr.String()
+	}
+	if code, story := run(builder, "build", dir, "--base-image", l.host+"/base/node:22"); code != 0 {
+		t.Fatal(story)
+	}
+	before := len(writes(l.server.Log()))
+	if code, story := run(stranger, "push", dir, "--sign-key", private); code != 6 || !strings.Contains(story, "was not built on this machine") {
+		t.Errorf("exit %d: %s", code, story)
+	}
+	if len(writes(l.server.Log())) > before {
+		t.Errorf("something was written: %q", writes(l.server.Log()))
+	}
+	if code, story := run(stranger, "push", dir); code != 0 {
+		t.Errorf("without a key: exit %d: %s", code, story)
+	}
+	if code, story := run(builder, "push", dir, "--sign-key", private); code != 0 {
+		t.Errorf("where it was built: exit %d: %s", code, story)
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"sync"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -239,7 +240,9 @@ type builder struct {
 	plan     *lang.Plan
 
 	variables lang.Variables
-	withheld  []string // names of the variables that the build does not see
+	inputsMu  sync.Mutex
+	inputs    *lang.Inputs // once they are known
+	withheld  []string     // names of the variables that the build does not see
 
 	store    *layer.Store
 	resolved v1.Hash // what the base's reference means; empty when nobody has asked

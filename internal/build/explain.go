@@ -94,7 +94,11 @@ func (p *Prepared) planned(ctx context.Context, platform v1.Platform) ([]Planned
 	for _, l := range layers {
 		planned := PlannedLayer{Name: l.Name, From: l.From}
 		if l.Key != "" {
-			_, planned.Known = b.store.Find(b.layerKey(l, platform), b.spec.Epoch)
+			key, err := b.layerKey(ctx, l, platform)
+			if err != nil {
+				return nil, err
+			}
+			_, planned.Known = b.store.Find(key, b.spec.Epoch)
 		}
 		out = append(out, planned)
 	}

@@ -25,14 +25,14 @@ import (
 // base's tag means. why is the reason when there is no key: the build has to run.
 func (p *Prepared) Identify(ctx context.Context) (id *key.Key, why string, err error) {
 	b := p.builder
-	keyed, ok := b.language.(lang.Keyed)
+	_, ok := b.language.(lang.Keyed)
 	switch {
 	case !ok:
 		return nil, "the inputs of " + b.language.Name() + " are not told apart yet", nil
 	case b.spec.Builder == "":
 		return nil, "it is not known which kn-lite this is", nil
 	}
-	in, err := keyed.Inputs(ctx, b.project, b.plan)
+	in, err := b.languageInputs(ctx)
 	if err != nil {
 		return nil, "", b.describe(err)
 	}
@@ -71,7 +71,7 @@ func (p *Prepared) Identify(ctx context.Context) (id *key.Key, why string, err e
 	}
 	for _, f := range b.variables.Facts(b.project.Environ) {
 		if !b.named(f.Name) {
-			id.AddDigest("variable "+f.Name, f.Value)
+			id.AddDigest("setting "+f.Name, f.Value)
 		}
 	}
 	for _, f := range in.Facts {
@@ -86,6 +86,25 @@ func (p *Prepared) Identify(ctx context.Context) (id *key.Key, why string, err e
 		return nil, err.Error(), nil
 	}
 	return id, "", nil
+}
+
+// languageInputs asks the language once what its layers depend on. One that is not
+// Keyed names nothing.
+func (b *builder) languageInputs(ctx context.Context) (*lang.Inputs, error) {
+	b.inputsMu.Lock()
+	defer b.inputsMu.Unlock()
+	if b.inputs != nil {
+		return b.inputs, nil
+	}
+	in := &lang.Inputs{}
+	if keyed, ok := b.language.(lang.Keyed); ok {
+		var err error
+		if in, err = keyed.Inputs(ctx, b.project, b.plan); err != nil {
+			return nil, err
+		}
+	}
+	b.inputs = in
+	return in, nil
 }
 
 func (b *builder) addFiles(ctx context.Context, id *key.Key, in *lang.Inputs) error {

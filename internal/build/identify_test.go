@@ -99,7 +99,7 @@ func TestKeyChanges(t *testing.T) {
 		{"flags of go", "go setting GOFLAGS", "", goProject, func(_ *testing.T, s *Spec) { s.Environ = append(s.Environ, "GOFLAGS=-tags=x") }},
 		{"an experiment", "go setting GOEXPERIMENT", "", goProject, func(_ *testing.T, s *Spec) { s.Environ = append(s.Environ, "GOEXPERIMENT=jsonv2") }},
 		{"a build variable", "build variable TOKEN", "", goProject, func(_ *testing.T, s *Spec) { s.BuildEnv = []string{"TOKEN=x"} }},
-		{"a setting of npm", "variable npm_config_omit", "", nodeProject, func(_ *testing.T, s *Spec) { s.Environ = append(s.Environ, "npm_config_omit=optional") }},
+		{"a setting of npm", "setting npm_config_omit", "", nodeProject, func(_ *testing.T, s *Spec) { s.Environ = append(s.Environ, "npm_config_omit=optional") }},
 		{"a build variable that the machine has too", "build variable NODE_OPTIONS", "", nodeProject, func(_ *testing.T, s *Spec) {
 			s.Environ, s.BuildEnv = append(s.Environ, "NODE_OPTIONS=--x"), []string{"NODE_OPTIONS=--y"}
 		}},
@@ -137,6 +137,7 @@ func TestKeyChanges(t *testing.T) {
 // What does not get into the image of a Node project, and is no input of npm, does not count.
 func TestKeyOmitsWhatIsLeftOut(t *testing.T) {
 	s := keyedSpec(t, nodeProject(t))
+	s.Environ = append(s.Environ, "HOME="+t.TempDir())
 	before := identify(t, s)
 	put(t, s.Dir, ".env", "another canary")
 	put(t, s.Dir, "node_modules/x/index.js", "1")

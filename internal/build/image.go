@@ -95,9 +95,11 @@ func (b *builder) platform(ctx context.Context, platform v1.Platform) (*Platform
 
 // layer makes l or finds it in the store.
 func (b *builder) layer(ctx context.Context, l lang.Layer, platform v1.Platform) (made *layer.Layer, cached bool, err error) {
-	key := ""
+	var key string
 	if l.Key != "" {
-		key = b.layerKey(l, platform)
+		if key, err = b.layerKey(ctx, l, platform); err != nil {
+			return nil, false, err
+		}
 		if found, ok := b.store.Find(key, b.spec.Epoch); ok && !b.spec.Fresh {
 			return found, true, nil
 		}
@@ -129,8 +131,19 @@ func (b *builder) layer(ctx context.Context, l lang.Layer, platform v1.Platform)
 	return made, cached, err
 }
 
-func (b *builder) layerKey(l lang.Layer, platform v1.Platform) string {
-	return strings.Join([]string{b.language.Name(), l.Name, platform.String(), l.Key}, "\x00")
+// layerKey identifies a layer on this machine: what the language says about it,
+// and all variables, versions and settings that its tools see.
+func (b *builder) layerKey(ctx context.Context, l lang.Layer, platform v1.Platform) (string, error) {
+	parts := []string{b.language.Name(), l.Name, platform.String(), l.Key}
+	in, err := b.languageInputs(ctx)
+	if err != nil {
+		return "", err
+	}
+	parts = append(parts, b.spec.BuildEnv...)
+	for _, f := range slices.Concat(b.variables.Facts(b.project.Environ), in.Facts) {
+		parts = append(parts, f.Name+"="+f.Value)
+	}
+	return hexDigest([]byte(strings.Join(parts, "\x00"))), nil
 }
 
 // stage announces work on a layer. The built-in base is made in no time and is

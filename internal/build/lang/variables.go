@@ -15,6 +15,9 @@ type Variables struct {
 	// Means say where things are and how to reach them, such as caches, proxies
 	// and credentials, and not what is made. They win over Inputs.
 	Means []string
+	// Settings are what files of settings outside of the project say that changes
+	// what is made. Only digests of their values are told.
+	Settings []Fact
 	// RunsCode is true when the build runs code of the project, which may ask for
 	// any variable.
 	RunsCode bool
@@ -66,13 +69,26 @@ func (v Variables) Select(environ []string) (seen, withheld []string) {
 	return seen, withheld
 }
 
-// Facts are the inputs that are set in environ, with their values.
+// Facts are the inputs that are set in environ, with their values, and the
+// settings.
 func (v Variables) Facts(environ []string) []Fact {
 	var out []Fact
 	for _, kv := range slices.Sorted(slices.Values(environ)) {
 		name, value, _ := strings.Cut(kv, "=")
 		if value != "" && !v.isMeans(name) && matches(v.Inputs, name) {
 			out = append(out, Fact{Name: name, Value: withoutUsers(value)})
+		}
+	}
+	return append(out, v.Settings...)
+}
+
+// Significant are the variables of environ that are no means: the inputs, and
+// those that func.yaml names.
+func (v Variables) Significant(environ []string) []string {
+	var out []string
+	for _, kv := range slices.Sorted(slices.Values(environ)) {
+		if name, _, _ := strings.Cut(kv, "="); !v.isMeans(name) {
+			out = append(out, kv)
 		}
 	}
 	return out

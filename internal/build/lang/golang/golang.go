@@ -121,7 +121,7 @@ func compile(ctx context.Context, p *lang.Project, pkg *pkg, platform v1.Platfor
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	cleanup = func() error { return errors.Join(giveBack(program, last), os.RemoveAll(dir)) }
-	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-o", program}, readFlags(p.Environ).linkArguments()...)
+	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-o", program}, readFlags(p.Environ).LinkArguments()...)
 	what := "./" + pkg.folder
 	if pkg.style.wrapped() {
 		overlay, err := writeOverlay(p, pkg, scratch, dir)

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/mod/modfile"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/lang/golang/flags"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
@@ -233,6 +234,9 @@ func influential() []string {
 // user's file. Those that are not set are left out.
 func goSettings(environ []string) map[string]string {
 	out := map[string]string{}
+	if root := goRoot(environ); root != "" {
+		readEnvFile(filepath.Join(root, "go.env"), out)
+	}
 	file := lang.Lookup(environ, "GOENV")
 	if file == "" {
 		file = userFile(environ)
@@ -244,6 +248,10 @@ func goSettings(environ []string) map[string]string {
 		if value := lang.Lookup(environ, name); value != "" {
 			out[name] = value
 		}
+	}
+	// The version that go.env chooses by default is no setting of anybody's.
+	if out["GOTOOLCHAIN"] == "auto" {
+		delete(out, "GOTOOLCHAIN")
 	}
 	// Where Go stands is no part of what it makes; its version is.
 	delete(out, "GOROOT")
@@ -293,10 +301,7 @@ func toolVersion(ctx context.Context, p *lang.Project) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	root := lang.Lookup(p.Environ, "GOROOT")
-	if real, err := filepath.EvalSymlinks(tool); err == nil && root == "" && strings.TrimSuffix(filepath.Base(real), ".exe") == "go" {
-		root = filepath.Dir(filepath.Dir(real))
-	}
+	root := goRoot(p.Environ)
 	// Every release has this file, and reading it is a hundred times quicker than
 	// asking the go command. A launcher that chooses among toolchains has none.
 	if root != "" {
@@ -309,6 +314,25 @@ func toolVersion(ctx context.Context, p *lang.Project) (string, error) {
 		err = fault.New(fault.Build, "build.go", tool, "it does not tell its version: %w\n%s", err, strings.TrimSpace(out))
 	}
 	return strings.TrimSpace(out), err
+}
+
+// readFlags reads GOFLAGS, from the environment or from what `go env -w` has
+// written.
+func readFlags(environ []string) flags.Flags { return flags.Parse(goSettings(environ)["GOFLAGS"]) }
+
+// goRoot is the folder of the toolchain in PATH, "" where it is not known.
+func goRoot(environ []string) string {
+	if root := lang.Lookup(environ, "GOROOT"); root != "" {
+		return root
+	}
+	tool, err := findGo()
+	if err != nil {
+		return ""
+	}
+	if real, err := filepath.EvalSymlinks(tool); err == nil && strings.TrimSuffix(filepath.Base(real), ".exe") == "go" {
+		return filepath.Dir(filepath.Dir(real))
+	}
+	return ""
 }
 
 func firstLine(file string) string {

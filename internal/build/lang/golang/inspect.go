@@ -68,7 +68,7 @@ or the package is a program: package main with func main`
 
 // inspectProject reads the package that is built, as every platform sees it.
 func inspectProject(p *lang.Project) (*pkg, error) {
-	v := view{tags: readFlags(p.Environ).tags, arch: "amd64"}
+	v := view{tags: readFlags(p.Environ).Tags, arch: "amd64"}
 	if len(p.Platforms) > 0 {
 		v.arch = p.Platforms[0].Architecture
 	}

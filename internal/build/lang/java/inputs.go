@@ -49,10 +49,39 @@ func (Language) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*
 			in.Facts = append(in.Facts, lang.Fact{Name: "setting " + name, Value: digest(value)})
 		}
 	}
-	if profiles := profiles(filepath.Join(lang.Lookup(p.Environ, "HOME"), ".m2", "settings.xml")); profiles != "" {
-		in.Facts = append(in.Facts, lang.Fact{Name: "profiles of the user", Value: digest(profiles)})
-	}
+	in.Facts = append(in.Facts, found.settingsFacts(p, mvn)...)
 	return in, nil
+}
+
+// settingsFacts are what files outside of the project say that changes what Maven
+// makes: profiles, scripts that its launcher reads, extensions, and which JDKs
+// there are where a pom asks for one.
+func (f *project) settingsFacts(p *lang.Project, mvn string) []lang.Fact {
+	var out []lang.Fact
+	add := func(name, text string) {
+		if text != "" {
+			out = append(out, lang.Fact{Name: name, Value: digest(text)})
+		}
+	}
+	add("profiles of the machine", profiles(filepath.Join(filepath.Dir(filepath.Dir(resolved(mvn))), "conf", "settings.xml")))
+	for _, file := range settingsFiles(p) {
+		add("profiles of the user", profiles(file))
+	}
+	whole := func(name, file string) {
+		// What is not there says nothing.
+		raw, _ := regular.ReadFile(file)
+		add(name, string(raw))
+	}
+	whole("mavenrc of the machine", "/etc/mavenrc")
+	for _, home := range homes(p) {
+		whole("mavenrc of the user", filepath.Join(home, ".mavenrc"))
+		whole("Maven's extensions of the user", filepath.Join(home, ".m2", "extensions.xml"))
+		whole("Maven's properties of the user", filepath.Join(home, ".m2", "maven-user.properties"))
+		if f.toolchains {
+			whole("toolchains of the user", filepath.Join(home, ".m2", "toolchains.xml"))
+		}
+	}
+	return out
 }
 
 // digest stands for a text that may hold a password.
@@ -65,7 +94,7 @@ func digest(text string) string {
 func influential(options string) string {
 	var out []string
 	for option := range strings.FieldsSeq(options) {
-		if !regexp.MustCompile(`^(-Dmaven\.repo\.local=|-X|-Dhttps?\.|-Djavax\.net\.ssl\.|-Djava\.io\.tmpdir=)`).MatchString(option) {
+		if !regexp.MustCompile(`^(-Dmaven\.repo\.local=|-X|-Dhttps?\.|-Djavax\.net\.ssl\.|-Djava\.io\.tmpdir=|-Duser\.home=)`).MatchString(option) {
 			out = append(out, option)
 		}
 	}
@@ -87,7 +116,8 @@ func profiles(file string) string {
 	if err != nil || xml.Unmarshal(raw, &settings) != nil {
 		return ""
 	}
-	return strings.TrimSpace(settings.Profiles.Inner) + strings.TrimSpace(settings.Active.Inner)
+	text := regexp.MustCompile(`(?s)<!--.*?-->`).ReplaceAllString(settings.Profiles.Inner+settings.Active.Inner, "")
+	return strings.TrimSpace(text)
 }
 
 // versions is Maven's and the JDK's, from their own files, since to ask Maven takes

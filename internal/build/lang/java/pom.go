@@ -38,6 +38,8 @@ type project struct {
 	floating  string // a dependency whose version is found anew each time, or ""
 	snapshots bool   // that dependency, or another one, is a SNAPSHOT
 
+	toolchains bool // a plugin chooses among the machine's JDKs
+
 	mu      sync.Mutex
 	scratch *lang.Scratch
 	app     *app
@@ -90,6 +92,7 @@ func inspect(files fs.FS) (*project, error) {
 		p.root.all(func(e *element) {
 			group, artifact := e.text("groupId"), e.text("artifactId")
 			found.spring = found.spring || group == "org.springframework.boot"
+			found.toolchains = found.toolchains || artifact == "maven-toolchains-plugin" || e.XMLName.Local == "jdkToolchain"
 			found.functions = found.functions || group == "org.springframework.cloud" && strings.Contains(artifact, "function")
 			if e == p.root || artifact == "" || own[artifact] {
 				return // a module's version is that of the project

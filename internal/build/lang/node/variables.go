@@ -1,6 +1,7 @@
 package node
 
 import (
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -31,27 +32,46 @@ func variables(p *lang.Project) lang.Variables {
 		},
 		Means: []string{"NODE_EXTRA_CA_CERTS", "NODE_AUTH_TOKEN", "NPM_TOKEN", "PNPM_HOME", "YARN_CACHE_FOLDER", "YARN_GLOBAL_FOLDER", "COREPACK_HOME", "COREPACK_NPM_REGISTRY"},
 	}
-	for _, setting := range []string{
-		"cache", "userconfig", "globalconfig", "prefix", "tmp", "logs_dir", "registry", "cafile", "ca", "proxy", "https_proxy", "noproxy", "strict_ssl", "maxsockets",
-		"fetch_*", "loglevel", "progress", "color", "audit", "fund", "update_notifier", "prefer_offline", "prefer_online", "offline", "user_agent", "yes", "//*", "_auth*",
-	} {
+	for _, setting := range meansOfNpm() {
 		v.Means = append(v.Means, "npm_config_"+setting, "NPM_CONFIG_"+strings.ToUpper(setting))
 	}
-	for _, file := range npmrcFiles(p) {
+	for _, file := range []struct{ label, path string }{
+		{".npmrc of the project", filepath.Join(p.Dir, ".npmrc")}, {".npmrc of the user", userNpmrc(p.Environ)}, {"npmrc of the machine", globalNpmrc(p.Environ)},
+	} {
 		// What cannot be read names nothing.
-		raw, _ := regular.ReadFile(file)
+		raw, _ := regular.ReadFile(file.path)
 		v.Means = append(v.Means, lang.ReferencedVariables(raw)...)
+		v.Settings = append(v.Settings, lang.ReadSettings(file.label, file.path, meansOfNpm())...)
 	}
 	return v
 }
 
-// npmrcFiles are the project's and the user's settings of npm.
-func npmrcFiles(p *lang.Project) []string {
-	files := []string{filepath.Join(p.Dir, ".npmrc")}
-	if file := userNpmrc(p.Environ); file != "" {
-		files = append(files, file)
+// meansOfNpm are npm's settings that do not change what it makes. The lock file
+// has the digests of what comes from a registry.
+func meansOfNpm() []string {
+	return []string{
+		"cache", "userconfig", "globalconfig", "prefix", "tmp", "logs_dir", "registry", "cafile", "ca", "proxy", "https_proxy", "noproxy", "strict_ssl", "maxsockets",
+		"fetch_*", "loglevel", "progress", "color", "audit", "fund", "update_notifier", "prefer_offline", "prefer_online", "offline", "user_agent", "yes", "//*", "_auth*",
+		"init_*", "email", "always_auth", "save_exact", "save_prefix", "sign_git_*", "message", "access", "omit_lockfile_registry_resolved",
 	}
-	return files
+}
+
+// globalNpmrc is the file of the machine's settings, which stands beside the
+// folder of npm's programs.
+func globalNpmrc(environ []string) string {
+	for _, name := range []string{"NPM_CONFIG_GLOBALCONFIG", "npm_config_globalconfig"} {
+		if file := lang.Lookup(environ, name); file != "" {
+			return file
+		}
+	}
+	tool, err := exec.LookPath("node")
+	if err != nil {
+		return ""
+	}
+	if real, err := filepath.EvalSymlinks(tool); err == nil {
+		tool = real
+	}
+	return filepath.Join(filepath.Dir(filepath.Dir(tool)), "etc", "npmrc")
 }
 
 // userNpmrc is the file of the user's settings.

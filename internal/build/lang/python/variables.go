@@ -31,6 +31,9 @@ func (Language) Variables(p *lang.Project) lang.Variables {
 		raw, _ := regular.ReadFile(filepath.Join(p.Dir, name))
 		v.Means = append(append(v.Means, lang.ReferencedVariables(raw)...), pipenvVariables(name, raw)...)
 	}
+	for _, file := range pipFiles(p.Environ) {
+		v.Settings = append(v.Settings, lang.ReadSettings(file.Name, file.Path, meansOfPip())...)
+	}
 	return v
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/lang/rust/cargo"
+	"github.com/kn-lite/kn-lite/internal/build/lang/rust/include"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/regular"
@@ -87,9 +88,10 @@ func compile(ctx context.Context, p *lang.Project, found *cargo.Project, platfor
 	return []layer.File{file}, scratch.Close, nil
 }
 
-// targetFolder is where cargo works for a workspace.
+// targetFolder is where cargo works for a workspace. Build scripts may read any
+// variable without a word to cargo, so what is made with others is elsewhere.
 func targetFolder(p *lang.Project, root, triple string) (string, error) {
-	sum := sha256.Sum256([]byte(triple + "\x00" + root))
+	sum := sha256.Sum256([]byte(strings.Join(append([]string{triple, root}, Language{}.Variables(p).Significant(p.Environ)...), "\x00")))
 	dir := filepath.Join(p.CacheDir, "rust", "target-"+hex.EncodeToString(sum[:8]))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
@@ -179,7 +181,7 @@ func (c *compilation) forget(ctx context.Context, packages []pkg) error {
 		if p.Source != "" {
 			continue
 		}
-		sum, err := digest(ctx, p.dir())
+		sum, err := c.digest(ctx, p)
 		if err != nil {
 			return err
 		}
@@ -204,7 +206,29 @@ func (c *compilation) forget(ctx context.Context, packages []pkg) error {
 	return os.WriteFile(record, text, 0o644)
 }
 
-// digest is over the names and contents of a package's files.
+// digest is over all that a package may be made of: its files, those outside of it
+// that its code includes, and for one with a build script the whole workspace.
+func (c *compilation) digest(ctx context.Context, p pkg) (string, error) {
+	dir := p.dir()
+	if p.scripted() && cargo.Below(c.found.Root, dir) {
+		dir = c.found.Root
+	}
+	sum, err := digest(ctx, dir)
+	if err != nil {
+		return "", err
+	}
+	for _, file := range include.Outside(dir, skipper(dir, nil)) {
+		raw, err := regular.ReadFile(file)
+		if err != nil {
+			continue // as the compiler will say
+		}
+		one := sha256.Sum256(raw)
+		sum += hex.EncodeToString(one[:8])
+	}
+	return sum, nil
+}
+
+// digest is over the names and contents of the files in a folder.
 func digest(ctx context.Context, dir string) (string, error) {
 	all := sha256.New()
 	skip := skipper(dir, nil)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/lang/rust/cargo"
+	"github.com/kn-lite/kn-lite/internal/build/lang/rust/include"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
@@ -45,6 +46,16 @@ func (Language) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*
 	in.Facts = append(in.Facts, set.Facts()...)
 	written := []string{p.CacheDir, lang.Lookup(p.Environ, "CARGO_TARGET_DIR"), cargo.Home(p.Environ), lang.Lookup(p.Environ, "TMPDIR")}
 	in.Folders = []lang.Folder{{Name: ".", Dir: found.Root, Follow: true, Skip: skipper(found.Root, written)}}
+	for _, file := range include.Outside(found.Root, skipper(found.Root, written)) {
+		name, err := filepath.Rel(found.Root, file)
+		if err != nil {
+			return nil, err
+		}
+		in.Files = append(in.Files, lang.File{Name: filepath.ToSlash(name), Path: file})
+	}
+	if set.Has("paths") || set.Has("patch") {
+		in.Unknown = "a .cargo/config.toml replaces packages"
+	}
 	for _, dir := range cargo.Outside(found.Root) {
 		// Cargo makes the folder's absolute path a part of the program's names.
 		in.Unknown = "a dependency stands outside of the workspace, in " + filepath.Base(dir)

@@ -43,6 +43,11 @@ func (p pkg) macros() bool {
 	return slices.ContainsFunc(p.Targets, func(t struct{ Kind []string }) bool { return slices.Contains(t.Kind, "proc-macro") })
 }
 
+// scripted reports whether the package has a build script.
+func (p pkg) scripted() bool {
+	return slices.ContainsFunc(p.Targets, func(t struct{ Kind []string }) bool { return slices.Contains(t.Kind, "custom-build") })
+}
+
 // node is a package's place among the others.
 type node struct {
 	ID   string

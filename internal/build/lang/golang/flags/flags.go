@@ -1,35 +1,35 @@
-package golang
+// Package flags reads GOFLAGS, as far as a build has to know what it says.
+package flags
 
 import (
 	"strings"
 )
 
-// goFlags is what GOFLAGS says, as far as the build has to know it.
-type goFlags struct {
-	tags []string
-	link []string // values of -ldflags, each with its pattern of packages
+// Flags is what GOFLAGS says.
+type Flags struct {
+	Tags []string
+	Link []string // values of -ldflags, each with its pattern of packages
 }
 
-// readFlags reads GOFLAGS, from the environment or from what `go env -w` has
-// written.
-func readFlags(environ []string) goFlags {
-	var out goFlags
-	for _, flag := range splitFlags(goSettings(environ)["GOFLAGS"]) {
+// Parse reads the value of GOFLAGS.
+func Parse(text string) Flags {
+	var out Flags
+	for _, flag := range split(text) {
 		name, value, _ := strings.Cut(strings.TrimPrefix(flag, "-"), "=")
 		switch strings.TrimPrefix(name, "-") {
 		case "tags":
 			// As the go command, which takes the last one.
-			out.tags = strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' })
+			out.Tags = strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' })
 		case "ldflags":
-			out.link = append(out.link, value)
+			out.Link = append(out.Link, value)
 		}
 	}
 	return out
 }
 
-// splitFlags splits words at spaces. A word may be quoted as a whole
+// split splits words at spaces. A word may be quoted as a whole
 // (https://pkg.go.dev/cmd/go#hdr-Environment_variables).
-func splitFlags(text string) []string {
+func split(text string) []string {
 	var out []string
 	for {
 		text = strings.TrimLeft(text, " \t\r\n")
@@ -50,13 +50,13 @@ func splitFlags(text string) []string {
 	}
 }
 
-// linkArguments are ours, which leave symbols out, and those of GOFLAGS after
+// LinkArguments are ours, which leave symbols out, and those of GOFLAGS after
 // them: the go command takes the last that fits a package, and the command line
 // in place of GOFLAGS.
-func (f goFlags) linkArguments() []string {
+func (f Flags) LinkArguments() []string {
 	const ours = "-s -w"
 	out := []string{"-ldflags=" + ours}
-	for _, value := range f.link {
+	for _, value := range f.Link {
 		pattern := ""
 		// PATTERN=FLAGS, where flags begin with a dash or a quote.
 		if before, after, ok := strings.Cut(value, "="); ok && !strings.HasPrefix(strings.TrimLeft(value, " "), "-") && !strings.ContainsAny(before, "\"' ") {

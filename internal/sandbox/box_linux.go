@@ -78,6 +78,9 @@ func (b *Box) prepare(ctx context.Context, temp string) error {
 // Expect returns the identity that a Box will most probably have; path is $PATH.
 func Expect(path string) Identity { return chooseMapping(path).identity }
 
+// HighestID returns the highest user or group id that there will most probably be inside.
+func HighestID(path string) int64 { return chooseMapping(path).highest() }
+
 // Identity returns who the users inside are, and why they are not somebody better.
 func (b *Box) Identity() (identity Identity, why string) { return b.ids.identity, b.dropped }
 

@@ -39,6 +39,9 @@ func (o *order) command(out io.Writer) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if err := o.giveOutput(who); err != nil {
+		return 0, err
+	}
 	env := c.Env
 	if lookup(env, "HOME") == "" {
 		env = append(env, "HOME="+who.Home)
@@ -54,6 +57,9 @@ func (o *order) command(out io.Writer) (int, error) {
 	}
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
 		return 0, fmt.Errorf("no core files: %w", err)
+	}
+	if err := scopeSockets(); err != nil {
+		return 0, err
 	}
 	if err := filter(o.Single); err != nil {
 		return 0, err
@@ -80,6 +86,28 @@ func (o *order) command(out io.Writer) (int, error) {
 		return 0, fault.New(fault.Build, "sandbox.run", "", "%w", err)
 	}
 	return 0, nil
+}
+
+// giveOutput checks that there is such a user here, and makes standard output and
+// error theirs: programs open /dev/stderr again, by name.
+func (o *order) giveOutput(who User) error {
+	if o.Single {
+		return nil
+	}
+	for _, id := range append([]uint32{who.UID, who.GID}, who.Groups...) {
+		if int64(id) > o.Highest {
+			return fault.New(fault.Build, "sandbox.user", "", "id %d: the highest in this sandbox is %d; root has those up to %d, other users as many as /etc/subuid and /etc/subgid give them", id, o.Highest, highestID)
+		}
+	}
+	for _, fd := range []int{1, 2} {
+		var stat unix.Stat_t
+		if err := unix.Fstat(fd, &stat); err != nil || stat.Mode&unix.S_IFMT != unix.S_IFIFO {
+			continue
+		}
+		// A pipe that the caller brought may belong to nobody in here.
+		_ = unix.Fchown(fd, int(who.UID), int(who.GID))
+	}
+	return nil
 }
 
 func findProgram(name, path, dir string) (string, error) {

@@ -28,6 +28,7 @@ const (
 	highTo    = 0x80000000 + idCount
 	highCount = 0x80000000 - idCount - 1 // up to the last but one of all 32-bit ids
 	allIDs    = 1<<32 - 1
+	highestID = idCount + highCount - 1
 )
 
 // mapping translates the ids inside to ids outside.
@@ -92,6 +93,17 @@ func (m mapping) first() int {
 	case Single:
 	}
 	return m.uid
+}
+
+// highest returns the highest id inside.
+func (m mapping) highest() int64 {
+	switch {
+	case m.identity == Shifted && !m.high:
+		return int64(m.shiftCount) - 1
+	case m.identity == Ranges:
+		return int64(min(m.uids.count, m.gids.count))
+	}
+	return highestID // with one user, owners are only noted down
 }
 
 // overlaps reports whether ids of the box are also somebody's on the host.
@@ -159,7 +171,7 @@ func subordinate(file string, names []string) (idRange, error) {
 	var found *idRange
 	err := eachRange(file, func(name string, r idRange) bool {
 		if slices.Contains(names, name) {
-			found = &idRange{r.first, min(r.count, idCount-1)}
+			found = &r
 		}
 		return found != nil
 	})

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -143,6 +144,9 @@ func (o *order) proc() error {
 			return err
 		}
 	}
+	// From Linux 6.14 on it is the number of processes in here, whoever's they are;
+	// before, only the host's root could change it.
+	_ = os.WriteFile("proc/sys/kernel/pid_max", strconv.AppendInt(nil, maxProcesses, 10), 0)
 	for _, name := range []string{"bus", "fs", "irq", "sys", "sysrq-trigger", "acpi", "scsi"} {
 		at := filepath.Join("proc", name)
 		if _, err := os.Lstat(at); err != nil {
@@ -181,7 +185,7 @@ func devices() error {
 			return err
 		}
 	}
-	for _, dir := range []string{"pts", "shm", "pipes"} {
+	for _, dir := range []string{"pts", "shm", "mqueue", "pipes"} {
 		if err := os.Mkdir(filepath.Join("dev", dir), 0o755); err != nil {
 			return err
 		}
@@ -190,6 +194,10 @@ func devices() error {
 		return err
 	}
 	if err := mount("tmpfs", "dev/shm", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=1777,size=64m"); err != nil {
+		return err
+	}
+	// Not every kernel has POSIX message queues.
+	if err := mount("mqueue", "dev/mqueue", "mqueue", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil && !errors.Is(err, unix.ENODEV) {
 		return err
 	}
 	for link, target := range map[string]string{

@@ -26,6 +26,7 @@ type order struct {
 	Command *Command        `json:",omitempty"`
 	Single  bool
 	Shifted bool
+	Highest int64 // id inside
 	places  places
 }
 
@@ -56,7 +57,7 @@ const (
 func (b *Box) Call(ctx context.Context, call Call) error {
 	o := order{
 		Root: call.Root, Stage: b.stage(), Guest: call.Guest, Command: call.Command,
-		Single: b.ids.identity == Single, Shifted: b.ids.identity == Shifted,
+		Single: b.ids.identity == Single, Shifted: b.ids.identity == Shifted, Highest: b.ids.highest(),
 	}
 	if call.Args != nil {
 		raw, err := json.Marshal(call.Args)
@@ -109,6 +110,13 @@ func (b *Box) start(ctx context.Context, raw []byte, call Call) (got answer, err
 	cmd.Dir = "/"
 	var complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = call.Out, call.Err
+	if call.Command != nil {
+		drain, err := b.connectOutput(cmd)
+		if err != nil {
+			return got, errors.Join(err, orders.Close(), answers.Close())
+		}
+		defer drain()
+	}
 	feed, err := feed(cmd, call.In)
 	if err != nil {
 		return got, errors.Join(err, orders.Close(), answers.Close())

@@ -24,14 +24,21 @@ func (b *builder) check(cmd instructions.Command) error {
 		case c.KeepGitDir:
 			return b.at(c.Location(), "ADD --keep-git-dir is for repositories from the network, which is not supported")
 		}
+		if err := b.checkIDs(c.Location(), "--chown=", c.Chown); err != nil {
+			return err
+		}
 		_, err := chmod(c.Chmod)
 		return b.checkMode(cmd, c.Chmod, err)
 	case *instructions.CopyCommand:
+		if err := b.checkIDs(c.Location(), "--chown=", c.Chown); err != nil {
+			return err
+		}
 		_, err := chmod(c.Chmod)
 		return b.checkMode(cmd, c.Chmod, err)
+	case *instructions.UserCommand:
+		return b.checkIDs(c.Location(), "USER ", c.User)
 	case *instructions.OnbuildCommand, *instructions.EnvCommand, *instructions.LabelCommand, *instructions.ArgCommand,
-		*instructions.CmdCommand, *instructions.EntrypointCommand, *instructions.ExposeCommand, *instructions.UserCommand,
-		*instructions.WorkdirCommand, *instructions.VolumeCommand, *instructions.StopSignalCommand,
+		*instructions.CmdCommand, *instructions.EntrypointCommand, *instructions.ExposeCommand, *instructions.WorkdirCommand, *instructions.VolumeCommand, *instructions.StopSignalCommand,
 		*instructions.HealthCheckCommand, *instructions.ShellCommand, *instructions.MaintainerCommand:
 		return nil
 	}

@@ -82,16 +82,17 @@ type Layer struct {
 // builder is one Build under way.
 type builder struct {
 	Spec
-	file    string // as messages name it
-	plan    *plan
-	tree    *source.Tree
-	context *buildContext
-	box     *sandbox.Box
-	lossy   bool   // owners are lost here: what is built is no good for others
-	shared  string // a root with the context in it, for RUN --mount=type=bind
-	stages  map[int]*stage
-	images  map[string]*stage // COPY --from=IMAGE
-	keeping errgroup.Group    // layers on their way to Steps
+	file      string // as messages name it
+	plan      *plan
+	tree      *source.Tree
+	context   *buildContext
+	box       *sandbox.Box
+	highestID int64
+	lossy     bool   // owners are lost here: what is built is no good for others
+	shared    string // a root with the context in it, for RUN --mount=type=bind
+	stages    map[int]*stage
+	images    map[string]*stage // COPY --from=IMAGE
+	keeping   errgroup.Group    // layers on their way to Steps
 }
 
 // Build builds the image. Nothing but the cache is left on disk.
@@ -100,6 +101,7 @@ func Build(ctx context.Context, spec Spec) (_ *Image, err error) {
 	b.keeping.SetLimit(keepers)
 	defer func() { b.kept(ctx) }() // of a build that failed too: its steps are good
 	b.lossy = sandbox.Expect(spec.Path) == sandbox.Single
+	b.highestID = sandbox.HighestID(spec.Path)
 	if b.tree, err = source.Open(spec.Dir); err != nil {
 		return nil, err
 	}

@@ -212,7 +212,7 @@ func (b *builder) mount(ctx context.Context, s *stage, index int, m *instruction
 		if v == nil {
 			return 0
 		}
-		return int(min(*v, 65535))
+		return int(min(*v, 1<<31-1))
 	}
 	out.UID, out.GID = number(m.UID), number(m.GID)
 	switch m.Type {
@@ -305,29 +305,4 @@ func (b *builder) bind(ctx context.Context, index int, m *instructions.Mount, ou
 	}
 	out.File = len(sources) == 1 && !sources[0].Dir
 	return out, nil
-}
-
-// lineWriter hands on whole lines.
-type lineWriter struct {
-	write func(string)
-	rest  []byte
-}
-
-func (w *lineWriter) Write(p []byte) (int, error) {
-	w.rest = append(w.rest, p...)
-	for {
-		line, rest, ok := strings.Cut(string(w.rest), "\n")
-		if !ok && len(w.rest) < 64<<10 {
-			return len(p), nil
-		}
-		w.write(strings.TrimRight(line, "\r"))
-		w.rest = []byte(rest)
-	}
-}
-
-func (w *lineWriter) flush() {
-	if len(w.rest) > 0 {
-		w.write(string(w.rest))
-		w.rest = nil
-	}
 }

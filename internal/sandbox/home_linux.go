@@ -26,6 +26,9 @@ func (m mapping) openHome(dir string) (string, error) {
 	if err == nil {
 		home, homeErr := privateFolder(filepath.Join(dir, homeName))
 		if homeErr == nil {
+			homeErr = openToOwner(dir)
+		}
+		if homeErr == nil {
 			return home, nil
 		}
 		err = homeErr
@@ -73,6 +76,23 @@ func makeFolder(dir string) error {
 		return err
 	}
 	return os.Chmod(dir, 0o700)
+}
+
+// openToOwner lets root into folders that are closed to root itself: a umask such
+// as 0777 makes them, and inside of a sandbox root has only the owner's rights.
+func openToOwner(dir string) error {
+	for at := dir; at != "/"; at = filepath.Dir(at) {
+		info, err := os.Stat(at)
+		if err != nil {
+			return err
+		}
+		if mode := info.Mode(); mode&0o100 == 0 {
+			if err := os.Chmod(at, mode|0o700); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func ownedBy(stat func() (fs.FileInfo, error), uid int) bool {

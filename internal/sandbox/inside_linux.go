@@ -85,7 +85,8 @@ func remap(orders *os.File) int {
 
 func serve(orders *os.File, in io.Reader, out io.Writer, guests map[string]Guest) (got answer) {
 	fail := func(err error) answer {
-		return answer{Error: err.Error(), Usage: fault.KindOf(err) == fault.Build}
+		full := errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
+		return answer{Error: err.Error(), Usage: fault.KindOf(err) == fault.Build, Full: full}
 	}
 	var o order
 	line, err := bufio.NewReader(orders).ReadBytes('\n')

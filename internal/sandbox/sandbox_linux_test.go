@@ -20,7 +20,10 @@ import (
 
 // The test binary is its own guest, as kn-lite is.
 func TestMain(m *testing.M) {
-	guests := map[string]Guest{"look": look, "echo": echo, "fail": fail}
+	guests := map[string]Guest{
+		"look": look, "echo": echo, "fail": fail,
+		"fill": func(json.RawMessage, io.Reader, io.Writer) (any, error) { return nil, fill() },
+	}
 	if code, ours := Inside(os.Args, os.Stdin, os.Stdout, guests); ours {
 		os.Exit(code)
 	}

@@ -35,6 +35,7 @@ type answer struct {
 	Reply json.RawMessage `json:",omitempty"`
 	Error string          `json:",omitempty"`
 	Usage bool            `json:",omitempty"` // Error is the user's mistake
+	Full  bool            `json:",omitempty"` // Error is for want of disk space
 	Exit  int             `json:",omitempty"` // of the Command
 }
 
@@ -76,10 +77,14 @@ func (b *Box) Call(ctx context.Context, call Call) error {
 		return ctx.Err()
 	case err != nil:
 		return err
+	case got.Full:
+		return b.diskFull(fault.New(fault.Failure, "sandbox.call", "", "%s", got.Error))
 	case got.Error != "" && got.Usage:
 		return fault.New(fault.Build, "sandbox.call", "", "%s", got.Error)
 	case got.Error != "":
 		return fault.New(fault.Failure, "sandbox.call", "", "%s", got.Error)
+	case got.Exit != 0 && b.nearlyFull():
+		return b.diskFull(fault.New(fault.Build, "sandbox.call", "", "%w", &ExitError{got.Exit}))
 	case got.Exit != 0:
 		return &ExitError{got.Exit}
 	case call.Reply != nil && len(got.Reply) > 0:

@@ -192,7 +192,7 @@ func TestHostileDockerfiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, at := range processes {
-		if raw, err := os.ReadFile(at); err == nil && strings.Contains(string(raw), "98765") {
+		if raw, err := os.ReadFile(at); err == nil && strings.Contains(string(raw), "sleep\x0098765\x00") {
 			t.Errorf("%s lives on: %q", at, raw)
 		}
 	}

@@ -143,7 +143,8 @@ func (b *builder) execute(ctx context.Context, r *root, command *sandbox.Command
 	err := b.box.Call(ctx, sandbox.Call{Root: r.dir, Command: command, Out: lines, Err: lines})
 	lines.flush()
 	if exit, ok := errors.AsType[*sandbox.ExitError](err); ok {
-		return fault.New(fault.Build, "dockerfile.run", "", "%s: %w", shorten(strings.Join(command.Args, " ")), exit)
+		return fault.New(fault.Build, "dockerfile.run", "", "%s: %w", shorten(strings.Join(command.Args, " ")), exit).
+			WithHint("%s", fault.HintOf(err))
 	}
 	return err
 }

@@ -220,7 +220,8 @@ func runDeploy(ctx context.Context, f *Factory, o *deployOptions) error {
 		return err
 	}
 	// Whatever is wrong with the cluster is better known before the build.
-	if err := preflight(ctx, client, spec.Service); err != nil {
+	blind, err := f.preflight(ctx, client, spec, o)
+	if err != nil {
 		return err
 	}
 	if o.Image == "" && o.DryRun == "" {
@@ -242,7 +243,7 @@ func runDeploy(ctx context.Context, f *Factory, o *deployOptions) error {
 	}
 	result, err := deploy.Run(ctx, client, spec, deploy.Options{
 		NoWait: o.NoWait, DryRun: o.DryRun == "server", Timeout: f.Flags.Timeout,
-		Now: f.Sys.Now, Report: deployReport{f.IO},
+		Blind: blind, Now: f.Sys.Now, Report: deployReport{f.IO},
 	})
 	if err != nil {
 		return err

@@ -13,16 +13,6 @@ import (
 	"github.com/kn-lite/kn-lite/internal/term"
 )
 
-// preflight finds out what a deploy would fail at in any case: no connection,
-// no Knative, no rights, no namespace.
-func preflight(ctx context.Context, client *cluster.Client, service string) error {
-	svc, err := client.FindService(ctx, service)
-	if err != nil || svc != nil {
-		return err
-	}
-	return client.CheckNamespace(ctx)
-}
-
 // deployImage is the image by digest, and what the user calls it: the one that
 // --image names, else the one that is built and pushed now.
 func (f *Factory) deployImage(ctx context.Context, o *deployOptions, project *function.Function, client *cluster.Client) (ref, display string, err error) {

@@ -98,19 +98,28 @@ func trafficTable(snap *traffic.Snapshot, revisions []traffic.Revision, now time
 			if target.Latest && name != traffic.Latest {
 				shown = traffic.Latest + " (" + name + ")"
 			}
-			state, age := "", ""
-			if r := findRevision(revisions, name); r != nil {
-				state, age = readiness(r.State, r.Reason), ageOf(r.Created, now)
-			}
+			state, age := stateAndAge(revisions, name, now)
 			t.Row(shown, dash(target.Tag), strconv.Itoa(target.Percent)+" %", observedPercent(snap, target), state, age, dash(targetURL(snap, target)))
 		}
 		for _, target := range snap.Observed {
 			if target.Percent == 0 || slices.ContainsFunc(spec, target.Same) {
 				continue // nothing to tell, or told above
 			}
-			t.Row(target.Pin(snap.LatestReady), dash(target.Tag), "0 %", strconv.Itoa(target.Percent)+" %", "", "", dash(target.URL))
+			state, age := stateAndAge(revisions, target.Pin(snap.LatestReady), now)
+			t.Row(target.Pin(snap.LatestReady), dash(target.Tag), "0 %", strconv.Itoa(target.Percent)+" %", state, age, dash(target.URL))
 		}
 	}
+}
+
+// stateAndAge returns both of a revision for a table.
+func stateAndAge(revisions []traffic.Revision, name string, now time.Time) (state, age string) {
+	if r := findRevision(revisions, name); r != nil {
+		return readiness(r.State, r.Reason), ageOf(r.Created, now)
+	}
+	if name == traffic.Latest {
+		return "none is ready", "-"
+	}
+	return "gone", "-"
 }
 
 // observedPercent is what the route gives to a target of the spec.

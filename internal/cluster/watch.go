@@ -26,9 +26,13 @@ const (
 	rewatchAtMost = 5 * time.Second
 )
 
+// pollEvery is how often a list is read where watching is not permitted.
+const pollEvery = time.Second
+
 // WatchService calls on with the service as it is now and again after every
 // change; with nil while it does not exist. It ends when on returns an error
-// (ErrStop counts as none), when ctx ends, or when watching is refused.
+// (ErrStop counts as none), when ctx ends, or when listing is refused; where
+// only watching is, the list is read every second.
 // Closed connections, expired resource versions and restarts of the API
 // server are survived without a word.
 func (c *Client) WatchService(ctx context.Context, name string, on func(*servingv1.Service) error) error {
@@ -153,6 +157,9 @@ func watchOnce[T metav1.Object](ctx context.Context, src source[T], version stri
 			return "", true, pause.wait(ctx)
 		case passing(err):
 			return version, false, pause.wait(ctx)
+		case apierrors.IsForbidden(err):
+			// Some roles may list and not watch: the list is read again and again.
+			return "", true, wait(ctx, pollEvery)
 		}
 		return "", false, src.explain("watch", err)
 	}
@@ -233,9 +240,14 @@ func newPause(first, most time.Duration) *pause {
 func (p *pause) reset() { p.next = p.first }
 
 func (p *pause) wait(ctx context.Context) error {
-	timer := time.NewTimer(p.next)
-	defer timer.Stop()
+	next := p.next
 	p.next = min(2*p.next, p.most)
+	return wait(ctx, next)
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return ended(ctx, ctx.Err())

@@ -182,10 +182,10 @@ func TestWatchSurvives(t *testing.T) {
 // TestWatchRefused: what will not pass ends the wait at once, with its reason.
 func TestWatchRefused(t *testing.T) {
 	s := &watchServer{script: func(_ int, _ func(watch.EventType, any), _ *http.Request, w http.ResponseWriter) {
-		answer(w, 403, status(403, metav1.StatusReasonForbidden, "no", &metav1.StatusDetails{Kind: "services", Group: "serving.knative.dev"}))
+		answer(w, 401, status(401, metav1.StatusReasonUnauthorized, "no", &metav1.StatusDetails{Kind: "services", Group: "serving.knative.dev"}))
 	}}
 	_, err := seen(t, s, "never")
-	check(t, err, fault.Auth, []string{"watch services.serving.knative.dev"})
+	check(t, err, fault.Auth, []string{"does not accept these credentials"})
 }
 
 // TestWatchStorm: a server that closes every watch at once is not flooded.
@@ -215,5 +215,16 @@ func TestWatchCallbackError(t *testing.T) {
 	mine := fmt.Errorf("mine")
 	if err := c.WatchService(t.Context(), "fn", func(*servingv1.Service) error { return mine }); !errors.Is(err, mine) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestPollsWhereWatchingIsForbidden: whoever may list and not watch waits all the same.
+func TestPollsWhereWatchingIsForbidden(t *testing.T) {
+	s := &watchServer{script: func(_ int, _ func(watch.EventType, any), _ *http.Request, w http.ResponseWriter) {
+		answer(w, http.StatusForbidden, status(http.StatusForbidden, metav1.StatusReasonForbidden, "cannot watch", &metav1.StatusDetails{Kind: "services"}))
+	}}
+	versions, err := seen(t, s, "30")
+	if err != nil || !slices.Equal(versions, []string{"10", "20", "30"}) {
+		t.Errorf("saw %v, %v", versions, err)
 	}
 }

@@ -14,6 +14,11 @@ import (
 // fail: Knative's own rules for the service as it is going to be, and a split
 // that names revisions which are gone or not ready.
 func (d *deployer) checkPlan(ctx context.Context, p *plan) error {
+	if p.isNew && !d.opts.NoWait { // what is not waited for may get its secrets later
+		if err := checkReferences(ctx, d.cluster, &p.next.Spec.Template.Spec.PodSpec); err != nil {
+			return err
+		}
+	}
 	if p.live == nil || p.fresh || p.outcome == Unchanged {
 		if p.next == nil {
 			return nil

@@ -30,6 +30,9 @@ type Cluster interface {
 	CreateService(ctx context.Context, svc *servingv1.Service, dryRun bool) (*servingv1.Service, error)
 	UpdateService(ctx context.Context, svc *servingv1.Service, dryRun bool) (*servingv1.Service, error)
 
+	// Exists reports whether there is a secret, configmap, persistentvolumeclaim
+	// or serviceaccount; true also where that may not be looked at.
+	Exists(ctx context.Context, kind, name string) (bool, error)
 	// FindConfiguration returns nil and no error for what is absent.
 	FindConfiguration(ctx context.Context, name string) (*servingv1.Configuration, error)
 	LabelRevision(ctx context.Context, name, key, value string) error
@@ -72,6 +75,7 @@ type Options struct {
 	// Timeout bounds becoming ready, and again the route. Zero: 5 minutes, or
 	// longer where a startup probe allows more.
 	Timeout time.Duration
+	Blind   []string // what this user may not look at: a failure that needs it stays unexplained
 	Now     func() time.Time
 	Report  Report
 }

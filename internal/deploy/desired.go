@@ -38,6 +38,14 @@ const (
 // is none). Everything that spec does not speak of stays as it is, also what
 // other tools have set. Name and traffic of the revision are not decided here.
 func Desired(live *servingv1.Service, spec Spec) (*servingv1.Service, error) {
+	svc, err := assemble(live, spec)
+	if err != nil {
+		return nil, err
+	}
+	return svc, validate(svc)
+}
+
+func assemble(live *servingv1.Service, spec Spec) (*servingv1.Service, error) {
 	svc := &servingv1.Service{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "serving.knative.dev/v1", Kind: "Service"},
 		ObjectMeta: metav1.ObjectMeta{Name: spec.Service, Labels: map[string]string{managedByKey: "kn-lite"}},
@@ -70,7 +78,7 @@ func Desired(live *servingv1.Service, spec Spec) (*servingv1.Service, error) {
 		}
 		e.set(corev1.EnvVar{Name: edit.Name, Value: edit.Value})
 	}
-	return svc, validate(svc)
+	return svc, nil
 }
 
 // validate applies Knative's own rules before anything is sent. The object
@@ -259,6 +267,15 @@ func envVar(v Var) corev1.EnvVar {
 	return corev1.EnvVar{Name: v.Name, Value: v.Value}
 }
 
-// onServiceOnly and onRevisionsOnly tell where Knative accepts an annotation.
-func onServiceOnly(key string) bool   { return strings.HasPrefix(key, serving) }
-func onRevisionsOnly(key string) bool { return strings.HasPrefix(key, autoscaling) }
+// onServiceOnly and onRevisionsOnly report where Knative reads an annotation.
+func onServiceOnly(key string) bool {
+	return strings.HasPrefix(key, serving) && !onRevisionsOnly(key)
+}
+
+func onRevisionsOnly(key string) bool {
+	switch key {
+	case serving + "progress-deadline", serving + "no-gc":
+		return true
+	}
+	return strings.HasPrefix(key, autoscaling) || strings.HasPrefix(key, "queue.sidecar."+serving) || strings.HasPrefix(key, "features.knative.dev/")
+}

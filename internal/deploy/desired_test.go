@@ -259,3 +259,32 @@ func TestManifest(t *testing.T) {
 		t.Errorf("revision %v", name)
 	}
 }
+
+// TestAnnotationsGoWhereKnativeReadsThem: some are for the service, some for
+// its revisions, all others for both.
+func TestAnnotationsGoWhereKnativeReadsThem(t *testing.T) {
+	live := &servingv1.Service{}
+	live.Annotations = map[string]string{"serving.knative.dev/progress-deadline": "60s"} // as an earlier release wrote it
+	svc, err := Desired(live, Spec{Service: "fn", Image: image("1"), Project: &Project{Annotations: map[string]string{
+		"serving.knative.dev/progress-deadline": "120s", "serving.knative.dev/no-gc": "true",
+		"serving.knative.dev/rollout-duration": "60s", "team": "a", "autoscaling.knative.dev/min-scale": "1",
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := func(m map[string]string, keys ...string) bool {
+		for _, k := range keys {
+			if m[k] == "" {
+				return false
+			}
+		}
+		return true
+	}
+	if !has(svc.Spec.Template.Annotations, "serving.knative.dev/progress-deadline", "serving.knative.dev/no-gc", "team", "autoscaling.knative.dev/min-scale") ||
+		svc.Spec.Template.Annotations["serving.knative.dev/rollout-duration"] != "" {
+		t.Errorf("template %v", svc.Spec.Template.Annotations)
+	}
+	if !has(svc.Annotations, "serving.knative.dev/rollout-duration", "team") || svc.Annotations["serving.knative.dev/progress-deadline"] != "" {
+		t.Errorf("service %v", svc.Annotations)
+	}
+}

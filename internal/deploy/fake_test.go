@@ -37,6 +37,7 @@ type cluster struct {
 	blind       bool                                             // the controller has not seen the newest labels of revisions
 	denied      error                                            // revisions may not be labelled
 	asleep      bool                                             // the controllers
+	absent      []string                                         // kind/name of what does not exist
 	disowned    int
 }
 
@@ -218,6 +219,10 @@ func statusOf(s *servingv1.Service) []servingv1.TrafficTarget {
 		}
 	}
 	return out
+}
+
+func (c *cluster) Exists(_ context.Context, kind, name string) (bool, error) {
+	return !slices.Contains(c.absent, kind+"/"+name), nil
 }
 
 func (c *cluster) FindConfiguration(ctx context.Context, _ string) (*servingv1.Configuration, error) {

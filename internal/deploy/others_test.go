@@ -311,6 +311,9 @@ func TestRefusedBeforeTheFirstWrite(t *testing.T) {
 		says    string
 	}{
 		{"a tag that is no label", nil, func(s *Spec) { s.Tag = "Next_1" }, fault.Usage, "not a DNS 1035 label"},
+		{"a secret that is not there", nil, func(s *Spec) {
+			s.Project = &Project{Env: []Var{{Name: "P", From: SecretKey, Object: "none", Key: "k"}}}
+		}, fault.NotFound, "secret/none"},
 		{"a tag of a revision that is gone", traffic.Split{{Latest: true, Percent: 100}, {Revision: "fn-gone", Tag: "old"}}, func(*Spec) {}, fault.Conflict, "fn-gone"},
 		{"a tag of a revision that has failed", traffic.Split{{Latest: true, Percent: 100}, {Revision: "fn-bad", Tag: "old"}}, func(*Spec) {}, fault.Conflict, "fn-bad"},
 		{"a share for one that is gone", traffic.Split{{Revision: "fn-gone", Percent: 100}}, func(s *Spec) { s.Traffic = Traffic{Partial: true, Share: 10} }, fault.Conflict, "fn-gone"},
@@ -321,6 +324,7 @@ func TestRefusedBeforeTheFirstWrite(t *testing.T) {
 				c := newCluster()
 				run(t, c, spec("1"))
 				c.fate = only("fn-bad", corev1.ConditionFalse)
+				c.absent = []string{"secret/none"}
 				c.revisions["fn-bad"] = &servingv1.Revision{}
 				c.revisions["fn-bad"].Name = "fn-bad"
 				if tt.traffic != nil {

@@ -32,6 +32,9 @@ func (d *deployer) advice(f *Finding, s state) string {
 			lines = append(lines, "  "+l)
 		}
 	}
+	if len(d.opts.Blind) > 0 {
+		lines = append(lines, "not permitted to look at "+strings.Join(d.opts.Blind, ", ")+", so this may not be the whole cause")
+	}
 	return strings.TrimLeft(strings.Join(append(lines, d.left(s)), "\n"), "\n")
 }
 

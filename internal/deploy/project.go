@@ -21,6 +21,8 @@ func (e *editor) project(p *Project) error {
 	for key, value := range p.Annotations {
 		if !onRevisionsOnly(key) {
 			e.svc.Annotations = put(e.svc.Annotations, key, value)
+		} else {
+			delete(e.svc.Annotations, key) // where an earlier release put it
 		}
 		if !onServiceOnly(key) {
 			e.annotate(key, value)

@@ -264,6 +264,7 @@ func TestManifest(t *testing.T) {
 // its revisions, all others for both.
 func TestAnnotationsGoWhereKnativeReadsThem(t *testing.T) {
 	live := &servingv1.Service{}
+	live.Name = "fn"
 	live.Annotations = map[string]string{"serving.knative.dev/progress-deadline": "60s"} // as an earlier release wrote it
 	svc, err := Desired(live, Spec{Service: "fn", Image: image("1"), Project: &Project{Annotations: map[string]string{
 		"serving.knative.dev/progress-deadline": "120s", "serving.knative.dev/no-gc": "true",

@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 
+	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
@@ -16,7 +17,7 @@ import (
 const (
 	// stateFolder is where a build without --push and --output leaves its image,
 	// below the project.
-	stateFolder = ".kn-lite"
+	stateFolder = source.StateFolder
 	// stateLayout is the image in it.
 	stateLayout = "build"
 )

@@ -193,7 +193,7 @@ func (f *Factory) clusterOrder(ctx context.Context, client *cluster.Client, spec
 	}
 	order.Options.File = needed.Name
 	if needed.Name == "" {
-		order.Options.File, order.Dockerfile = spec.Dockerfile.File, needed.File
+		order.Options.File, order.Dockerfile, order.Dockerignore = spec.Dockerfile.File, needed.File, needed.Ignore
 	}
 	for _, p := range spec.Platforms {
 		order.Platforms = append(order.Platforms, p.String())

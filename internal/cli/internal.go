@@ -93,6 +93,11 @@ func (o *clusterBuildOptions) build(ctx context.Context, f *Factory, client *clu
 		if err := os.WriteFile(options.File, order.Dockerfile, 0o644); err != nil {
 			return nil, err
 		}
+		if order.Dockerignore != nil {
+			if err := os.WriteFile(options.File+".dockerignore", order.Dockerignore, 0o644); err != nil {
+				return nil, err
+			}
+		}
 	} else {
 		options.File = filepath.Join(dir, filepath.FromSlash(options.File))
 	}

@@ -28,13 +28,15 @@ const protocol = "kn-lite cluster build 1\n"
 type Order struct {
 	Options dockerfile.Options `json:"options"` // File is the Dockerfile's path in the context, or what messages call it
 	// Dockerfile is its content when it is not in the context.
-	Dockerfile []byte            `json:"dockerfile,omitempty"`
-	Platforms  []string          `json:"platforms"`
-	Epoch      time.Time         `json:"epoch"`
-	Labels     map[string]string `json:"labels,omitempty"`
-	Tag        string            `json:"tag"`                 // what the image is pushed to
-	CacheRepo  string            `json:"cacheRepo,omitempty"` // keeps the layers of steps
-	Registry   Registry          `json:"registry"`
+	Dockerfile []byte `json:"dockerfile,omitempty"`
+	// Dockerignore is that of such a Dockerfile, nil when it has none of its own.
+	Dockerignore []byte            `json:"dockerignore,omitempty"`
+	Platforms    []string          `json:"platforms"`
+	Epoch        time.Time         `json:"epoch"`
+	Labels       map[string]string `json:"labels,omitempty"`
+	Tag          string            `json:"tag"`                 // what the image is pushed to
+	CacheRepo    string            `json:"cacheRepo,omitempty"` // keeps the layers of steps
+	Registry     Registry          `json:"registry"`
 
 	// What is attached to the image. A pod of before knows nothing of it.
 	SBOM       bool           `json:"sbom,omitempty"`

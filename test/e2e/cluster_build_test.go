@@ -95,7 +95,7 @@ func TestClusterBuild(t *testing.T) {
 	if !strings.Contains(seen, "config.json: No such file") || strings.Contains(seen, "auths") || strings.Contains(seen, "XDG_CACHE_HOME=") {
 		t.Errorf("the output of RUN is %q", seen)
 	}
-	if !strings.Contains(deployed.Stderr, ".env stays out of the image") {
+	if !strings.Contains(deployed.Stderr, "left out of the image as likely secrets: .env") {
 		t.Error("no word about the file that looks like a secret")
 	}
 

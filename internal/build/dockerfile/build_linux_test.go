@@ -235,15 +235,132 @@ func TestIgnoreAndSecrets(t *testing.T) {
 	}
 	p := newProject(t, "FROM scratch\nCOPY . /\n", files)
 	wantAdded(t, p.must(Options{}), "0 0644 0:0 a.js = a", "5 0755 0:0 certs", "5 0755 0:0 docs", "0 0644 0:0 docs/keep.md = k")
-	if len(p.told.warnings) != 2 {
-		t.Errorf("warnings = %q, want one for .env and one for the key", p.told.warnings)
+	want := "left out of the image as likely secrets: .env (its name), certs/server.key (its name, and content that cannot be judged); " +
+		"to include one, name it in .dockerignore: !.env, or in a COPY of its own"
+	if len(p.told.warnings) != 1 || p.told.warnings[0] != want {
+		t.Errorf("warnings = %q, want %q", p.told.warnings, want)
 	}
 	// Who names a file means it.
 	p = newProject(t, "FROM scratch\nCOPY .env /\n", files)
 	wantAdded(t, p.must(Options{}), "0 0644 0:0 .env = TOKEN=1")
-	files[".dockerignore"] += "!certs\n"
+	files[".dockerignore"] += "!certs/*.key\n"
 	p = newProject(t, "FROM scratch\nCOPY certs /\n", files)
 	wantAdded(t, p.must(Options{}), "0 0644 0:0 server.key = k")
+	if len(p.told.warnings) != 1 || !strings.Contains(p.told.warnings[0], "certs/server.key") {
+		t.Errorf("warnings = %q", p.told.warnings)
+	}
+}
+
+// A list of what goes in is no permission for the secrets among it.
+func TestSecretsBelowWhatIsBroughtBack(t *testing.T) {
+	files := map[string]string{
+		"src/a.js": "a", "src/.env": "TOKEN=1", "src/conf/id_rsa": "k", "src/.npmrc": "registry=https://registry.npmjs.org/\n", "src/ca.pem": publicPEM,
+		"other/.env": "TOKEN=2", "src/.env.example": "TOKEN=changeme", "src/.git/config": "g",
+	}
+	for _, rules := range []string{"*\n!src\n", "*\n!src/\n", "*\n!src/**\n", "**\n!src/*\n!src/conf/*\n", "*\n!/src\n"} {
+		files[".dockerignore"] = rules
+		p := newProject(t, "FROM scratch\nCOPY . /\n", files)
+		got := strings.Join(added(t, p.must(Options{})), "\n")
+		for _, in := range []string{"src/a.js", "src/.npmrc", "src/ca.pem", "src/.env.example"} {
+			if !strings.Contains(got, in) {
+				t.Errorf("%q: without %s:\n%s", rules, in, got)
+			}
+		}
+		if strings.Contains(got, "TOKEN=1") || strings.Contains(got, "TOKEN=2") || strings.Contains(got, "id_rsa") || strings.Contains(got, ".git") {
+			t.Errorf("%q: with secrets:\n%s", rules, got)
+		}
+		if len(p.told.warnings) != 1 || !strings.Contains(p.told.warnings[0], "src/.env") || !strings.Contains(p.told.warnings[0], "src/conf/id_rsa") {
+			t.Errorf("%q: warnings = %q", rules, p.told.warnings)
+		}
+	}
+	files[".dockerignore"] = "*\n!src\n!src/.env\n"
+	p := newProject(t, "FROM scratch\nCOPY . /\n", files)
+	if got := strings.Join(added(t, p.must(Options{})), "\n"); !strings.Contains(got, "TOKEN=1") || strings.Contains(got, "id_rsa") {
+		t.Errorf("a file that is named:\n%s", got)
+	}
+}
+
+const publicPEM = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n"
+
+// Else the context would grow with each build.
+func TestBuildResultsAreNoContext(t *testing.T) {
+	files := map[string]string{"a": "a", ".kn-lite/build/index.json": "{}", "apps/b/.kn-lite/build/x": "x", "apps/b/b": "b"}
+	for _, rules := range []string{"", "!.kn-lite\n", "*\n!a\n!apps\n!.kn-lite\n!.kn-lite/**\n"} {
+		files[".dockerignore"] = rules
+		p := newProject(t, "FROM scratch\nCOPY . /\n", files)
+		if got := strings.Join(added(t, p.must(Options{})), "\n"); strings.Contains(got, ".kn-lite/") || strings.Contains(got, " .kn-lite\n") || !strings.Contains(got, "apps/b/b = b") {
+			t.Errorf("%q:\n%s", rules, got)
+		}
+		needed, err := Needs(context.Background(), Spec{Dir: p.dir, Platform: hostPlatform(), Report: &p.told})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range needed.Files {
+			if strings.Contains(f.Path, ".kn-lite") {
+				t.Errorf("%q: %s is sent", rules, f.Path)
+			}
+		}
+		if err := needed.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, source := range []string{".kn-lite", ".kn-lite/build", "apps/b/.kn-lite/", ".kn-lite/build/index.json"} {
+		p := newProject(t, "FROM scratch\nCOPY "+source+" /x/\n", files)
+		if _, err := p.build(Options{}); fault.KindOf(err) != fault.Build {
+			t.Errorf("COPY %s: %v", source, err)
+		}
+	}
+}
+
+// The rules stand beside the Dockerfile, wherever that is.
+func TestIgnoreFileOfTheDockerfile(t *testing.T) {
+	files := map[string]string{"a": "a", "b": "b", "c": "c", ".dockerignore": "c\nDocker*\n.docker*\nsub\n"}
+	outside := t.TempDir()
+	write := func(name, text string) string {
+		at := filepath.Join(outside, name)
+		if err := os.WriteFile(at, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	own := "b\nDocker*\n.docker*\nsub\n"
+	write("D.dockerignore", own)
+	files["sub/D"], files["sub/D.dockerignore"] = "FROM scratch\nCOPY . /\n", own
+	for _, tt := range []struct {
+		name string
+		file func(dir string) string
+		out  string
+	}{
+		{"outside", func(string) string { return write("D", "FROM scratch\nCOPY . /\n") }, "b"},
+		{"outside, with none of its own", func(string) string { return write("E", "FROM scratch\nCOPY . /\n") }, "c"},
+		{"in a folder of the context", func(dir string) string { return filepath.Join(dir, "sub", "D") }, "b"},
+		{"the context's", func(dir string) string { return "" }, "c"},
+	} {
+		p := newProject(t, "FROM scratch\nCOPY . /\n", files)
+		var want []string
+		for _, name := range []string{"a", "b", "c"} {
+			if name != tt.out {
+				want = append(want, "0 0644 0:0 "+name+" = "+name)
+			}
+		}
+		file := tt.file(p.dir)
+		wantAdded(t, p.must(Options{File: file}), want...)
+		needed, err := Needs(context.Background(), Spec{Options: Options{File: file}, Dir: p.dir, Platform: hostPlatform(), Report: &p.told})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range needed.Files {
+			if f.Path == tt.out {
+				t.Errorf("%s: %s is sent", tt.name, f.Path)
+			}
+		}
+		if sent := string(needed.Ignore); (sent == own) != (tt.name == "outside") {
+			t.Errorf("%s: rules sent beside the Dockerfile: %q", tt.name, sent)
+		}
+		if err := needed.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestRun(t *testing.T) {

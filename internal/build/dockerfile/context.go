@@ -2,7 +2,6 @@ package dockerfile
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,63 +13,11 @@ import (
 	"strings"
 
 	"github.com/moby/patternmatcher"
-	"github.com/moby/patternmatcher/ignorefile"
 
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/regular"
 )
-
-// buildContext is the folder that COPY reads from.
-type buildContext struct {
-	tree    *source.Tree
-	fs      fs.FS
-	ignored *patternmatcher.PatternMatcher
-	secrets *patternmatcher.PatternMatcher
-	back    bool // .dockerignore has rules that bring files back: these
-	wanted  *patternmatcher.PatternMatcher
-	report  Report
-	said    map[string]bool
-}
-
-func openContext(tree *source.Tree, file string, report Report) (*buildContext, error) {
-	c := &buildContext{tree: tree, fs: tree.FS(), report: report, said: map[string]bool{}}
-	var err error
-	if c.secrets, err = patternmatcher.New(source.Secrets()); err != nil {
-		return nil, err
-	}
-	for _, name := range []string{file + ".dockerignore", ".dockerignore"} {
-		raw, err := fs.ReadFile(c.fs, name)
-		if errors.Is(err, fs.ErrNotExist) || !fs.ValidPath(name) {
-			continue
-		}
-		var rules []string
-		if err == nil {
-			rules, err = ignorefile.ReadAll(bytes.NewReader(raw))
-		}
-		if err == nil {
-			c.ignored, err = patternmatcher.New(rules)
-		}
-		if err != nil {
-			return nil, &fault.Error{Op: "dockerfile.ignore", Kind: fault.Build, Subject: name, Err: regular.Cause(err)}
-		}
-		c.back = c.ignored.Exclusions()
-		var back []string
-		for _, rule := range rules {
-			if rule, ok := strings.CutPrefix(rule, "!"); ok {
-				back = append(back, rule)
-			}
-		}
-		c.wanted, err = patternmatcher.New(back)
-		return c, err
-	}
-	if c.wanted, err = patternmatcher.New(nil); err != nil {
-		return nil, err
-	}
-	c.ignored, err = patternmatcher.New(nil)
-	return c, err
-}
 
 // found is a source of COPY in the context.
 type found struct {
@@ -107,7 +54,7 @@ func (c *buildContext) match(pattern string) ([]found, error) {
 		if err != nil {
 			return nil, fault.New(fault.Build, "dockerfile.copy", "", "%s: there is no such file in the context", pattern)
 		}
-		if out2, _ := c.ignored.MatchesOrParentMatches(filepath.FromSlash(real)); out2 && !(info.IsDir() && c.back) {
+		if c.isIgnored(real) && !(info.IsDir() && c.back) || source.InState(real) {
 			if wild {
 				continue
 			}
@@ -174,9 +121,10 @@ func (c *buildContext) filesUnless(ctx context.Context, f found, exclude *patter
 			// A folder on the way is looked into, and dropped below.
 			return !strings.HasPrefix(f.name+"/", name+"/"), true
 		}
-		native := filepath.FromSlash(name)
-		// The patterns have been checked, so matching cannot fail.
-		if out, _ = c.ignored.MatchesOrParentMatches(native); out {
+		if source.InState(name) { // a context that had it would grow with each build
+			return true, true
+		}
+		if c.isIgnored(name) {
 			return true, !c.back
 		}
 		if exclude != nil && below != "." {
@@ -184,13 +132,8 @@ func (c *buildContext) filesUnless(ctx context.Context, f found, exclude *patter
 				return true, !exclude.Exclusions()
 			}
 		}
-		if f.dir || f.wild {
-			if secret, _ := c.secrets.MatchesOrParentMatches(native); secret {
-				if wanted, _ := c.wanted.MatchesOrParentMatches(native); !wanted {
-					c.leftOut(name, dir)
-					return true, !c.back
-				}
-			}
+		if (f.dir || f.wild) && c.leaveOut(name, dir) {
+			return true, !c.back
 		}
 		return skip != nil && skip(name), false
 	}
@@ -202,6 +145,7 @@ func (c *buildContext) filesUnless(ctx context.Context, f found, exclude *patter
 	if err != nil {
 		return nil, err
 	}
+	c.secrets.Report()
 	var files []layer.File
 	for _, file := range listed {
 		below, ok := inside(file.Path)
@@ -216,14 +160,6 @@ func (c *buildContext) filesUnless(ctx context.Context, f found, exclude *patter
 		files = append(files, file)
 	}
 	return files, nil
-}
-
-// leftOut says so, but for .git, which everybody has.
-func (c *buildContext) leftOut(name string, dir bool) {
-	if base := path.Base(name); base != ".git" && !strings.HasPrefix(name, ".git/") && !strings.Contains(name, "/.git/") && !c.said[name] && !(dir && c.back) {
-		c.said[name] = true
-		c.report.Warn(name + " stays out of the image: it looks like a secret; to copy it, name it in a COPY of its own")
-	}
 }
 
 // merge puts the files of several sources together; the last one wins.

@@ -113,7 +113,7 @@ func Build(ctx context.Context, spec Spec) (_ *Image, err error) {
 	if b.plan, err = b.parse(raw); err != nil {
 		return nil, err
 	}
-	if b.context, err = openContext(b.tree, b.file, b.Report); err != nil {
+	if err = b.openContext(); err != nil {
 		return nil, err
 	}
 	defer func() {

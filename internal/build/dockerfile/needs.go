@@ -23,6 +23,9 @@ type Needed struct {
 	// when it stands outside of it.
 	File []byte
 	Name string
+	// Ignore is the content of the .dockerignore beside a Dockerfile that stands outside
+	// of the context; nil when there is none.
+	Ignore []byte
 	// Files are the context as COPY may read it: without what .dockerignore names
 	// and without what looks like a secret, unless an instruction names it itself.
 	Files []layer.File
@@ -49,7 +52,7 @@ func Needs(ctx context.Context, spec Spec) (*Needed, error) {
 		b.plan, err = b.parse(raw)
 	}
 	if err == nil {
-		b.context, err = openContext(b.tree, b.file, b.Report)
+		err = b.openContext()
 	}
 	if err != nil {
 		return nil, errors.Join(err, b.tree.Close())
@@ -57,6 +60,8 @@ func Needs(ctx context.Context, spec Spec) (*Needed, error) {
 	needed := &Needed{File: raw, tree: b.tree}
 	if b.File == "" || fs.ValidPath(b.file) && b.inContext(b.file) {
 		needed.Name = b.file
+	} else {
+		needed.Ignore = b.context.beside
 	}
 	sources, images := b.mentioned()
 	needed.Images = images

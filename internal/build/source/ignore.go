@@ -2,16 +2,18 @@ package source
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/moby/patternmatcher"
 
+	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
@@ -20,41 +22,28 @@ import (
 // rules are those of a .gitignore, as func has them.
 const IgnoreFile = ".funcignore"
 
+// StateFolder is where kn-lite itself leaves build results in a project. It is no
+// part of any image, at any depth.
+const StateFolder = ".kn-lite"
+
+// InState reports whether name is the state folder or below one.
+func InState(name string) bool { return slices.Contains(strings.Split(name, "/"), StateFolder) }
+
 // tidy is left out of every image because no function needs it.
 func tidy() []string {
 	return []string{
-		".git", ".gitignore", ".gitattributes", ".github", ".hg", ".svn", ".func", ".kn-lite",
+		".git", ".gitignore", ".gitattributes", ".github", ".hg", ".svn", ".func",
 		"/" + IgnoreFile, "/func.yaml", ".dockerignore", ".DS_Store", ".idea", ".vscode", "*.swp", "*~",
 	}
 }
 
-// secret is left out of every image because anybody who can pull it could read
-// it. A "!" rule in the ignore file brings a file back, with a warning.
-func secret() []string {
-	return []string{
-		".env", ".env.*", ".envrc", "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore",
-		"id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*",
-		".aws", ".azure", ".docker", ".kube", ".ssh", ".gnupg", ".config/gcloud",
-		".netrc", "_netrc", ".npmrc", ".yarnrc", ".yarnrc.yml", ".pypirc", "pip.conf", "pip.ini", ".pgpass", ".my.cnf", ".s3cfg", ".boto", ".vault-token",
-		".git-credentials", ".htpasswd", ".dockercfg", "kubeconfig", ".terraform", "*.tfstate", "*.tfstate.*", "*.tfvars",
-	}
-}
-
-// Secrets are patterns of a .dockerignore for the files that look like secrets.
-func Secrets() []string {
-	var out []string
-	for _, rule := range append(secret(), ".git") {
-		out = append(out, translate(rule)...)
-	}
-	return out
-}
-
 // Ignore decides what stays out of the image.
 type Ignore struct {
-	all     *patternmatcher.PatternMatcher // defaults, then the project's rules: the last match wins
-	secrets *patternmatcher.PatternMatcher
-	again   bool // the project's rules bring some files back
-	warn    func(string)
+	all      *patternmatcher.PatternMatcher // defaults, then the project's rules: the last match wins
+	defaults *patternmatcher.PatternMatcher // without the project's rules
+	secrets  *Secrets
+	again    bool // the project's rules bring some files back
+	warn     func(string)
 }
 
 // ReadIgnore reads the project's ignore file, if there is one. more are rules
@@ -63,21 +52,20 @@ type Ignore struct {
 func ReadIgnore(project fs.FS, warn func(string), more ...string) (*Ignore, error) {
 	ignore := &Ignore{warn: warn}
 	var patterns []string
-	for _, rule := range append(append(tidy(), secret()...), more...) {
+	for _, rule := range append(tidy(), more...) {
 		patterns = append(patterns, translate(rule)...)
 	}
 	own, err := ignore.readOwn(project)
 	if err != nil {
 		return nil, err
 	}
+	if ignore.defaults, err = patternmatcher.New(patterns); err != nil {
+		return nil, err
+	}
 	if ignore.all, err = patternmatcher.New(append(patterns, own...)); err != nil {
 		return nil, err
 	}
-	var hidden []string
-	for _, rule := range secret() {
-		hidden = append(hidden, translate(rule)...)
-	}
-	ignore.secrets, err = patternmatcher.New(hidden)
+	ignore.secrets, err = NewSecrets(project, IgnoreFile, "", own, warn)
 	return ignore, err
 }
 
@@ -133,14 +121,41 @@ func translate(rule string) []string {
 
 // Filter is a Filter for Tree.Walk. A folder that stays out is still looked
 // into when the project has rules that may bring back what is below it.
-func (g *Ignore) Filter(name string, dir bool) (out, prune bool) {
-	native := filepath.FromSlash(name)
-	// The patterns have been checked, so matching cannot fail.
-	out, _ = g.all.MatchesOrParentMatches(native)
-	if !dir && !out && g.again {
-		if hidden, _ := g.secrets.MatchesOrParentMatches(native); hidden {
-			g.warn(fmt.Sprintf("%s is in the image because %s brings it back: everybody who can pull the image can read it", name, path.Base(IgnoreFile)))
-		}
+func (g *Ignore) Filter(name string, dir bool) (out, prune bool) { return g.filter(g.all, name, dir) }
+
+// Sources is a Filter for what a build script may read: what stays out of the image
+// by the project's own rules may well be needed to make it.
+func (g *Ignore) Sources(name string, dir bool) (out, prune bool) {
+	return g.filter(g.defaults, name, dir)
+}
+
+func (g *Ignore) filter(rules *patternmatcher.PatternMatcher, name string, dir bool) (out, prune bool) {
+	if InState(name) {
+		return true, true
 	}
-	return out, !g.again
+	// The patterns have been checked, so matching cannot fail.
+	if out, _ = rules.MatchesOrParentMatches(filepath.FromSlash(name)); out {
+		return true, !g.again
+	}
+	return g.secrets.LeaveOut(name, dir), !g.secrets.Named()
+}
+
+// WalkSources lists the files that a build script may read, and says what does not
+// get that far as a likely secret.
+func (g *Ignore) WalkSources(ctx context.Context, tree *Tree) ([]layer.File, error) {
+	files, err := tree.Walk(ctx, "", g.Sources, func(string) {})
+	if err == nil {
+		g.secrets.reportLeftOut()
+	}
+	return files, err
+}
+
+// Walk lists the files of tree for the image, below prefix, and says what stays out
+// as a likely secret.
+func (g *Ignore) Walk(ctx context.Context, tree *Tree, prefix string) ([]layer.File, error) {
+	files, err := tree.Walk(ctx, prefix, g.Filter, g.warn)
+	if err == nil {
+		g.secrets.Report()
+	}
+	return files, err
 }

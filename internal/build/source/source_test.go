@@ -195,7 +195,7 @@ func TestIgnore(t *testing.T) {
 		in, out     []string
 		warned      int
 	}{
-		{"defaults", "", plain, defaults, 0},
+		{"defaults", "", plain, defaults, 1},
 		{"any depth", "*.log\n", []string{"log.js"}, []string{"a.log", "x/y/b.log"}, 0},
 		{"anchored", "/build\n", []string{"x/build/a"}, []string{"build/a"}, 0},
 		{"folder slash", "tmp/\n", nil, []string{"tmp/a", "x/tmp/b"}, 0},
@@ -203,7 +203,13 @@ func TestIgnore(t *testing.T) {
 		{"double star", "docs/**/*.md\n", nil, []string{"docs/a/b/c.md"}, 0},
 		{"negation", "*.md\n!README.md\n", []string{"README.md", "x/README.md"}, []string{"a.md"}, 0},
 		{"comments and blanks", "# *.js\n\n   \n\\#x\n", []string{"a.js"}, []string{"#x"}, 0},
-		{"secret brought back", "!.env.example\n", []string{".env.example"}, []string{".env"}, 1},
+		{"secret brought back", "!.env.local\n", []string{".env.local"}, []string{".env"}, 2},
+		{"secret below what is brought back", "src\n!src\n", []string{"src/a.js"}, []string{"src/.env", "src/x/id_rsa"}, 1},
+		{"brought back by a wildcard", "*\n!src/**\n!*\n", []string{"src/a.js"}, []string{"src/.env"}, 1},
+		{"secret folder brought back", "!.aws\n", []string{".aws/config"}, []string{".ssh/config"}, 2},
+		{"file of a secret folder", "!.aws/config\n", []string{".aws/config"}, []string{".aws/credentials"}, 2},
+		{"secret of a folder by its extension", "!conf/*.tfvars\n", []string{"conf/a.tfvars"}, []string{"a.tfvars"}, 2},
+		{"state is never brought back", "!.kn-lite\n", nil, []string{".kn-lite/build/index.json", "a/.kn-lite/x"}, 0},
 		{"dependency brought back", "!/node_modules/mine\n", []string{"node_modules/mine/a.js"}, []string{"node_modules/other/a.js"}, 0},
 		{"windows line ends", "*.log\r\n", nil, []string{"a.log"}, 0},
 		{"byte order mark", "\ufeff*.log\n", nil, []string{"a.log"}, 0},
@@ -224,6 +230,7 @@ func TestIgnore(t *testing.T) {
 				t.Errorf("%s: %s is in the image", tt.name, name)
 			}
 		}
+		ignore.secrets.Report()
 		if warned != tt.warned {
 			t.Errorf("%s: %d warnings, want %d", tt.name, warned, tt.warned)
 		}

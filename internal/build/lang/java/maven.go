@@ -127,7 +127,7 @@ func stage(ctx context.Context, p *lang.Project, dir string) error {
 	if err != nil {
 		return err
 	}
-	files, err := p.Source.Walk(ctx, "", ignore.Filter, p.Report.Warn)
+	files, err := ignore.Walk(ctx, p.Source, "")
 	if err != nil {
 		return err
 	}

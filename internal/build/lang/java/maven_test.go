@@ -71,7 +71,7 @@ func TestStage(t *testing.T) {
 	if err != nil || !slices.Equal(names, []string{".mvn/maven.config", "pom.xml", "src/main/java/A.java", "src/main/resources/store.jks"}) {
 		t.Errorf("%v, %v", names, err)
 	}
-	if warned := *p.Report.(quiet).warnings; len(warned) != 1 || !strings.Contains(warned[0], "store.jks is in the image because .funcignore brings it back") {
+	if warned := *p.Report.(quiet).warnings; len(warned) != 2 || !strings.Contains(warned[0], ".env") || !strings.Contains(warned[1], "in the image because .funcignore names them: src/main/resources/store.jks") {
 		t.Errorf("%v", warned)
 	}
 }

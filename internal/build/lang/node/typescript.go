@@ -80,13 +80,11 @@ type transpile struct {
 // key is everything that the build script sees, so that without a change it does
 // not run; "" when npm chooses versions anew each time.
 func (t *transpile) key(ctx context.Context) (string, error) {
-	// What stays out of the image may well be needed to make it: of the rules,
-	// the project's own are not for here.
-	ignore, err := source.ReadIgnore(noRules{}, t.project.Report.Warn, "node_modules")
+	ignore, err := source.ReadIgnore(t.project.Source.FS(), t.project.Report.Warn, "node_modules")
 	if err != nil {
 		return "", err
 	}
-	if t.sources, err = t.project.Source.Walk(ctx, "", ignore.Filter, func(string) {}); err != nil {
+	if t.sources, err = ignore.WalkSources(ctx, t.project.Source); err != nil {
 		return "", err
 	}
 	tool, err := lang.FindTool("node", "node", "install Node.js with npm from https://nodejs.org")
@@ -160,7 +158,7 @@ func (t *transpile) run(ctx context.Context) (files []layer.File, cleanup func()
 	if err != nil {
 		return nil, cleanup, err
 	}
-	if files, err = tree.Walk(ctx, home, ignore.Filter, t.project.Report.Warn); err != nil {
+	if files, err = ignore.Walk(ctx, tree, home); err != nil {
 		return nil, cleanup, err
 	}
 	return files, cleanup, kept.giveBack(filepath.Join(dir, modules))
@@ -170,7 +168,8 @@ func (t *transpile) run(ctx context.Context) (files []layer.File, cleanup func()
 func (t *transpile) stage(dir string) error {
 	files := t.sources
 	for name, text := range map[string][]byte{".npmrc": t.found.npmrc} {
-		if text != nil {
+		present := func(f layer.File) bool { return f.Path == name }
+		if text != nil && !slices.ContainsFunc(files, present) {
 			files = append(files, layer.Bytes(name, 0o600, text))
 		}
 	}
@@ -194,12 +193,4 @@ func (t *transpile) explain(verb, output string, err error) error {
 	}
 	return fault.New(fault.Build, "build.typescript", t.project.Label, "npm could not install the dependencies\n%s", words).
 		WithHint("if %s and the lockfile disagree, run `npm install` and keep the result", manifestFile)
-}
-
-// noRules is a project without an ignore file.
-type noRules struct{}
-
-// Open implements fs.FS.
-func (noRules) Open(name string) (fs.File, error) {
-	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 }

@@ -26,11 +26,11 @@ func (TypeScript) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) 
 		in.Unknown = "there is no package-lock.json, so npm decides anew each time"
 		return in, nil
 	}
-	everything, err := source.ReadIgnore(noRules{}, func(string) {}, "node_modules")
+	ignore, err := source.ReadIgnore(p.Source.FS(), func(string) {}, "node_modules")
 	if err != nil {
 		return nil, err
 	}
-	in.Folders = []lang.Folder{{Name: ".", Dir: p.Dir, Skip: everything.Filter, Dirs: true}}
+	in.Folders = []lang.Folder{{Name: ".", Dir: p.Dir, Skip: ignore.Sources, Dirs: true}}
 	in.Files = append(in.Files, lang.File{Name: source.IgnoreFile, Path: filepath.Join(p.Dir, source.IgnoreFile)})
 	version, err := (&install{project: p, found: found}).nodeVersion(ctx)
 	in.Facts = append(in.Facts, lang.Fact{Name: "node of the build script", Value: version})

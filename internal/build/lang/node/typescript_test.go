@@ -113,6 +113,45 @@ func TestBuildScript(t *testing.T) {
 	}
 }
 
+// A rule of the project wins over the list of likely secrets, for the build script
+// and for the image.
+func TestSecretsThatARuleNames(t *testing.T) {
+	files := map[string]string{
+		"package.json": copies, "package-lock.json": `{"lockfileVersion":3,"packages":{"":{}}}`, "tsconfig.json": "{}",
+		"make.js": "const fs = require('fs'); fs.mkdirSync('build'); fs.writeFileSync('build/index.js', fs.existsSync('certs/ca.pem') + ' ' + fs.existsSync('.env.production') + ' ' + fs.existsSync('.env'))",
+		".npmrc":  "fund=false\n", "certs/ca.pem": "canary", ".env.production": "TOKEN=canary", ".env": "TOKEN=canary",
+		".funcignore": "*.ts\n/make.js\n!certs/ca.pem\n!.env.production\n",
+	}
+	p, application, err := typescript(t, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, cleanup, err := application.Files(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := map[string]bool{}
+	for _, f := range made {
+		in[f.Path] = true
+	}
+	if !in["app/certs/ca.pem"] || !in["app/.env.production"] || in["app/.env"] || !in["app/.npmrc"] {
+		t.Errorf("in the image: %v", in)
+	}
+	if err := cleanup(); err != nil {
+		t.Error(err)
+	}
+	warned := strings.Join(p.Report.(*words).warnings, "\n")
+	for _, want := range []string{"left out of the image as likely secrets: .env (its name)", "in the image because .funcignore names them: .env.production, certs/ca.pem"} {
+		if !strings.Contains(warned, want) {
+			t.Errorf("warnings = %q, without %q", warned, want)
+		}
+	}
+	files[".env.production"] = "TOKEN=other"
+	if _, again, err := typescript(t, files); err != nil || again.Key == application.Key {
+		t.Errorf("the key does not see a file that a rule brings back: %v", err)
+	}
+}
+
 func TestBuildScriptFails(t *testing.T) {
 	_, application, err := typescript(t, map[string]string{"package.json": copies, "package-lock.json": `{"lockfileVersion":3,"packages":{"":{}}}`, "tsconfig.json": "{}", "make.js": "console.log('src/index.ts(5,3): error TS2322'); process.exit(2)"})
 	if err != nil {

@@ -103,7 +103,7 @@ func (Language) Layers(ctx context.Context, p *lang.Project, plan *lang.Plan, ta
 			if err != nil {
 				return nil, nil, err
 			}
-			files, err := p.Source.Walk(ctx, home, ignore.Filter, p.Report.Warn)
+			files, err := ignore.Walk(ctx, p.Source, home)
 			return files, nil, err
 		},
 	}), nil

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kn-lite/kn-lite/internal/cluster"
+	"github.com/kn-lite/kn-lite/internal/term"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
@@ -33,6 +34,10 @@ func (f *Factory) fromCluster(cmd *cobra.Command, ask func(context.Context, *clu
 	found, err := ask(ctx, client)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	for i, line := range found {
+		name, description, _ := strings.Cut(line, "\t")
+		found[i] = cobra.CompletionWithDesc(term.Visible(name), term.Visible(description))
 	}
 	return found, cobra.ShellCompDirectiveNoFileComp
 }

@@ -114,7 +114,7 @@ func (f *Factory) printService(name string, manifest map[string]any) error {
 			if err != nil {
 				return err
 			}
-			return f.IO.Answer("%s", text)
+			return f.IO.Exact(text)
 		},
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kn-lite/kn-lite/internal/cluster"
+	"github.com/kn-lite/kn-lite/internal/term"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
@@ -139,7 +140,14 @@ func tagsOf(split traffic.Split, revision, latest string) []string {
 func (f *Factory) describeText(d serviceDetail) error {
 	now := f.Sys.Now()
 	var b strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line := func(format string, args ...any) {
+		for i, arg := range args {
+			if text, ok := arg.(string); ok {
+				args[i] = term.Visible(text)
+			}
+		}
+		fmt.Fprintf(&b, format+"\n", args...)
+	}
 	line("Service     %s", d.Name)
 	line("Namespace   %s", d.Namespace)
 	line("URL         %s", dash(d.URL))
@@ -176,7 +184,7 @@ func (f *Factory) describeText(d serviceDetail) error {
 			line("  %s    commit %s", stem, r.Commit)
 		}
 	}
-	return f.IO.Answer("%s", strings.TrimSuffix(b.String(), "\n"))
+	return f.IO.Lines(strings.TrimSuffix(b.String(), "\n"))
 }
 
 func stateText(state, reason, message string) string {

@@ -91,5 +91,5 @@ func (f *Factory) printDocument(ctx context.Context, a *artifact, kind, word str
 	if !ok || !json.Valid(text) {
 		return fault.New(fault.Failure, "image.inspect", a.Name, "%s holds no %s", found[0].Digest, word)
 	}
-	return f.IO.Answer("%s", strings.TrimSuffix(string(text), "\n"))
+	return f.IO.Exact(strings.TrimSuffix(string(text), "\n"))
 }

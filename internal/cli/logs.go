@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -107,11 +108,11 @@ func runLogs(ctx context.Context, f *Factory, o *logsOptions) error {
 	logs, err := client.Logs(ctx, options, func(line cluster.LogLine) error {
 		switch {
 		case prefix && o.All:
-			return f.IO.Answer("[%s %s %s] %s", shortRevision(service, line.Revision), podSuffix(line), line.Container, line.Text)
+			return f.IO.LogLine(fmt.Sprintf("[%s %s %s] ", shortRevision(service, line.Revision), podSuffix(line), line.Container), line.Text)
 		case prefix:
-			return f.IO.Answer("[%s %s] %s", shortRevision(service, line.Revision), podSuffix(line), line.Text)
+			return f.IO.LogLine(fmt.Sprintf("[%s %s] ", shortRevision(service, line.Revision), podSuffix(line)), line.Text)
 		}
-		return f.IO.Answer("%s", line.Text)
+		return f.IO.LogLine("", line.Text)
 	})
 	if err != nil {
 		return err

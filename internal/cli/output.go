@@ -54,7 +54,7 @@ func (f *Factory) print(a answer) error {
 		return a.Table()
 	case "name":
 		for _, name := range a.Names {
-			if err := f.IO.Answer("%s", name); err != nil {
+			if err := f.IO.Exact(name); err != nil {
 				return err
 			}
 		}
@@ -64,7 +64,7 @@ func (f *Factory) print(a answer) error {
 	if err != nil {
 		return err
 	}
-	return f.IO.Answer("%s", text)
+	return f.IO.Exact(text)
 }
 
 func render(format, body string, object any) (string, error) {

@@ -91,7 +91,7 @@ func runRegistryCheck(ctx context.Context, f *Factory, args []string) error {
 		return err
 	}
 	shown := showCheck(check)
-	if err := f.print(answer{Object: shown, Names: []string{host}, Table: func() error { return f.IO.Answer("%s", shown.text()) }}); err != nil {
+	if err := f.print(answer{Object: shown, Names: []string{host}, Table: func() error { return f.IO.Lines(shown.text()) }}); err != nil {
 		return err
 	}
 	for _, p := range []struct {

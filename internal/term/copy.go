@@ -1,27 +1,35 @@
 package term
 
-import "io"
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
 
 // Copy writes what r has to stdout as it is, and returns how many bytes that
-// were. On a terminal a missing line end is added, so that the prompt does not
-// stand behind the last line.
+// were. A terminal gets visible text, and a line end at the end, so that the prompt
+// does not stand behind the last line.
 func (s *IO) Copy(r io.Reader) (int64, error) {
-	last := &lastByte{to: s.Out}
-	n, err := io.Copy(last, r)
-	if err == nil && s.outTTY && n > 0 && last.b != '\n' {
-		_, err = io.WriteString(s.Out, "\n")
+	if !s.outTTY {
+		return io.Copy(s.Out, r)
 	}
-	return n, err
-}
-
-type lastByte struct {
-	to io.Writer
-	b  byte
-}
-
-func (l *lastByte) Write(p []byte) (int, error) {
-	if len(p) > 0 {
-		l.b = p[len(p)-1]
+	lines := bufio.NewReader(r)
+	total := int64(0)
+	for {
+		line, err := lines.ReadString('\n')
+		total += int64(len(line))
+		if line != "" {
+			if _, err := fmt.Fprintln(s.Out, VisibleLines(strings.TrimRight(line, "\r\n"))); err != nil {
+				return total, err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
 	}
-	return l.to.Write(p)
 }

@@ -36,6 +36,7 @@ type IO struct {
 	NoInput   bool // never ask, whatever the terminal says
 
 	inTTY, outTTY, errTTY bool
+	colour                bool
 	env                   func(string) string
 	width                 func() int
 	theme                 theme
@@ -80,7 +81,8 @@ func Test() (streams *IO, out, err *bytes.Buffer) {
 // CLICOLOR_FORCE, CLICOLOR and TERM, then whether the stream is a terminal.
 func (s *IO) SetColor(when string) {
 	profile := colorprofile.NoTTY
-	if s.wantsColor(when) {
+	s.colour = s.wantsColor(when)
+	if s.colour {
 		profile = colorprofile.ANSI
 		if strings.Contains(s.env("COLORTERM"), "truecolor") {
 			profile = colorprofile.TrueColor
@@ -117,31 +119,58 @@ func (s *IO) CanPrompt() bool {
 	return s.inTTY && s.errTTY && !s.NoInput && s.env("CI") == ""
 }
 
-// Answer writes one line to stdout.
+// Answer writes one line for a person to stdout.
 func (s *IO) Answer(format string, args ...any) error {
-	_, err := fmt.Fprintf(s.Out, format+"\n", args...)
+	_, err := fmt.Fprintln(s.Out, Visible(fmt.Sprintf(format, args...)))
+	return err
+}
+
+// Lines writes text of several lines for a person to stdout.
+func (s *IO) Lines(text string) error {
+	_, err := fmt.Fprintln(s.Out, VisibleLines(text))
+	return err
+}
+
+// Exact writes text for a program to stdout, as it is. On a terminal, where no program
+// reads it, it is made visible.
+func (s *IO) Exact(text string) error {
+	if s.outTTY {
+		text = VisibleLines(text)
+	}
+	_, err := fmt.Fprintln(s.Out, text)
+	return err
+}
+
+// LogLine writes a line of a program's log to stdout, with what tells lines apart in
+// front. Its colours stay on a terminal that wants colour.
+func (s *IO) LogLine(prefix, text string) error {
+	_, err := fmt.Fprintln(s.Out, Visible(prefix)+styled(text, s.outTTY && s.colour))
 	return err
 }
 
 // Step reports something that has been done.
 func (s *IO) Step(format string, args ...any) {
-	s.tell(s.theme.ok.Render(s.theme.glyph.done) + " " + fmt.Sprintf(format, args...))
+	s.step(format, args, "")
+}
+
+func (s *IO) step(format string, args []any, styledEnd string) {
+	s.tell(s.theme.ok.Render(s.theme.glyph.done) + " " + Visible(fmt.Sprintf(format, args...)) + styledEnd)
 }
 
 // Note reports something that is being done or worth knowing.
 func (s *IO) Note(format string, args ...any) {
-	s.tell(s.theme.dim.Render(s.theme.glyph.note) + " " + fmt.Sprintf(format, args...))
+	s.tell(s.theme.dim.Render(s.theme.glyph.note) + " " + Visible(fmt.Sprintf(format, args...)))
 }
 
 // Warn reports something that the user probably did not intend.
 func (s *IO) Warn(format string, args ...any) {
-	s.tell(s.theme.warn.Render("warning:") + " " + fmt.Sprintf(format, args...))
+	s.tell(s.theme.warn.Render("warning:") + " " + VisibleLines(fmt.Sprintf(format, args...)))
 }
 
 // Debug is shown with -v only.
 func (s *IO) Debug(format string, args ...any) {
 	if s.Verbosity >= Verbose {
-		s.tell(s.theme.dim.Render(fmt.Sprintf(format, args...)))
+		s.tell(s.theme.dim.Render(VisibleLines(fmt.Sprintf(format, args...))))
 	}
 }
 
@@ -150,17 +179,18 @@ func (s *IO) Error(text, hint string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.eraseLive()
-	fmt.Fprintln(s.Err, s.theme.bad.Render("error:")+" "+text)
-	for line := range strings.SplitSeq(hint, "\n") {
+	fmt.Fprintln(s.Err, s.theme.bad.Render("error:")+" "+VisibleLines(text))
+	for line := range strings.SplitSeq(VisibleLines(hint), "\n") {
 		if line != "" {
 			fmt.Fprintln(s.Err, "  "+line)
 		}
 	}
 }
 
-// Raw writes the output of another program, as it is, to stderr.
+// Raw writes the output of another program to stderr. Its colours stay where colour is
+// wanted.
 func (s *IO) Raw(text string) {
-	s.tell(strings.TrimRight(text, "\n"))
+	s.tell(styled(strings.TrimRight(text, "\r\n"), s.colour))
 }
 
 // tell writes one line of the story, above the live region if there is one.

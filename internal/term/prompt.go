@@ -50,7 +50,7 @@ func (s *IO) Secret(ctx context.Context, question string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s.ask(question)
+	s.ask(Visible(question))
 	type answer struct {
 		text []byte
 		err  error
@@ -72,7 +72,7 @@ func (s *IO) Secret(ctx context.Context, question string) (string, error) {
 
 // Ask reads one line; an end of input is an error. Callers check CanPrompt first.
 func (s *IO) Ask(question string) (string, error) {
-	s.ask(question)
+	s.ask(Visible(question))
 	line, err := bufio.NewReader(s.In).ReadString('\n')
 	if err != nil {
 		return "", err

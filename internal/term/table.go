@@ -18,7 +18,13 @@ type Table struct {
 func NewTable(header ...string) *Table { return &Table{header: header} }
 
 // Row adds a line; missing cells are empty.
-func (t *Table) Row(cells ...string) { t.rows = append(t.rows, cells) }
+func (t *Table) Row(cells ...string) {
+	row := make([]string, len(cells))
+	for i, cell := range cells {
+		row[i] = Visible(cell)
+	}
+	t.rows = append(t.rows, row)
+}
 
 // Write prints the table to stdout, each column as wide as its widest cell.
 func (s *IO) Write(t *Table) error {
@@ -41,7 +47,7 @@ func (s *IO) Write(t *Table) error {
 			line.WriteString(cell)
 			line.WriteString(strings.Repeat(" ", widths[i]-ansi.StringWidth(cell)+3))
 		}
-		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
+		fmt.Fprintln(w, defuse(strings.TrimRight(line.String(), " ")))
 	}
 	return w.Flush()
 }
@@ -53,7 +59,7 @@ func (s *IO) Confirm(format string, args ...any) (bool, error) {
 		return false, nil
 	}
 	s.mu.Lock()
-	fmt.Fprintf(s.Err, format+" [y/N] ", args...)
+	fmt.Fprint(s.Err, Visible(fmt.Sprintf(format, args...))+" [y/N] ")
 	s.mu.Unlock()
 	line, err := bufio.NewReader(s.In).ReadString('\n')
 	if err != nil && line == "" {

@@ -27,7 +27,7 @@ type Task struct {
 // Exactly one of Done and Fail must follow.
 func (s *IO) Start(total int64, format string, args ...any) *Task {
 	t := &Task{io: s, total: total, started: time.Now()}
-	label := fmt.Sprintf(format, args...)
+	label := Visible(fmt.Sprintf(format, args...))
 	t.label.Store(&label)
 	if !s.Live() {
 		s.Note("%s …", label)
@@ -48,7 +48,7 @@ func (t *Task) Add(n int64) { t.current.Add(n) }
 // Update changes what the line says, e.g. the reason for still waiting. Off a
 // terminal each change is a line of its own.
 func (t *Task) Update(format string, args ...any) {
-	label := fmt.Sprintf(format, args...)
+	label := Visible(fmt.Sprintf(format, args...))
 	if old := t.label.Swap(&label); *old == label || t.io.Live() {
 		return
 	}
@@ -58,7 +58,7 @@ func (t *Task) Update(format string, args ...any) {
 // Done ends the task with what has been achieved.
 func (t *Task) Done(format string, args ...any) {
 	t.remove()
-	t.io.Step("%s %s", fmt.Sprintf(format, args...), t.io.theme.dim.Render("("+Duration(time.Since(t.started))+")"))
+	t.io.step(format, args, " "+t.io.theme.dim.Render("("+Duration(time.Since(t.started))+")"))
 }
 
 // Fail ends the task without success; the error itself is reported by the caller.

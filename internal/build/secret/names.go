@@ -86,7 +86,7 @@ func Fixture(name string) bool {
 func isSecretFolder(parts []string) bool {
 	switch parts[len(parts)-1] {
 	case ".aws", ".azure", ".oci", ".aliyun", ".gcloud", ".kube", ".ssh", ".gnupg", ".terraform", ".pulumi",
-		".secrets", ".vault", ".huggingface", ".password-store":
+		".secrets", ".env", ".vault", ".huggingface", ".password-store":
 		return true
 	}
 	return ends(parts, ".config/gcloud") || ends(parts, ".config/gh") || ends(parts, ".config/doctl") || ends(parts, ".config/op")

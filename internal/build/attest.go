@@ -11,13 +11,13 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build/inventory"
 	"github.com/kn-lite/kn-lite/internal/build/key"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/parallel"
 )
 
 // Documents are what is written about an image.
@@ -46,7 +46,7 @@ type Facts struct {
 func (r *Result) Attest(ctx context.Context, facts Facts, want Documents) ([]attest.Artifact, error) {
 	subjects := make([]subject, len(r.Builds))
 	var source *attest.Source
-	group, groupCtx := errgroup.WithContext(ctx)
+	group, groupCtx := parallel.WithContext(ctx)
 	if want.Provenance && facts.Source != nil {
 		group.Go(func() error {
 			source = facts.Source(groupCtx)

@@ -21,7 +21,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build/dockerfile"
@@ -29,6 +28,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/parallel"
 )
 
 // Puller gives the image that ref means on platform. Only its manifest and
@@ -186,7 +186,7 @@ func (p *Prepared) Build(ctx context.Context) (*Result, error) {
 	// are read after that.
 	b.pull = func(ref string, platform v1.Platform) (v1.Image, error) { return b.spec.Pull(ctx, ref, platform) }
 	result := &Result{Language: b.language.Name(), Builds: make([]PlatformBuild, len(p.platforms))}
-	group, groupCtx := errgroup.WithContext(ctx)
+	group, groupCtx := parallel.WithContext(ctx)
 	// Toolchains use all cores by themselves; two at a time hide their waits.
 	group.SetLimit(2)
 	for i, platform := range p.platforms {

@@ -10,6 +10,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/spf13/cobra"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
 
@@ -46,6 +49,12 @@ func Main(ctx context.Context, sys *System) int {
 	factory := newFactory(sys)
 	root := newRootCmd(factory)
 	root.SetArgs(sys.Args[1:])
-	_, err := root.ExecuteContextC(ctx)
-	return factory.report(ctx, err)
+	return factory.report(ctx, execute(ctx, root))
+}
+
+// execute runs the command; a panic in it is its error.
+func execute(ctx context.Context, root *cobra.Command) (err error) {
+	defer fault.Catch(&err)
+	_, err = root.ExecuteContextC(ctx)
+	return err
 }

@@ -174,3 +174,22 @@ func TestEveryCommandHasHelp(t *testing.T) {
 	}
 	visit("kn-lite")
 }
+
+// A mistake of ours is said to be one, with what a report needs, and not a stack trace.
+func TestPanicIsReported(t *testing.T) {
+	for _, output := range []string{"table", "json"} {
+		sys, stdout, stderr := testSystem(t, "func", "create", ".", "-l", "go", "-o", output)
+		sys.Dir = func() (string, error) { panic("boom") }
+		if code := Main(context.Background(), sys); code != 1 {
+			t.Errorf("exit %d, want 1", code)
+		}
+		for _, want := range []string{"kn-lite has a mistake: boom", "https://github.com/kn-lite/kn-lite/issues", "internal/cli.projectName func_create.go:"} {
+			if !strings.Contains(stderr.String(), want) {
+				t.Errorf("-o %s: stderr %q lacks %q", output, stderr, want)
+			}
+		}
+		if stdout.Len() > 0 || strings.Contains(stderr.String(), "goroutine ") {
+			t.Errorf("-o %s: stdout %q, stderr %q", output, stdout, stderr)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/parallel"
 )
 
 // reconsider is how often rules that depend on time are looked at again. It
@@ -113,7 +114,7 @@ func (d *deployer) startWatches(ctx context.Context, updates chan<- func(*watche
 	}
 	run := func(watch func() error) {
 		go func() {
-			if err := watch(); err != nil && ctx.Err() == nil {
+			if err := parallel.Guard(watch)(); err != nil && ctx.Err() == nil {
 				select {
 				case failures <- err:
 				case <-ctx.Done():

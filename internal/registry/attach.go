@@ -9,10 +9,10 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/parallel"
 )
 
 // Attached is what a push brings beside the image.
@@ -72,7 +72,7 @@ func (p *push) attachMissing(ctx context.Context) error {
 		all = documents
 	}
 	there := make([]bool, len(all))
-	group, groupCtx := errgroup.WithContext(ctx)
+	group, groupCtx := parallel.WithContext(ctx)
 	for i, a := range all {
 		group.Go(func() error {
 			d, err := a.Descriptor()
@@ -178,7 +178,7 @@ func (s *session) uploadParts(ctx context.Context, all []attest.Artifact) error 
 func (s *session) attach(ctx context.Context, all []attest.Artifact) error {
 	var mu sync.Mutex
 	unlisted := map[string][]attest.Descriptor{} // by subject
-	group, groupCtx := errgroup.WithContext(ctx)
+	group, groupCtx := parallel.WithContext(ctx)
 	group.SetLimit(s.c.opts.Jobs)
 	for _, a := range all {
 		group.Go(func() error {

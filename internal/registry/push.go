@@ -10,10 +10,10 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/parallel"
 )
 
 // Artifact is what can be pushed: a v1.Image or a v1.ImageIndex.
@@ -195,7 +195,7 @@ func (p *push) run(ctx context.Context) error {
 		return p.attachMissing(ctx)
 	}
 	var attachments []attest.Artifact
-	group, groupCtx := errgroup.WithContext(ctx)
+	group, groupCtx := parallel.WithContext(ctx)
 	// Documents are made while the layers travel.
 	group.Go(func() (err error) {
 		attachments, err = p.prepare(groupCtx)
@@ -217,7 +217,7 @@ func (p *push) run(ctx context.Context) error {
 }
 
 func (s *session) uploadAll(ctx context.Context, blobs []*upload) error {
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := parallel.WithContext(ctx)
 	group.SetLimit(s.c.opts.Jobs)
 	for _, u := range blobs {
 		group.Go(func() error { return s.upload(ctx, u) })

@@ -57,7 +57,7 @@ func Inside(args []string, in io.Reader, out io.Writer, guests map[string]Guest)
 			unix.CloseOnExec(fd)
 		}
 	}
-	got := serve(orders, in, out, guests)
+	got := guarded(orders, in, out, guests)
 	raw, err := json.Marshal(got)
 	if err == nil {
 		_, err = answers.Write(raw)
@@ -66,6 +66,18 @@ func Inside(args []string, in io.Reader, out io.Writer, guests map[string]Guest)
 		return 125, true
 	}
 	return 0, true
+}
+
+// guarded is serve with a panic as its answer.
+func guarded(orders *os.File, in io.Reader, out io.Writer, guests map[string]Guest) (got answer) {
+	var err error
+	defer func() {
+		if err != nil {
+			got = answer{Error: err.Error() + "\n" + fault.HintOf(err)}
+		}
+	}()
+	defer fault.Catch(&err)
+	return serve(orders, in, out, guests)
 }
 
 // remap waits for the first byte of the order, by when newuidmap has made this

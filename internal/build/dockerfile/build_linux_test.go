@@ -437,6 +437,8 @@ func TestRefusals(t *testing.T) {
 		{"unknown user", "FROM busybox\nUSER eve\nRUN true\n", `Dockerfile:3: user "eve" is not in the image's /etc/passwd`},
 		{"no program", "FROM scratch\nRUN true\n", "Dockerfile:2: /bin/sh: there is no such program in the image"},
 		{"no FROM", "RUN true\n", "Dockerfile:1"},
+		{"only arguments", "ARG VERSION=1\n", "Dockerfile:1: the file ends without a FROM"},
+		{"only arguments, with blank lines", "# x\n\nARG A\nARG B=$A\n\n", "Dockerfile:4: the file ends without a FROM"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/build/rootfs"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/parallel"
 	"github.com/kn-lite/kn-lite/internal/sandbox"
 )
 
@@ -187,7 +188,7 @@ func (b *builder) pipe(write func(io.Writer) error, read func(io.Reader) error) 
 		return err
 	}
 	written := make(chan error, 1)
-	go func() { written <- errors.Join(write(out), out.Close()) }()
+	go func() { written <- errors.Join(parallel.Guard(func() error { return write(out) })(), out.Close()) }()
 	readErr := read(in)
 	closeErr := in.Close()
 	writeErr := <-written

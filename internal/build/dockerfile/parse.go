@@ -99,6 +99,11 @@ func (b *builder) parse(raw []byte) (*plan, error) {
 	if err != nil {
 		return nil, b.parseError(err)
 	}
+	if len(stages) == 0 {
+		last := bytes.Count(bytes.TrimRight(raw, "\n"), []byte("\n")) + 1
+		return nil, fault.New(fault.Build, "dockerfile.parse", b.file+":"+strconv.Itoa(last), "the file ends without a FROM, which names the base image").
+			WithHint("begin with FROM, such as: FROM alpine, or FROM scratch for no base")
+	}
 	p := &plan{stages: stages, escape: parsed.EscapeToken, used: map[string]bool{}}
 	if err := p.setGlobals(b, globals); err != nil {
 		return nil, err
@@ -139,7 +144,9 @@ func (b *builder) parseError(err error) error {
 		}
 		e.Err = inner
 	}
-	e.Err = errors.New(strings.ToLower(e.Err.Error()[:1]) + e.Err.Error()[1:])
+	if text := e.Err.Error(); text != "" {
+		e.Err = errors.New(strings.ToLower(text[:1]) + text[1:])
+	}
 	return e
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/build/rootfs"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/parallel"
 	"github.com/kn-lite/kn-lite/internal/sandbox"
 )
 
@@ -97,8 +98,10 @@ func (b *builder) diff(ctx context.Context, r *root, key string) (*layer.Layer, 
 	var made *layer.Layer
 	imported := make(chan error, 1)
 	go func() {
-		var err error
-		made, _, err = b.Store.Import(ctx, key, b.Epoch, reader)
+		err := parallel.Guard(func() (err error) {
+			made, _, err = b.Store.Import(ctx, key, b.Epoch, reader)
+			return err
+		})()
 		imported <- errors.Join(err, reader.Close())
 	}()
 	var state rootfs.State

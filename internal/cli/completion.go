@@ -35,11 +35,22 @@ func (f *Factory) fromCluster(cmd *cobra.Command, ask func(context.Context, *clu
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	for i, line := range found {
-		name, description, _ := strings.Cut(line, "\t")
-		found[i] = cobra.CompletionWithDesc(term.Visible(name), term.Visible(description))
+	return visibleCompletions(found), cobra.ShellCompDirectiveNoFileComp
+}
+
+// visibleCompletions keeps what the cluster says from being more than one candidate a
+// line: the shell puts candidates on the command line.
+func visibleCompletions(found []string) []string {
+	out := make([]string, 0, len(found))
+	for _, line := range found {
+		name, description, described := strings.Cut(line, "\t")
+		name = term.Visible(name)
+		if described {
+			name = cobra.CompletionWithDesc(name, term.Visible(description))
+		}
+		out = append(out, name)
 	}
-	return found, cobra.ShellCompDirectiveNoFileComp
+	return out
 }
 
 // completeServices offers services for up to most positional arguments, each once.

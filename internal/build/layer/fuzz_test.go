@@ -14,7 +14,9 @@ func FuzzRepack(f *testing.F) {
 	for _, headers := range [][]tar.Header{
 		{},
 		{{Name: "a/", Typeflag: tar.TypeDir, Mode: 0o755}, {Name: "a/b", Typeflag: tar.TypeReg}, {Name: "c", Linkname: "a/b", Typeflag: tar.TypeLink}},
-		{{Name: "../a", Typeflag: tar.TypeReg}}, {{Name: "l", Linkname: "/etc", Typeflag: tar.TypeSymlink}}, {{Name: "p", Typeflag: tar.TypeFifo}},
+		{{Name: "../a", Typeflag: tar.TypeReg}},
+		{{Name: "l", Linkname: "/etc", Typeflag: tar.TypeSymlink}},
+		{{Name: "p", Typeflag: tar.TypeFifo}},
 		{{Name: "x", Typeflag: tar.TypeReg, PAXRecords: map[string]string{"SCHILY.xattr.user.a": "b"}, Format: tar.FormatPAX}},
 	} {
 		var raw bytes.Buffer

@@ -94,6 +94,9 @@ func (b *Box) sweepEarlier(ctx context.Context, options Options) {
 		if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
 			continue
 		}
+		if b.ids.identity == Shifted && rootsAlone(filepath.Dir(dir)) != nil {
+			continue // it could become a link while we remove what is in it
+		}
 		if _, err := privateFolder(dir); err == nil {
 			b.removeEarlier(ctx, dir)
 		}

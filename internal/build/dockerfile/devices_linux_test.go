@@ -60,5 +60,10 @@ func TestIDsThatAreNotThere(t *testing.T) {
 		if got := fmt.Sprint(err); want == "" && err != nil || !strings.Contains(got, want) {
 			t.Errorf("%s: %v, want %q", line, err, want)
 		}
+		// For a build in the cluster the file is only read here.
+		b.highestID = 0
+		if _, err := b.parse([]byte("FROM scratch\n" + line + "\n")); err != nil {
+			t.Errorf("%s, for a build elsewhere: %v", line, err)
+		}
 	}
 }

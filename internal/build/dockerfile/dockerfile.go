@@ -87,7 +87,7 @@ type builder struct {
 	tree      *source.Tree
 	context   *buildContext
 	box       *sandbox.Box
-	highestID int64
+	highestID int64  // in the sandbox; 0 is unknown
 	lossy     bool   // owners are lost here: what is built is no good for others
 	shared    string // a root with the context in it, for RUN --mount=type=bind
 	stages    map[int]*stage

@@ -12,9 +12,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/moby/patternmatcher"
-
 	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/build/pattern"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
@@ -100,12 +99,12 @@ func (c *buildContext) resolve(name string) (string, error) {
 }
 
 // files lists what a source brings, below the destination.
-func (c *buildContext) files(ctx context.Context, f found, exclude *patternmatcher.PatternMatcher) ([]layer.File, error) {
+func (c *buildContext) files(ctx context.Context, f found, exclude *pattern.Matcher) ([]layer.File, error) {
 	return c.filesUnless(ctx, f, exclude, nil)
 }
 
 // filesUnless is files without those that skip, which may be nil, is true of.
-func (c *buildContext) filesUnless(ctx context.Context, f found, exclude *patternmatcher.PatternMatcher, skip func(string) bool) ([]layer.File, error) {
+func (c *buildContext) filesUnless(ctx context.Context, f found, exclude *pattern.Matcher, skip func(string) bool) ([]layer.File, error) {
 	inside := func(name string) (string, bool) {
 		if f.name == "." {
 			return name, true
@@ -128,7 +127,7 @@ func (c *buildContext) filesUnless(ctx context.Context, f found, exclude *patter
 			return true, !c.back
 		}
 		if exclude != nil && below != "." {
-			if out, _ = exclude.MatchesOrParentMatches(filepath.FromSlash(below)); out {
+			if out, _ = exclude.Match(below); out {
 				return true, !exclude.Exclusions()
 			}
 		}

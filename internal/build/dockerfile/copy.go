@@ -16,9 +16,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
-	"github.com/moby/patternmatcher"
 
 	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/build/pattern"
 	"github.com/kn-lite/kn-lite/internal/build/rootfs"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/parallel"
@@ -68,7 +68,7 @@ func (b *builder) copy(ctx context.Context, s *stage, index int, c *copying) err
 		return b.copyFrom(ctx, s, index, c, mode)
 	}
 	dest, folder := c.dest(s)
-	exclude, err := patternmatcher.New(c.exclude)
+	exclude, err := pattern.New(c.exclude)
 	if err != nil {
 		return b.at(c.where, "--exclude: %w", err)
 	}
@@ -114,7 +114,7 @@ func (b *builder) copy(ctx context.Context, s *stage, index int, c *copying) err
 
 // collect lists the files and archives of a COPY or ADD, and counts the sources
 // and the folders among them.
-func (b *builder) collect(ctx context.Context, c *copying, exclude *patternmatcher.PatternMatcher) (files, archives []layer.File, sources, dirs int, err error) {
+func (b *builder) collect(ctx context.Context, c *copying, exclude *pattern.Matcher) (files, archives []layer.File, sources, dirs int, err error) {
 	for _, inline := range c.SourceContents {
 		files = append(files, inlineFile(path.Base(inline.Path), inline.Data))
 		sources++

@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
-	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
 
+	"github.com/kn-lite/kn-lite/internal/build/pattern"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/regular"
@@ -22,7 +21,7 @@ const ignoreFile = ".dockerignore"
 type buildContext struct {
 	tree    *source.Tree
 	fs      fs.FS
-	ignored *patternmatcher.PatternMatcher
+	ignored *pattern.Matcher
 	back    bool   // some rules bring back what others leave out
 	git     bool   // they name .git
 	beside  []byte // the rules of the Dockerfile's own file; nil when it has none
@@ -42,7 +41,7 @@ func (b *builder) openContext() error {
 	}
 	rules, err := ignorefile.ReadAll(bytes.NewReader(raw))
 	if err == nil {
-		c.ignored, err = patternmatcher.New(rules)
+		c.ignored, err = pattern.New(rules)
 	}
 	if err == nil {
 		c.secrets, err = source.NewSecrets(c.fs, name, ", or in a COPY of its own", rules, b.Report.Warn)
@@ -84,7 +83,7 @@ func (b *builder) readIgnore() (name string, raw []byte, err error) {
 // isIgnored reports whether a rule leaves name out.
 func (c *buildContext) isIgnored(name string) bool {
 	// The patterns have been checked, so matching cannot fail.
-	out, _ := c.ignored.MatchesOrParentMatches(filepath.FromSlash(name))
+	out, _ := c.ignored.Match(name)
 	return out
 }
 

@@ -18,9 +18,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/moby/patternmatcher"
 	"golang.org/x/sys/unix"
 
+	"github.com/kn-lite/kn-lite/internal/build/pattern"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
@@ -291,7 +291,7 @@ func take(args TakeArgs, out io.Writer) error {
 	for _, at := range args.Hide {
 		hide[at] = true
 	}
-	exclude, err := patternmatcher.New(args.Exclude)
+	exclude, err := pattern.New(args.Exclude)
 	if err != nil {
 		return fault.New(fault.Build, "rootfs.take", "", "--exclude: %w", err)
 	}
@@ -322,7 +322,7 @@ func take(args TakeArgs, out io.Writer) error {
 	return w.close()
 }
 
-func (a *archive) folder(top string, args TakeArgs, hide map[string]bool, exclude *patternmatcher.PatternMatcher) error {
+func (a *archive) folder(top string, args TakeArgs, hide map[string]bool, exclude *pattern.Matcher) error {
 	return filepath.WalkDir(top, func(at string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -337,7 +337,7 @@ func (a *archive) folder(top string, args TakeArgs, hide map[string]bool, exclud
 		if name == "." {
 			name = "./"
 		} else if len(args.Exclude) > 0 {
-			if out, err := exclude.MatchesOrParentMatches(name); err != nil || out {
+			if out, err := exclude.Match(name); err != nil || out {
 				return err
 			}
 		}

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/moby/patternmatcher"
 
 	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/build/pattern"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
@@ -39,8 +39,8 @@ func tidy() []string {
 
 // Ignore decides what stays out of the image.
 type Ignore struct {
-	all      *patternmatcher.PatternMatcher // defaults, then the project's rules: the last match wins
-	defaults *patternmatcher.PatternMatcher // without the project's rules
+	all      *pattern.Matcher // defaults, then the project's rules: the last match wins
+	defaults *pattern.Matcher // without the project's rules
 	secrets  *Secrets
 	again    bool // the project's rules bring some files back
 	warn     func(string)
@@ -59,10 +59,10 @@ func ReadIgnore(project fs.FS, warn func(string), more ...string) (*Ignore, erro
 	if err != nil {
 		return nil, err
 	}
-	if ignore.defaults, err = patternmatcher.New(patterns); err != nil {
+	if ignore.defaults, err = pattern.New(patterns); err != nil {
 		return nil, err
 	}
-	if ignore.all, err = patternmatcher.New(append(patterns, own...)); err != nil {
+	if ignore.all, err = pattern.New(append(patterns, own...)); err != nil {
 		return nil, err
 	}
 	ignore.secrets, err = NewSecrets(project, IgnoreFile, "", own, warn)
@@ -129,12 +129,12 @@ func (g *Ignore) Sources(name string, dir bool) (out, prune bool) {
 	return g.filter(g.defaults, name, dir)
 }
 
-func (g *Ignore) filter(rules *patternmatcher.PatternMatcher, name string, dir bool) (out, prune bool) {
+func (g *Ignore) filter(rules *pattern.Matcher, name string, dir bool) (out, prune bool) {
 	if InState(name) {
 		return true, true
 	}
 	// The patterns have been checked, so matching cannot fail.
-	if out, _ = rules.MatchesOrParentMatches(filepath.FromSlash(name)); out {
+	if out, _ = rules.Match(name); out {
 		return true, !g.again
 	}
 	return g.secrets.LeaveOut(name, dir), !g.secrets.Named()

@@ -27,6 +27,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/build/source"
+	"github.com/kn-lite/kn-lite/internal/build/startup"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/parallel"
 )
@@ -192,6 +193,9 @@ func (p *Prepared) Build(ctx context.Context) (*Result, error) {
 	for i, platform := range p.platforms {
 		group.Go(func() error {
 			built, err := b.platform(groupCtx, platform)
+			if err == nil {
+				err = b.spec.checkStart(groupCtx, built, b.store)
+			}
 			if err != nil {
 				return b.describe(err)
 			}
@@ -202,7 +206,7 @@ func (p *Prepared) Build(ctx context.Context) (*Result, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	b.store.Prune(filepath.Join(b.spec.CacheDir, b.language.Name()), b.records(), b.histories(), b.stamps(), made(b.spec.CacheDir), inventories(b.spec.CacheDir), filepath.Join(b.spec.CacheDir, verifyFolder))
+	b.store.Prune(filepath.Join(b.spec.CacheDir, b.language.Name()), b.records(), b.histories(), b.stamps(), made(b.spec.CacheDir), inventories(b.spec.CacheDir), startup.Folder(b.spec.CacheDir), filepath.Join(b.spec.CacheDir, verifyFolder))
 	return result, result.finish()
 }
 

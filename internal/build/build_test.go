@@ -23,10 +23,10 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
+	"github.com/kn-lite/kn-lite/internal/build/basetest"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
@@ -71,7 +71,11 @@ func amd64() v1.Platform { return v1.Platform{OS: "linux", Architecture: "amd64"
 // nodeBase is an image as Docker Hub has them.
 func nodeBase(t *testing.T, arch string) v1.Image {
 	t.Helper()
-	image, err := mutate.Append(empty.Image, mutate.Addendum{Layer: static.NewLayer([]byte("base for "+arch), types.DockerLayer), MediaType: types.DockerLayer})
+	programs, err := basetest.Layer("base for " + arch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := mutate.Append(empty.Image, mutate.Addendum{Layer: programs, MediaType: types.DockerLayer})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/dockerfile"
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/build/startup"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
@@ -65,9 +66,12 @@ func Dockerfile(ctx context.Context, spec Spec) (*Result, error) {
 			info.Size, _ = l.Layer.Size()
 			built.Layers = append(built.Layers, info)
 		}
+		if err := spec.checkStart(ctx, &built, store); err != nil {
+			return nil, err
+		}
 		result.Builds = append(result.Builds, built)
 	}
-	store.Prune(made(spec.CacheDir))
+	store.Prune(made(spec.CacheDir), startup.Folder(spec.CacheDir))
 	return result, result.finish()
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -10,9 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/random"
 
+	"github.com/kn-lite/kn-lite/internal/build/basetest"
 	"github.com/kn-lite/kn-lite/internal/registry"
 	"github.com/kn-lite/kn-lite/internal/registry/regtest"
 )
@@ -23,6 +25,7 @@ type keyLab struct {
 	server *regtest.Server
 	host   string
 	env    map[string]string // beside what every build has
+	bases  int               // that were pushed
 }
 
 func newKeyLab(t *testing.T) *keyLab {
@@ -41,7 +44,12 @@ func newKeyLab(t *testing.T) *keyLab {
 // pushBase gives the base's tag a new image.
 func (l *keyLab) pushBase() {
 	l.t.Helper()
-	image, err := random.Image(100, 1)
+	l.bases++
+	programs, err := basetest.Layer(fmt.Sprint(l.bases))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	image, err := mutate.AppendLayers(empty.Image, programs)
 	if err != nil {
 		l.t.Fatal(err)
 	}

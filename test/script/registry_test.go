@@ -17,6 +17,7 @@ import (
 // Each lives until its script ends.
 func registryCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
+		"base":     baseCommand,
 		"registry": startRegistry,
 		"envfile":  expandFile,
 	}

@@ -142,7 +142,7 @@ func (p *project) addLine(files fs.FS, name, line string, into *[]string) error 
 	case option == "-c" || option == "--constraint":
 		return p.include(files, at(argument), &p.constraints)
 	case option == "-e" || option == "--editable":
-		return p.addFolder(files, name, argument, at(strings.TrimPrefix(argument, "file:")), into)
+		return p.addFolder(files, name, line, at(strings.TrimPrefix(argument, "file:")), into)
 	case (option == "-f" || option == "--find-links") && !strings.Contains(argument, "://") && !filepath.IsAbs(argument) && !strings.HasPrefix(argument, "~"):
 		line = option + " " + inProject + at(argument)
 	case option != "":

@@ -1,0 +1,110 @@
+// Package startup looks up in a finished image what starts it: the program, its
+// interpreter or dynamic linker, and the first file that a well-known program is
+// given. An image that cannot start is found out where it is built, and not when its
+// revision does not become ready.
+package startup
+
+import (
+	"cmp"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kn-lite/kn-lite/internal/build/key"
+	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/regular"
+)
+
+// Open returns the uncompressed content of a layer.
+type Open func(ctx context.Context, l v1.Layer) (io.ReadCloser, error)
+
+// Check returns a *fault.Error of the kind Build when the image of a config could
+// not start, and nil when it can or says itself that it is not to be started. cache
+// is a folder in which it is remembered what layers hold; "" remembers nothing.
+func Check(ctx context.Context, config *v1.ConfigFile, layers []v1.Layer, open Open, cache string) error {
+	command := slices.Concat(config.Config.Entrypoint, config.Config.Cmd)
+	if len(command) == 0 {
+		return nil
+	}
+	t := &tree{}
+	for _, l := range layers {
+		files, err := layerFiles(ctx, l, open, cache)
+		if err != nil {
+			return err
+		}
+		t.layers = append(t.layers, files)
+	}
+	env := config.Config.Env
+	c := &checker{tree: t, workingDir: cmp.Or(config.Config.WorkingDir, "/"), path: folders(cmp.Or(lang.Lookup(env, "PATH"), defaultPath)), pythonPath: folders(lang.Lookup(env, "PYTHONPATH"))}
+	for volume := range config.Config.Volumes {
+		c.volumes = append(c.volumes, volume)
+	}
+	return c.command(command, 0)
+}
+
+func folders(list string) []string {
+	return slices.DeleteFunc(strings.Split(list, ":"), func(s string) bool { return s == "" })
+}
+
+// format is part of the names in the cache.
+const format = "1"
+
+// Folder returns where Check remembers what layers hold, below a cache folder.
+func Folder(cache string) string { return filepath.Join(cache, "files-"+format) }
+
+// layerFiles reads a layer, unless it is known from before what is in it.
+func layerFiles(ctx context.Context, l v1.Layer, open Open, cache string) (map[string]entry, error) {
+	digest, err := l.Digest()
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(Folder(cache), digest.Hex+".json.gz")
+	if cache != "" {
+		if files, err := readFiles(file); err == nil {
+			return files, nil
+		}
+	}
+	content, err := open(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	files, err := readLayer(ctx, content)
+	if err = errors.Join(err, content.Close()); err != nil || cache == "" {
+		return files, err
+	}
+	// What is not remembered is read again.
+	_ = writeFiles(file, files)
+	return files, nil
+}
+
+func readFiles(file string) (map[string]entry, error) {
+	f, err := regular.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r, err := gzip.NewReader(f)
+	if err != nil {
+		return nil, err
+	}
+	var files map[string]entry
+	err = json.NewDecoder(r).Decode(&files)
+	return files, err
+}
+
+func writeFiles(file string, files map[string]entry) error {
+	var out strings.Builder
+	w := gzip.NewWriter(&out)
+	if err := errors.Join(json.NewEncoder(w).Encode(files), w.Close()); err != nil {
+		return err
+	}
+	return errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), key.WriteFile(file, []byte(out.String())))
+}

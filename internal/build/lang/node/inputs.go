@@ -24,6 +24,14 @@ func (Language) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*
 	if !ok {
 		return nil, fmt.Errorf("a plan of another language: %T", plan.Detail)
 	}
+	if found.builds() {
+		return builtInputs(ctx, p, found)
+	}
+	return plainInputs(ctx, p, found)
+}
+
+// plainInputs are the inputs without those of a build script.
+func plainInputs(ctx context.Context, p *lang.Project, found *project) (*lang.Inputs, error) {
 	// The build itself warns.
 	ignore, err := source.ReadIgnore(p.Source.FS(), func(string) {}, "node_modules")
 	if err != nil {
@@ -41,11 +49,14 @@ func (Language) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*
 	for _, name := range []string{manifestFile, found.lockName} {
 		in.Files = append(in.Files, lang.File{Name: name, Path: filepath.Join(p.Dir, name)})
 	}
-	version, err := npmVersion(ctx, p)
+	for _, f := range found.settings {
+		in.Files = append(in.Files, lang.File{Name: f.Path, Path: filepath.Join(p.Dir, filepath.FromSlash(f.Path))})
+	}
+	version, err := managerVersion(ctx, p, found)
 	if err != nil {
 		return nil, err
 	}
-	in.Facts = append(in.Facts, lang.Fact{Name: "npm", Value: version})
+	in.Facts = append(in.Facts, lang.Fact{Name: found.manager.name, Value: version})
 	if len(found.scripted) > 0 {
 		install := &install{project: p, found: found}
 		if version, err = install.nodeVersion(ctx); err != nil {
@@ -55,6 +66,13 @@ func (Language) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*
 	}
 	in.Facts = append(in.Facts, npmSettings(p.Environ, found.npmrc)...)
 	return in, nil
+}
+
+func managerVersion(ctx context.Context, p *lang.Project, found *project) (string, error) {
+	if found.manager.name == "npm" {
+		return npmVersion(ctx, p)
+	}
+	return found.manager.version(ctx, p.Dir, p.Environ, found.lockName)
 }
 
 // npmVersion reads the version from npm's own manifest beside the program, and

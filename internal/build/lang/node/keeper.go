@@ -28,8 +28,8 @@ func (t *transpile) keeper(scratch string) keeper {
 			return k
 		}
 	}
-	if t.found.lockName == "" {
-		return k
+	if t.found.lockName == "" || t.found.manager.name != "npm" || len(t.found.settings) > 0 {
+		return k // others keep their own store, and workspaces have more than one folder
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "%s%d:%s%d:%s", t.version, len(t.found.manifestRaw), t.found.manifestRaw, len(t.found.lockRaw), t.found.lockRaw)

@@ -32,7 +32,7 @@ func TestKeeper(t *testing.T) {
 		}
 		return into, ok
 	}
-	one := project{lockName: "package-lock.json", lockRaw: []byte("1"), manifestRaw: []byte("{}")}
+	one := project{manager: manager{name: "npm"}, lockName: "package-lock.json", lockRaw: []byte("1"), manifestRaw: []byte("{}")}
 	if _, ok := taken(keep(one, "/a")); ok {
 		t.Error("something is there before the first build")
 	}

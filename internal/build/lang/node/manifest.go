@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"path"
 	"slices"
 	"strings"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
@@ -23,11 +26,14 @@ type manifest struct {
 	Scripts              map[string]string `json:"scripts"`
 	Dependencies         map[string]string `json:"dependencies"`
 	OptionalDependencies map[string]string `json:"optionalDependencies"`
+	PeerDependencies     map[string]string `json:"peerDependencies"`
+	DevDependencies      map[string]string `json:"devDependencies"`
+	PackageManager       string            `json:"packageManager"`
 	Workspaces           json.RawMessage   `json:"workspaces"`
 }
 
 func (m *manifest) hasDependencies() bool {
-	return len(m.Dependencies)+len(m.OptionalDependencies) > 0
+	return len(m.Dependencies)+len(m.OptionalDependencies)+len(m.PeerDependencies) > 0 || len(m.Workspaces) > 0
 }
 
 // lockfile is what the build needs of a package-lock.json, versions 2 and 3.
@@ -40,6 +46,21 @@ type locked struct {
 	Link             bool   `json:"link"`
 	Dev              bool   `json:"dev"`
 	HasInstallScript bool   `json:"hasInstallScript"`
+	Bin              any    `json:"bin"`
+}
+
+// programs returns the names of the programs that a package brings.
+func (l locked) programs(name string) []string {
+	table, _ := l.Bin.(map[string]any)
+	if _, one := l.Bin.(string); one {
+		return []string{path.Base(name)}
+	}
+	return slices.Collect(maps.Keys(table))
+}
+
+func there(files fs.FS, name string) bool {
+	_, err := fs.Stat(files, name)
+	return err == nil
 }
 
 // project is what Plan finds out.
@@ -48,8 +69,11 @@ type project struct {
 	manifestRaw []byte
 	lockName    string // "" when there is none
 	lockRaw     []byte
-	npmrc       []byte   // for the installation only; never in the image
-	scripted    []string // dependencies that run a script when they are installed
+	npmrc       []byte       // for the installation only; never in the image
+	manager     manager      // that installs the dependencies
+	settings    []layer.File // what it reads besides the manifest, the lock and .npmrc
+	devPrograms []string     // programs of packages that only development has
+	scripted    []string     // dependencies that run a script when they are installed
 	start       start
 }
 
@@ -67,39 +91,28 @@ func inspect(p *lang.Project) (*project, error) {
 	if err := decode(manifestFile, found.manifestRaw, &found.manifest); err != nil {
 		return nil, err
 	}
-	if len(found.manifest.Workspaces) > 0 {
-		return nil, fault.New(fault.Usage, "build.node", manifestFile, "the layers builder does not know npm workspaces").
-			WithHint("name the folder of one workspace that has a package-lock.json of its own: kn-lite build DIR")
-	}
 	if found.npmrc, err = read(files, ".npmrc"); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"npm-shrinkwrap.json", "package-lock.json"} {
-		if found.lockRaw, err = read(files, name); err != nil {
-			return nil, err
-		}
-		if found.lockRaw != nil {
-			found.lockName = name
-			break
-		}
+	if err := found.chooseLock(files); err != nil {
+		return nil, err
 	}
 	if err := found.checkLock(files); err != nil {
 		return nil, err
 	}
-	found.start, err = startOf(&found.manifest, files)
-	return found, err
+	if found.settings, err = settingsOf(p, found); err != nil {
+		return nil, err
+	}
+	if found.start, err = startOf(&found.manifest, files); err != nil {
+		return nil, err
+	}
+	return found, found.checkStart()
 }
 
-// checkLock refuses what npm could only install with the rest of the project
-// beside it, and finds the dependencies that bring install scripts.
+// checkLock refuses what npm could only install from outside of the project, and
+// finds the dependencies that bring install scripts.
 func (p *project) checkLock(files fs.FS) error {
-	if p.lockName == "" {
-		for _, other := range []string{"yarn.lock", "pnpm-lock.yaml", "bun.lock"} {
-			if _, err := fs.Stat(files, other); err == nil && p.manifest.hasDependencies() {
-				return fault.New(fault.Usage, "build.node", other, "the layers builder installs with npm, which cannot read this lockfile").
-					WithHint("add npm's own: npm install --package-lock-only")
-			}
-		}
+	if p.manager.name != "npm" || p.lockName == "" {
 		return nil
 	}
 	var lock lockfile
@@ -108,11 +121,15 @@ func (p *project) checkLock(files fs.FS) error {
 	}
 	for name, entry := range lock.Packages {
 		if name == "" || entry.Dev {
+			if entry.Dev {
+				p.devPrograms = append(p.devPrograms, entry.programs(name)...)
+			}
 			continue
 		}
-		if entry.Link || strings.HasPrefix(entry.Resolved, "file:") {
-			return fault.New(fault.Usage, "build.node", p.lockName, "the dependency %s is a folder or file of this machine", strings.TrimPrefix(name, "node_modules/")).
-				WithHint("publish it to a registry, or make it part of the application and load it by its path")
+		local, isFile := strings.CutPrefix(entry.Resolved, "file:")
+		if local = path.Clean(local); (entry.Link || isFile) && (strings.HasPrefix(local, "../") || path.IsAbs(local) || !there(files, local)) {
+			return fault.New(fault.Usage, "build.node", p.lockName, "the dependency %s is a folder or file of this machine, outside of the project", strings.TrimPrefix(name, "node_modules/")).
+				WithHint("build the folder that holds both, publish it to a registry, or make it part of the application and load it by its path")
 		}
 		if entry.HasInstallScript {
 			p.scripted = append(p.scripted, strings.TrimPrefix(name, "node_modules/"))
@@ -125,9 +142,11 @@ func (p *project) checkLock(files fs.FS) error {
 // staged is the package.json that npm sees: the project's own without the
 // scripts that npm would run around an installation. They belong to the
 // application, which is not there.
-func (p *project) staged() ([]byte, error) {
+func (p *project) staged() ([]byte, error) { return withoutScripts(manifestFile, p.manifestRaw) }
+
+func withoutScripts(name string, raw []byte) ([]byte, error) {
 	var all map[string]json.RawMessage
-	if err := decode(manifestFile, p.manifestRaw, &all); err != nil {
+	if err := decode(name, raw, &all); err != nil {
 		return nil, err
 	}
 	delete(all, "scripts")

@@ -46,6 +46,7 @@ func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
 		// As `npm start` has it: programs of the dependencies are found by name.
 		Path:       []string{"/" + home + "/node_modules/.bin"},
 		WorkingDir: "/" + home,
+		Advice:     project.advice(),
 		Detail:     project,
 	}, nil
 }
@@ -63,6 +64,11 @@ func (Language) Layers(ctx context.Context, p *lang.Project, plan *lang.Plan, ta
 			return nil, err
 		}
 		layers = append(layers, *dependencies)
+	}
+	if project.builds() {
+		t := &transpile{project: p, found: project}
+		key, err := t.key(ctx)
+		return append(layers, lang.Layer{Name: "application", From: "what the build script makes of the project's files", Key: key, Files: t.run}), err
 	}
 	return append(layers, lang.Layer{
 		Name: "application",

@@ -117,8 +117,7 @@ func TestInspectRefuses(t *testing.T) {
 		{"broken", map[string]string{"package.json": "{\n  \"main\": ,\n}"}, "package.json:2:11: invalid character ','"},
 		{"wrong type", map[string]string{"package.json": "{\"main\": 1}"}, "package.json:1:"},
 		{"empty", map[string]string{"package.json": ""}, "unexpected end of JSON input"},
-		{"workspaces", map[string]string{"package.json": `{"workspaces":["a"]}`}, "workspaces"},
-		{"yarn", map[string]string{"package.json": withDependency, "yarn.lock": ""}, "yarn.lock: the layers builder installs with npm"},
+		{"bun", map[string]string{"package.json": withDependency, "bun.lock": ""}, "bun.lock: the layers builder does not install with Bun"},
 		{"broken lock", map[string]string{"package.json": withDependency, "package-lock.json": "["}, "package-lock.json"},
 		{"linked", map[string]string{"package.json": withDependency, "package-lock.json": `{"packages":{"node_modules/x":{"resolved":"../x","link":true}}}`}, "the dependency x is a folder or file"},
 		{"file", map[string]string{"package.json": withDependency, "package-lock.json": `{"packages":{"node_modules/x":{"resolved":"file:x.tgz"}}}`}, "the dependency x is a folder or file"},
@@ -201,7 +200,7 @@ func TestDependenciesKey(t *testing.T) {
 
 func TestForeignPlatformRunsNoScripts(t *testing.T) {
 	p, said := open(t, nil)
-	i := &install{project: p, found: &project{lockName: "package-lock.json", scripted: []string{"sharp"}}, platform: v1.Platform{OS: "linux", Architecture: "arm64"}, libc: "glibc"}
+	i := &install{project: p, found: &project{manager: manager{name: "npm"}, lockName: "package-lock.json", scripted: []string{"sharp"}}, platform: v1.Platform{OS: "linux", Architecture: "arm64"}, libc: "glibc"}
 	args := strings.Join(i.arguments(), " ")
 	for _, want := range []string{"ci ", "--omit=dev", "--ignore-scripts", "--os=linux", "--cpu=arm64", "--libc=glibc"} {
 		if !strings.Contains(args, want) {
@@ -216,7 +215,7 @@ func TestForeignPlatformRunsNoScripts(t *testing.T) {
 func TestNoNpm(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	p, _ := open(t, map[string]string{"package.json": "{}"})
-	i := &install{project: p, found: &project{}}
+	i := &install{project: p, found: &project{manager: manager{name: "npm"}}}
 	_, _, err := i.run(context.Background())
 	if e, ok := errors.AsType[*fault.Error](err); !ok || e.Kind != fault.Conflict || e.Subject != "npm" || e.Hint == "" {
 		t.Errorf("err = %v", err)

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	goruntime "runtime"
 	"strings"
@@ -17,6 +19,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // dependencies is the layer of node_modules. Its key is everything that npm's
@@ -31,9 +34,12 @@ func dependencies(ctx context.Context, p *lang.Project, project *project, target
 		libc: libcOf(target), scripts: runsHere(target),
 	}
 	key := sha256.New()
-	fmt.Fprintf(key, "%s\n%s\n%s\n%v\n%d:", target.Platform, target.BaseDigest, install.libc, install.scripts, len(staged))
+	fmt.Fprintf(key, "2 %s\n%s\n%s\n%s\n%v\n%d:", project.manager.name, target.Platform, target.BaseDigest, install.libc, install.scripts, len(staged))
 	key.Write(staged)
 	key.Write(project.lockRaw)
+	if err := addFiles(key, project.settings); err != nil {
+		return nil, err
+	}
 	if len(project.scripted) > 0 && install.scripts {
 		// What a script compiles fits the host's Node only.
 		version, err := install.nodeVersion(ctx)
@@ -108,7 +114,7 @@ func findNpm() (string, error) {
 
 // run installs into a folder of its own and lists what npm put there.
 func (i *install) run(ctx context.Context) (files []layer.File, cleanup func() error, err error) {
-	tool, err := findNpm()
+	command, err := i.found.manager.command(i.found.lockName)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -120,9 +126,17 @@ func (i *install) run(ctx context.Context) (files []layer.File, cleanup func() e
 	if err := i.stage(dir); err != nil {
 		return nil, cleanup, err
 	}
-	output, err := lang.Run(ctx, dir, i.project.Environ, tool, i.arguments()...)
+	if i.found.manager.name != "npm" {
+		if _, err := i.found.manager.version(ctx, dir, i.project.Environ, i.found.lockName); err != nil {
+			return nil, cleanup, err
+		}
+	}
+	output, err := lang.Run(ctx, dir, i.found.manager.environ(i.project.Environ), command[0], append(command[1:], i.arguments()...)...)
 	if err != nil {
 		return nil, cleanup, i.explain(output, err)
+	}
+	if err := i.unchanged(dir); err != nil {
+		return nil, cleanup, err
 	}
 	tree, err := scratch.Open("")
 	if err != nil {
@@ -132,9 +146,12 @@ func (i *install) run(ctx context.Context) (files []layer.File, cleanup func() e
 	return files, cleanup, err
 }
 
-// stage gives npm what it reads. The .npmrc may hold a token: it is for npm and
-// does not get into the layer.
+// stage gives the manager what it reads. The .npmrc may hold a token: it is for
+// the manager and does not get into the layer.
 func (i *install) stage(dir string) error {
+	if err := lang.WriteFiles(dir, i.found.settings); err != nil {
+		return err
+	}
 	for name, text := range map[string][]byte{manifestFile: i.staged, i.found.lockName: i.found.lockRaw, ".npmrc": i.found.npmrc} {
 		if name == "" || text == nil {
 			continue
@@ -143,24 +160,71 @@ func (i *install) stage(dir string) error {
 			return err
 		}
 	}
+	if i.found.manager.berry && !i.scripts {
+		return i.supportPlatform(filepath.Join(dir, ".yarnrc.yml"))
+	}
 	return nil
 }
 
+// supportPlatform lets Yarn take what is for the image's platform.
+func (i *install) supportPlatform(file string) error {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f, "\nsupportedArchitectures:\n  os: [%s]\n  cpu: [%s]\n  libc: [%s]\nenableScripts: false\n", i.platform.OS, cpu(i.platform), i.libc)
+	return errors.Join(err, f.Close())
+}
+
+// unchanged refuses a lock that its manager has changed: where it has no option
+// against that, it does so without a word.
+func (i *install) unchanged(dir string) error {
+	if i.found.lockName == "" || i.found.manager.name == "npm" {
+		return nil
+	}
+	raw, err := regular.ReadFile(filepath.Join(dir, i.found.lockName))
+	if err != nil || bytes.Equal(raw, i.found.lockRaw) {
+		return err
+	}
+	return fault.New(fault.Build, "build.node", i.found.lockName, "it is out of date: %s would change it", i.found.manager.name).
+		WithHint("run `%s install` and keep the result", i.found.manager.name)
+}
+
+// arguments are those of the installation without what only development needs.
 func (i *install) arguments() []string {
-	verb := "ci"
 	if i.found.lockName == "" {
-		verb = "install"
 		i.project.Report.Warn("there is no package-lock.json: npm chooses the versions now, and another build may get others; run `npm install` and keep the lockfile")
 	}
-	args := []string{verb, "--omit=dev", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error", "--install-links=false"}
+	if !i.scripts && len(i.found.scripted) > 0 {
+		i.project.Report.Warn(fmt.Sprintf("the install scripts of %s are not run: this machine cannot make binaries for %s (%s)",
+			strings.Join(i.found.scripted, ", "), i.platform, i.libc))
+	}
+	foreign := []string{"--os=" + i.platform.OS, "--cpu=" + cpu(i.platform), "--libc=" + i.libc}
+	var args []string
+	switch {
+	case i.found.manager.name == "pnpm":
+		// Its programs would be scripts that name this machine's folders.
+		args = []string{"install", "--prod", "--frozen-lockfile", "--config.prefer-symlinked-executables=true", "--config.extend-node-path=false"}
+	case i.found.manager.berry:
+		return []string{"workspaces", "focus", "--all", "--production"}
+	case i.found.manager.name == "yarn":
+		args = []string{"install", "--production", "--frozen-lockfile", "--non-interactive", "--no-progress"}
+		foreign = []string{"--ignore-platform"}
+	default:
+		args = []string{i.found.verb(), "--omit=dev", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error", "--install-links=false"}
+	}
 	if !i.scripts {
-		if len(i.found.scripted) > 0 {
-			i.project.Report.Warn(fmt.Sprintf("the install scripts of %s are not run: this machine cannot make binaries for %s (%s)",
-				strings.Join(i.found.scripted, ", "), i.platform, i.libc))
-		}
-		args = append(args, "--ignore-scripts", "--os="+i.platform.OS, "--cpu="+cpu(i.platform), "--libc="+i.libc)
+		args = append(append(args, "--ignore-scripts"), foreign...)
 	}
 	return args
+}
+
+// verb is npm's for an installation: by the lock, or without one.
+func (p *project) verb() string {
+	if p.lockName == "" {
+		return "install"
+	}
+	return "ci"
 }
 
 // cpu is Node's name of an architecture (process.arch).
@@ -176,15 +240,21 @@ func cpu(p v1.Platform) string {
 	return p.Architecture
 }
 
-// onlyModules keeps node_modules without npm's own records in it.
-func onlyModules(name string, _ bool) (out, prune bool) {
-	switch {
-	case name == "node_modules/.package-lock.json", name == "node_modules/.cache":
-		return true, true
-	case name == "node_modules", strings.HasPrefix(name, "node_modules/"):
-		return false, false
+// onlyModules keeps node_modules, of workspaces too, without the records of the
+// managers in them, which say where and when they ran.
+func onlyModules(name string, dir bool) (out, prune bool) {
+	base := path.Base(name)
+	inside := strings.HasPrefix(name, modules+"/") || strings.Contains(name, "/"+modules+"/") || base == modules
+	if !inside {
+		return true, !dir
 	}
-	return true, true
+	if path.Base(path.Dir(name)) == modules {
+		switch base {
+		case ".package-lock.json", ".cache", ".modules.yaml", ".yarn-integrity", ".yarn-state.yml", ".pnpm-workspace-state.json", ".pnpm-workspace-state-v1.json":
+			return true, true
+		}
+	}
+	return strings.HasSuffix(name, modules+"/.pnpm/lock.yaml"), false
 }
 
 // explain hands on npm's own words.
@@ -192,9 +262,9 @@ func (i *install) explain(output string, err error) error {
 	if _, ran := errors.AsType[*exec.ExitError](err); !ran {
 		return err
 	}
-	failure := fault.New(fault.Build, "build.node", i.project.Label, "npm could not install the dependencies\n%s", strings.TrimRight(output, "\n"))
+	failure := fault.New(fault.Build, "build.node", i.project.Label, "%s could not install the dependencies\n%s", i.found.manager.name, strings.TrimRight(output, "\n"))
 	if i.found.lockName != "" {
-		return failure.WithHint("if %s and %s disagree, run `npm install` and keep the result", manifestFile, i.found.lockName)
+		return failure.WithHint("if %s and %s disagree, run `%s install` and keep the result", manifestFile, i.found.lockName, i.found.manager.name)
 	}
 	return failure
 }

@@ -24,7 +24,7 @@ type start struct {
 // it on.
 func startOf(m *manifest, files fs.FS) (start, error) {
 	if script := strings.TrimSpace(m.Scripts["start"]); script != "" {
-		return fromScript(script), nil
+		return fromScript(script).withPrestart(m), nil
 	}
 	file := m.Main
 	if file == "" {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os/exec"
 	"path/filepath"
@@ -43,7 +44,7 @@ func (TypeScript) Plan(ctx context.Context, p *lang.Project) (*lang.Plan, error)
 		return nil, err
 	}
 	found, ok := plan.Detail.(*project)
-	if !ok || strings.TrimSpace(found.manifest.Scripts["build"]) == "" {
+	if !ok || !found.builds() {
 		return nil, fault.New(fault.Usage, "build.typescript", manifestFile, "there is no build script").
 			WithHint("add one: npm pkg set scripts.build=tsc")
 	}
@@ -52,21 +53,7 @@ func (TypeScript) Plan(ctx context.Context, p *lang.Project) (*lang.Plan, error)
 
 // Layers implements lang.Language.
 func (TypeScript) Layers(ctx context.Context, p *lang.Project, plan *lang.Plan, target lang.Target) ([]lang.Layer, error) {
-	layers, err := Language{}.Layers(ctx, p, plan, target)
-	if err != nil {
-		return nil, err
-	}
-	found, ok := plan.Detail.(*project)
-	if !ok {
-		return nil, fmt.Errorf("a plan of another language: %T", plan.Detail)
-	}
-	t := &transpile{project: p, found: found}
-	application := &layers[len(layers)-1]
-	if application.Key, err = t.key(ctx); err != nil {
-		return nil, err
-	}
-	application.Files = t.run
-	return layers, nil
+	return Language{}.Layers(ctx, p, plan, target)
 }
 
 // transpile is one run of the build script.
@@ -101,14 +88,8 @@ func (t *transpile) key(ctx context.Context) (string, error) {
 		return "", err
 	}
 	fmt.Fprintf(h, "%d:%s", len(rules), rules)
-	for _, f := range t.sources {
-		fmt.Fprintf(h, "%d:%s %o %d:%s %d ", len(f.Path), f.Path, f.Mode, len(f.Link), f.Link, f.Size)
-		if !f.Mode.IsRegular() {
-			continue
-		}
-		if err := lang.CopyFile(h, f); err != nil {
-			return "", err
-		}
+	if err := addFiles(h, t.sources); err != nil {
+		return "", err
 	}
 	if t.found.lockName == "" {
 		return "", nil
@@ -116,9 +97,23 @@ func (t *transpile) key(ctx context.Context) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// addFiles adds files with their content to a digest.
+func addFiles(h io.Writer, files []layer.File) error {
+	for _, f := range files {
+		fmt.Fprintf(h, "%d:%s %o %d:%s %d ", len(f.Path), f.Path, f.Mode, len(f.Link), f.Link, f.Size)
+		if !f.Mode.IsRegular() {
+			continue
+		}
+		if err := lang.CopyFile(h, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // run makes a copy of the project, builds it there and lists the result.
 func (t *transpile) run(ctx context.Context) (files []layer.File, cleanup func() error, err error) {
-	tool, err := lang.FindTool("node", "npm", "install Node.js with npm from https://nodejs.org")
+	command, err := t.found.manager.command(t.found.lockName)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -136,16 +131,12 @@ func (t *transpile) run(ctx context.Context) (files []layer.File, cleanup func()
 	if err != nil {
 		return nil, cleanup, err
 	}
-	steps := [][]string{{"run", "--silent", "build"}}
+	steps := [][]string{t.found.manager.script("build")}
 	if !ready {
-		verb := "ci"
-		if t.found.lockName == "" {
-			verb = "install"
-		}
-		steps = slices.Insert(steps, 0, []string{verb, "--include=dev", "--prefer-offline", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"})
+		steps = slices.Insert(steps, 0, t.found.installAll())
 	}
 	for _, args := range steps {
-		output, err := lang.Run(ctx, dir, t.project.Environ, tool, args...)
+		output, err := lang.Run(ctx, dir, t.found.manager.environ(t.project.Environ), command[0], append(slices.Clone(command[1:]), args...)...)
 		if err != nil {
 			return nil, cleanup, t.explain(args[0], output, err)
 		}
@@ -154,7 +145,7 @@ func (t *transpile) run(ctx context.Context) (files []layer.File, cleanup func()
 	if err != nil {
 		return nil, cleanup, err
 	}
-	ignore, err := source.ReadIgnore(tree.FS(), t.project.Report.Warn, "node_modules")
+	ignore, err := source.ReadIgnore(tree.FS(), t.project.Report.Warn, append(leftovers(), modules)...)
 	if err != nil {
 		return nil, cleanup, err
 	}
@@ -191,6 +182,6 @@ func (t *transpile) explain(verb, output string, err error) error {
 	if verb == "run" {
 		return fault.New(fault.Build, "build.typescript", t.project.Label, "the build script failed\n%s", words)
 	}
-	return fault.New(fault.Build, "build.typescript", t.project.Label, "npm could not install the dependencies\n%s", words).
-		WithHint("if %s and the lockfile disagree, run `npm install` and keep the result", manifestFile)
+	return fault.New(fault.Build, "build.typescript", t.project.Label, "%s could not install the dependencies\n%s", t.found.manager.name, words).
+		WithHint("if %s and the lockfile disagree, run `%s install` and keep the result", manifestFile, t.found.manager.name)
 }

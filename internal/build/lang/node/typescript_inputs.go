@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
@@ -11,16 +10,17 @@ import (
 
 var _ lang.Keyed = TypeScript{}
 
-// Inputs implements lang.Keyed: what counts for Node.js, and all that the build
-// script may read, whether it gets into the image or not.
+// Inputs implements lang.Keyed.
 func (TypeScript) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*lang.Inputs, error) {
-	in, err := Language{}.Inputs(ctx, p, plan)
+	return Language{}.Inputs(ctx, p, plan)
+}
+
+// builtInputs are what counts for Node.js, and all that the build script may read,
+// whether it gets into the image or not.
+func builtInputs(ctx context.Context, p *lang.Project, found *project) (*lang.Inputs, error) {
+	in, err := plainInputs(ctx, p, found)
 	if err != nil {
 		return nil, err
-	}
-	found, ok := plan.Detail.(*project)
-	if !ok {
-		return nil, fmt.Errorf("a plan of another language: %T", plan.Detail)
 	}
 	if found.lockName == "" {
 		in.Unknown = "there is no package-lock.json, so npm decides anew each time"

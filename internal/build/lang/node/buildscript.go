@@ -1,0 +1,97 @@
+package node
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// builds reports whether the project has a build script, which runs with the
+// development dependencies; they are not in the image.
+func (p *project) builds() bool { return strings.TrimSpace(p.manifest.Scripts["build"]) != "" }
+
+// leftovers are what build tools remember beside what they make.
+func leftovers() []string {
+	return []string{"/.next/cache", "/.turbo", "/.parcel-cache", "/.cache", "/.vite", "/.astro", "/.nuxt", "/.svelte-kit", "*.tsbuildinfo", ".eslintcache"}
+}
+
+// script returns the manager's arguments for a script of the project.
+func (m manager) script(name string) []string {
+	if m.berry {
+		return []string{"run", name}
+	}
+	return []string{"run", "--silent", name}
+}
+
+// installAll returns the manager's arguments for all dependencies, those of
+// development too.
+func (p *project) installAll() []string {
+	switch {
+	case p.manager.name == "pnpm":
+		return []string{"install", "--frozen-lockfile", "--prod=false", "--prefer-offline"}
+	case p.manager.berry:
+		return []string{"install", "--immutable"}
+	case p.manager.name == "yarn":
+		return []string{"install", "--production=false", "--frozen-lockfile", "--non-interactive", "--no-progress"}
+	}
+	return []string{p.verb(), "--include=dev", "--prefer-offline", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"}
+}
+
+// advice says what of the manifest has no effect.
+func (p *project) advice() []string {
+	var out []string
+	for _, name := range []string{"preinstall", "install", "postinstall"} {
+		if p.manifest.Scripts[name] != "" {
+			out = append(out, fmt.Sprintf("the project's own %s script is not run where the image's dependencies are installed: what it changes in node_modules is not in the image; "+
+				"say it in the build script, or build with a Dockerfile", name))
+		}
+	}
+	if p.manifest.Scripts["poststart"] != "" {
+		out = append(out, "the poststart script is not run: it would wait for the end of the service")
+	}
+	return out
+}
+
+// checkStart refuses a start by a program that only development has: npm ci
+// --omit=dev && npm start would not find it either.
+func (p *project) checkStart() error {
+	if len(p.start.command) == 0 {
+		return nil
+	}
+	words := p.start.command
+	if len(words) == 3 && words[0] == "/bin/sh" {
+		words = strings.Fields(words[2])
+	}
+	word := ""
+	for _, w := range words {
+		if word = w; w != "exec" && !isAssignment(w) {
+			break
+		}
+	}
+	_, dev := p.manifest.DevDependencies[word]
+	_, production := p.manifest.Dependencies[word]
+	if dev = dev && !production || slices.Contains(p.devPrograms, word); !dev || strings.Contains(word, "/") {
+		return nil
+	}
+	return fault.New(fault.Build, "build.node", manifestFile, "the start script runs %s, which is a development dependency and not in the image", word).
+		WithHint("make it a dependency: npm install --save-prod %s; or start with what the image has, such as node FILE", word)
+}
+
+// withPrestart puts the script that npm runs before a start in front of it. What
+// builds the project has been done by then.
+func (s start) withPrestart(m *manifest) start {
+	script := strings.TrimSpace(m.Scripts["prestart"])
+	built := regexp.MustCompile(`^(npm|pnpm|yarn)( run)?( -s| --silent)? build$`).MatchString(script)
+	if script == "" || built && m.Scripts["build"] != "" {
+		return s
+	}
+	line := strings.Join(slices.Concat(s.env, []string{"exec"}, s.command), " ")
+	if len(s.command) == 3 && path.Base(s.command[0]) == "sh" {
+		line = s.command[2]
+	}
+	return start{style: s.style + " after its prestart script", command: []string{"/bin/sh", "-c", "(" + script + ") && " + line}}
+}

@@ -52,7 +52,10 @@ is 6. The command waits until the cluster routes as asked.`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: f.completeTargets,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var err error
+			err := o.check()
+			if err != nil {
+				return err
+			}
 			if o.Service, o.Edit, err = f.splitArgs(o.Service, args); err != nil {
 				return err
 			}
@@ -107,14 +110,27 @@ type trafficChange struct {
 	DryRun       bool
 	NoWait       bool
 	IfGeneration int64
+	changed      func(flag string) bool
 }
 
 func (o *trafficChange) add(cmd *cobra.Command) {
+	o.changed = cmd.Flags().Changed
 	addServiceFlag(cmd, &o.Service)
 	flags := cmd.Flags()
 	flags.BoolVar(&o.DryRun, "dry-run", false, "show what would change and write nothing")
 	flags.BoolVar(&o.NoWait, "no-wait", false, "do not wait until the cluster routes as asked")
 	flags.Int64Var(&o.IfGeneration, "if-generation", 0, "fail with exit code 6 unless the service is at this `GENERATION`")
+}
+
+// check finds values that an unset variable in a pipeline makes.
+func (o *trafficChange) check() error {
+	if o.changed("if-generation") && o.IfGeneration < 1 {
+		return fault.Usagef("--if-generation %d: generations begin at 1", o.IfGeneration).WithHint("`kn-lite traffic show -o json` has it")
+	}
+	if o.changed("service") && o.Service == "" {
+		return fault.Usagef("--service: the value is empty").WithHint("is a variable unset? Omit the flag to take the function's name")
+	}
+	return nil
 }
 
 // changeTraffic writes a split, waits until it is routed, and prints it.

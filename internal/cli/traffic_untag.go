@@ -35,7 +35,10 @@ because Knative takes up a split only when all of its revisions are ready.`,
 			if slices.Contains(args, "") {
 				return fault.Usagef("a tag's name is empty")
 			}
-			var err error
+			err := o.check()
+			if err != nil {
+				return err
+			}
 			if o.Service, err = f.serviceName(o.Service); err != nil {
 				return err
 			}

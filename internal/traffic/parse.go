@@ -78,6 +78,9 @@ func parseShare(arg string) (share Share, hasPercent bool, err error) {
 	switch {
 	case text == "":
 		return share, false, usage("%s: the percentage is missing", arg).WithHint("write %s=50, or just %s to give it the rest", share.Ref, share.Ref)
+	case strings.HasPrefix(text, "+"):
+		// Taken as what a relative share would be called, not as the same without a sign.
+		return share, false, usage("%s: shares are absolute", arg).WithHint("write %s=%s for that share", share.Ref, text[1:])
 	case err != nil && isFraction(text):
 		return share, false, usage("%s: percentages are whole numbers", arg).WithHint("Knative splits traffic in steps of 1 %%")
 	case err != nil:

@@ -24,7 +24,6 @@ func TestParse(t *testing.T) {
 		{"v2", Edit{{"v2", 100}}},
 		{"@latest=10 hello-v1=90", Edit{{"@latest", 10}, {"hello-v1", 90}}},
 		{"git:1a2b3c=5 sha256:abcdef=95", Edit{{"git:1a2b3c", 5}, {"sha256:abcdef", 95}}},
-		{"v1=+40 v2=60", Edit{{"v1", 40}, {"v2", 60}}},
 	}
 	for _, tt := range tests {
 		got, err := Parse(strings.Fields(tt.args))
@@ -47,6 +46,7 @@ func TestParseRefuses(t *testing.T) {
 		{"v1=101", "v1=101: a percentage cannot be more than 100", "0 to 100"},
 		{"v1=33.3 v2", "v1=33.3: percentages are whole numbers", "steps of 1 %"},
 		{"v1=5e1 v2", "v1=5e1: percentages are whole numbers", "steps of 1 %"},
+		{"v1=+50 v2", "v1=+50: shares are absolute", "v1=50"},
 		{"v1=half v2", `v1=half: "half" is not a percentage`, "whole numbers"},
 		{"v1=99999999999999999999 v2", "is not a percentage", "whole numbers"},
 		{"v1= v2=50", "v1=: the percentage is missing", "v1=50"},

@@ -41,7 +41,9 @@ func (d *deployer) undo(ctx context.Context) state {
 	if r := d.formerOf(s.svc); r != nil && r.Former != "" && s.svc.Spec.Template.Name == r.Former && r.Template.Name == "" {
 		named = unname(bounded, d.cluster, d.spec.Service, r.Former)
 	}
-	done := d.rewrite(bounded, d.finish)
+	done := d.rewrite(bounded, func(ctx context.Context, svc *servingv1.Service) (*servingv1.Service, error) {
+		return d.finish(ctx, svc, replaced)
+	})
 	if done.svc == nil || done.err != nil {
 		return done
 	}
@@ -156,8 +158,9 @@ func (d *deployer) formerTemplate(ctx context.Context, former *record) (*serving
 }
 
 // finish removes the record, and lets the traffic follow the latest revision
-// again if it did before and that is still the one that served.
-func (d *deployer) finish(ctx context.Context, svc *servingv1.Service) (*servingv1.Service, error) {
+// again if it did before and that is still the one that served, or one that
+// somebody else has deployed since.
+func (d *deployer) finish(ctx context.Context, svc *servingv1.Service, replaced bool) (*servingv1.Service, error) {
 	former := d.formerOf(svc)
 	if former != nil && former.follows() {
 		now, err := settled(ctx, d.cluster, svc.Name)
@@ -173,7 +176,8 @@ func (d *deployer) finish(ctx context.Context, svc *servingv1.Service) (*serving
 	if former == nil || !SplitOf(svc.Spec.Traffic).Equal(SplitOf(former.pinnedTraffic())) {
 		return next, nil
 	}
-	if !former.follows() || former.Serving != "" && svc.Status.LatestReadyRevisionName == former.Serving {
+	latest := svc.Status.LatestReadyRevisionName
+	if !former.follows() || former.Serving != "" && latest == former.Serving || replaced && latest != d.p.revision {
 		next.Spec.Traffic = former.Traffic
 	}
 	return next, nil

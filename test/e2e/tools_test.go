@@ -52,7 +52,12 @@ func tools() []tool {
 			return s.applyManifest(service, image, answer)
 		}},
 		{"server-side apply", func(s *sandbox, service, image, answer string) result {
-			return s.applyManifest(service, image, answer, "--server-side", "--field-manager=gitops")
+			r := s.applyManifest(service, image, answer, "--server-side", "--field-manager=gitops")
+			if strings.Contains(r.Stderr, "conflict") && !strings.Contains(r.Stderr, `"kn-lite"`) {
+				// It and the other tools are in each other's way without us too.
+				r = s.applyManifest(service, image, answer, "--server-side", "--field-manager=gitops", "--force-conflicts")
+			}
+			return r
 		}},
 		{"kn", func(s *sandbox, service, image, answer string) result {
 			verb := "update"

@@ -1,10 +1,13 @@
 package dockerfile
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kn-lite/kn-lite/internal/sandbox"
 )
@@ -65,5 +68,67 @@ func TestIDsThatAreNotThere(t *testing.T) {
 		if _, err := b.parse([]byte("FROM scratch\n" + line + "\n")); err != nil {
 			t.Errorf("%s, for a build elsewhere: %v", line, err)
 		}
+	}
+}
+
+// What is mounted outlasts the build, or is another stage's: nobody gets another
+// user by it. The image's own set-uid programs work.
+func TestMountsAreNosuid(t *testing.T) {
+	p := newProject(t, `FROM busybox AS other
+RUN cp /bin/busybox /b && chmod 6755 /b
+FROM busybox
+RUN --mount=type=cache,target=/c --mount=type=bind,target=/ctx --mount=from=other,target=/o --mount=type=tmpfs,target=/t \
+	grep -E ' /(c|ctx|o|t) ' /proc/mounts | cut -d' ' -f2,4 | sort
+RUN grep ' / ' /proc/mounts | cut -d' ' -f4
+`, nil)
+	p.must(Options{})
+	for i, at := range []string{"/c ", "/ctx ", "/o ", "/t "} {
+		line := p.told.raw[i]
+		if !strings.HasPrefix(line, at) || !strings.Contains(line, "nosuid") || !strings.Contains(line, "nodev") {
+			t.Errorf("%s is mounted with %q", at, line)
+		}
+	}
+	if len(p.told.raw) != 5 || strings.Contains(p.told.raw[4], "nosuid") {
+		t.Errorf("/ is mounted with %q", p.told.raw[4:])
+	}
+}
+
+// Two builds at the same time have cache mounts of their own; one after the other
+// has the same.
+func TestCacheMountsOfTwoBuilds(t *testing.T) {
+	p := newProject(t, `FROM busybox
+ARG WHO
+RUN --mount=type=cache,target=/c [ ! -e /c/n ] || cat /c/n; echo "$WHO" > /c/n; touch /c/is-$WHO; \
+	while [ $WHO = first ] && [ ! -e /c/go ]; do sleep 0.1; done; cat /c/n
+`, nil)
+	q := &project{t: t, dir: p.dir, cache: p.cache, bases: p.bases}
+	newProject(t, "FROM busybox\nRUN true\n", nil).must(Options{}) // skips where that is not to be had
+	done := make(chan error, 1)
+	go func() {
+		_, err := p.build(Options{Args: map[string]string{"WHO": "first"}})
+		done <- err
+	}()
+	var here []string
+	for range 300 {
+		here, _ = filepath.Glob(filepath.Join(p.cache, "sandboxes", "*", "*", "mounts", "*", "is-first"))
+		if len(here) == 1 {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if len(here) != 1 {
+		t.Fatalf("the first build did not come to its RUN: %v", <-done)
+	}
+	_, err := q.build(Options{Args: map[string]string{"WHO": "second"}})
+	err = errors.Join(err, os.WriteFile(filepath.Join(filepath.Dir(here[0]), "go"), nil, 0o644))
+	if err := errors.Join(err, <-done); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.told.output() + " " + q.told.output(); got != "first second" {
+		t.Errorf("at the same time: %q", got)
+	}
+	p.must(Options{Args: map[string]string{"WHO": "third"}})
+	if got := p.told.output(); got != "first\nthird" {
+		t.Errorf("afterwards: %q", got)
 	}
 }

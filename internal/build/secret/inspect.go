@@ -80,7 +80,9 @@ func settings(content []byte) (found string, understood bool) {
 		}
 	}
 	if text := bytes.TrimSpace(content); bytes.HasPrefix(text, []byte("<")) {
-		return inXML(text)
+		if found, understood = inXML(text); found != "" || understood {
+			return found, understood
+		}
 	}
 	understood = true
 	for line := range strings.Lines(string(content)) {
@@ -153,6 +155,14 @@ func inXML(content []byte) (found string, understood bool) {
 func inLine(line string) (found string, understood bool) {
 	if line == "" || strings.ContainsAny(line[:1], "#;[{}]!,") || strings.HasPrefix(line, "//") && !strings.Contains(line, "=") || strings.HasPrefix(line, "---") {
 		return "", true
+	}
+	// A block or a directive, as servers' configurations have them.
+	if strings.HasSuffix(line, "{") || strings.HasPrefix(line, "<") && strings.HasSuffix(line, ">") {
+		return "", true
+	}
+	if directive, ok := strings.CutSuffix(line, ";"); ok && !strings.Contains(directive, "=") {
+		words := strings.Fields(directive)
+		return inSetting(words[0], strings.Join(words[1:], " ")), true
 	}
 	for _, word := range []string{"export ", "set ", "- "} {
 		line = strings.TrimSpace(strings.TrimPrefix(line, word))

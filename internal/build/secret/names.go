@@ -147,14 +147,14 @@ func strict() []string {
 		".npmrc", ".pnpmrc", ".yarnrc", ".yarnrc.yml", ".bunfig.toml", "pip.conf", "pip.ini", ".bundle/config",
 		"credentials", "credentials.*", "*-credentials.json", "*_credentials.json", "secret.yml", "secret.yaml", "secret.json",
 		"password.txt", "passwords.txt", "passwd.txt", "token.txt", "tokens.txt", "secret.txt", "secrets.txt", "apikey.txt", "api_key.txt",
-		"local.settings.json", "sftp-config.json", "sftp.json", ".ftpconfig", ".sentryclirc", "ngrok.yml",
+		"auth.json", "admin.conf", "bunfig.toml", "gradle.properties", "nuget.config", "local.settings.json", "sftp-config.json", "sftp.json", ".ftpconfig", ".sentryclirc", "ngrok.yml",
 	}
 }
 
 // lenient are names that ordinary files have too.
 func lenient() []string {
 	return []string{
-		"*.crt", "*.cer", "*.cert", "*.asc", "auth.json", "admin.conf", "bunfig.toml", "gradle.properties", "nuget.config", "settings.xml", "keys.txt", "keys.json", "dockerconfig.json",
+		"*.crt", "*.cer", "*.cert", "*.asc", "settings.xml", "keys.txt", "keys.json", "dockerconfig.json",
 	}
 }
 

@@ -37,7 +37,7 @@ func TestSecretsAreFound(t *testing.T) {
 			".bash_history", ".zsh_history", ".python_history", ".psql_history", ".mysql_history", ".node_repl_history", ".lesshst", ".ssh/known_hosts", ".gnupg/trustdb.gpg", "sitemanager.xml",
 			// What cannot be judged stays out too.
 			"server.key", "SERVER.KEY", "server.key.bak", "server.pem", "SERVER.PEM", "key.der", "AuthKey_123.p8", "store.p12", "store.pfx", "app.jks", "debug.keystore", "github_rsa", "deploy_key", "config/master.key",
-			"credentials", "password.txt", "passwords.txt", "token.txt", ".npmrc", ".pnpmrc", "my-kubeconfig.yaml", ".sentryclirc", "local.settings.json",
+			"credentials", "password.txt", "passwords.txt", "token.txt", ".npmrc", ".pnpmrc", "my-kubeconfig.yaml", ".sentryclirc", "local.settings.json", "auth.json", "admin.conf", "gradle.properties", "nuget.config",
 		},
 		key:      {"server.pem", "tls.key", "tls.crt", "privkey1.pem", "cert.pem", "deploy-key", "AuthKey.p8", "keys.txt", ".env.production", ".env.example", "client.asc"},
 		password: {"prod.env", "app.env", ".env.production", ".env.staging", ".env-prod", ".env_prod", ".envrc", "admin.conf", "gradle.properties", "credentials.ini"},
@@ -92,8 +92,9 @@ func TestOrdinaryFilesGoIn(t *testing.T) {
 		"<configuration><packageSources><add key=\"nuget\" value=\"https://api.nuget.org/v3/index.json\"/></packageSources></configuration>": {"nuget.config"},
 		"{\"login\":\"Log in\",\"password\":\"Your password\",\"forgot\":\"Reset it\"}":                                                      {"auth.json", "locales/en/auth.json"},
 		"DB_PASSWORD_FILE=/run/secrets/db\nSESSION_SECRET=vault:kv/shop#session\nTOKEN_URL=https://x.example/t\nPWD=/app\n":                  {".env.production"},
-		"server {\n listen 80;\n}\n": {"admin.conf"},
-		"x":                          {".docker/nginx.conf", ".config/nvim/init", "test.txt", "data.json", "config.json", "app.yaml", "keys.txt"},
+		"server {\n listen 80;\n}\n":                                 {"admin.conf"},
+		"<VirtualHost *:80>\nServerName a.example\n</VirtualHost>\n": {"admin.conf"},
+		"x": {".docker/nginx.conf", ".config/nvim/init", "test.txt", "data.json", "config.json", "app.yaml", "keys.txt"},
 	} {
 		for _, name := range names {
 			if what := verdict(name, content); what != "" {

@@ -16,7 +16,11 @@ import (
 
 type describeOptions struct {
 	Service string
+	All     bool
 }
+
+// describeAtMost is how many revisions the text shows that get no traffic.
+const describeAtMost = 10
 
 // serviceDetail is what describe prints as JSON.
 type serviceDetail struct {
@@ -71,6 +75,7 @@ func newDescribeCmd(f *Factory) *cobra.Command {
 		},
 	}
 	addServiceFlag(cmd, &o.Service)
+	cmd.Flags().BoolVar(&o.All, "all", false, "show all revisions, also the older ones that get no traffic")
 	f.completeServiceFlag(cmd)
 	return cmd
 }
@@ -94,7 +99,7 @@ func runDescribe(ctx context.Context, f *Factory, o *describeOptions) error {
 	return f.print(answer{
 		Object: detail,
 		Names:  []string{serviceResource + detail.Name},
-		Table:  func() error { return f.describeText(detail) },
+		Table:  func() error { return f.describeText(detail, o.All) },
 	})
 }
 
@@ -137,7 +142,7 @@ func tagsOf(split traffic.Split, revision, latest string) []string {
 }
 
 // describeText is the service as a tree.
-func (f *Factory) describeText(d serviceDetail) error {
+func (f *Factory) describeText(d serviceDetail, all bool) error {
 	now := f.Sys.Now()
 	var b strings.Builder
 	line := func(format string, args ...any) {
@@ -168,9 +173,14 @@ func (f *Factory) describeText(d serviceDetail) error {
 	if len(d.Revisions) == 0 {
 		line("  none yet")
 	}
-	for i, r := range d.Revisions {
+	shown := d.Revisions
+	if !all {
+		shown = recentRevisions(d.Revisions)
+	}
+	hidden := len(d.Revisions) - len(shown)
+	for i, r := range shown {
 		branch, stem := "├─", "│ "
-		if i == len(d.Revisions)-1 {
+		if i == len(shown)-1 && hidden == 0 {
 			branch, stem = "└─", "  "
 		}
 		title := strconv.Itoa(r.Percent) + " %  " + r.Name
@@ -184,7 +194,26 @@ func (f *Factory) describeText(d serviceDetail) error {
 			line("  %s    commit %s", stem, r.Commit)
 		}
 	}
+	if hidden > 0 {
+		line("  └─ and %s without traffic: --all shows them", plural(hidden, "older revision"))
+	}
 	return f.IO.Lines(strings.TrimSuffix(b.String(), "\n"))
+}
+
+// recentRevisions returns those that get traffic or have a tag, and the newest of the
+// others.
+func recentRevisions(all []revisionInfo) []revisionInfo {
+	var out []revisionInfo
+	idle := 0
+	for _, r := range all {
+		if r.Percent == 0 && len(r.Tags) == 0 {
+			if idle++; idle > describeAtMost {
+				continue
+			}
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 func stateText(state, reason, message string) string {

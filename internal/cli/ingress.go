@@ -18,10 +18,11 @@ const addressTimeout = 3 * time.Second
 // address that was given, else where DNS points, else to what the cluster says
 // of its ingress. The request keeps its Host header all the while.
 type ingressDialer struct {
-	fixed string // HOST or HOST:PORT, or ""
-	find  func(context.Context) ([]string, error)
-	look  func(ctx context.Context, host string) ([]string, error) // DNS
-	used  string                                                   // the address of the connection that was made
+	fixed   string // HOST or HOST:PORT, or ""
+	private bool   // the host name is one of the cluster's own
+	find    func(context.Context) ([]string, error)
+	look    func(ctx context.Context, host string) ([]string, error) // DNS
+	used    string                                                   // the address of the connection that was made
 }
 
 func (d *ingressDialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -67,6 +68,11 @@ func (d *ingressDialer) first(ctx context.Context, network string, addresses []s
 }
 
 func (d *ingressDialer) unreachable(host string, err error) error {
+	if d.private {
+		return fault.New(fault.Transient, "invoke", host, "the service is private to its cluster, and cannot be reached from here: %s", strings.ReplaceAll(err.Error(), "\n", "; ")).
+			WithHint("send the request from a pod of the cluster, or forward a port to the ingress for private services and name it:\n" +
+				"`kubectl -n NAMESPACE port-forward service/LOCAL-GATEWAY 8080:80` and --ingress localhost:8080")
+	}
 	return fault.New(fault.Transient, "invoke", host, "no way to reach it from here: %s", strings.ReplaceAll(err.Error(), "\n", "; ")).
 		WithHint("if the cluster's ingress is reachable under another address (a port forward, a load balancer), give it with --ingress HOST:PORT or KN_LITE_INGRESS")
 }

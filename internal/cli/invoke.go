@@ -107,9 +107,9 @@ func runInvoke(ctx context.Context, f *Factory, o *invokeOptions) error {
 	if err != nil {
 		return err
 	}
-	path, err := url.Parse("/" + strings.TrimPrefix(o.Path, "/"))
+	path, err := parsePath(o.Path)
 	if err != nil {
-		return fault.Usagef("--path %s: %w", o.Path, err)
+		return err
 	}
 	service, err := f.serviceName(o.Service)
 	if err != nil {
@@ -133,7 +133,7 @@ func runInvoke(ctx context.Context, f *Factory, o *invokeOptions) error {
 	if err != nil {
 		return err
 	}
-	target.Path, target.RawQuery = path.Path, path.RawQuery
+	target.Path, target.RawPath, target.RawQuery = path.Path, path.RawPath, path.RawQuery
 	request, err := newRequest(ctx, o, target, body, header)
 	if err != nil {
 		return err
@@ -142,23 +142,20 @@ func runInvoke(ctx context.Context, f *Factory, o *invokeOptions) error {
 	if err != nil {
 		return err
 	}
+	dialer.private = clusterLocal(target)
 	return f.exchange(request, dialer)
 }
 
 // ingressDialer connects to where service is served: at the address given by a
 // flag, else by the settings, else wherever DNS or the cluster say.
 func (f *Factory) ingressDialer(client *cluster.Client, service, flag string) (*ingressDialer, error) {
-	fixed := flag
-	if fixed == "" {
-		cfg, err := f.Config()
-		if err != nil {
-			return nil, err
-		}
-		fixed = cfg.Ingress
+	fixed, err := f.ingressAddress(flag)
+	if err != nil {
+		return nil, err
 	}
-	return &ingressDialer{fixed: fixed, look: net.DefaultResolver.LookupHost, find: func(ctx context.Context) ([]string, error) {
-		return client.IngressAddresses(ctx, service)
-	}}, nil
+	d := &ingressDialer{fixed: fixed, look: net.DefaultResolver.LookupHost}
+	d.find = func(ctx context.Context) ([]string, error) { return client.IngressAddresses(ctx, service, d.private) }
+	return d, nil
 }
 
 // invokeBody is nil when there is nothing to send.
@@ -183,7 +180,7 @@ func parseHeaders(lines []string) (http.Header, error) {
 	header := make(http.Header)
 	for _, line := range lines {
 		name, value, ok := strings.Cut(line, ":")
-		if name = strings.TrimSpace(name); !ok || name == "" || strings.ContainsAny(name, " \t\r\n") {
+		if name = strings.TrimSpace(name); !ok || name == "" || strings.ContainsAny(name, " \t\r\n") || strings.ContainsAny(value, "\r\n") {
 			return nil, fault.Usagef("--header %q is not 'NAME: VALUE'", line)
 		}
 		header.Add(name, strings.TrimSpace(value))
@@ -247,6 +244,10 @@ func newRequest(ctx context.Context, o *invokeOptions, target *url.URL, body []b
 		return nil, fault.Usagef("%w", err)
 	}
 	request.Header = header
+	if host := header.Get("Host"); host != "" {
+		request.Host = host // net/http does not send it from the header
+		header.Del("Host")
+	}
 	if header.Get("User-Agent") == "" {
 		header.Set("User-Agent", "kn-lite/"+currentVersion().Version)
 	}
@@ -272,6 +273,10 @@ func typeOf(body []byte) string {
 // exchange sends the request and prints the answer.
 func (f *Factory) exchange(request *http.Request, dialer *ingressDialer) error {
 	transport := &http.Transport{DialContext: dialer.dial, DisableKeepAlives: true, ForceAttemptHTTP2: false}
+	if dialer.fixed == "" && !dialer.private {
+		// As curl: where a proxy leads to the cluster, DNS and the ingress are its business.
+		transport.Proxy = f.proxyFor
+	}
 	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	start := f.Sys.Now()
 	response, err := client.Do(request)
@@ -285,12 +290,15 @@ func (f *Factory) exchange(request *http.Request, dialer *ingressDialer) error {
 		if err != nil {
 			return noAnswer(request, dialer, err)
 		}
-		told := fmt.Sprintf("%s %s: %s, %s in %s (headers after %s) from %s", request.Method, request.URL, response.Status,
+		summary := fmt.Sprintf("%s %s: %s, %s in %s (headers after %s) from %s", request.Method, request.URL, response.Status,
 			term.Bytes(n), term.Duration(f.Sys.Now().Sub(start)), term.Duration(first), dialer.used)
+		if to := response.Header.Get("Location"); to != "" {
+			summary += ", Location: " + to
+		}
 		if response.StatusCode < http.StatusBadRequest {
-			f.IO.Step("%s", told)
+			f.IO.Step("%s", summary)
 		} else {
-			f.IO.Note("%s", told)
+			f.IO.Note("%s", summary)
 		}
 		return statusFault(request, response)
 	}

@@ -70,6 +70,10 @@ func runList(ctx context.Context, f *Factory, o *listOptions) error {
 	ctx, cancel := f.withTimeout(ctx, readTimeout)
 	defer cancel()
 	services, err := client.ListServices(ctx, o.AllNamespaces)
+	if err == nil && len(services) == 0 && !o.AllNamespaces {
+		// A list of a namespace that does not exist is empty, too.
+		err = client.CheckNamespace(ctx)
+	}
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	neturl "net/url"
 	"time"
 
 	"github.com/kn-lite/kn-lite/internal/cluster"
@@ -49,6 +50,10 @@ func (f *Factory) waitForIngress(ctx context.Context, client *cluster.Client, se
 	ctx, cancel := context.WithTimeout(ctx, ingressTimeout)
 	defer cancel()
 	for _, url := range hosts {
+		if target, err := neturl.Parse(url); err == nil && clusterLocal(target) {
+			f.IO.Note("%s is private: it can be reached inside its cluster only", service)
+			return nil
+		}
 		if url != "" && !ingressKnows(ctx, dialer.dial, url) {
 			f.IO.Note("the ingress does not know %s yet; it should in a moment", url)
 		}

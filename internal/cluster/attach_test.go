@@ -101,7 +101,7 @@ func TestAttachInputRefused(t *testing.T) {
 		want  string
 	}{
 		"no right": {func(w http.ResponseWriter, _ *http.Request) {
-			answer(w, http.StatusForbidden, status(http.StatusForbidden, metav1.StatusReasonForbidden, "no", &metav1.StatusDetails{Kind: "pods"}))
+			answer(w, http.StatusForbidden, status(http.StatusForbidden, metav1.StatusReasonForbidden, `pods "p" is forbidden: User "u" cannot create resource "pods/attach"`, &metav1.StatusDetails{Kind: "pods"}))
 		}, fault.Auth, "not permitted to create pods/attach"},
 		"no pod": {func(w http.ResponseWriter, _ *http.Request) {
 			answer(w, http.StatusNotFound, status(http.StatusNotFound, metav1.StatusReasonNotFound, "gone", &metav1.StatusDetails{Kind: "pods", Name: "p"}))

@@ -18,7 +18,7 @@ import (
 
 // TestCheckPod tells rights from admission: both are 403 with the same details.
 func TestCheckPod(t *testing.T) {
-	refusal := status(http.StatusForbidden, metav1.StatusReasonForbidden, "violates something", &metav1.StatusDetails{Kind: "pods"})
+	refusal := status(http.StatusForbidden, metav1.StatusReasonForbidden, `pods "p" is forbidden: User "u" cannot create resource "pods": violates something`, &metav1.StatusDetails{Kind: "pods"})
 	for name, test := range map[string]struct {
 		refused, may bool
 		admission    bool

@@ -54,6 +54,7 @@ func newFor(t target) (*Client, error) {
 	if err != nil {
 		return nil, badConfig(t, err)
 	}
+	boundPlugin(http, t)
 	c := &Client{namespace: t.namespace, server: t.config.Host, context: t.context}
 	serving, err := servingv1.NewForConfigAndClient(t.config, http)
 	if err != nil {

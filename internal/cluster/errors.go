@@ -7,6 +7,8 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -60,7 +62,11 @@ func (c call) subject() string {
 // Context errors keep their identity, so that an interrupt stays one.
 func (c *Client) explain(k call, err error) error {
 	var f *fault.Error
-	if err == nil || errors.As(err, &f) {
+	var wrapped *url.Error
+	switch {
+	case errors.As(err, &wrapped) && errors.As(wrapped.Err, &f):
+		return f // of our own transport; the method and the URL add nothing
+	case err == nil || errors.As(err, &f):
 		return err
 	}
 	op, subject := "cluster."+k.verb, k.subject()
@@ -84,7 +90,10 @@ func (c *Client) explainStatus(k call, op, subject string, err error) error {
 	case apierrors.IsUnauthorized(err):
 		return fault.New(fault.Auth, op, c.server, "the API server does not accept these credentials").
 			WithHint("context %q of the kubeconfig: its token or certificate may have expired; log in again, or choose another --context", c.context)
-	case apierrors.IsForbidden(err) && denied(err):
+	case apierrors.IsForbidden(err) && strings.Contains(message, "exceeded quota"):
+		return fault.New(fault.Failure, op, subject, "refused by the cluster: %s", message).
+			WithHint("see `kubectl describe resourcequota -n %s`; remove what is not needed, or ask for more; nothing was changed", c.namespace)
+	case apierrors.IsForbidden(err) && denied(k.verb, err):
 		return c.explainDenied(op, subject, message)
 	case apierrors.IsForbidden(err):
 		return c.explainForbidden(k, op, subject, message)
@@ -195,12 +204,24 @@ func words(err error) string {
 	return err.Error()
 }
 
-// denied tells an admission webhook's refusal from missing rights. Both are
-// 403 Forbidden; RBAC's names the resource in its details, a webhook's answer
-// goes through admission and carries no details.
-func denied(err error) bool {
+// denied reports whether a 403 Forbidden is admission's, which looks at writes only,
+// rather than for want of rights. A webhook's has no details; that of a policy or of an
+// admission plugin has them, as RBAC's has, and only the words are different: an
+// authorizer says that a user cannot do something (k8s.io/apiserver,
+// responsewriters.ForbiddenMessage), or names a permission.
+func denied(verb string, err error) bool {
 	var status apierrors.APIStatus
-	return errors.As(err, &status) && (status.Status().Details == nil || status.Status().Details.Kind == "")
+	if !errors.As(err, &status) {
+		return false
+	}
+	switch d := status.Status().Details; {
+	case d == nil || d.Kind == "":
+		return true
+	case !slices.Contains([]string{"create", "update", "patch", "delete"}, verb):
+		return false
+	}
+	message := status.Status().Message
+	return !strings.Contains(message, " cannot ") && !strings.Contains(message, "permission")
 }
 
 // missingAPI tells "the server does not know this kind" from "there is no

@@ -30,6 +30,22 @@ func TestStatusErrors(t *testing.T) {
 			"rbac", status(403, metav1.StatusReasonForbidden, `services.serving.knative.dev "fn" is forbidden: User "u" cannot update`, about), fault.Auth,
 			[]string{"update services.serving.knative.dev", "namespace ns", "kubectl auth can-i update services.serving.knative.dev -n ns"},
 		},
+		{
+			"another authorizer", status(403, metav1.StatusReasonForbidden, `services.serving.knative.dev "fn" is forbidden: requires one of ["run.services.update"] permission(s)`, about), fault.Auth,
+			[]string{"kubectl auth can-i"},
+		},
+		{
+			"admission policy", status(403, metav1.StatusReasonForbidden, `services.serving.knative.dev "fn" is forbidden: ValidatingAdmissionPolicy 'images' with binding 'images' denied request: only images of our registry`, about), fault.Usage,
+			[]string{"refused by the cluster", "only images of our registry", "nothing was changed"},
+		},
+		{
+			"limit range", status(403, metav1.StatusReasonForbidden, `pods "fn" is forbidden: maximum cpu usage per Container is 1, but limit is 2`, about), fault.Usage,
+			[]string{"maximum cpu usage"},
+		},
+		{
+			"object count quota", status(403, metav1.StatusReasonForbidden, `services.serving.knative.dev "fn" is forbidden: exceeded quota: few, requested: count/services.serving.knative.dev=1, used: 3, limited: 3`, about), fault.Failure,
+			[]string{"exceeded quota: few", "kubectl describe resourcequota -n ns"},
+		},
 		{"webhook says 403", status(403, metav1.StatusReasonForbidden, `admission webhook "policy" denied the request: no`, nil), fault.Usage, []string{"refused by the cluster", "policy"}},
 		{"webhook says 400", status(400, metav1.StatusReasonBadRequest, `admission webhook "validation.webhook.serving.knative.dev" denied the request: validation failed: bad image`, nil), fault.Usage, []string{"bad image", "nothing was changed"}},
 		{"invalid", status(422, metav1.StatusReasonInvalid, `Service "fn" is invalid: spec`, about), fault.Usage, []string{"is invalid"}},

@@ -37,17 +37,22 @@ type loadBalancer struct {
 	} `json:"ingress"`
 }
 
-// IngressAddresses is where a service's HTTP requests may be sent when DNS
+// IngressAddresses returns where a service's HTTP requests may be sent when DNS
 // does not know its host name, as host:port, best first: the load balancer's
 // address, a node port, the cluster's own address of the ingress. Which of
-// them this machine can reach is for the caller to try.
-func (c *Client) IngressAddresses(ctx context.Context, service string) ([]string, error) {
+// them this machine can reach is for the caller to try. With private it is the
+// ingress for services that are reached inside their cluster only.
+func (c *Client) IngressAddresses(ctx context.Context, service string, private bool) ([]string, error) {
 	ingress, err := c.ingress(ctx, service)
 	if err != nil {
 		return nil, err
 	}
 	var out []string
-	for _, lb := range ingress.Status.Public.Ingress {
+	balancers := ingress.Status.Public
+	if private {
+		balancers = ingress.Status.Private
+	}
+	for _, lb := range balancers.Ingress {
 		switch {
 		case lb.IP != "":
 			out = append(out, net.JoinHostPort(lb.IP, "80"))
@@ -62,7 +67,7 @@ func (c *Client) IngressAddresses(ctx context.Context, service string) ([]string
 		}
 	}
 	if len(out) == 0 {
-		return nil, fault.New(fault.NotFound, "cluster.ingress", "service/"+service, "the cluster's ingress has no public address yet").
+		return nil, fault.New(fault.NotFound, "cluster.ingress", "service/"+service, "the cluster's ingress has no address for it yet").
 			WithHint("give it with --ingress HOST:PORT or the setting `ingress`")
 	}
 	return out, nil

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/klog/v2"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
@@ -145,8 +147,11 @@ func tuned(t target, o Options) target {
 	}
 	t.config.QPS, t.config.Burst = queriesPerSecond, queryBurst
 	t.config.UserAgent = o.UserAgent
-	// Warnings would be printed on stderr behind term's back.
+	// Warnings would be printed on stderr behind term's back, and so would be what
+	// client-go's own goroutines have to say.
 	t.config.WarningHandler = rest.NoWarnings{}
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
 	return t
 }
 

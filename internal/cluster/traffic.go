@@ -104,6 +104,9 @@ func SnapshotOf(svc *servingv1.Service) *traffic.Snapshot {
 	}
 	snap.Routed, snap.RoutedReason, snap.RoutedMessage = condition(svc.Status.Conditions, servingv1.ServiceConditionRoutesReady)
 	snap.Ready, snap.Reason, snap.Message = condition(svc.Status.Conditions, apis.ConditionReady)
+	if svc.DeletionTimestamp != nil {
+		snap.Ready, snap.Reason, snap.Message = traffic.NotReady, "Terminating", "it is being deleted"
+	}
 	return snap
 }
 

@@ -133,3 +133,19 @@ spec:
 		t.Error("stderr does not list the containers")
 	}
 }
+
+// TestPrivateService: nobody waits for an ingress that never answers.
+func TestPrivateService(t *testing.T) {
+	s := newSandbox(t)
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "func.yaml"), "specVersion: 0.36.0\nname: fn\nruntime: go\ncreated: 2026-01-01T00:00:00Z\ndeploy: {expose: cluster}\n")
+	s.Dir = dir
+	r := s.knLite(0, "deploy", "-s", "fn", "--image", s.brokenImage("amd64"), "--env", "MODE=ok")
+	if !strings.Contains(r.Stderr, "fn is private") || !strings.Contains(r.Stdout, ".svc.cluster.local") {
+		t.Error("it does not say that the service is private")
+	}
+	s.knLiteEnv = []string{"KN_LITE_INGRESS="}
+	if r := s.knLite(75, "invoke", "fn", "--timeout", "20s"); !strings.Contains(r.Stderr, "private to its cluster") {
+		t.Error("invoke does not say that the service is private")
+	}
+}

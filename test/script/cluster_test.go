@@ -86,5 +86,5 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	if _, err := fmt.Sscanf(r.URL.Path, "/status/%d", &status); err == nil {
 		w.WriteHeader(status)
 	}
-	fmt.Fprintf(w, "%s %s host=%s type=%s trace=%s body=%s\n", r.Method, r.URL, r.Host, r.Header.Get("Content-Type"), r.Header.Get("X-Trace"), body)
+	fmt.Fprintf(w, "%s %s host=%s type=%s trace=%s body=%s\n", r.Method, r.RequestURI, r.Host, r.Header.Get("Content-Type"), r.Header.Get("X-Trace"), body)
 }

@@ -40,7 +40,7 @@ func (p *pluginTransport) RoundTrip(request *http.Request) (*http.Response, erro
 	}
 	answers := make(chan answer, 1)
 	go func() {
-		response, err := p.inner.RoundTrip(traced)
+		response, err := p.inner.RoundTrip(traced) //nolint:bodyclose // RoundTrip's caller closes it
 		answers <- answer{response, err}
 	}()
 	select {

@@ -21,7 +21,12 @@ func (b *builder) dispatch(ctx context.Context, s *stage, index int, cmd instruc
 	}
 	if c, ok := cmd.(instructions.SupportsSingleWordExpansion); ok {
 		env := s.env()
-		if err := c.Expand(func(word string) (string, error) { return b.plan.expand(word, env) }); err != nil {
+		expand := func(word string) (string, error) {
+			out, undefined, err := shell.NewLex(b.plan.escape).ProcessWord(word, variables(env))
+			b.plan.lint.undefined(undefined, env, where)
+			return out, err
+		}
+		if err := c.Expand(expand); err != nil {
 			return b.at(where, "%s: %w", strings.ToUpper(cmd.Name()), err)
 		}
 	}

@@ -113,6 +113,9 @@ func Build(ctx context.Context, spec Spec) (_ *Image, err error) {
 	if b.plan, err = b.parse(raw); err != nil {
 		return nil, err
 	}
+	if err := b.plan.lint.show(b.Report); err != nil {
+		return nil, err
+	}
 	if err = b.openContext(); err != nil {
 		return nil, err
 	}
@@ -126,6 +129,9 @@ func Build(ctx context.Context, spec Spec) (_ *Image, err error) {
 	}()
 	final, err := b.stage(ctx, b.plan.target)
 	if err != nil {
+		return nil, err
+	}
+	if err := b.plan.lint.show(b.Report); err != nil {
 		return nil, err
 	}
 	b.plan.warnUnused(b.Args, b.Report)

@@ -142,7 +142,7 @@ func (b *builder) sent(ctx context.Context, sources []string) ([]layer.File, err
 // mentioned are the sources in the context and the images that the stages up to
 // the target name.
 func (b *builder) mentioned() (sources, images []string) {
-	stages := b.plan.stages[:b.plan.target+1]
+	stages, needed := b.plan.stages[:b.plan.target+1], b.plan.needed()
 	image := func(i int, name string, env map[string]string) {
 		name, err := b.plan.expand(name, env)
 		if err != nil || name == "" || name == "scratch" || slices.Contains(images, name) {
@@ -154,6 +154,9 @@ func (b *builder) mentioned() (sources, images []string) {
 		images = append(images, name)
 	}
 	for i, stage := range stages {
+		if !needed[i] {
+			continue
+		}
 		image(i, stage.BaseName, b.plan.global)
 		env := maps.Clone(b.plan.global)
 		for _, cmd := range stage.Commands {

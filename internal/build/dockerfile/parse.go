@@ -26,6 +26,7 @@ type plan struct {
 	escape rune
 	global map[string]string // ARGs before the first FROM
 	used   map[string]bool   // build arguments that some ARG has asked for
+	lint   *lint
 	target int
 }
 
@@ -71,7 +72,7 @@ func (b *builder) at(where []parser.Range, format string, args ...any) *fault.Er
 }
 
 func (b *builder) subject(where []parser.Range) string {
-	if len(where) == 0 {
+	if len(where) == 0 || where[0].Start.Line == 0 {
 		return b.file
 	}
 	return b.file + ":" + strconv.Itoa(where[0].Start.Line)
@@ -83,6 +84,10 @@ func (b *builder) locate(where []parser.Range, err error) error {
 		return err
 	}
 	kind := fault.KindOf(err)
+	switch kind {
+	case fault.NotFound, fault.Usage, fault.Failure:
+		kind = fault.Build // what a Dockerfile names and is not there is the Dockerfile's fault
+	}
 	return &fault.Error{Op: "dockerfile.build", Kind: kind, Subject: b.subject(where), Err: err}
 }
 
@@ -95,23 +100,41 @@ func (b *builder) parse(raw []byte) (*plan, error) {
 	if err != nil {
 		return nil, b.parseError(err)
 	}
-	stages, globals, err := instructions.Parse(parsed.AST, nil)
+	warnings, err := newLint(b.file, raw)
+	if err != nil {
+		return nil, err
+	}
+	excludes, err := b.takeExcludes(parsed.AST)
+	if err != nil {
+		return nil, err
+	}
+	stages, globals, err := instructions.Parse(parsed.AST, warnings.Linter)
 	if err != nil {
 		return nil, b.parseError(err)
 	}
+	giveExcludes(stages, excludes)
 	if len(stages) == 0 {
 		last := bytes.Count(bytes.TrimRight(raw, "\n"), []byte("\n")) + 1
 		return nil, fault.New(fault.Build, "dockerfile.parse", b.file+":"+strconv.Itoa(last), "the file ends without a FROM, which names the base image").
 			WithHint("begin with FROM, such as: FROM alpine, or FROM scratch for no base")
 	}
-	p := &plan{stages: stages, escape: parsed.EscapeToken, used: map[string]bool{}}
+	p := &plan{stages: stages, escape: parsed.EscapeToken, used: map[string]bool{}, lint: warnings}
 	if err := p.setGlobals(b, globals); err != nil {
 		return nil, err
 	}
 	if p.target, err = p.find(b.Target); err != nil {
 		return nil, err
 	}
-	for i := range stages[:p.target+1] {
+	warnings.casing(parsed.AST.Children)
+	warnings.stages(p)
+	needed := p.needed()
+	for i := range stages {
+		if !needed[i] {
+			continue
+		}
+		if err := p.checkBase(b, stages[i]); err != nil {
+			return nil, err
+		}
 		for _, cmd := range stages[i].Commands {
 			if err := b.check(cmd); err != nil {
 				return nil, err
@@ -122,13 +145,14 @@ func (b *builder) parse(raw []byte) (*plan, error) {
 }
 
 func knownSyntax(syntax string) bool {
-	for _, prefix := range []string{"docker/dockerfile:1", "docker.io/docker/dockerfile:1"} {
-		rest, ok := strings.CutPrefix(syntax, prefix)
-		if ok && (rest == "" || strings.ContainsAny(rest[:1], ".-@")) {
-			return true
-		}
+	syntax = strings.TrimPrefix(syntax, "docker.io/")
+	if upstream, ok := strings.CutPrefix(syntax, "docker/dockerfile-upstream"); ok {
+		// buildkit's own builds of the same front end; some are called master.
+		return upstream == "" || strings.ContainsAny(upstream[:1], ":@")
 	}
-	return syntax == "docker/dockerfile" || syntax == "docker.io/docker/dockerfile"
+	rest, ok := strings.CutPrefix(syntax, "docker/dockerfile")
+	version, versioned := strings.CutPrefix(rest, ":1")
+	return ok && (rest == "" || versioned && (version == "" || strings.ContainsAny(version[:1], ".-@")))
 }
 
 func (b *builder) parseError(err error) error {
@@ -136,17 +160,15 @@ func (b *builder) parseError(err error) error {
 	if located, ok := errors.AsType[*parser.LocationError](err); ok && len(located.Locations) > 0 {
 		e.Subject = b.subject(located.Locations[0])
 	}
-	// The parser puts its own "line" words and a dump of the node around the cause.
-	for {
-		inner := errors.Unwrap(e.Err)
-		if inner == nil {
-			break
+	// The subject has the line.
+	text := err.Error()
+	if rest, ok := strings.CutPrefix(text, "dockerfile parse error on line "); ok {
+		line, cause, _ := strings.Cut(rest, ": ")
+		if text = cause; e.Subject == b.file {
+			e.Subject += ":" + line
 		}
-		e.Err = inner
 	}
-	if text := e.Err.Error(); text != "" {
-		e.Err = errors.New(strings.ToLower(text[:1]) + text[1:])
-	}
+	e.Err = errors.New(text)
 	return e
 }
 

@@ -123,7 +123,8 @@ func (b *builder) from(ctx context.Context, i int, def instructions.Stage) (*sta
 			key: "scratch", args: map[string]string{}, config: v1.Config{Env: []string{"PATH=" + defaultPath}, WorkingDir: "/"},
 		}, nil
 	}
-	return b.fromImage(name, platform, def.Location)
+	s, err := b.fromImage(name, platform, def.Location)
+	return s, b.suggestStage(i, name, err)
 }
 
 func (b *builder) fromImage(name string, platform v1.Platform, where []parser.Range) (*stage, error) {
@@ -174,7 +175,7 @@ func (b *builder) other(ctx context.Context, current int, name string, where []p
 	if err == nil {
 		b.images[name] = s
 	}
-	return s, err
+	return s, b.suggestStage(current, name, err)
 }
 
 // env is what $NAME means in an instruction: ARGs, and ENV over them.

@@ -41,7 +41,7 @@ func (Language) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*
 		in.Unknown = found.from + " leaves versions open, so pip chooses anew each time"
 		return in, nil
 	}
-	if len(found.requirements) == 0 && !found.start.serves {
+	if len(found.requirements) == 0 && !found.start.serves && !found.start.adds {
 		return in, nil
 	}
 	tool, err := findPython()

@@ -52,8 +52,12 @@ func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
 		return nil, err
 	}
 	path := found.searchPath(p.Source.FS())
+	last := "/" + dependencies
+	if found.start.adds {
+		last += ":/" + server + "/lib"
+	}
 	env := []string{
-		"PYTHONPATH=" + strings.Join(append(path, "/"+dependencies), ":"),
+		"PYTHONPATH=" + strings.Join(append(path, last), ":"),
 		// Lines reach the log as they are written, and the image is read only.
 		"PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1",
 		// The user of the image has no home, and libraries want to write there.
@@ -86,7 +90,7 @@ func (Language) Layers(ctx context.Context, p *lang.Project, plan *lang.Plan, ta
 		return nil, err
 	}
 	var layers []lang.Layer
-	if found.start.serves {
+	if found.start.serves || found.start.adds {
 		layers = append(layers, serverLayer(p, target, version))
 	}
 	if len(found.requirements) > 0 {

@@ -82,8 +82,13 @@ func TestStart(t *testing.T) {
 		{"FastAPI", fstest.MapFS{"main.py": {Data: []byte("api: FastAPI = FastAPI(title='x')\n")}}, []string{"fastapi", "uvicorn"}, "python3 -m uvicorn main:api", false, ""},
 		{"Starlette on hypercorn", fstest.MapFS{"asgi.py": {Data: []byte("app = Starlette()\n")}}, []string{"Hyper_Corn", "hypercorn"}, "python3 -m hypercorn --bind 0.0.0.0:8080 asgi:app", false, ""},
 		{"program", fstest.MapFS{"main.py": {Data: []byte("print(1)\n")}}, nil, "python3 main.py", false, ""},
-		{"Flask without a server", fstest.MapFS{"app.py": {Data: []byte(flask)}}, []string{"flask"}, "", false, "Flask application, and its requirements have no server"},
-		{"FastAPI on gunicorn only", fstest.MapFS{"main.py": {Data: []byte("app = FastAPI()\n")}}, []string{"gunicorn"}, "", false, "have no server"},
+		{"Flask without a server", fstest.MapFS{"app.py": {Data: []byte(flask)}}, []string{"flask"}, "python3 -m hypercorn --bind 0.0.0.0:8080 wsgi:app:site", false, ""},
+		{"Flask package with a factory", fstest.MapFS{"flaskr/__init__.py": {Data: []byte("import os\nfrom flask import Flask\n\ndef create_app(test_config=None):\n    app = Flask(__name__)\n    return app\n")}, "tests/__init__.py": {}}, []string{"flask", "gunicorn"}, "python3 -m gunicorn --worker-tmp-dir /tmp --threads 8 --timeout 0 flaskr:create_app()", false, ""},
+		{"Flask package without a server", fstest.MapFS{"src/flaskr/__init__.py": {Data: []byte("from flask import Flask\ndef create_app():\n    return Flask(__name__)\n")}}, []string{"flask"}, "python3 -m hypercorn --bind 0.0.0.0:8080 wsgi:flaskr:create_app()", false, ""},
+		{"FastAPI in app/main.py", fstest.MapFS{"app/main.py": {Data: []byte("from fastapi import FastAPI\napp = FastAPI()\n")}}, []string{"fastapi", "uvicorn"}, "python3 -m uvicorn app.main:app", false, ""},
+		{"FastAPI with a factory", fstest.MapFS{"app/main.py": {Data: []byte("from fastapi import FastAPI\ndef create_app() -> FastAPI:\n    return FastAPI()\n")}}, []string{"uvicorn"}, "python3 -m uvicorn --factory app.main:create_app", false, ""},
+		{"a package beside a program", fstest.MapFS{"lib/__init__.py": {Data: []byte("x = 1\n")}, "main.py": {Data: []byte("print(1)\n")}}, nil, "python3 main.py", false, ""},
+		{"FastAPI on gunicorn only", fstest.MapFS{"main.py": {Data: []byte("app = FastAPI()\n")}}, []string{"gunicorn"}, "python3 -m hypercorn --bind 0.0.0.0:8080 main:app", false, ""},
 		{"nothing", fstest.MapFS{"lib.py": {}}, nil, "", false, "cannot tell how to start it"},
 	}
 	for _, tt := range tests {

@@ -19,6 +19,7 @@ type start struct {
 	command []string
 	env     []string
 	serves  bool // with the server that kn-lite brings
+	adds    bool // that server, to an application whose requirements have none
 }
 
 // startOf finds out how to start the project: its own word in a Procfile, a
@@ -32,23 +33,10 @@ func startOf(files fs.FS, requirements []string) (start, error) {
 		return startFunction(files, requirements)
 	}
 	if module := djangoModule(files); module != "" {
-		return serveApp("Django project", module+".wsgi:application", module+".asgi:application", requirements)
+		return serveApp("Django project", module+".wsgi:application", module+".asgi:application", requirements), nil
 	}
-	for _, name := range []string{"app.py", "main.py", "wsgi.py", "asgi.py", "server.py", "application.py"} {
-		text, err := read(files, name)
-		if err != nil {
-			return start{}, err
-		}
-		made := regexp.MustCompile(`(?m)^(\w+)\s*(?::\s*\w+\s*)?=\s*(?:\w+\.)?(Flask|FastAPI|Starlette|Quart|Sanic)\(`).FindSubmatch(text)
-		if made == nil {
-			continue
-		}
-		app := strings.TrimSuffix(name, ".py") + ":" + string(made[1])
-		framework := string(made[2])
-		if framework == "Flask" {
-			return serveApp("Flask application", app, "", requirements)
-		}
-		return serveApp(framework+" application", "", app, requirements)
+	if found, err := findApp(files, requirements); err != nil || found.command != nil {
+		return found, err
 	}
 	for _, name := range []string{"main.py", "app.py", "server.py"} {
 		if exists(files, name) {
@@ -82,28 +70,31 @@ func startFunction(files fs.FS, requirements []string) (start, error) {
 	return found, nil
 }
 
-// serveApp picks the server that the project itself asks for.
-func serveApp(style, wsgi, asgi string, requirements []string) (start, error) {
+// serveApp picks the server that the project itself asks for, else the one that
+// serves functions.
+func serveApp(style, wsgi, asgi string, requirements []string) start {
 	has := func(name string) bool {
 		return slices.ContainsFunc(requirements, func(r string) bool { return lockfile.NameOf(r) == name })
 	}
 	switch {
 	case wsgi != "" && has("gunicorn"):
 		// One process and threads: Knative adds processes by adding pods.
-		return start{style: style + " on gunicorn", command: []string{"python3", "-m", "gunicorn", "--worker-tmp-dir", "/tmp", "--threads", "8", "--timeout", "0", wsgi}}, nil
+		return start{style: style + " on gunicorn", command: []string{"python3", "-m", "gunicorn", "--worker-tmp-dir", "/tmp", "--threads", "8", "--timeout", "0", wsgi}}
 	case asgi != "" && has("uvicorn"):
-		return start{style: style + " on uvicorn", command: []string{"python3", "-m", "uvicorn", asgi}}, nil
+		return start{style: style + " on uvicorn", command: []string{"python3", "-m", "uvicorn", asgi}}
 	case asgi != "" && has("hypercorn"):
-		return start{style: style + " on hypercorn", command: []string{"python3", "-m", "hypercorn", "--bind", "0.0.0.0:8080", asgi}}, nil
+		return start{style: style + " on hypercorn", command: []string{"python3", "-m", "hypercorn", "--bind", "0.0.0.0:8080", asgi}}
 	case wsgi != "" && has("waitress"):
-		return start{style: style + " on waitress", command: []string{"python3", "-m", "waitress", "--listen=0.0.0.0:8080", wsgi}}, nil
+		return start{style: style + " on waitress", command: []string{"python3", "-m", "waitress", "--listen=0.0.0.0:8080", wsgi}}
 	}
-	want := "gunicorn"
-	if wsgi == "" {
-		want = "uvicorn"
+	app := asgi
+	if asgi == "" {
+		app = "wsgi:" + wsgi
 	}
-	return start{}, fault.New(fault.Usage, "build.python", requirementsFile, "%s, and its requirements have no server to run it on", style).
-		WithHint("add one: echo %s >> %s; or say how it starts in a Procfile: web: COMMAND", want, requirementsFile)
+	return start{
+		style: style + " on hypercorn, which the build adds", adds: true,
+		command: []string{"python3", "-m", "hypercorn", "--bind", "0.0.0.0:8080", app},
+	}
 }
 
 // webProcess is the command of a Procfile's web line.

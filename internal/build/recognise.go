@@ -164,7 +164,7 @@ func evidence(files fs.FS, language string) []string {
 func telling(language string) []string {
 	return map[string][]string{
 		"go":         {"go.mod", "main.go"},
-		"java":       {"pom.xml", "mvnw"},
+		"java":       {"pom.xml", "mvnw", "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts", "gradlew"},
 		"node":       {"package.json", "server.js", "index.js"},
 		"typescript": {"tsconfig.json", "package.json"},
 		"python":     {"requirements.txt", "pyproject.toml", "uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile", "setup.py", "Procfile", "manage.py", "app.py", "main.py", "function/__init__.py"},

@@ -42,8 +42,8 @@ will be started, and write a func.yaml for it. Nothing else is written, nothing 
 run, and a func.yaml that is there already is left alone.
 
 It knows Go programs and functions, Rust programs, Node.js and TypeScript with a
-start script (Express and the like), Spring Boot and other Maven projects that make a
-jar with a main class, and Python with a Procfile, Django, Flask, FastAPI, or a main
+start script (Express and the like), Spring Boot, Quarkus and other Maven or Gradle
+projects with a main class, and Python with a Procfile, Django, Flask, FastAPI, or a main
 program. Where there is no such code, a Dockerfile makes the image (Ruby on Rails and
 everything else); --language dockerfile takes it where there is both. What it cannot
 start it says, and what is missing.

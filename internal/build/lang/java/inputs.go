@@ -30,11 +30,21 @@ func (Language) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*
 		return &lang.Inputs{Unknown: found.floating + " is no fixed version, so Maven looks for it anew each time"}, nil
 	}
 	// The build itself warns.
-	ignore, err := source.ReadIgnore(p.Source.FS(), func(string) {}, unwanted()...)
+	ignore, err := source.ReadIgnore(p.Source.FS(), func(string) {}, found.unwanted()...)
 	if err != nil {
 		return nil, err
 	}
 	in := &lang.Inputs{Folders: []lang.Folder{{Name: ".", Dir: p.Dir, Skip: ignore.Filter, Dirs: true}}}
+	for _, name := range optionVariables() {
+		if value := influential(lang.Lookup(p.Environ, name)); value != "" {
+			in.Facts = append(in.Facts, lang.Fact{Name: "setting " + name, Value: digest(value)})
+		}
+	}
+	if found.gradle != nil {
+		facts, err := found.gradleInputs(ctx, p)
+		in.Facts = append(facts, in.Facts...)
+		return in, err
+	}
 	mvn, err := findTools(p.Environ)
 	if err != nil {
 		return nil, err
@@ -43,12 +53,7 @@ func (Language) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*
 	if err != nil {
 		return nil, err
 	}
-	in.Facts = append(in.Facts, lang.Fact{Name: "maven and java", Value: versions})
-	for _, name := range optionVariables() {
-		if value := influential(lang.Lookup(p.Environ, name)); value != "" {
-			in.Facts = append(in.Facts, lang.Fact{Name: "setting " + name, Value: digest(value)})
-		}
-	}
+	in.Facts = append([]lang.Fact{{Name: "maven and java", Value: versions}}, in.Facts...)
 	in.Facts = append(in.Facts, found.settingsFacts(p, mvn)...)
 	return in, nil
 }

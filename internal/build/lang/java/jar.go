@@ -3,7 +3,6 @@ package java
 import (
 	"archive/zip"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/kn-lite/kn-lite/internal/build/layer"
-	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
@@ -24,52 +22,17 @@ const (
 
 // app is a jar that can be started, as files of the image.
 type app struct {
-	jar    *zip.ReadCloser
+	jar    *zip.ReadCloser // nil when files are read from folders
 	layers map[string][]layer.File
 	major  int // of the main class's format; 0 when it is not in the jar
 }
 
-// open finds the one jar with a main class below dir, where Maven has built.
-func open(dir, label string) (*app, error) {
-	var boot, plain []string
-	err := filepath.WalkDir(dir, func(at string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || filepath.Ext(at) != ".jar" || filepath.Base(filepath.Dir(at)) != "target" {
-			return err
-		}
-		jar, err := zip.OpenReader(at)
-		if err != nil {
-			return fmt.Errorf("%s: %w", entry.Name(), err)
-		}
-		attributes, err := manifest(&jar.Reader)
-		switch {
-		case attributes["Start-Class"] != "":
-			boot = append(boot, at)
-		case attributes["Main-Class"] != "":
-			plain = append(plain, at)
-		}
-		return errors.Join(err, jar.Close())
-	})
-	if err != nil {
-		return nil, err
+// close ends the use of the jar.
+func (a *app) close() error {
+	if a.jar == nil {
+		return nil
 	}
-	found := boot
-	if len(found) == 0 {
-		found = plain
-	}
-	switch len(found) {
-	case 0:
-		return nil, fault.New(fault.Build, "build.java", label, "Maven made no jar with a main class").
-			WithHint("add the spring-boot-maven-plugin to build/plugins of %s, or name a mainClass in the manifest of the maven-jar-plugin", pomFile)
-	case 1:
-		return take(found[0])
-	}
-	var names []string
-	for _, at := range found {
-		name, _ := filepath.Rel(dir, at)
-		names = append(names, filepath.ToSlash(name))
-	}
-	return nil, fault.New(fault.Build, "build.java", label, "Maven made several jars with a main class: %s", strings.Join(names, ", ")).
-		WithHint("leave one in the build, or keep a module's folder out of it with %s", pomFile)
+	return a.jar.Close()
 }
 
 // manifest are the main attributes of a jar's manifest. A line goes on in the
@@ -116,9 +79,6 @@ func take(file string) (a *app, err error) {
 	}
 	if err != nil {
 		return nil, errors.Join(err, jar.Close())
-	}
-	for _, name := range []string{dependencies, snapshots, application} {
-		a.layers[name] = append(a.layers[name], layer.Dir(home, 0o755))
 	}
 	return a, nil
 }

@@ -57,12 +57,20 @@ const bootManifest = "Manifest-Version: 1.0\r\nMain-Class: org.springframework.b
 
 func openJar(t *testing.T, dir string) *app {
 	t.Helper()
-	a, err := open(dir, "app")
+	found, err := findMade(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := found.choose(dir, "app", mavenName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := take(at)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := a.jar.Close(); err != nil {
+		if err := a.close(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -110,10 +118,10 @@ func TestSpringBootJar(t *testing.T) {
 	jar(t, filepath.Join(dir, "target", "classes", "other.jar"), "META-INF/MANIFEST.MF", "Main-Class: x.Y\n")
 	a := openJar(t, dir)
 	for name, want := range map[string]map[string]string{
-		dependencies: {"app": "folder", "app/lib/a-1.jar": "a", "app/lib/b-1.jar": "b"},
-		snapshots:    {"app": "folder", "app/lib/moving-1-SNAPSHOT.jar": "s"},
+		dependencies: {"app/lib/a-1.jar": "a", "app/lib/b-1.jar": "b"},
+		snapshots:    {"app/lib/moving-1-SNAPSHOT.jar": "s"},
 		application: {
-			"app": "folder", "app/lib/core-1-SNAPSHOT.jar": "own", "app/application.jar": "jar", "app/java.args": "\"-jar\"\n\"/app/application.jar\"\n",
+			"app/lib/core-1-SNAPSHOT.jar": "own", "app/application.jar": "jar", "app/java.args": "\"-jar\"\n\"/app/application.jar\"\n",
 		},
 	} {
 		got := listing(t, a.layers[name])
@@ -184,11 +192,11 @@ func TestPlainJar(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := openJar(t, dir)
-	if got := slices.Sorted(maps.Keys(listing(t, a.layers[dependencies]))); !slices.Equal(got, []string{"app", "app/lib/a.jar"}) {
+	if got := slices.Sorted(maps.Keys(listing(t, a.layers[dependencies]))); !slices.Equal(got, []string{"app/lib/a.jar"}) {
 		t.Errorf("dependencies: %v", got)
 	}
 	files := listing(t, a.layers[application])
-	if got := slices.Sorted(maps.Keys(files)); !slices.Equal(got, []string{"app", "app/java.args", "app/server.jar"}) || files["app/java.args"] != "\"-jar\"\n\"/app/server.jar\"\n" {
+	if got := slices.Sorted(maps.Keys(files)); !slices.Equal(got, []string{"app/java.args", "app/server.jar"}) || files["app/java.args"] != "\"-jar\"\n\"/app/server.jar\"\n" {
 		t.Errorf("application: %v, %q", got, files["app/java.args"])
 	}
 	if a.major != 21+firstMajor {
@@ -201,26 +209,32 @@ func TestWhichJar(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		jars map[string]string
-		want string // in the error
+		want string
+		says string // in the error
 	}{
-		{"none", map[string]string{"target/a.jar": "Manifest-Version: 1.0\n"}, "Maven made no jar with a main class"},
-		{"two", map[string]string{"a/target/a.jar": plain, "b/target/b.jar": plain}, "several jars with a main class: a/target/a.jar, b/target/b.jar"},
-		{"Spring Boot's of two", map[string]string{"a/target/a.jar": plain, "b/target/b.jar": boot}, ""},
+		{"none", map[string]string{"target/a.jar": "Manifest-Version: 1.0\n"}, "", ""},
+		{"two", map[string]string{"a/target/a.jar": plain, "b/target/b.jar": plain}, "", "several programs: a/target/a.jar, b/target/b.jar"},
+		{"Spring Boot's of two", map[string]string{"a/target/a.jar": plain, "b/target/b.jar": boot}, "b/target/b.jar", ""},
+		{"Quarkus'", map[string]string{"target/a.jar": plain, "target/quarkus-app/quarkus-run.jar": plain, "target/quarkus-app/lib/x.jar": plain}, "target/quarkus-app", ""},
+		{"Gradle's", map[string]string{"web/build/libs/web.jar": boot, "web/build/libs/web-plain.jar": plain, "web/build/tmp/x.jar": plain}, "web/build/libs/web.jar", ""},
+		{"a shaded one", map[string]string{"target/a.jar": plain, "target/original-a.jar": plain}, "target/a.jar", ""},
+		{"an assembled one", map[string]string{"target/a.jar": plain, "target/a-jar-with-dependencies.jar": plain}, "target/a-jar-with-dependencies.jar", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
 			for name, text := range tt.jars {
 				jar(t, filepath.Join(dir, filepath.FromSlash(name)), "META-INF/MANIFEST.MF", text)
 			}
-			a, err := open(dir, "app")
-			if a != nil {
-				if err := a.jar.Close(); err != nil {
-					t.Fatal(err)
-				}
+			found, err := findMade(dir)
+			if err != nil {
+				t.Fatal(err)
 			}
-			switch {
-			case tt.want == "" && err != nil, tt.want != "" && (fault.KindOf(err) != fault.Build || !strings.Contains(err.Error(), tt.want)):
-				t.Errorf("%v", err)
+			at, err := found.choose(dir, "app", mavenName)
+			if at != "" {
+				at, _ = filepath.Rel(dir, at)
+			}
+			if filepath.ToSlash(at) != tt.want || (err != nil) != (tt.says != "") || err != nil && (fault.KindOf(err) != fault.Build || !strings.Contains(err.Error(), tt.says)) {
+				t.Errorf("%q, %v", at, err)
 			}
 		})
 	}

@@ -1,6 +1,6 @@
-// Package java builds Maven projects with the host's JDK and Maven: Spring Boot
-// applications and other jars with a main class. The jar that Maven makes is taken
-// apart: what it depends on is a layer below the project's own classes, and Java
+// Package java builds Maven and Gradle projects with the host's JDK and tools:
+// Spring Boot and Quarkus applications and other classes with a main method. What
+// the tool makes is taken apart: what it depends on is a layer below the project's own classes, and Java
 // reads plain jars, which starts faster than a jar of jars.
 package java
 
@@ -12,7 +12,6 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
-	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
 // Language is Java.
@@ -47,16 +46,8 @@ func gradleFile(project fs.FS) string {
 
 // Plan implements lang.Language.
 func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
-	files := p.Source.FS()
-	if file := gradleFile(files); file != "" && !exists(files, pomFile) {
-		return nil, fault.New(fault.Usage, "build.java", file, "this is a Gradle project, and the layers builder knows Maven only").
-			WithHint("write a Dockerfile that runs Gradle, and build with it: --builder dockerfile, or in the cluster: --builder cluster")
-	}
-	found, err := inspect(files)
+	found, err := inspectProject(p)
 	if err != nil {
-		return nil, err
-	}
-	if err := found.buildable(p.Dir); err != nil {
 		return nil, err
 	}
 	plan := &lang.Plan{
@@ -66,12 +57,28 @@ func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
 		WorkingDir: "/" + home,
 		Detail:     found,
 	}
-	if found.spring {
+	switch {
+	case found.quarkus:
+		plan.Env = []string{"QUARKUS_HTTP_PORT=${PORT:8080}", "QUARKUS_HTTP_HOST=0.0.0.0"}
+	case found.spring:
 		// Spring puts in the value of $PORT. Requests under way finish when a pod
 		// ends, also with releases before 3.4, which need to be told.
 		plan.Env = []string{"SERVER_PORT=${PORT:8080}", "SERVER_SHUTDOWN=graceful"}
 	}
 	return plan, nil
+}
+
+// inspectProject reads the poms, or where there are none the files of Gradle.
+func inspectProject(p *lang.Project) (*project, error) {
+	files := p.Source.FS()
+	if gradleFile(files) != "" && !exists(files, pomFile) {
+		return inspectGradle(files)
+	}
+	found, err := inspect(files)
+	if err != nil {
+		return nil, err
+	}
+	return found, found.buildable(p.Dir)
 }
 
 // baseRelease is the release with long-term support that runs classes for
@@ -106,9 +113,9 @@ func (Language) Layers(_ context.Context, p *lang.Project, plan *lang.Plan, targ
 			return app.layers[name], nil, nil
 		}}
 	}
-	layers := []lang.Layer{made(dependencies, "the released jars that "+pomFile+" leads to")}
+	layers := []lang.Layer{made(dependencies, "the released jars that the project leads to")}
 	if found.snapshots {
 		layers = append(layers, made(snapshots, "the jars of SNAPSHOT versions"))
 	}
-	return append(layers, made(application, "what Maven makes of the project")), nil
+	return append(layers, made(application, "what "+found.tool()+" makes of the project")), nil
 }

@@ -80,8 +80,9 @@ func TestPlan(t *testing.T) {
 		env                    []string
 	}{
 		{"Spring Boot", springParent + "<properties><java.version>17</java.version></properties>", "Spring Boot application", "17", []string{"SERVER_PORT=${PORT:8080}", "SERVER_SHUTDOWN=graceful"}},
+		{"Quarkus", "<build><plugins><plugin><groupId>${quarkus.platform.group-id}</groupId><artifactId>quarkus-maven-plugin</artifactId></plugin></plugins></build>", "Quarkus application", "21", []string{"QUARKUS_HTTP_PORT=${PORT:8080}", "QUARKUS_HTTP_HOST=0.0.0.0"}},
 		{"functions", springParent + dependency("org.springframework.cloud", "spring-cloud-starter-function-web", "5.0.5"), "Spring Cloud Function", "21", []string{"SERVER_PORT=${PORT:8080}", "SERVER_SHUTDOWN=graceful"}},
-		{"no Spring", "<properties><maven.compiler.release>25</maven.compiler.release></properties>", "jar with a main class", "25", nil},
+		{"no Spring", "<properties><maven.compiler.release>25</maven.compiler.release></properties>", "program with a main class", "25", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			plan, err := Language{}.Plan(context.Background(), openProject(t, map[string]string{"pom.xml": pomOf(tt.pom)}))
@@ -105,7 +106,6 @@ func TestPlanRefuses(t *testing.T) {
 		want  string
 		hint  string
 	}{
-		{"Gradle", map[string]string{"build.gradle.kts": ""}, "build.gradle.kts: this is a Gradle project", "--builder cluster"},
 		{"a war", map[string]string{"pom.xml": pomOf("<packaging>war</packaging>")}, "the packaging is war", "make it jar"},
 		{"no XML", map[string]string{"pom.xml": "<project>"}, "pom.xml: not a pom", ""},
 		{"a module outside", map[string]string{"pom.xml": pomOf("<modules><module>../other</module></modules>")}, "its module ../other is outside", "build the folder that has both"},

@@ -58,7 +58,7 @@ func TestStage(t *testing.T) {
 		".env": "TOKEN=canary", "src/main/resources/store.jks": "x", ".funcignore": "src/test/\n!store.jks\n",
 	})
 	dir := t.TempDir()
-	if err := stage(context.Background(), p, dir); err != nil {
+	if err := stage(context.Background(), p, dir, (&project{}).unwanted()); err != nil {
 		t.Fatal(err)
 	}
 	var names []string
@@ -112,7 +112,7 @@ func TestClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	jar(t, filepath.Join(f.scratch.Dir, "target", "a.jar"), "META-INF/MANIFEST.MF", "Main-Class: x.Main\n")
-	if f.app, err = open(f.scratch.Dir, "app"); err != nil {
+	if f.app, err = take(filepath.Join(f.scratch.Dir, "target", "a.jar")); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // again does no harm

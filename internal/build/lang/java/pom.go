@@ -31,9 +31,11 @@ const maxVersion = 1000
 // project is what Plan finds out, and the one run of Maven for all layers and
 // platforms of a build.
 type project struct {
-	poms      []pom  // the folder's own first, then those of its modules
-	release   int    // of Java, that the classes are made for; 0 when no pom tells
-	spring    bool   // Spring Boot
+	poms      []pom          // the folder's own first, then those of its modules
+	release   int            // of Java, that the classes are made for; 0 when no pom tells
+	gradle    *gradleProject // nil for Maven
+	spring    bool           // Spring Boot
+	quarkus   bool
 	functions bool   // and Spring Cloud Function
 	floating  string // a dependency whose version is found anew each time, or ""
 	snapshots bool   // that dependency, or another one, is a SNAPSHOT
@@ -91,6 +93,7 @@ func inspect(files fs.FS) (*project, error) {
 	for _, p := range found.poms {
 		p.root.all(func(e *element) {
 			group, artifact := e.text("groupId"), e.text("artifactId")
+			found.quarkus = found.quarkus || artifact == "quarkus-maven-plugin" || artifact == "quarkus-bom" || group == "io.quarkus"
 			found.spring = found.spring || group == "org.springframework.boot"
 			found.toolchains = found.toolchains || artifact == "maven-toolchains-plugin" || e.XMLName.Local == "jdkToolchain"
 			found.functions = found.functions || group == "org.springframework.cloud" && strings.Contains(artifact, "function")
@@ -248,12 +251,14 @@ func outside(name, what string) error {
 // style says what the project is.
 func (f *project) style() string {
 	switch {
+	case f.quarkus:
+		return "Quarkus application"
 	case f.functions:
 		return "Spring Cloud Function"
 	case f.spring:
 		return "Spring Boot application"
 	}
-	return "jar with a main class"
+	return "program with a main class"
 }
 
 func exists(files fs.FS, name string) bool {

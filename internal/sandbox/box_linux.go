@@ -43,7 +43,7 @@ func Open(ctx context.Context, options Options) (*Box, error) {
 	b.dropped = b.ids.whyNotRangesText
 	home, err := b.ids.openHome(options.Dir)
 	if err != nil {
-		return nil, &fault.Error{Op: "sandbox.open", Subject: options.Dir, Err: err, Hint: "the cache folder must be writable; set XDG_CACHE_HOME to one that is"}
+		return nil, &fault.Error{Op: "sandbox.open", Subject: options.Dir, Err: err, Hint: "set XDG_CACHE_HOME to a folder that you can write to, and as root nobody else can"}
 	}
 	if err := b.take(home); err != nil {
 		return nil, &fault.Error{Op: "sandbox.open", Subject: home, Err: err}

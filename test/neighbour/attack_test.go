@@ -90,7 +90,8 @@ func processes() []string {
 		mounts, _ := os.ReadFile(process + "/mountinfo")
 		for line := range strings.Lines(string(mounts)) {
 			// The folder that is mounted, as its file system names it.
-			if fields := strings.Fields(line); len(fields) > 4 && strings.Contains(fields[3], "kn-lite") {
+			fields := strings.Fields(line)
+			if len(fields) > 4 && (strings.Contains(fields[3], "kn-lite-neighbour") || strings.Contains(fields[3], "sandboxes")) {
 				out = append(out, fields[3])
 			}
 		}

@@ -48,7 +48,7 @@ func newIndex(t *testing.T, origin, password string, names ...string) *packageIn
 	return x
 }
 
-func wheelBytes(t *testing.T, name, version, origin, requires string) []byte {
+func wheelBytes(t *testing.T, name, version, origin, requires string, more ...[2]string) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
@@ -56,17 +56,17 @@ func wheelBytes(t *testing.T, name, version, origin, requires string) []byte {
 	if requires != "" {
 		requires = "Requires-Dist: " + requires + "\n"
 	}
-	for _, f := range []struct{ name, text string }{
+	for _, f := range append([][2]string{
 		{name + "/__init__.py", "origin = '" + origin + "'\n"},
 		{info + "METADATA", "Metadata-Version: 2.1\nName: " + name + "\nVersion: " + version + "\n" + requires},
 		{info + "WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"},
 		{info + "RECORD", ""},
-	} {
-		entry, err := w.Create(f.name)
+	}, more...) {
+		entry, err := w.Create(f[0])
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.WriteString(entry, f.text); err != nil {
+		if _, err := io.WriteString(entry, f[1]); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -181,7 +181,18 @@ func (i *install) run(ctx context.Context) (files []layer.File, cleanup func() e
 		return nil, scratch.Close, err
 	}
 	files, err = i.normalise(into, files)
-	return files, scratch.Close, err
+	return append(files, i.site(files)...), scratch.Close, err
+}
+
+// site makes the dependencies a site folder of the image's Python where one of
+// them has a .pth file: it is part of the user's own place for packages.
+func (i *install) site(files []layer.File) []layer.File {
+	if i.into != dependencies || !slices.ContainsFunc(files, func(f layer.File) bool {
+		return path.Dir(f.Path) == dependencies && path.Ext(f.Path) == ".pth"
+	}) {
+		return nil
+	}
+	return []layer.File{layer.Symlink(path.Join(userBase, "lib", "python"+majorMinor(i.version), "site-packages"), "../../../../"+dependencies)}
 }
 
 // install lets pip put the requirements into a folder; dir is for what pip reads.

@@ -30,6 +30,7 @@ const (
 	home         = "app"          // the project
 	dependencies = "dependencies" // what it asks for
 	server       = "kn-lite"      // what serves a function
+	userBase     = "kn-lite/user" // leads to the dependencies that have .pth files
 )
 
 // Name implements lang.Language.
@@ -62,6 +63,8 @@ func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
 		"PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1",
 		// The user of the image has no home, and libraries want to write there.
 		"HOME=/tmp",
+		// A folder of PYTHONPATH is no site folder: Python reads .pth files in this one.
+		"PYTHONUSERBASE=/" + userBase,
 		// Where servers listen that are not told: Knative sets PORT itself.
 		"PORT=8080", "UVICORN_HOST=0.0.0.0", "UVICORN_PORT=8080",
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -53,7 +54,7 @@ func Dockerfile(ctx context.Context, spec Spec) (*Result, error) {
 	for _, platform := range platforms {
 		image, err := dockerfile.Build(ctx, dockerfile.Spec{
 			Options: *spec.Dockerfile, Dir: spec.Dir, Platform: platform, Epoch: spec.Epoch, Labels: spec.Labels,
-			CacheDir: spec.CacheDir, TempDir: lang.Lookup(spec.Environ, "TMPDIR"), Path: lang.Lookup(spec.Environ, "PATH"), Store: store, Steps: spec.Steps, Signed: spec.Signed, Report: dockerfileReport{spec.Progress},
+			CacheDir: spec.CacheDir, TempDir: lang.Lookup(spec.Environ, "TMPDIR"), Path: lang.Lookup(spec.Environ, "PATH"), Store: store, Steps: spec.Steps, Signed: spec.Signed, Now: spec.Now, Boot: bootID(), Report: dockerfileReport{spec.Progress},
 			Pull: pull, HostFile: hostFile,
 		})
 		if err != nil {
@@ -87,6 +88,15 @@ func (s Spec) pullOnce(ctx context.Context) dockerfile.Pull {
 		return dockerfile.PullOnce(pull, nil)
 	}
 	return dockerfile.PullOnce(pull, func(ref string) (v1.Hash, error) { return s.Resolve(ctx, ref) })
+}
+
+// bootID names this boot of the machine; "" is a machine that does not say.
+func bootID() string {
+	raw, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if id := strings.TrimSpace(string(raw)); err == nil && fs.ValidPath(id) && !strings.Contains(id, "/") {
+		return id
+	}
+	return ""
 }
 
 // hostFile reads one of the files that a build shares with the host.

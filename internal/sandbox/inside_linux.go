@@ -129,6 +129,8 @@ func serve(orders *os.File, in io.Reader, out io.Writer, guests map[string]Guest
 		return answer{}
 	case o.Guest == guestEmpty:
 		guest = empty
+	case o.Guest == guestProbe:
+		guest = func(json.RawMessage, io.Reader, io.Writer) (any, error) { return nil, probeOverlay() }
 	case o.Guest == guestOwn:
 		guest = own
 	case guest == nil:

@@ -24,7 +24,9 @@ func mount(source, target, kind string, flags uintptr, data string) error {
 type places struct {
 	stage   int // a tmpfs of our own, mounted on order.Stage
 	root    int
+	layers  layers
 	sources []int // of the command's mounts; -1 for those that have none
+	mounted []layers
 }
 
 // reach opens what is on the host, as who we are there: the folders on the way
@@ -36,30 +38,41 @@ func (o *order) reach() error {
 	if err := mount("tmpfs", o.Stage, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0711,size=64m,uid=0,gid=0"); err != nil {
 		return err
 	}
-	open := func(at string) (int, error) {
-		fd, err := unix.Open(at, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return -1, fmt.Errorf("open %s: %w", at, err)
-		}
-		return fd, nil
-	}
 	var err error
-	if o.places.stage, err = open(o.Stage); err != nil {
+	if o.places.stage, err = openFolder(o.Stage); err != nil {
 		return err
 	}
-	if o.places.root, err = open(o.Root); err != nil || o.Command == nil {
+	o.places.root = -1
+	if o.Overlay != nil {
+		o.places.layers, err = openLayers(o.Overlay)
+	} else {
+		o.places.root, err = openFolder(o.Root)
+	}
+	if err != nil || o.Command == nil {
 		return err
 	}
 	for _, m := range o.Command.Mounts {
-		fd := -1
-		if m.Source != "" {
-			if fd, err = open(m.Source); err != nil {
-				return err
-			}
+		fd, below := -1, layers{}
+		if m.Overlay != nil {
+			below, err = openLayers(m.Overlay)
+		} else if m.Source != "" {
+			fd, err = openFolder(m.Source)
+		}
+		if err != nil {
+			return err
 		}
 		o.places.sources = append(o.places.sources, fd)
+		o.places.mounted = append(o.places.mounted, below)
 	}
 	return nil
+}
+
+func openFolder(at string) (int, error) {
+	fd, err := unix.Open(at, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open %s: %w", at, err)
+	}
+	return fd, nil
 }
 
 // byDescriptor is a path to an open file, whatever is closed on its usual one.
@@ -77,7 +90,7 @@ func (o *order) enter(before, after func() error) error {
 	if err := os.Mkdir("root", 0o755); err != nil {
 		return err
 	}
-	if err := mount(byDescriptor(o.places.root), "root", "", unix.MS_BIND, ""); err != nil {
+	if err := o.mountRoot("root"); err != nil {
 		return err
 	}
 	old, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -105,7 +118,7 @@ func (o *order) enter(before, after func() error) error {
 	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
 		return fmt.Errorf("leave the host's files: %w", err)
 	}
-	for _, fd := range append(o.places.sources, old, o.places.stage, o.places.root) {
+	for _, fd := range append(o.places.all(), old) {
 		if fd >= 0 {
 			if err := unix.Close(fd); err != nil {
 				return err
@@ -215,6 +228,15 @@ func (o *order) gather() error {
 	for i, m := range o.Command.Mounts {
 		at := "m" + strconv.Itoa(i)
 		switch {
+		case m.Overlay != nil:
+			fd, err := o.places.mounted[i].mountBelow(at + "-layers")
+			if err != nil {
+				return err
+			}
+			o.places.sources[i] = fd
+			if err := gatherFolder(at, fd, m); err != nil {
+				return err
+			}
 		case m.Source != "":
 			if err := gatherFolder(at, o.places.sources[i], m); err != nil {
 				return err
@@ -247,7 +269,7 @@ func (o *order) place() error {
 		if err := m.stub(); err != nil {
 			return fmt.Errorf("mount point %s: %w", m.Target, err)
 		}
-		if m.Source == "" && m.Content == nil {
+		if m.Source == "" && m.Overlay == nil && m.Content == nil {
 			data := fmt.Sprintf("mode=%o,uid=%d,gid=%d", m.Mode, m.UID, m.GID)
 			if m.Size > 0 {
 				data += fmt.Sprintf(",size=%d", m.Size)

@@ -51,6 +51,12 @@ func (*Box) Root() (string, error) { return "", nil }
 // Folder makes nothing.
 func (*Box) Folder(string) error { return nil }
 
+// Overlays are not to be had.
+func (*Box) Overlays(context.Context) bool { return false }
+
+// Remove removes nothing.
+func (*Box) Remove(context.Context, string) error { return nil }
+
 // Call does nothing.
 func (*Box) Call(context.Context, Call) error { return nil }
 

@@ -49,9 +49,29 @@ const (
 	Single Identity = "single"
 )
 
+// Overlay is a file system of folders on top of each other, all made by
+// Box.Folder. What is changed goes into Upper.
+type Overlay struct {
+	Lower []string // the lowest first
+	Upper string   // "" is read-only
+	Work  string   // an empty folder beside Upper, for the kernel
+	// Fresh is an Upper that has not been mounted yet: its own looks become those
+	// of the highest of Lower.
+	Fresh bool `json:",omitempty"`
+}
+
+// MaxLower is how many folders an Overlay may have below Upper.
+const MaxLower = 120
+
 // Call is one thing to do inside.
 type Call struct {
 	Root string // a folder that Box.Root has made; it becomes /
+
+	// Overlay is instead of Root. With Apart, which only a Guest may have, its parts
+	// are beside each other: /lower is what is below, /upper is the folder Upper as
+	// the kernel writes it.
+	Overlay *Overlay
+	Apart   bool
 
 	// Guest is the name of one of the functions that main gave to Inside, and
 	// Args its arguments as JSON. Reply, a pointer, is filled with what it returned.
@@ -77,12 +97,13 @@ type Command struct {
 }
 
 // Mount is something at Target that is not part of the root file system. It is
-// the folder Source, or a file with Content, or, with neither, an empty tmpfs.
+// the folder Source or the file system Overlay, or a file with Content, or, with neither, an empty tmpfs.
 type Mount struct {
 	Target   string
-	Source   string // another folder that Box.Root or Box.Folder has made
-	Sub      string // what of Source: an absolute path, whose links are followed below Source
-	File     bool   // Sub is a file
+	Source   string   // another folder that Box.Root or Box.Folder has made
+	Overlay  *Overlay `json:",omitempty"` // instead of Source: its Lower
+	Sub      string   // what of Source: an absolute path, whose links are followed below Source
+	File     bool     // Sub is a file
 	Content  []byte
 	ReadOnly bool
 	Mode     fs.FileMode // of Content or of the tmpfs

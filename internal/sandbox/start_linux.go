@@ -26,7 +26,9 @@ type order struct {
 	Command *Command        `json:",omitempty"`
 	Single  bool
 	Shifted bool
-	Highest int64 // id inside
+	Highest int64    // id inside
+	Overlay *Overlay `json:",omitempty"`
+	Apart   bool     `json:",omitempty"`
 	places  places
 }
 
@@ -57,7 +59,7 @@ const (
 // *ExitError; everything that it started is gone when Call returns.
 func (b *Box) Call(ctx context.Context, call Call) error {
 	o := order{
-		Root: call.Root, Stage: b.stage(), Guest: call.Guest, Command: call.Command,
+		Root: call.Root, Stage: b.stage(), Guest: call.Guest, Command: call.Command, Overlay: call.Overlay, Apart: call.Apart,
 		Single: b.ids.identity == Single, Shifted: b.ids.identity == Shifted, Highest: b.ids.highest(),
 	}
 	if call.Args != nil {

@@ -15,7 +15,14 @@ import (
 // image whatever the base was: one manifest may not mix Docker's media types
 // with OCI's.
 func (b *builder) assemble(s *stage) (*Image, error) {
-	out := &Image{Layers: s.layers, Used: map[string]string{}}
+	out := &Image{Used: map[string]string{}}
+	steps := slices.Clone(s.history)
+	for _, st := range s.steps {
+		steps[st.index].EmptyLayer = st.layer.Empty()
+		if !st.layer.Empty() {
+			out.Layers = append(out.Layers, Layer{Name: st.text, Layer: st.layer, Cached: st.cached})
+		}
+	}
 	for _, from := range slices.Concat(slices.Collect(maps.Values(b.stages)), slices.Collect(maps.Values(b.images))) {
 		if from.base != nil && from.base.digest != "" {
 			out.Used[from.base.ref] = from.base.digest
@@ -46,12 +53,12 @@ func (b *builder) assemble(s *stage) (*Image, error) {
 			}
 		}
 	}
-	for _, l := range s.layers {
+	for _, l := range out.Layers {
 		adds = append(adds, mutate.Addendum{Layer: l.Layer, MediaType: types.OCILayer})
 	}
 	image, err := layer.Assemble(adds, b.Platform, annotations, func(file *v1.ConfigFile) {
 		file.Created, file.Author = b.created(), s.author
-		file.History = append(history, s.history...)
+		file.History = append(history, steps...)
 		file.Config = *s.config.DeepCopy()
 		if len(b.Labels) > 0 {
 			if file.Config.Labels == nil {

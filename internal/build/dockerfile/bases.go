@@ -13,6 +13,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/build/rootfs"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/parallel"
 )
 
 // Pull gets the image that ref means for a platform. Its layers are read later,
@@ -67,14 +68,16 @@ func PullOnce(pull Pull, resolve func(ref string) (v1.Hash, error)) Pull {
 // downloads is how many layers of a base are on their way at once.
 const downloads = 3
 
-// unpackBase unpacks a base image's layers, each as soon as it is here.
-func (b *builder) unpackBase(ctx context.Context, r *root, base *base) (err error) {
+// unpackBase unpacks a base image's layers but for the first so many, each as
+// soon as it is here.
+func (b *builder) unpackBase(ctx context.Context, base *base, but int, unpack func(*layer.Blob) error) (err error) {
 	end := b.Report.Step("unpacking " + base.ref)
 	defer func() { end("unpacked "+base.ref, err == nil) }()
 	layers, err := base.image.Layers()
 	if err != nil {
 		return err
 	}
+	layers = layers[but:]
 	ctx, cancel := context.WithCancel(ctx)
 	arrived := make([]chan *layer.Blob, len(layers))
 	for i := range layers {
@@ -84,7 +87,7 @@ func (b *builder) unpackBase(ctx context.Context, r *root, base *base) (err erro
 	fetching.SetLimit(downloads)
 	all.Go(func() error {
 		for i, l := range layers {
-			fetching.Go(func() error {
+			fetching.Go(parallel.Guard(func() error {
 				blob, err := b.Store.Fetch(ctx, l)
 				if err != nil {
 					cancel()
@@ -92,14 +95,14 @@ func (b *builder) unpackBase(ctx context.Context, r *root, base *base) (err erro
 				}
 				arrived[i] <- blob
 				return nil
-			})
+			}))
 		}
 		return fetching.Wait()
 	})
 	for i := 0; i < len(layers) && err == nil; i++ {
 		select {
 		case blob := <-arrived[i]:
-			err = b.unpack(ctx, r, blob, expandedLimit(blob.Size))
+			err = unpack(blob)
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
@@ -115,14 +118,16 @@ func (b *builder) unpackBase(ctx context.Context, r *root, base *base) (err erro
 // unpackLayer unpacks a layer that a step has made. What RUN may write, it may
 // write again.
 func (b *builder) unpackLayer(ctx context.Context, r *root, l *layer.Layer) error {
-	return b.unpack(ctx, r, l, 0)
+	_, err := b.unpack(ctx, r, l, 0)
+	return err
 }
 
-// unpack unpacks a layer whose files have at most limit bytes; 0 is no limit.
-func (b *builder) unpack(ctx context.Context, r *root, l uncompressed, limit int64) error {
+// unpack unpacks a layer whose files have at most limit bytes; 0 is no limit. It
+// returns the size of the tar.
+func (b *builder) unpack(ctx context.Context, r *root, l uncompressed, limit int64) (int64, error) {
 	content, err := l.Uncompressed()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	source := &tracked{Reader: content}
 	args := rootfs.UnpackArgs{Dest: "/", Layer: true, Loose: b.loose(), Limit: limit}
@@ -130,7 +135,7 @@ func (b *builder) unpack(ctx context.Context, r *root, l uncompressed, limit int
 	if source.err != nil {
 		err = source.err // the other end has seen half an archive only
 	}
-	return errors.Join(err, content.Close())
+	return source.got, errors.Join(err, content.Close())
 }
 
 // uncompressed is a layer as far as unpacking it goes.

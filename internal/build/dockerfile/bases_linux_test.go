@@ -275,7 +275,15 @@ func TestBaseWithOtherFilesThanPromised(t *testing.T) {
 
 func wantContent(t *testing.T, image *Image, name, want string) {
 	t.Helper()
-	for _, l := range image.Layers {
+	if got := contentOf(t, image, name); got != want {
+		t.Errorf("%s = %q, want %q", name, got, want)
+	}
+}
+
+// contentOf returns a file of the image's own layers.
+func contentOf(t *testing.T, image *Image, name string) string {
+	t.Helper()
+	for _, l := range slices.Backward(image.Layers) {
 		content, err := l.Layer.Uncompressed()
 		if err != nil {
 			t.Fatal(err)
@@ -283,7 +291,7 @@ func wantContent(t *testing.T, image *Image, name, want string) {
 		defer content.Close()
 		for reader := tar.NewReader(content); ; {
 			h, err := reader.Next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {
@@ -291,12 +299,13 @@ func wantContent(t *testing.T, image *Image, name, want string) {
 			}
 			if h.Name == name {
 				raw, err := io.ReadAll(reader)
-				if err != nil || string(raw) != want {
-					t.Errorf("%s = %q, want %q, %v", name, raw, want, err)
+				if err != nil {
+					t.Fatal(err)
 				}
-				return
+				return string(raw)
 			}
 		}
 	}
 	t.Errorf("the image has no %s", name)
+	return ""
 }

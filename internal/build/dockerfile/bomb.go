@@ -22,7 +22,7 @@ func expandedLimit(packed int64) int64 { return max(bombSize, packed*bombRatio) 
 // an error where that is a bomb.
 type unpacked struct {
 	tracked
-	packed, got, limit int64
+	packed, limit int64
 }
 
 func newUnpacked(r io.Reader, packed int64) *unpacked {
@@ -31,7 +31,6 @@ func newUnpacked(r io.Reader, packed int64) *unpacked {
 
 func (u *unpacked) Read(p []byte) (int, error) {
 	n, err := u.tracked.Read(p)
-	u.got += int64(n)
 	if u.got > u.limit {
 		u.err = fmt.Errorf("the archive has %d bytes and unpacks to more than %d times as many: it is made to fill the disk", u.packed, bombRatio)
 		return 0, u.err
@@ -39,15 +38,17 @@ func (u *unpacked) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// tracked is a reader that knows what it ended with. Who reads through a pipe
+// tracked is a reader that knows how much there was and what it ended with. Who reads through a pipe
 // sees only that there is no more.
 type tracked struct {
 	io.Reader
+	got int64 // bytes so far
 	err error
 }
 
 func (t *tracked) Read(p []byte) (int, error) {
 	n, err := t.Reader.Read(p)
+	t.got += int64(n)
 	if err != nil && !errors.Is(err, io.EOF) {
 		t.err = err
 	}

@@ -46,33 +46,49 @@ var busybox = sync.OnceValues(func() (v1.Image, error) {
 
 // project is a folder to build and what came of it.
 type project struct {
-	t      *testing.T
-	dir    string
-	cache  string
-	told   told
-	bases  map[string]v1.Image
-	steps  Steps
-	signed bool
-	pull   Pull // nil is one of bases and busybox
+	t         *testing.T
+	dir       string
+	cache     string
+	told      told
+	bases     map[string]v1.Image
+	steps     Steps
+	signed    bool
+	pull      Pull // nil is one of bases and busybox
+	plain     bool // as on a machine without overlays
+	maxLayers int
 }
 
 type told struct {
+	mutex                       sync.Mutex
 	steps, notes, warnings, raw []string
 	single                      bool // there is one user only
 }
 
 func (r *told) Step(text string) func(string, bool) {
-	return func(done string, ok bool) { r.steps = append(r.steps, fmt.Sprint(done, " ", ok)) }
+	return func(done string, ok bool) {
+		r.mutex.Lock()
+		defer r.mutex.Unlock()
+		r.steps = append(r.steps, fmt.Sprint(done, " ", ok))
+	}
 }
-func (r *told) Note(text string) { r.notes = append(r.notes, text) }
+
+func (r *told) Note(text string) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.notes = append(r.notes, text)
+}
+
 func (r *told) Warn(text string) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
 	if strings.Contains(text, "one user only") {
 		r.single = true
 		return
 	}
 	r.warnings = append(r.warnings, text)
 }
-func (r *told) Raw(text string) { r.raw = append(r.raw, text) }
+
+func (r *told) Raw(text string) { r.mutex.Lock(); defer r.mutex.Unlock(); r.raw = append(r.raw, text) }
 
 func (r *told) output() string { return strings.Join(r.raw, "\n") }
 
@@ -110,9 +126,13 @@ func (p *project) build(options Options) (*Image, error) {
 		p.t.Fatal(err)
 	}
 	p.told = told{}
+	boot := "this boot"
+	if p.plain || os.Getenv("KN_LITE_TEST_PLAIN") != "" {
+		boot = ""
+	}
 	image, err := Build(context.Background(), Spec{
 		Options: options, Dir: p.dir, Platform: hostPlatform(), Epoch: time.Unix(1000, 0),
-		CacheDir: p.cache, Path: os.Getenv("PATH"), Store: store, Steps: p.steps, Signed: p.signed, Report: &p.told, HostFile: os.ReadFile,
+		CacheDir: p.cache, Path: os.Getenv("PATH"), Store: store, Steps: p.steps, Signed: p.signed, Boot: boot, maxLayers: p.maxLayers, Report: &p.told, HostFile: os.ReadFile,
 		Pull: func(ref string, platform v1.Platform) (v1.Image, error) {
 			if p.pull != nil {
 				return p.pull(ref, platform)

@@ -12,12 +12,15 @@ package dockerfile
 import (
 	"context"
 	"errors"
+	"runtime"
+	"sync"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/build/snapshot"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/sandbox"
 )
@@ -46,12 +49,16 @@ type Spec struct {
 	TempDir  string // $TMPDIR, for the files of root's builds
 	Path     string // $PATH, for newuidmap
 	Store    *layer.Store
-	Steps    Steps // nil: what is built here is for this machine only
-	Signed   bool  // the image will be signed: steps of builds that were not are not used
+	Steps    Steps            // nil: what is built here is for this machine only
+	Signed   bool             // the image will be signed: steps of builds that were not are not used
+	Now      func() time.Time // for the age of snapshots; nil keeps all
+	Boot     string           // names this boot of the machine; "" keeps no snapshots
 	Report   Report
 	Pull     Pull
 	// HostFile reads a file of the host that the network needs: resolv.conf and hosts.
 	HostFile func(name string) ([]byte, error)
+
+	maxLayers int // that an overlay has below the top; 0 is the kernel's limit
 }
 
 // Report hears how a build goes on.
@@ -88,19 +95,32 @@ type builder struct {
 	context   *buildContext
 	box       *sandbox.Box
 	highestID int64  // in the sandbox; 0 is unknown
+	expect    bool   // owners will be lost, as far as can be said without a sandbox
 	lossy     bool   // owners are lost here: what is built is no good for others
-	shared    string // a root with the context in it, for RUN --mount=type=bind
+	shared    *root  // the context, for RUN --mount=type=bind
+	nothing   string // an empty folder
 	stages    map[int]*stage
 	images    map[string]*stage // COPY --from=IMAGE
+	needed    []*stage          // what the instruction that is being read copies from
+	running   bool              // all is read
 	keeping   errgroup.Group    // layers on their way to Steps
+
+	snapshots *snapshot.Store // nil where the machine does not stack folders
+	scheduler *scheduler
+	opening   sync.Mutex               // of the box
+	sharing   sync.Mutex               // of shared
+	caches    sync.Map                 // locks of cache mounts, by id
+	mutex     sync.Mutex               // of bases
+	bases     map[string]*unpackedBase // by digest
 }
 
 // Build builds the image. Nothing but the cache is left on disk.
 func Build(ctx context.Context, spec Spec) (_ *Image, err error) {
-	b := &builder{Spec: spec, stages: map[int]*stage{}, images: map[string]*stage{}}
+	b := &builder{Spec: spec, stages: map[int]*stage{}, images: map[string]*stage{}, bases: map[string]*unpackedBase{}, scheduler: newScheduler(runtime.NumCPU())}
 	b.keeping.SetLimit(keepers)
-	defer func() { b.kept(ctx) }() // of a build that failed too: its steps are good
-	b.lossy = sandbox.Expect(spec.Path) == sandbox.Single
+	defer func() { b.kept(ctx); b.scheduler.close() }() // of a build that failed too: its steps are good
+	b.expect = sandbox.Expect(spec.Path) == sandbox.Single
+	b.lossy = b.expect
 	b.highestID = sandbox.HighestID(spec.Path)
 	if b.tree, err = source.Open(spec.Dir); err != nil {
 		return nil, err
@@ -124,10 +144,17 @@ func Build(ctx context.Context, spec Spec) (_ *Image, err error) {
 			// A build that was interrupted still has to clean up.
 			clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 			defer cancel()
-			err = errors.Join(err, b.box.Close(clean))
+			err = errors.Join(err, b.close(clean))
 		}
 	}()
-	final, err := b.stage(ctx, b.plan.target)
+	var final *stage
+	err = b.scheduler.run(ctx, func(ctx context.Context) (err error) {
+		if final, err = b.stage(ctx, b.plan.target); err != nil {
+			return err
+		}
+		b.running = true
+		return b.make(ctx, final)
+	})
 	if err != nil {
 		return nil, err
 	}

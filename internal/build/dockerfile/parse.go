@@ -66,9 +66,12 @@ func (b *builder) readFile() ([]byte, error) {
 	return raw, nil
 }
 
+// opBuild is the operation of errors that say where in the Dockerfile they are.
+const opBuild = "dockerfile.build"
+
 // at is an error about the Dockerfile.
 func (b *builder) at(where []parser.Range, format string, args ...any) *fault.Error {
-	return fault.New(fault.Build, "dockerfile.build", b.subject(where), format, args...)
+	return fault.New(fault.Build, opBuild, b.subject(where), format, args...)
 }
 
 func (b *builder) subject(where []parser.Range) string {
@@ -88,7 +91,7 @@ func (b *builder) locate(where []parser.Range, err error) error {
 	case fault.NotFound, fault.Usage, fault.Failure:
 		kind = fault.Build // what a Dockerfile names and is not there is the Dockerfile's fault
 	}
-	return &fault.Error{Op: "dockerfile.build", Kind: kind, Subject: b.subject(where), Err: err}
+	return &fault.Error{Op: opBuild, Kind: kind, Subject: b.subject(where), Err: err}
 }
 
 func (b *builder) parse(raw []byte) (*plan, error) {

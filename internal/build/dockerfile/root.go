@@ -1,178 +1,147 @@
 package dockerfile
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
-	"strconv"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/moby/buildkit/frontend/dockerfile/parser"
 
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/build/rootfs"
+	"github.com/kn-lite/kn-lite/internal/build/snapshot"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/parallel"
 	"github.com/kn-lite/kn-lite/internal/sandbox"
 )
 
-// root is the files of a stage, unpacked.
+// root is the files of a stage after some of its steps: a stack of folders where
+// the machine has overlays, and one folder where it has none.
 type root struct {
+	steps   int  // of the stage that are in it
+	begun   bool // the base is in it
+	layered bool
+	owed    []string // mount points of the last RUN, to be removed
+	label   string   // begins what programs say
+
+	// Of a stack.
+	tree  snapshot.Tree
+	name  string          // under which tree is saved
+	empty bool            // the last step has changed nothing
+	upper *snapshot.Layer // what a step changes; nil between steps
+	fresh bool            // nothing has been done in upper
+
+	// Of one folder.
 	dir   string
 	state rootfs.State
 	stubs []string // made for mounts; no part of the image
-	owed  []string // mount points of the last RUN, to be removed
 }
 
-// change is an instruction that may change files.
-type change struct {
-	where []parser.Range
-	text  string // for history and progress
-	key   string // digest over what it depends on, besides the files before it
-	quiet bool   // no word about it
-	do    func(*root) error
-}
-
-// change makes the layer of an instruction, or finds it.
-func (b *builder) change(ctx context.Context, s *stage, c change) error {
-	s.key = digest(b.keySpace(), s.key, c.key, b.Platform.String(), strconv.FormatBool(b.lossy))
-	made, cached := b.find(ctx, s.key)
-	var err error
-	if cached {
-		if s.root != nil {
-			err = b.apply(ctx, s.root, made)
-		}
-		if !c.quiet {
-			b.Report.Step(c.text)("cached: "+c.text, true)
-		}
-	} else {
-		made, err = b.make(ctx, s, c)
-		if err == nil {
-			b.keep(ctx, s.key, made)
-		}
+// bring brings the files of a stage to where n steps have been made.
+func (b *builder) bring(ctx context.Context, s *stage, r *root, n int) error {
+	if err := b.begin(ctx, s, r); err != nil {
+		return err
 	}
-	if err != nil {
-		return b.locate(c.where, err)
+	unpacked := false
+	for ; r.steps < n; r.steps++ {
+		st := s.steps[r.steps]
+		if err := b.apply(ctx, st, r); err != nil {
+			return err
+		}
+		unpacked = true
 	}
-	history := v1.History{Created: b.created(), CreatedBy: c.text, EmptyLayer: made.Empty()}
-	s.history = append(s.history, history)
-	if !made.Empty() {
-		s.layers = append(s.layers, Layer{Name: c.text, Layer: made, Cached: cached})
+	if unpacked && !r.layered {
+		return b.scan(ctx, r)
 	}
 	return nil
 }
 
-func (b *builder) make(ctx context.Context, s *stage, c change) (made *layer.Layer, err error) {
-	expected := b.lossy
-	r, err := b.root(ctx, s)
-	if err != nil {
-		return nil, err
+// begin starts with the files of the base.
+func (b *builder) begin(ctx context.Context, s *stage, r *root) error {
+	if r.begun || r.layered {
+		return nil
 	}
-	if b.lossy != expected {
-		s.key = digest(s.key, "one user") // newuidmap did not do what its files promise
+	if err := b.open(ctx); err != nil {
+		return err
 	}
-	if !c.quiet {
-		end := b.Report.Step(c.text)
-		defer func() { end(c.text, err == nil) }()
+	r.begun, r.layered = true, b.snapshots != nil
+	if !r.layered {
+		return b.beginFolder(ctx, s, r)
 	}
-	if err := c.do(r); err != nil {
-		return nil, err
+	r.name = "nothing"
+	if s.base == nil {
+		return nil
 	}
-	return b.diff(ctx, r, s.key)
+	var err error
+	r.tree, r.name, err = b.baseTree(ctx, s.base)
+	return err
 }
 
-// diff makes a layer of what has changed since the last one.
-func (b *builder) diff(ctx context.Context, r *root, key string) (*layer.Layer, error) {
-	old, err := json.Marshal(r.state)
-	if err != nil {
-		return nil, err
+// apply adds what a step has made.
+func (b *builder) apply(ctx context.Context, st *step, r *root) error {
+	if r.layered {
+		return b.applyTree(ctx, st, r)
 	}
+	return b.unpackLayer(ctx, r, st.layer)
+}
+
+// perform runs a step on the files of those before it.
+func (b *builder) perform(ctx context.Context, st *step, r *root) (err error) {
+	end := b.say(st, "")
+	defer func() { end(err) }()
+	r.label = b.label(st)
+	if r.layered {
+		return b.performOnTree(ctx, st, r)
+	}
+	if err := st.do(r); err != nil {
+		return err
+	}
+	if st.layer, err = b.diff(ctx, r, b.keyOf(st)); err != nil {
+		return err
+	}
+	r.steps++
+	b.keep(ctx, b.keyOf(st), st.layer)
+	return nil
+}
+
+// imported makes a layer of the archive that write writes.
+func (b *builder) imported(ctx context.Context, key string, write func(io.Writer) error) (*layer.Layer, error) {
 	reader, writer, err := sandbox.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	var made *layer.Layer
-	imported := make(chan error, 1)
+	done := make(chan error, 1)
 	go func() {
 		err := parallel.Guard(func() (err error) {
 			made, _, err = b.Store.Import(ctx, key, b.Epoch, reader)
 			return err
 		})()
-		imported <- errors.Join(err, reader.Close())
+		done <- errors.Join(err, reader.Close())
 	}()
-	var state rootfs.State
-	err = b.call(ctx, r, rootfs.GuestDiff, rootfs.DiffArgs{Remove: r.owed, Loose: b.loose()}, &state, bytes.NewReader(old), writer)
-	err = errors.Join(err, writer.Close())
-	importErr := <-imported
+	err = errors.Join(write(writer), writer.Close())
+	importErr := <-done
 	if err == nil {
 		err = importErr
 	}
-	r.state, r.owed = state, nil
 	return made, err
-}
-
-// root unpacks the files of a stage as they are now.
-func (b *builder) root(ctx context.Context, s *stage) (*root, error) {
-	if s.root != nil {
-		return s.root, nil
-	}
-	if err := b.open(ctx); err != nil {
-		return nil, err
-	}
-	dir, err := b.box.Root()
-	if err != nil {
-		return nil, err
-	}
-	r := &root{dir: dir}
-	if s.base != nil {
-		if err := b.unpackBase(ctx, r, s.base); err != nil {
-			return nil, err
-		}
-	}
-	for _, l := range s.layers {
-		if err := b.unpackLayer(ctx, r, l.Layer); err != nil {
-			return nil, err
-		}
-	}
-	mounted := rootfs.PrepareArgs{
-		Dirs: []string{"/proc", "/sys", "/dev"}, Files: []string{"/etc/resolv.conf", "/etc/hosts"}, Loose: b.loose(),
-	}
-	if err := b.call(ctx, r, rootfs.GuestPrepare, mounted, &r.stubs, nil, nil); err != nil {
-		return nil, err
-	}
-	if err := b.scan(ctx, r); err != nil {
-		return nil, err
-	}
-	s.root = r
-	return r, nil
-}
-
-func (b *builder) scan(ctx context.Context, r *root) error {
-	r.state = nil
-	return b.call(ctx, r, rootfs.GuestScan, rootfs.ScanArgs{Loose: b.loose()}, &r.state, nil, nil)
-}
-
-// apply brings a layer that was found into files that are there already.
-func (b *builder) apply(ctx context.Context, r *root, l *layer.Layer) error {
-	if err := b.unpackLayer(ctx, r, l); err != nil {
-		return err
-	}
-	return b.scan(ctx, r)
 }
 
 func (b *builder) mkdir(ctx context.Context, r *root, dir string) error {
 	return b.call(ctx, r, rootfs.GuestPrepare, rootfs.PrepareArgs{Dirs: []string{dir}, Loose: b.loose()}, nil, nil, nil)
 }
 
-// open starts the first sandbox of the build.
-func (b *builder) open(ctx context.Context) (err error) {
+// open starts the sandbox of the build.
+func (b *builder) open(ctx context.Context) error {
+	b.opening.Lock()
+	defer b.opening.Unlock()
 	if b.box != nil {
 		return nil
 	}
+	return b.openBox(ctx)
+}
+
+func (b *builder) openBox(ctx context.Context) (err error) {
 	if b.box, err = sandbox.Open(ctx, sandbox.Options{Dir: b.CacheDir, Temp: b.TempDir, Path: b.Path}); err != nil {
 		return err
 	}
@@ -180,7 +149,16 @@ func (b *builder) open(ctx context.Context) (err error) {
 		b.lossy = true
 		b.Report.Warn("the build has one user only: programs that change users or owners see no effect (" + why + ")")
 	}
-	return nil
+	return b.openSnapshots(ctx)
+}
+
+// close removes what is no good for the next build.
+func (b *builder) close(ctx context.Context) error {
+	var err error
+	if b.snapshots != nil {
+		err = b.snapshots.Close(ctx)
+	}
+	return errors.Join(err, b.box.Close(ctx))
 }
 
 func (b *builder) loose() bool {
@@ -188,9 +166,22 @@ func (b *builder) loose() bool {
 	return identity == sandbox.Single
 }
 
+// place returns a call on the files of r.
+func (b *builder) place(r *root) sandbox.Call {
+	if !r.layered {
+		return sandbox.Call{Root: r.dir}
+	}
+	return sandbox.Call{Overlay: b.overlay(r)}
+}
+
 // call runs a guest on the files of r.
 func (b *builder) call(ctx context.Context, r *root, guest string, args, reply any, in io.Reader, out io.Writer) error {
-	err := b.box.Call(ctx, sandbox.Call{Root: r.dir, Guest: guest, Args: args, Reply: reply, In: in, Out: out})
+	call := b.place(r)
+	call.Guest, call.Args, call.Reply, call.In, call.Out = guest, args, reply, in, out
+	return guestError(ctx, guest, b.box.Call(ctx, call))
+}
+
+func guestError(ctx context.Context, guest string, err error) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}

@@ -55,6 +55,7 @@ func (b *builder) run(ctx context.Context, s *stage, index int, c *instructions.
 		if script != nil {
 			command.Mounts = append(command.Mounts, *script)
 		}
+		defer b.lockCaches(mounts)()
 		for _, m := range mounts {
 			mount, err := b.mount(ctx, s, index, m, where)
 			if err != nil {
@@ -125,6 +126,9 @@ func commandLine(s *stage, c *instructions.RunCommand) ([]string, *sandbox.Mount
 // execute runs the command with its output on the report.
 func (b *builder) execute(ctx context.Context, r *root, command *sandbox.Command) error {
 	points := rootfs.PrepareArgs{Dirs: []string{command.Dir}, Loose: b.loose()}
+	if r.layered {
+		points.Dirs = append(points.Dirs, mountedFolders()...)
+	}
 	for _, m := range command.Mounts {
 		switch {
 		case strings.HasPrefix(m.Target, "/dev/"):
@@ -139,8 +143,10 @@ func (b *builder) execute(ctx context.Context, r *root, command *sandbox.Command
 		return err
 	}
 	r.owed = made
-	lines := &lineWriter{write: b.Report.Raw}
-	err := b.box.Call(ctx, sandbox.Call{Root: r.dir, Command: command, Out: lines, Err: lines})
+	lines := &lineWriter{write: func(line string) { b.Report.Raw(r.label + line) }}
+	call := b.place(r)
+	call.Command, call.Out, call.Err = command, lines, lines
+	err := b.box.Call(ctx, call)
 	lines.flush()
 	if exit, ok := errors.AsType[*sandbox.ExitError](err); ok {
 		return fault.New(fault.Build, "dockerfile.run", "", "%s: %w", shorten(strings.Join(command.Args, " ")), exit).
@@ -268,42 +274,55 @@ func (b *builder) bind(ctx context.Context, index int, m *instructions.Mount, ou
 	if !m.ReadOnly {
 		return nil, fault.New(fault.Build, "dockerfile.mount", "", "--mount=type=bind,rw is not supported: copy what is to be written")
 	}
-	from := b.shared
+	var from *root
+	var err error
 	if m.From != "" {
-		other, err := b.other(ctx, index, m.From, where)
-		if err != nil {
-			return nil, err
+		var other *stage
+		if other, err = b.other(ctx, index, m.From, where); err == nil {
+			from, err = b.root(ctx, other)
 		}
-		r, err := b.root(ctx, other)
-		if err != nil {
-			return nil, err
-		}
-		from = r.dir
-	} else if from == "" {
-		dir, err := b.box.Root()
-		if err != nil {
-			return nil, err
-		}
-		files, err := b.contextFiles(ctx)
-		if err != nil {
-			return nil, err
-		}
-		args := rootfs.PutArgs{Dest: "/", Owner: "0:0", Loose: b.loose()}
-		err = b.pipe(
-			func(w io.Writer) error { return layer.WriteTar(ctx, w, files, b.Epoch) },
-			func(in io.Reader) error { return b.call(ctx, &root{dir: dir}, rootfs.GuestPut, args, nil, in, nil) },
-		)
-		if err != nil {
-			return nil, err
-		}
-		b.shared, from = dir, dir
+	} else {
+		from, err = b.contextRoot(ctx)
+	}
+	if err != nil {
+		return nil, err
 	}
 	// The links on the way are followed inside of the sandbox, below from.
-	out.Source, out.Sub, out.ReadOnly = from, path.Join("/", m.Source), true
+	if out.Source = from.dir; from.layered {
+		out.Overlay = b.overlay(from)
+	}
+	out.Sub, out.ReadOnly = path.Join("/", m.Source), true
 	var sources []rootfs.Source
-	if err := b.call(ctx, &root{dir: from}, rootfs.GuestMatch, rootfs.MatchArgs{Patterns: []string{out.Sub}}, &sources, nil, nil); err != nil {
+	if err := b.call(ctx, from, rootfs.GuestMatch, rootfs.MatchArgs{Patterns: []string{out.Sub}}, &sources, nil, nil); err != nil {
 		return nil, err
 	}
 	out.File = len(sources) == 1 && !sources[0].Dir
 	return out, nil
+}
+
+// contextRoot returns the context as a root, for all mounts of it.
+func (b *builder) contextRoot(ctx context.Context) (*root, error) {
+	b.sharing.Lock()
+	defer b.sharing.Unlock()
+	if b.shared != nil {
+		return b.shared, nil
+	}
+	dir, err := b.box.Root()
+	if err != nil {
+		return nil, err
+	}
+	files, err := b.contextFiles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &root{dir: dir}
+	args := rootfs.PutArgs{Dest: "/", Owner: "0:0", Loose: b.loose()}
+	err = b.pipe(
+		func(w io.Writer) error { return layer.WriteTar(ctx, w, files, b.Epoch) },
+		func(in io.Reader) error { return b.call(ctx, r, rootfs.GuestPut, args, nil, in, nil) },
+	)
+	if err == nil {
+		b.shared = r
+	}
+	return r, err
 }

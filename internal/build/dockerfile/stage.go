@@ -24,10 +24,20 @@ type stage struct {
 	author  string
 	args    map[string]string // ARGs in scope
 	history []v1.History      // of this Dockerfile, above the base's
-	layers  []Layer
+	steps   []*step
 	key     string // digest over all that the files depend on
-	root    *root  // nil until somebody needs the files
 	hasCmd  bool   // CMD was set here: ENTRYPOINT does not reset it
+	ready   *ready // the files, once somebody needs them
+}
+
+// clone returns a stage of its own with the same content.
+func (s *stage) clone() *stage {
+	out := *s
+	out.config = *s.config.DeepCopy()
+	out.args = maps.Clone(s.args)
+	out.history, out.steps = slices.Clone(s.history), slices.Clone(s.steps)
+	out.ready = &ready{}
+	return &out
 }
 
 // base is an image that a stage starts from.
@@ -37,7 +47,7 @@ type base struct {
 	config      *v1.ConfigFile
 }
 
-// stage builds the stage with index i, and those it needs, once.
+// stage reads the stage with index i, and those it needs, once. Nothing is run.
 func (b *builder) stage(ctx context.Context, i int) (*stage, error) {
 	if s, ok := b.stages[i]; ok {
 		return s, nil
@@ -56,19 +66,26 @@ func (b *builder) stage(ctx context.Context, i int) (*stage, error) {
 	for _, text := range triggers {
 		cmd, err := b.trigger(text, def.Location)
 		if err == nil {
-			err = b.dispatch(ctx, s, i, cmd, def.Location)
+			s, err = b.next(ctx, s, i, cmd, def.Location)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
 	for _, cmd := range def.Commands {
-		if err := b.dispatch(ctx, s, i, cmd, cmd.Location()); err != nil {
+		if s, err = b.next(ctx, s, i, cmd, cmd.Location()); err != nil {
 			return nil, err
 		}
 	}
 	b.stages[i] = s
 	return s, nil
+}
+
+// next returns the stage as it is after one more instruction. A step that is run
+// later sees the stage as it was then.
+func (b *builder) next(ctx context.Context, s *stage, index int, cmd instructions.Command, where []parser.Range) (*stage, error) {
+	after := s.clone()
+	return after, b.dispatch(ctx, after, index, cmd, where)
 }
 
 // trigger parses an ONBUILD instruction of the base image.
@@ -98,12 +115,9 @@ func (b *builder) from(ctx context.Context, i int, def instructions.Stage) (*sta
 		if err != nil {
 			return nil, err
 		}
-		s := *below
-		s.root, s.hasCmd = nil, false
-		s.config = *below.config.DeepCopy()
-		s.args = maps.Clone(below.args)
-		s.history, s.layers = slices.Clone(below.history), slices.Clone(below.layers)
-		return &s, nil
+		s := below.clone()
+		s.hasCmd = false
+		return s, nil
 	}
 	platform := b.Platform
 	if def.Platform != "" {
@@ -143,7 +157,7 @@ func (b *builder) fromImage(name string, platform v1.Platform, where []parser.Ra
 	s := &stage{
 		base:   &base{ref: name, digest: digest.String(), image: image, config: config},
 		config: *config.Config.DeepCopy(), author: config.Author,
-		key: "base " + digest.String(), args: map[string]string{},
+		key: "base " + digest.String(), args: map[string]string{}, ready: &ready{},
 	}
 	if lookup(s.config.Env, "PATH") == "" {
 		s.config.Env = append(s.config.Env, "PATH="+defaultPath)
@@ -154,8 +168,16 @@ func (b *builder) fromImage(name string, platform v1.Platform, where []parser.Ra
 // defaultPath is what a base that sets none gets, as with Docker.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// other is a stage or an image that COPY --from or a mount names.
+// other returns a stage or an image that COPY --from or a mount names.
 func (b *builder) other(ctx context.Context, current int, name string, where []parser.Range) (*stage, error) {
+	s, err := b.findOther(ctx, current, name, where)
+	if err == nil && !b.running {
+		b.needed = append(b.needed, s)
+	}
+	return s, err
+}
+
+func (b *builder) findOther(ctx context.Context, current int, name string, where []parser.Range) (*stage, error) {
 	if at, ok := instructions.HasStage(b.plan.stages[:current], name); ok {
 		return b.stage(ctx, at)
 	}

@@ -81,19 +81,44 @@ func (f *file) readAttributes(at string, loose bool) error {
 	return nil
 }
 
-// fingerprint changes when a layer has to tell about the path again. The kernel
-// keeps ctime: no program can change a file and hide it. Of folders, what is
-// in them does not count.
-func (f *file) fingerprint() string {
+// looks is what a layer tells about a file besides its content. Of folders, the
+// time does not count: it is told when something in them has changed.
+func (f *file) looks(epoch time.Time) string {
 	h := sha256.New()
 	fmt.Fprint(h, f.mode, f.uid, ":", f.gid, f.link)
 	if !f.mode.IsDir() {
-		fmt.Fprint(h, " ", f.stat.Ino, f.stat.Size, f.stat.Mtim, f.stat.Ctim)
+		at := fileTime(f.stat.Mtim)
+		if at.After(epoch) {
+			at = epoch
+		}
+		fmt.Fprint(h, " ", f.stat.Size, at.Unix())
 	}
 	for _, name := range sortedKeys(f.attributes) {
 		fmt.Fprintf(h, " %q=%q", name, f.attributes[name])
 	}
 	return base64.RawStdEncoding.EncodeToString(h.Sum(nil)[:12])
+}
+
+// mark describes the file at. Its content is read unless old has the same stamp.
+func (f *file) mark(at string, epoch time.Time, old Mark) (Mark, error) {
+	m := Mark{Looks: f.looks(epoch)}
+	if !f.mode.IsRegular() {
+		return m, nil
+	}
+	m.Stamp = fmt.Sprint(f.stat.Ino, " ", f.stat.Size, " ", f.stat.Mtim.Nano(), " ", f.stat.Ctim.Nano())
+	if m.Stamp == old.Stamp {
+		m.Content = old.Content
+		return m, nil
+	}
+	content, err := os.Open(at)
+	if err != nil {
+		return m, err
+	}
+	defer content.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, content)
+	m.Content = base64.RawStdEncoding.EncodeToString(h.Sum(nil))
+	return m, err
 }
 
 func sortedKeys(m map[string]string) []string {
@@ -105,8 +130,9 @@ func sortedKeys(m map[string]string) []string {
 	return keys
 }
 
-// scan looks at every path of the root.
-func scan(loose bool) (State, map[string]*file, error) {
+// scan looks at every path of the root. Of files that old has as they are, the
+// content is not read.
+func scan(loose bool, epoch time.Time, old State) (State, map[string]*file, error) {
 	state, files := State{}, map[string]*file{}
 	err := filepath.WalkDir("/", func(at string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -123,8 +149,9 @@ func scan(loose bool) (State, map[string]*file, error) {
 		if err != nil {
 			return err
 		}
-		state[at], files[at] = f.fingerprint(), f
-		return nil
+		files[at] = f
+		state[at], err = f.mark(at, epoch, old[at])
+		return err
 	})
 	return state, files, err
 }
@@ -139,16 +166,14 @@ func diff(args DiffArgs, in io.Reader, out io.Writer) (State, error) {
 		// A mount point that got content is the user's now.
 		_ = removeEmpty(at)
 	}
-	state, files, err := scan(args.Loose)
+	state, files, err := scan(args.Loose, args.Epoch, old)
 	if err != nil {
 		return nil, err
 	}
 	entries := map[string]bool{} // path → it is gone
-	for at := range state {
-		if state[at] != old[at] {
-			if strings.HasPrefix(path.Base(at), whiteoutPrefix) {
-				return nil, fault.New(fault.Build, "rootfs.diff", "", "%s: names that begin with .wh. delete files when an image is unpacked", at)
-			}
+	for at, m := range state {
+		before, ok := old[at]
+		if !ok || m.Looks != before.Looks || m.Content != before.Content {
 			entries[at] = false
 		}
 	}
@@ -160,35 +185,14 @@ func diff(args DiffArgs, in io.Reader, out io.Writer) (State, error) {
 			entries[at] = true
 		}
 	}
-	for at := range entries {
-		for dir := path.Dir(at); dir != "/"; dir = path.Dir(dir) {
-			if _, ok := entries[dir]; !ok {
-				entries[dir] = false
-			}
-		}
+	return state, writeChanges(out, "/", entries, files)
+}
+
+func checkName(at string) error {
+	if strings.HasPrefix(path.Base(at), whiteoutPrefix) {
+		return fault.New(fault.Build, "rootfs.diff", "", "%s: names that begin with .wh. delete files when an image is unpacked", at)
 	}
-	paths := make([]string, 0, len(entries))
-	for at := range entries {
-		paths = append(paths, at)
-	}
-	slices.Sort(paths)
-	w := newArchive(out)
-	for _, at := range paths {
-		name := strings.TrimPrefix(at, "/")
-		switch {
-		case entries[at]:
-			dir, base := path.Split(name)
-			err = w.tar.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: dir + whiteoutPrefix + base, Mode: 0o644})
-		case at == "/":
-			err = w.add("./", at, files[at])
-		default:
-			err = w.add(name, at, files[at])
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return state, w.close()
+	return nil
 }
 
 func removeEmpty(at string) error {
@@ -212,6 +216,12 @@ func newArchive(out io.Writer) *archive {
 }
 
 func (a *archive) close() error { return errors.Join(a.tar.Close(), a.disk.Flush()) }
+
+// whiteout says that the file of that name is gone.
+func (a *archive) whiteout(name string) error {
+	dir, base := path.Split(name)
+	return a.tar.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: dir + whiteoutPrefix + base, Mode: 0o644})
+}
 
 // add writes the file at under name.
 func (a *archive) add(name, at string, f *file) error {

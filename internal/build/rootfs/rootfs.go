@@ -6,7 +6,10 @@
 // Streams of files are tar archives.
 package rootfs
 
-import "io/fs"
+import (
+	"io/fs"
+	"time"
+)
 
 // The names of the guests, for sandbox.Call.
 const (
@@ -18,6 +21,26 @@ const (
 	GuestScan    = "rootfs.scan"    // ScanArgs → State
 	GuestDiff    = "rootfs.diff"    // DiffArgs, in: State as JSON, out: a layer → State
 )
+
+// GuestChanges is for an overlay whose parts are beside each other, see
+// sandbox.Call: ChangesArgs, out: a layer → ChangesReply.
+const GuestChanges = "rootfs.changes"
+
+// ChangesArgs is for GuestChanges.
+type ChangesArgs struct {
+	// Remove are mount points that are not to stay, innermost first. What is not
+	// empty stays.
+	Remove []string
+	Epoch  time.Time // later times are told as this one
+	Count  bool      // no layer is wanted
+	Loose  bool
+}
+
+// ChangesReply says how much has changed.
+type ChangesReply struct {
+	Entries int   // that differ
+	Bytes   int64 // on the disk
+}
 
 // ownerAttribute keeps the owner of a file where the sandbox has one user only.
 const ownerAttribute = "user.kn-lite.owner"
@@ -73,6 +96,7 @@ type PrepareArgs struct {
 
 // ScanArgs is for Scan.
 type ScanArgs struct {
+	Epoch time.Time // as in DiffArgs
 	Loose bool
 }
 
@@ -81,9 +105,18 @@ type DiffArgs struct {
 	// Remove are mount points that are not to stay, innermost first. What is not
 	// empty stays.
 	Remove []string
+	Epoch  time.Time // later times are told as this one
 	Loose  bool
 }
 
-// State tells for each path a fingerprint of everything about it that ends up in
-// a layer, by the change time of the kernel in place of the content.
-type State map[string]string
+// State says for each path what a layer tells about it.
+type State map[string]Mark
+
+// Mark is what a layer tells about a file.
+type Mark struct {
+	Looks   string // owner, mode, time …
+	Content string // digest
+	// Stamp changes with the content: the kernel keeps the change time, and no
+	// program can change a file and hide it.
+	Stamp string
+}

@@ -299,9 +299,14 @@ func (w *writer) looks(at string, h *tar.Header) error {
 	return os.Chtimes(at, h.ModTime, h.ModTime)
 }
 
-// kept tells which attributes an image has.
+// overlayPrefix begins the attributes that mean something to the kernel in a
+// folder of an overlay. No archive sets them.
+const overlayPrefix = "user.overlay."
+
+// kept reports whether an image has such an attribute.
 func kept(attribute string) bool {
-	return attribute == "security.capability" || strings.HasPrefix(attribute, "user.") && attribute != ownerAttribute
+	return attribute == "security.capability" ||
+		strings.HasPrefix(attribute, "user.") && attribute != ownerAttribute && !strings.HasPrefix(attribute, overlayPrefix)
 }
 
 func (w *writer) chown(at string, uid, gid int, link bool) error {

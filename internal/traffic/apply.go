@@ -14,6 +14,7 @@ type Change struct {
 	Tag  string
 	From int // percent
 	To   int
+	Gone bool // the line is not there any more
 }
 
 // String is "hello-v1 100 % → 50 %".
@@ -21,6 +22,9 @@ func (c Change) String() string {
 	name := c.Name
 	if c.Tag != "" {
 		name += " (" + c.Tag + ")"
+	}
+	if c.Gone && c.Tag != "" && c.From == 0 {
+		return name + ": the tag is removed"
 	}
 	return fmt.Sprintf("%s %s → %s", name, percent(c.From), percent(c.To))
 }
@@ -128,7 +132,7 @@ func Diff(from, to Split) []Change {
 		_, before := a[p]
 		_, after := b[p]
 		if a[p] != b[p] || before != after {
-			out = append(out, Change{Name: t.Name(), Tag: t.Tag, From: a[p], To: b[p]})
+			out = append(out, Change{Name: t.Name(), Tag: t.Tag, From: a[p], To: b[p], Gone: before && !after})
 		}
 	}
 	return out

@@ -93,6 +93,7 @@ func companions(name string) []file {
 func FuzzLayout(f *testing.F) {
 	f.Add([]byte(`{"schemaVersion":2,"config":{"digest":"CONFIG"},"layers":[]}`), []byte(`{"rootfs":{"diff_ids":[]}}`), true)
 	f.Add([]byte(`{"schemaVersion":2,"config":{},"layers":[{"size":-1,"digest":"sha256:`+zeros+`"}]}`), []byte(`{"rootfs":{"diff_ids":["sha256:`+zeros+`"]},"os":"linux"}`), false)
+	f.Add([]byte(`{}`), []byte(`{}`), false)
 	f.Add([]byte(`{"manifests":[{"digest":"sha256:`+zeros+`"}]}`), []byte(`{}`), true)
 	f.Add([]byte(`{"layers":[{}],"annotations":{"org.opencontainers.image.base.name":"x"}}`), []byte(`{"rootfs":{"diff_ids":["sha256:`+zeros+`"]},"history":[{}]}`), false)
 	f.Fuzz(func(t *testing.T, manifest, config []byte, index bool) {

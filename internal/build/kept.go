@@ -198,7 +198,11 @@ func (k *kept) image(descriptor v1.Descriptor) (*PlatformBuild, error) {
 	if len(config.RootFS.DiffIDs) != len(manifest.Layers) {
 		return nil, fmt.Errorf("manifest and config of %s disagree about the layers", descriptor.Digest)
 	}
-	built := &PlatformBuild{Platform: *config.Platform(), Base: manifest.Annotations[layer.AnnotationBaseName]}
+	platform := config.Platform()
+	if platform == nil {
+		return nil, fmt.Errorf("the config of %s names no platform", descriptor.Digest)
+	}
+	built := &PlatformBuild{Platform: *platform, Base: manifest.Annotations[layer.AnnotationBaseName]}
 	image := &keptImage{raw: raw, rawConfig: rawConfig, manifest: manifest, config: config}
 	below, err := k.baseLayers(built, manifest)
 	if err != nil {

@@ -173,7 +173,7 @@ func (b *builder) copyFrom(ctx context.Context, s *stage, index int, c *copying,
 			return fault.New(fault.Build, "dockerfile.copy", "", "COPY of several sources: the destination has to end with a slash")
 		}
 		put := rootfs.PutArgs{Dest: dest, Single: !folder && !sources[0].Dir, Owner: c.chown, Mode: mode, Loose: b.loose()}
-		take := rootfs.TakeArgs{Sources: sources, Hide: source.stubs, Exclude: c.exclude, Loose: b.loose()}
+		take := rootfs.TakeArgs{Sources: sources, Exclude: c.exclude, Loose: b.loose()}
 		return b.pipe(
 			func(w io.Writer) error { return b.call(ctx, source, rootfs.GuestTake, take, nil, nil, w) },
 			func(in io.Reader) error { return b.call(ctx, r, rootfs.GuestPut, put, nil, in, nil) },

@@ -24,10 +24,6 @@ func (b *builder) beginFolder(ctx context.Context, s *stage, r *root) (err error
 			return err
 		}
 	}
-	mounted := rootfs.PrepareArgs{Dirs: mountedFolders(), Files: []string{"/etc/resolv.conf", "/etc/hosts"}, Loose: b.loose()}
-	if err := b.call(ctx, r, rootfs.GuestPrepare, mounted, &r.stubs, nil, nil); err != nil {
-		return err
-	}
 	return b.scan(ctx, r)
 }
 

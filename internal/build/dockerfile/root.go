@@ -34,7 +34,6 @@ type root struct {
 	// Of one folder.
 	dir   string
 	state rootfs.State
-	stubs []string // made for mounts; no part of the image
 }
 
 // bring brings the files of a stage to where n steps have been made.

@@ -125,10 +125,7 @@ func commandLine(s *stage, c *instructions.RunCommand) ([]string, *sandbox.Mount
 
 // execute runs the command with its output on the report.
 func (b *builder) execute(ctx context.Context, r *root, command *sandbox.Command) error {
-	points := rootfs.PrepareArgs{Dirs: []string{command.Dir}, Loose: b.loose()}
-	if r.layered {
-		points.Dirs = append(points.Dirs, mountedFolders()...)
-	}
+	points := rootfs.PrepareArgs{Dirs: append(mountedFolders(), command.Dir), Loose: b.loose()}
 	for _, m := range command.Mounts {
 		switch {
 		case strings.HasPrefix(m.Target, "/dev/"):

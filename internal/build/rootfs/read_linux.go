@@ -297,10 +297,6 @@ func match(args MatchArgs) ([]Source, error) {
 
 // take writes the sources: a file under its name, a folder as what is in it.
 func take(args TakeArgs, out io.Writer) error {
-	hide := map[string]bool{}
-	for _, at := range args.Hide {
-		hide[at] = true
-	}
 	exclude, err := pattern.New(args.Exclude)
 	if err != nil {
 		return fault.New(fault.Build, "rootfs.take", "", "--exclude: %w", err)
@@ -325,19 +321,19 @@ func take(args TakeArgs, out io.Writer) error {
 			}
 			continue
 		}
-		if err := w.folder(real, args, hide, exclude); err != nil {
+		if err := w.folder(real, args, exclude); err != nil {
 			return err
 		}
 	}
 	return w.close()
 }
 
-func (a *archive) folder(top string, args TakeArgs, hide map[string]bool, exclude *pattern.Matcher) error {
+func (a *archive) folder(top string, args TakeArgs, exclude *pattern.Matcher) error {
 	return filepath.WalkDir(top, func(at string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		if entry.Type()&fs.ModeSocket != 0 || hide[at] && isEmpty(at, entry, hide) {
+		if entry.Type()&fs.ModeSocket != 0 {
 			return nil
 		}
 		name, err := filepath.Rel(top, at)
@@ -361,19 +357,6 @@ func (a *archive) folder(top string, args TakeArgs, hide map[string]bool, exclud
 		}
 		return a.add(name, at, f)
 	})
-}
-
-// isEmpty tells whether there is nothing in a stub but other stubs.
-func isEmpty(at string, entry fs.DirEntry, hide map[string]bool) bool {
-	if entry.IsDir() {
-		entries, err := os.ReadDir(at)
-		return err == nil && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
-			below := path.Join(at, e.Name())
-			return !hide[below] || !isEmpty(below, e, hide)
-		})
-	}
-	info, err := entry.Info()
-	return err == nil && info.Size() == 0
 }
 
 func fileTime(t syscall.Timespec) time.Time { return time.Unix(t.Unix()) }

@@ -81,7 +81,6 @@ type Source struct {
 // TakeArgs says what to take: of a folder, what is below it.
 type TakeArgs struct {
 	Sources []Source
-	Hide    []string // empty files and folders that Prepare has made
 	Exclude []string // patterns of a .dockerignore, relative to the source
 	Loose   bool
 }

@@ -414,5 +414,6 @@ func prepare(args PrepareArgs) ([]string, error) {
 			return nil, err
 		}
 	}
+	slices.SortStableFunc(made, func(a, b string) int { return len(b) - len(a) })
 	return made, nil
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build"
 	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/registry"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
 
@@ -191,14 +190,11 @@ func runBuild(ctx context.Context, f *Factory, o *buildOptions) error {
 		return f.explainProject(ctx, o.Dir, project, &o.buildFlags)
 	}
 	// All that can be wrong with the command line is found before the work.
-	tag, err := f.imageTag(o.Image, project)
+	name, err := f.buildName(o, project)
 	if err != nil {
 		return err
 	}
-	name, err := registry.ParseTag(tag)
-	if err != nil {
-		return err
-	}
+	tag := name.tag
 	if o.Push {
 		if err := f.openSignKey(ctx, &o.Attest); err != nil {
 			return err
@@ -226,7 +222,7 @@ func runBuild(ctx context.Context, f *Factory, o *buildOptions) error {
 	} else if built, err = f.buildProject(ctx, o.Dir, project, &o.buildFlags, pushTo); err != nil {
 		return err
 	}
-	ref := name.WithDigest(built.Digest.String())
+	ref := name.repository + "@" + built.Digest.String()
 	for _, place := range o.Outputs {
 		result, err := built.full(ctx)
 		if err != nil {
@@ -245,10 +241,9 @@ func runBuild(ctx context.Context, f *Factory, o *buildOptions) error {
 			return err
 		}
 	case len(o.Outputs) == 0:
-		if err := built.keep(ctx, o.Dir, tag); err != nil {
+		if err := f.leaveForPush(ctx, built, o.Dir, name); err != nil {
 			return err
 		}
-		f.IO.Note("not pushed: kn-lite push%s sends it to %s", dirSuffix(o.Dir), tag)
 	}
 	return f.print(answer{
 		Object: describeBuild(built, ref, tag, o.Push),

@@ -225,7 +225,6 @@ func (f *Factory) buildSpec(dir string, project *function.Function, b *buildFlag
 	spec := build.Spec{
 		Dir:      dir,
 		Base:     b.Base,
-		Bases:    cfg.BaseImages,
 		Environ:  withoutSecrets(f.Sys.Vars),
 		CacheDir: config.CacheDir(f.Sys.Env),
 		Now:      f.Sys.Now,
@@ -249,6 +248,9 @@ func (f *Factory) buildSpec(dir string, project *function.Function, b *buildFlag
 			return client.Resolve(ctx, ref)
 		},
 	}
+	if spec.CacheDir == "" {
+		return build.Spec{}, fault.Usagef("there is no place for what builds leave for the next one").WithHint("set HOME, or XDG_CACHE_HOME, to an absolute path")
+	}
 	spec.Builder = builderID(spec.CacheDir, f.Sys.Now)
 	for _, text := range b.Platforms {
 		platform, err := build.ParsePlatform(text)
@@ -259,7 +261,6 @@ func (f *Factory) buildSpec(dir string, project *function.Function, b *buildFlag
 	}
 	if project != nil {
 		spec.Language = project.Runtime
-		spec.Base = cmp.Or(b.Base, project.Build.BaseImage)
 		if spec.BuildEnv, err = f.buildVariables(project); err != nil {
 			return build.Spec{}, err
 		}
@@ -267,6 +268,7 @@ func (f *Factory) buildSpec(dir string, project *function.Function, b *buildFlag
 	if spec.Dockerfile, err = b.dockerfile(dir, project); err != nil {
 		return build.Spec{}, err
 	}
+	spec.Base, spec.Bases = baseImages(cfg, project, b.Base, spec.Dockerfile != nil)
 	repository, err := f.cacheRepository(b)
 	if err != nil {
 		return build.Spec{}, err
@@ -280,6 +282,24 @@ func (f *Factory) buildSpec(dir string, project *function.Function, b *buildFlag
 	}
 	spec.Epoch, err = epoch(f.Sys.Env("SOURCE_DATE_EPOCH"))
 	return spec, err
+}
+
+// baseImages returns the base that the flag names, and for builds by language what
+// variables, func.yaml and the user's file say, in this order. A Dockerfile names
+// its base itself; func.yaml's is refused there as the flag's is.
+func baseImages(cfg *config.Config, project *function.Function, flag string, dockerfile bool) (base string, bases map[string]string) {
+	own := ""
+	if project != nil {
+		own = project.Build.BaseImage
+	}
+	if dockerfile {
+		return cmp.Or(flag, own), nil
+	}
+	bases = map[string]string{}
+	for _, language := range build.Languages() {
+		bases[language] = cfg.BaseImage(language, own)
+	}
+	return flag, bases
 }
 
 // buildVariables is func.yaml's build.buildEnvs, as KEY=value.

@@ -43,8 +43,9 @@ func (b *builtImage) full(ctx context.Context) (*build.Result, error) {
 	return result, nil
 }
 
-// keep leaves the image in dir for push.
-func (b *builtImage) keep(ctx context.Context, dir, tag string) error {
+// keep leaves the image, which is called name, in dir for push. tag is where push
+// will send it, "" when that is not known yet.
+func (b *builtImage) keep(ctx context.Context, dir, name, tag string) error {
 	if b.unchanged && build.IsKept(dir, b.Digest, tag, b.wanted) {
 		return nil
 	}
@@ -52,7 +53,7 @@ func (b *builtImage) keep(ctx context.Context, dir, tag string) error {
 	if err != nil {
 		return err
 	}
-	if err := b.attest(ctx, tag); err != nil {
+	if err := b.attest(ctx, name); err != nil {
 		return err
 	}
 	return result.Keep(dir, tag)

@@ -154,7 +154,7 @@ func (o *deployOptions) spec() (deploy.Spec, error) {
 	}
 	if o.Traffic != "" {
 		percent, err := strconv.Atoi(strings.TrimSuffix(o.Traffic, "%"))
-		if err != nil || percent < 1 || percent > 100 {
+		if err != nil || percent < 1 || percent > 100 || o.Traffic[0] == '+' {
 			return s, fault.Usagef("--traffic %s: use a whole number from 1 to 100", o.Traffic).WithHint("--no-traffic gives the new revision none")
 		}
 		s.Traffic = deploy.Traffic{Partial: true, Share: percent}
@@ -213,7 +213,7 @@ func runDeploy(ctx context.Context, f *Factory, o *deployOptions) error {
 		}
 	}
 	if o.DryRun == "client" {
-		return f.dryRunClient(ctx, o, spec, project)
+		return f.dryRunClient(ctx, o, spec, project, wanted)
 	}
 	client, err := f.clusterFor(project)
 	if err != nil {
@@ -235,11 +235,8 @@ func runDeploy(ctx context.Context, f *Factory, o *deployOptions) error {
 	if spec.Image, spec.UserImage, err = f.deployImage(ctx, o, project, client); err != nil {
 		return err
 	}
-	// A dry run pushes nothing, so what it builds has no signature yet.
-	if wanted != nil && (o.Image != "" || o.DryRun == "") {
-		if _, err := f.verifySigned(ctx, spec.Image, wanted); err != nil {
-			return err
-		}
+	if err := f.checkSigned(ctx, o, spec.Image, wanted); err != nil {
+		return err
 	}
 	result, err := deploy.Run(ctx, client, spec, deploy.Options{
 		NoWait: o.NoWait, DryRun: o.DryRun == "server", Timeout: f.Flags.Timeout,

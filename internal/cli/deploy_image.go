@@ -10,6 +10,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/registry"
+	"github.com/kn-lite/kn-lite/internal/sign"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
 
@@ -82,7 +83,7 @@ func (f *Factory) checkArchitecture(ctx context.Context, ref string, client *clu
 }
 
 // dryRunClient prints the service that a first deploy would create.
-func (f *Factory) dryRunClient(ctx context.Context, o *deployOptions, spec deploy.Spec, project *function.Function) error {
+func (f *Factory) dryRunClient(ctx context.Context, o *deployOptions, spec deploy.Spec, project *function.Function, wanted *sign.PublicKey) error {
 	var err error
 	spec.Image, spec.UserImage = o.Image, o.Image
 	if o.Image == "" {
@@ -90,6 +91,9 @@ func (f *Factory) dryRunClient(ctx context.Context, o *deployOptions, spec deplo
 			return err
 		}
 	} else if _, err := registry.Parse(o.Image); err != nil {
+		return err
+	}
+	if err := f.checkSigned(ctx, o, spec.Image, wanted); err != nil {
 		return err
 	}
 	namespace, err := f.namespace(project)

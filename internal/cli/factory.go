@@ -40,7 +40,14 @@ type globalFlags struct {
 func newFactory(sys *System) *Factory {
 	f := &Factory{Sys: sys, IO: sys.IO}
 	f.Config = sync.OnceValues(func() (*config.Config, error) {
-		return config.Load(config.Sources{Env: sys.Env})
+		cfg, err := config.Load(config.Sources{Env: sys.Env, Vars: sys.Vars})
+		if err != nil {
+			return nil, err
+		}
+		for _, w := range cfg.Warnings {
+			f.IO.Warn("%s", w)
+		}
+		return cfg, nil
 	})
 	f.Cluster = sync.OnceValues(f.openCluster)
 	return f

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"path/filepath"
 	"strings"
@@ -83,6 +84,13 @@ func runFuncAdopt(ctx context.Context, o *funcAdoptOptions) error {
 	found, err := build.Recognise(ctx, o.Dir, o.Language, withoutSecrets(f.Sys.Vars))
 	if err != nil {
 		return err
+	}
+	cfg, err := f.Config()
+	if err != nil {
+		return err
+	}
+	if found.Language != build.DockerfileLanguage {
+		found.Base = cmp.Or(cfg.BaseImage(found.Language, ""), found.Base)
 	}
 	name := o.Name
 	if name == "" {

@@ -105,6 +105,28 @@ func (f *Factory) verifySigned(ctx context.Context, image string, key *sign.Publ
 	return pinned, nil
 }
 
+// checkSigned wants the image of a deploy to be signed with wanted, if that is not
+// nil. A dry run pushes nothing, so an image that it has built may have no
+// signature yet: it is enough then that the key that would sign it is the right one.
+func (f *Factory) checkSigned(ctx context.Context, o *deployOptions, image string, wanted *sign.PublicKey) error {
+	if wanted == nil {
+		return nil
+	}
+	_, err := f.verifySigned(ctx, image, wanted)
+	if err == nil || o.DryRun == "" || o.Image != "" {
+		return err
+	}
+	if keyErr := f.openSignKey(ctx, &o.Attest); keyErr != nil {
+		return keyErr
+	}
+	if o.Attest.key != nil && o.Attest.key.Public().Fingerprint() == wanted.Fingerprint() {
+		f.IO.Note("not signed yet: a deploy signs it with %s", wanted.Fingerprint())
+		return nil
+	}
+	return fault.New(fault.Conflict, "sign.verify", image, "a deploy would be refused: %w", sign.ErrUnsigned).
+		WithHint("sign what is deployed, with the private half of %s: --sign-key KEY", wanted.Fingerprint())
+}
+
 // signedFlags say what has to be signed before it is deployed.
 type signedFlags struct {
 	Required bool

@@ -81,6 +81,7 @@ the cluster says about it. Redirects are shown, not followed.`,
 	addServiceFlag(cmd, &o.Service)
 	flags := cmd.Flags()
 	flags.StringVarP(&o.Data, "data", "d", "", "send this `TEXT`")
+	allowEmpty(cmd, "data")
 	flags.StringVar(&o.File, "file", "", "send what is in `FILE`; - is stdin")
 	flags.StringVarP(&o.Method, "method", "X", "", "HTTP method (default: GET, or POST with a body)")
 	flags.StringArrayVarP(&o.Headers, "header", "H", nil, "`'NAME: VALUE'` to send (repeatable)")

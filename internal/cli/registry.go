@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -103,19 +102,16 @@ func (f *Factory) imageTag(named string, project *function.Function) (string, er
 	}
 	tag := project.Image
 	if tag == "" {
-		prefix := project.Registry
-		if prefix == "" {
-			cfg, err := f.Config()
-			if err != nil {
-				return "", err
-			}
-			prefix = cfg.Registry
+		cfg, err := f.Config()
+		if err != nil {
+			return "", err
 		}
+		prefix := cfg.Registry(project.Registry)
 		if prefix == "" {
 			return "", fault.Usagef("no registry is known to put the image %q into", project.Name).
 				WithHint("set one: --image REGISTRY/%s, KN_LITE_REGISTRY=REGISTRY, or `registry:` in func.yaml", project.Name)
 		}
-		tag = strings.TrimRight(prefix, "/") + "/" + project.Name + ":latest"
+		tag = prefix + "/" + project.Name + ":latest"
 	}
 	_, err := registry.ParseTag(tag)
 	return tag, err

@@ -49,7 +49,8 @@ func TestImageTag(t *testing.T) {
 	}{
 		{"flag beats all", "reg.example/flag:v1", project("reg.example/image", "reg.example/prefix"), "reg.example/setting", "reg.example/flag:v1"},
 		{"func.yaml's image", "", project("reg.example/image", "reg.example/prefix"), "reg.example/setting", "reg.example/image"},
-		{"func.yaml's registry", "", project("", "reg.example/prefix/"), "reg.example/setting", "reg.example/prefix/hello:latest"},
+		{"the variable beats func.yaml's registry", "", project("", "reg.example/prefix/"), "reg.example/setting/", "reg.example/setting/hello:latest"},
+		{"func.yaml's registry", "", project("", "reg.example/prefix/"), "", "reg.example/prefix/hello:latest"},
 		{"the settings' registry", "", project("", ""), "reg.example/setting", "reg.example/setting/hello:latest"},
 		{"none", "", project("", ""), "", ""},
 		{"no project", "", nil, "reg.example/setting", ""},

@@ -31,14 +31,19 @@ const (
 
 func newRootCmd(f *Factory) *cobra.Command {
 	root := &cobra.Command{
-		Use:               "kn-lite",
-		Short:             "Deploy functions to Knative, with no container engine",
-		Long:              rootLong,
-		Example:           rootExample,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		Args:              cobra.ArbitraryArgs,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return f.applyGlobals() },
+		Use:           "kn-lite",
+		Short:         "Deploy functions to Knative, with no container engine",
+		Long:          rootLong,
+		Example:       rootExample,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkEmpty(cmd, f.Sys.Args[1:], args); err != nil {
+				return err
+			}
+			return f.applyGlobals()
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return unknownCommand(cmd, args[0])

@@ -62,6 +62,9 @@ func (b *blobReader) Read(p []byte) (int, error) {
 
 // read gives bytes that arrived, or the final error.
 func (b *blobReader) read(p []byte) (int, error) {
+	if err := checkDescriptor(b.want, "a blob"); err != nil {
+		return 0, err
+	}
 	if b.offset == b.want.Size {
 		return 0, b.verify()
 	}

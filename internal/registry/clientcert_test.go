@@ -136,7 +136,7 @@ func TestClientCertificateStaysWithItsHost(t *testing.T) {
 	}
 	defer stop()
 	pair, _ := person(t, authority, "ada")
-	client, err := registry.New(registry.Options{CAFile: ca, Certificates: map[string]registry.KeyPair{address: pair}})
+	client, err := registry.New(registry.Options{CAFile: ca, Certificates: map[string]registry.KeyPair{address: pair}, Insecure: []string{"127.0.0.1:" + port}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -156,7 +157,7 @@ func retryable(err error) bool {
 		return retryableStatus(status.Status)
 	case errors.As(err, &stalled):
 		return true
-	case isCertificate(err), isUnknownHost(err):
+	case isCertificate(err), isUnknownHost(err), errors.Is(err, errRefusedTarget):
 		return false
 	}
 	if _, refused := refusedCertificate(err); refused {
@@ -223,10 +224,12 @@ func (c *Client) explain(ctx context.Context, op, subject, host string, err erro
 		return e.WithHint("several attempts ended so: the registry, or a proxy in front of it, damages what it passes on")
 	case errors.As(err, &status):
 		return c.explainStatus(e, host, status)
+	case errors.Is(err, errRefusedTarget):
+		return e.WithHint("if that is a host of yours, name it: --insecure-registry HOST[:PORT]")
 	case isCertificate(err):
 		return explainCertificate(e, host, err)
 	case isUnknownHost(err):
-		e.Err = reason{"no such host: " + host, err}
+		e.Kind, e.Err = fault.Transient, reason{"no such host: " + host, err}
 		return e.WithHint("check the registry's name; behind a proxy set HTTPS_PROXY")
 	case errors.Is(err, http.ErrSchemeMismatch):
 		e.Err = reason{"the registry speaks plain HTTP, which kn-lite does to loopback only", err}
@@ -255,6 +258,9 @@ func (c *Client) explainStatus(e *fault.Error, host string, status *StatusError)
 	case status.Status == http.StatusNotFound && status.setup:
 		e.Kind = fault.NotFound
 		return e.WithHint("there is a web server at %s, and no registry", host)
+	case status.Status == http.StatusNotFound && !writes(e.Op):
+		e.Kind = fault.NotFound
+		return e.WithHint("there is no such image: check the name and the tag; to those who may not read a private repository it looks the same (`kn-lite registry check` tells)")
 	case status.Status == http.StatusNotFound:
 		e.Kind = fault.NotFound
 		return e.WithHint("check the name; some registries want the repository to be created before the first push")
@@ -263,6 +269,11 @@ func (c *Client) explainStatus(e *fault.Error, host string, status *StatusError)
 		return e.WithHint("the registry is in trouble or limits requests; try again in a minute")
 	}
 	return e
+}
+
+// writes reports whether an operation brings something to a registry.
+func writes(op string) bool {
+	return slices.Contains([]string{"registry.push", "registry.tag", "registry.sign", "registry.attach"}, op)
 }
 
 func explainCertificate(e *fault.Error, host string, err error) error {

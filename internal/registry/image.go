@@ -46,7 +46,7 @@ func (i *image) LayerByDigest(digest v1.Hash) (partial.CompressedLayer, error) {
 
 func (i *image) readConfig() ([]byte, error) {
 	d := i.parsed.Config
-	if d.Size > maxManifest {
+	if d.Size > maxManifest || d.Size < 0 {
 		return nil, fmt.Errorf("the image's config is larger than %d bytes", maxManifest)
 	}
 	if d.Data != nil {
@@ -65,6 +65,9 @@ func (i *image) checkPlatform(r Reference, want v1.Platform) error {
 	config, err := i.ConfigFile()
 	if err != nil {
 		return fmt.Errorf("the config of %s is damaged: %w", r, err)
+	}
+	if err := checkConfig(i.parsed, config); err != nil {
+		return fmt.Errorf("%s is damaged: %w", r, err)
 	}
 	if config.OS != "" && config.OS != want.OS || config.Architecture != "" && config.Architecture != want.Architecture {
 		return fault.New(fault.NotFound, "registry.pull", r.String(), "the image is for %s/%s, not for %s", config.OS, config.Architecture, want.String())

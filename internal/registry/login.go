@@ -129,7 +129,7 @@ func (c *Client) tryCredential(ctx context.Context, host string, cred credential
 		}
 		header = "Bearer " + token
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.scheme+"://"+host+"/v2/", http.NoBody)
+	req, err := http.NewRequestWithContext(withOrigin(ctx, host), http.MethodGet, e.scheme+"://"+host+"/v2/", http.NoBody)
 	if err != nil {
 		return err
 	}

@@ -104,6 +104,9 @@ func (s *session) pull(ctx context.Context, r Reference, platform v1.Platform) (
 	if err != nil {
 		return nil, fmt.Errorf("the manifest of %s is damaged: %w", r, err)
 	}
+	if err := checkManifest(parsed); err != nil {
+		return nil, fmt.Errorf("the manifest of %s is damaged: %w", r, err)
+	}
 	img := &image{ctx: ctx, manifest: m, parsed: parsed, sources: []*session{s}}
 	if img.config, err = img.readConfig(); err != nil {
 		return nil, err
@@ -124,6 +127,9 @@ func choose(r Reference, m manifest, platform v1.Platform) (v1.Hash, error) {
 			continue
 		}
 		if d.Platform.Satisfies(platform) {
+			if err := checkDescriptor(d, "an entry"); err != nil {
+				return v1.Hash{}, fmt.Errorf("the index of %s is damaged: %w", r, err)
+			}
 			return d.Digest, nil
 		}
 		offered = append(offered, d.Platform.String())
@@ -209,7 +215,7 @@ func (s *session) headManifest(ctx context.Context, identifier string) (v1.Descr
 		}
 		return nil
 	})
-	if err == nil && found.Digest == (v1.Hash{}) {
+	if err == nil && (found.Digest == (v1.Hash{}) || found.Size < 0) {
 		m, err := s.getManifest(ctx, identifier, s.c.opts.Policy.Attempts)
 		return v1.Descriptor{MediaType: m.mediaType, Size: int64(len(m.raw)), Digest: m.digest}, err
 	}

@@ -160,6 +160,9 @@ func (p *push) collectLayer(layer v1.Layer, what string) error {
 	if err != nil {
 		return err
 	}
+	if err := checkDescriptor(v1.Descriptor{Digest: digest, Size: size}, "a "+what); err != nil {
+		return err
+	}
 	u := &upload{layer: layer, digest: digest, size: size, kind: what}
 	if from, ok := layer.(mountable); ok {
 		if host, repository := from.source(); host == p.ref.Registry && repository != p.ref.Repository {

@@ -47,6 +47,11 @@ func (r Reference) identifier() string {
 // without tag and digest its tag is latest. Errors are Usage and say which part
 // is wrong.
 func Parse(ref string) (Reference, error) {
+	if host, letter, rest, ok := cutOneLetter(ref); ok {
+		r, err := Parse(host + "/" + letter + letter + rest)
+		r.Repository = letter
+		return r, err
+	}
 	parsed, err := name.ParseReference(ref, name.WeakValidation)
 	// ggcr takes "https:" for a host, and looks at letters only, not at parts.
 	if err == nil && (strings.Contains(ref, "//") || badPart(parsed.Context().RepositoryStr()) != "") {
@@ -69,6 +74,18 @@ func Parse(ref string) (Reference, error) {
 		}
 	}
 	return r, nil
+}
+
+// cutOneLetter finds a repository of one letter or digit. The distribution
+// specification has them, and go-containerregistry wants two at least.
+func cutOneLetter(ref string) (host, letter, rest string, ok bool) {
+	host, path, found := strings.Cut(ref, "/")
+	if !found || !strings.ContainsAny(host, ".:") && host != "localhost" || path == "" {
+		return "", "", "", false
+	}
+	letter, rest = path[:1], path[1:]
+	alphanumeric := letter[0] >= 'a' && letter[0] <= 'z' || letter[0] >= '0' && letter[0] <= '9'
+	return host, letter, rest, alphanumeric && (rest == "" || rest[0] == ':' || rest[0] == '@')
 }
 
 // ParseTag is Parse for something to be written: a digest cannot be chosen.
@@ -124,8 +141,8 @@ func whatIsWrong(ref string) string {
 	switch {
 	case path == "" || strings.HasSuffix(path, "/") || strings.HasPrefix(path, "/") || strings.Contains(path, "//"):
 		return "a part of the name is empty"
-	case len(path) < 2 || len(path) > 255:
-		return "the name must have 2 to 255 characters"
+	case len(path) > 255:
+		return "the name has more than 255 characters"
 	case path != strings.ToLower(path):
 		return "the name " + quote(path) + " has upper-case letters"
 	case strings.Trim(path, "abcdefghijklmnopqrstuvwxyz0123456789_-./") != "":

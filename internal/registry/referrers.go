@@ -117,7 +117,11 @@ func (s *session) artifact(ctx context.Context, identifier string, limit int64) 
 	if err != nil {
 		return nil, err
 	}
+	parts := 0
 	return attest.ReadArtifact(m.raw, func(d attest.Descriptor) ([]byte, error) {
+		if parts++; parts > maxSignatures {
+			return nil, fmt.Errorf("%s has more than %d parts", identifier, maxSignatures)
+		}
 		if d.Size < 0 || d.Size > limit {
 			return nil, fmt.Errorf("a blob of %s has %d bytes, and %d is the limit", identifier, d.Size, limit)
 		}

@@ -12,10 +12,11 @@
 //     that the user named insecure. TLS verification is never switched off.
 //
 // Errors are *fault.Error. A registry that refuses connections, answers 429 or
-// 5xx or goes silent until the attempts are used up is Transient; 401 and 403
+// 5xx or goes silent until the attempts are used up is Transient, and so is one
+// whose name has no address, as it is for the cluster's API server; 401 and 403
 // are Auth; an unknown repository or image is NotFound; a certificate that
-// cannot be trusted is a Failure, since neither waiting nor logging in helps; so
-// is a host name that does not exist; a reference that cannot be parsed is Usage.
+// cannot be trusted is a Failure, since neither waiting nor logging in helps; a
+// reference that cannot be parsed is Usage.
 //
 // The protocol is https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md,
 // the token exchange https://distribution.github.io/distribution/spec/auth/token/.

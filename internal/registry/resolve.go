@@ -43,6 +43,9 @@ func (c *Client) Platforms(ctx context.Context, ref string) (platforms []v1.Plat
 			return platformsOf(r, m)
 		}
 		parsed, err := v1.ParseManifest(bytes.NewReader(m.raw))
+		if err == nil && m.mediaType.IsImage() {
+			err = checkManifest(parsed)
+		}
 		if err != nil || !m.mediaType.IsImage() {
 			return nil, fault.New(fault.Failure, "registry.platforms", r.String(), "it is no image but %s", oneLine(string(m.mediaType)))
 		}

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"syscall"
 )
 
 // endpoint is what a registry said when it was asked for the first time.
@@ -58,7 +59,7 @@ func (c *Client) endpoint(ctx context.Context, host string) (*endpoint, error) {
 }
 
 func (c *Client) ping(ctx context.Context, scheme, host string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+host+"/v2/", nil)
+	req, err := http.NewRequestWithContext(withOrigin(ctx, host), http.MethodGet, scheme+"://"+host+"/v2/", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -72,12 +73,13 @@ func setupError(resp *http.Response) error {
 }
 
 // speaksPlain tells from the failure of a TLS connection that plain HTTP is
-// worth a try: the answer was no TLS, or nobody listens at port 443. A bad
+// worth a try: the answer was no TLS, or none at all, or nobody listens at port 443. A bad
 // certificate is neither: whoever sits in between must not get us to talk in
 // the clear.
 func speaksPlain(err error, host string) bool {
 	var record tls.RecordHeaderError
-	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record) || isRefused(err) && host == hostname(host)
+	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record) || isRefused(err) && host == hostname(host) ||
+		errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
 }
 
 // session is one repository of one registry with one set of permissions.
@@ -121,6 +123,7 @@ func (s *session) do(ctx context.Context, build func(ctx context.Context, base s
 	if err != nil {
 		return nil, err
 	}
+	ctx = withOrigin(ctx, e.host)
 	header, err := s.authorization(ctx, e, "", e.challenge)
 	if err != nil {
 		return nil, err
@@ -209,7 +212,7 @@ func (c *Client) token(ctx context.Context, e *endpoint, ch *challenge, cred cre
 	if e.scheme == "https" && realm.Scheme != "https" {
 		return "", fmt.Errorf("%w from %s to %s: credentials would leave TLS", errRefusedTarget, e.host, redact(realm))
 	}
-	req, err := tokenRequest(ctx, realm, ch.params["service"], cred, scopes)
+	req, err := tokenRequest(withOrigin(ctx, e.host), realm, ch.params["service"], cred, scopes)
 	if err != nil {
 		return "", err
 	}

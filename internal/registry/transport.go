@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -18,8 +16,8 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
-// newTransport is http.DefaultTransport with the proxy taken from opts.Env,
-// the extra authority trusted, and room for parallel uploads to one host.
+// newTransport is the guarded way to registries: three transports, by where they
+// may connect to.
 func newTransport(opts Options) (http.RoundTripper, error) {
 	tlsConfig, err := newTLSConfig(opts.CAFile)
 	if err != nil {
@@ -32,27 +30,48 @@ func newTransport(opts Options) (http.RoundTripper, error) {
 		return opts.Env(strings.ToLower(name))
 	}
 	proxy := (&httpproxy.Config{HTTPProxy: env("HTTP_PROXY"), HTTPSProxy: env("HTTPS_PROXY"), NoProxy: env("NO_PROXY")}).ProxyFunc()
-	return withCertificates(&http.Transport{
-		Proxy:                 func(r *http.Request) (*url.URL, error) { return proxy(r.URL) },
-		DialContext:           dialer(opts.Routes),
+	known := &addresses{known: map[string]reach{}}
+	trusted := map[string]bool{}
+	for _, host := range opts.Insecure {
+		trusted[host] = true
+	}
+	g := &guard{
+		sent: map[reach]http.RoundTripper{}, addresses: known,
+		trusts: func(host string) bool { return trusted[host] },
+		proxied: func(to *url.URL) bool {
+			through, err := proxy(to)
+			return err == nil && through != nil
+		},
+	}
+	transport := func(dial dialFunc) (http.RoundTripper, error) {
+		return withCertificates(baseTransport(tlsConfig.Clone(), dial, func(r *http.Request) (*url.URL, error) { return proxy(r.URL) }), opts.Certificates)
+	}
+	if g.named, err = transport(known.dial(opts.Routes)); err != nil {
+		return nil, err
+	}
+	for _, limit := range []reach{public, private} {
+		g.sent[limit], err = transport(func(ctx context.Context, network, address string) (net.Conn, error) {
+			return dialWithin(ctx, network, address, limit)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+// baseTransport is http.DefaultTransport with room for parallel uploads to one host.
+func baseTransport(config *tls.Config, dial dialFunc, proxy func(*http.Request) (*url.URL, error)) *http.Transport {
+	return &http.Transport{
+		Proxy:                 proxy,
+		DialContext:           dial,
 		ForceAttemptHTTP2:     true,
 		MaxIdleConns:          100,
 		MaxIdleConnsPerHost:   16,
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   20 * time.Second,
 		ExpectContinueTimeout: time.Second,
-		TLSClientConfig:       tlsConfig,
-	}, opts.Certificates)
-}
-
-// dialer connects to an address, or to the one that it stands for in routes.
-func dialer(routes map[string]string) func(ctx context.Context, network, address string) (net.Conn, error) {
-	plain := &net.Dialer{Timeout: 20 * time.Second, KeepAlive: 30 * time.Second}
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		if to := routes[address]; to != "" {
-			address = to
-		}
-		return plain.DialContext(ctx, network, address)
+		TLSClientConfig:       config,
 	}
 }
 
@@ -77,7 +96,7 @@ func newTLSConfig(caFile string) (*tls.Config, error) {
 	return config, nil
 }
 
-// plainAllowed tells whether host (host or host:port) may be spoken to without TLS.
+// plainAllowed reports whether host (host or host:port) may be spoken to without TLS.
 func (c *Client) plainAllowed(host string) bool {
 	name := hostname(host)
 	if c.plain[host] || c.plain[name] || name == "localhost" {
@@ -92,41 +111,4 @@ func hostname(host string) string {
 		return name
 	}
 	return strings.Trim(host, "[]")
-}
-
-// errRefusedTarget is a place that a registry sent us to and we will not go.
-var errRefusedTarget = errors.New("refused to follow the registry")
-
-// checkTarget guards where a registry may send us, by redirect, Location or
-// token realm: not from TLS into the clear, and not from the outside to an
-// address inside: a hostile registry could have a build machine fetch from its
-// cloud's metadata service otherwise.
-func (c *Client) checkTarget(from string, to *url.URL) error {
-	if to.Scheme != "https" && (to.Scheme != "http" || !c.plainAllowed(to.Host)) {
-		return fmt.Errorf("%w from %s to %s: only https is accepted there", errRefusedTarget, from, redact(to))
-	}
-	if to.Hostname() == hostname(from) || c.plain[to.Host] || c.plain[to.Hostname()] {
-		return nil
-	}
-	if ip := net.ParseIP(to.Hostname()); ip != nil && (ip.IsLoopback() || ip.IsPrivate() || ip.IsUnspecified() ||
-		ip.IsLinkLocalUnicast() || ip.IsLinkLocalMulticast()) {
-		return fmt.Errorf("%w from %s to the private address %s", errRefusedTarget, from, to.Host)
-	}
-	return nil
-}
-
-// checkRedirect follows few redirects, to safe places, and never carries
-// credentials to another host: Go's own rule ignores ports and trusts subdomains.
-func (c *Client) checkRedirect(req *http.Request, via []*http.Request) error {
-	if len(via) >= 8 {
-		return errors.New("more than 8 redirects")
-	}
-	first := via[0].URL.Host
-	if err := c.checkTarget(first, req.URL); err != nil {
-		return err
-	}
-	if req.URL.Host != first {
-		req.Header.Del("Authorization")
-	}
-	return nil
 }

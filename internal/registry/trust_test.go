@@ -107,7 +107,7 @@ func TestRedirectsGetNoCredentials(t *testing.T) {
 	}
 	storage := regtest.New()
 	var carried []string
-	opts := registry.Options{Env: credentials(t, "u", "p")}
+	opts := registry.Options{Env: credentials(t, "u", "p"), Insecure: []string{"localhost:6000"}}
 	bubble(t, opts, func(s *regtest.Server) {
 		s.Auth, s.User, s.Password = "basic", "u", "p"
 		for _, where := range []*regtest.Server{s, storage} {

@@ -153,7 +153,7 @@ func (s *session) location(resp *http.Response) (*url.URL, error) {
 	if err != nil {
 		return nil, errRetryable{fmt.Errorf("%s %s: the reply has no usable Location", resp.Request.Method, redact(resp.Request.URL))}
 	}
-	if err := s.c.checkTarget(resp.Request.URL.Host, location); err != nil {
+	if err := s.c.checkTarget(s.host, location); err != nil {
 		return nil, err
 	}
 	return location, nil

@@ -75,9 +75,6 @@ func parseShare(arg string) (share Share, hasPercent bool, err error) {
 	}
 	text := strings.TrimSpace(strings.TrimSuffix(arg[at+1:], "%"))
 	share.Percent, err = strconv.Atoi(text)
-	if strings.HasPrefix(text, "+") {
-		err = strconv.ErrSyntax // v1=+$X with X=50 looks like a change by 50, and is none
-	}
 	switch {
 	case text == "":
 		return share, false, usage("%s: the percentage is missing", arg).WithHint("write %s=50, or just %s to give it the rest", share.Ref, share.Ref)

@@ -71,7 +71,7 @@ func TestEmptyValues(t *testing.T) {
 		{[]string{"traffic", "split", "hello", "v1=50", "v2=50", "--if-generation", ""}, "if-generation"},
 		{[]string{"traffic", "split", "hello", "v1=50", "v2=50", "--if-generation", "0"}, "generations count from 1"},
 		{[]string{"traffic", "split", "hello", "v1=50", "v2=50", "--if-generation", "-1"}, "generations count from 1"},
-		{[]string{"traffic", "split", "hello", "v1=+50", "v2=50"}, `"+50" is not a percentage`},
+		{[]string{"traffic", "split", "hello", "v1=+50", "v2=50"}, "shares are absolute"},
 		{[]string{"traffic", "split", "hello", "v1=", "v2=50"}, "the percentage is missing"},
 		{[]string{"deploy", "--traffic", "+10"}, "a whole number from 1 to 100"},
 		{[]string{"list", "-n", ""}, "--namespace: the value is empty"},

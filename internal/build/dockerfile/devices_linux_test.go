@@ -83,7 +83,7 @@ RUN grep ' / ' /proc/mounts | cut -d' ' -f4
 `, nil)
 	p.must(Options{})
 	for i, at := range []string{"/c ", "/ctx ", "/o ", "/t "} {
-		line := p.told.raw[i]
+		line := strings.TrimPrefix(p.told.raw[i], "[1] ") // the number of the stage
 		if !strings.HasPrefix(line, at) || !strings.Contains(line, "nosuid") || !strings.Contains(line, "nodev") {
 			t.Errorf("%s is mounted with %q", at, line)
 		}

@@ -69,7 +69,7 @@ func (m *machine) seedBase(t *testing.T, name, content string) {
 		}})
 		if err == nil {
 			var layer v1.Layer
-			if layer, err = baseLayer(content); err == nil {
+			if layer, err = baseLayer(program(architecture) + content); err == nil {
 				image, err = mutate.AppendLayers(image, layer)
 			}
 		}
@@ -81,6 +81,14 @@ func (m *machine) seedBase(t *testing.T, name, content string) {
 	if err := m.registry.Seed(name, "1", mutate.AppendManifests(empty.Index, adds...)); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// program is the head of one for Linux: what looks at images reads no further.
+func program(architecture string) string {
+	head := make([]byte, 64)
+	copy(head, "\x7fELF\x02\x01\x01")
+	head[16], head[18], head[20], head[52], head[54] = 2, map[string]byte{"amd64": 62, "arm64": 183}[architecture], 1, 64, 56
+	return string(head)
 }
 
 // baseLayer has what images are started with.

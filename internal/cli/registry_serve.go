@@ -19,11 +19,14 @@ type registryServed struct {
 
 func newRegistryServeCmd(f *Factory) *cobra.Command {
 	var address string
+	var names []string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run a registry on this machine, to try things out",
 		Long: `Serve is a registry until Ctrl-C. It asks nobody for credentials and forgets
-everything at its end. Its address is the answer on stdout, as soon as it listens.`,
+everything at its end. Layers are on disk, in the folder for temporary files. It
+answers to localhost, to addresses in numbers and to what --name names, and to no
+page of another origin. Its address is the answer on stdout, as soon as it listens.`,
 		Example: `  # In one terminal
   kn-lite registry serve
 
@@ -31,14 +34,15 @@ everything at its end. Its address is the answer on stdout, as soon as it listen
   kn-lite build --push --image 127.0.0.1:5000/hello`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runRegistryServe(cmd.Context(), f, address)
+			return runRegistryServe(cmd.Context(), f, address, names)
 		},
 	}
 	cmd.Flags().StringVar(&address, "address", "127.0.0.1:5000", "`HOST:PORT` to listen at; port 0 is any free one")
+	cmd.Flags().StringSliceVar(&names, "name", nil, "another host `NAME` that it answers to, besides localhost and addresses in numbers (repeatable)")
 	return cmd
 }
 
-func runRegistryServe(ctx context.Context, f *Factory, address string) error {
+func runRegistryServe(ctx context.Context, f *Factory, address string, names []string) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return fault.Usagef("--address %s: %v", address, err).WithHint("it is HOST:PORT, e.g. 127.0.0.1:5000")
@@ -65,5 +69,5 @@ func runRegistryServe(ctx context.Context, f *Factory, address string) error {
 		ctx, cancel = context.WithTimeout(ctx, f.Flags.Timeout)
 		defer cancel()
 	}
-	return registry.Serve(ctx, listener)
+	return registry.Serve(ctx, listener, registry.ServeOptions{Temp: f.Sys.Env("TMPDIR"), Names: names})
 }

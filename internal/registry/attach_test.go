@@ -401,7 +401,7 @@ func TestServeListsReferrers(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- registry.Serve(ctx, listener) }()
+	go func() { ended <- registry.Serve(ctx, listener, registry.ServeOptions{}) }()
 	defer func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -101,7 +101,7 @@ func TestServe(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- Serve(ctx, listener) }()
+	go func() { ended <- Serve(ctx, listener, ServeOptions{}) }()
 	client, err := New(Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,6 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -18,28 +17,46 @@ import (
 	"github.com/kn-lite/kn-lite/internal/attest"
 )
 
+// ServeOptions say how Serve works. The zero value does.
+type ServeOptions struct {
+	Temp  string           // folder in which blobs have theirs; "" is the system's
+	Names []string         // hosts that it answers to, besides localhost and numbers
+	Now   func() time.Time // for uploads that nobody goes on with; default time.Now
+}
+
 // Serve is a registry on listener until ctx ends, for trying things out: it asks
 // nobody for credentials, knows referrers, and forgets everything at its end.
-// Blobs are files in a temporary folder, so that memory does not limit them.
-func Serve(ctx context.Context, listener net.Listener) (err error) {
-	dir, err := os.MkdirTemp("", "kn-lite-registry-*")
+// Blobs are files in a temporary folder, which the next one removes when this one
+// is killed, so that neither memory nor the disk fills up.
+func Serve(ctx context.Context, listener net.Listener, opts ServeOptions) (err error) {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	dir, remove, err := openServeFolder(opts.Temp, opts.Now)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	server := &http.Server{
-		Handler: withSubjects(registry.New(
-			registry.WithBlobHandler(registry.NewDiskBlobHandler(dir)), registry.WithReferrersSupport(true),
-			registry.Logger(log.New(io.Discard, "", 0)),
-		)),
-		ReadHeaderTimeout: 30 * time.Second,
+	defer func() { err = errors.Join(err, remove()) }()
+	blobs, err := newBlobFiles(dir, opts.Now, withSubjects(registry.New(
+		registry.WithBlobHandler(registry.NewDiskBlobHandler(dir)), registry.WithReferrersSupport(true),
+		registry.Logger(log.New(io.Discard, "", 0)),
+	)))
+	if err != nil {
+		return errors.Join(err, listener.Close())
 	}
+	server := &http.Server{Handler: ownNames(opts.Names, blobs), ReadHeaderTimeout: 30 * time.Second}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
-	select {
-	case err = <-ended:
-		return err
-	case <-ctx.Done():
+	sweep := time.NewTicker(uploadLife / 4)
+	defer sweep.Stop()
+	for ctx.Err() == nil {
+		select {
+		case err = <-ended:
+			return err
+		case <-sweep.C:
+			blobs.expire()
+		case <-ctx.Done():
+		}
 	}
 	// Who is in the middle of something gets a moment to end it.
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)

@@ -1,0 +1,50 @@
+package registry
+
+import (
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// ownNames lets in who means this registry. A page in somebody's browser can send
+// requests to addresses of this machine: under a name of its own that stands for
+// such an address (DNS rebinding, so the name is looked at), or from its own origin
+// (which browsers say).
+func ownNames(names []string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isOwnName(r.Host, names) {
+			refuse(w, http.StatusMisdirectedRequest, "DENIED", "this registry answers to localhost, to addresses in numbers, and to the names it was started with (--name)")
+			return
+		}
+		if isForeignPage(r) {
+			refuse(w, http.StatusForbidden, "DENIED", "pages of other origins have no business here")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// isOwnName reports whether host, with or without a port, is localhost, a number,
+// which no DNS answer can stand behind, or one of names.
+func isOwnName(host string, names []string) bool {
+	name := strings.ToLower(strings.TrimSuffix(hostname(host), "."))
+	if name == "localhost" || slices.Contains(names, name) {
+		return true
+	}
+	_, err := netip.ParseAddr(name)
+	return err == nil
+}
+
+func isForeignPage(r *http.Request) bool {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+		return true
+	}
+	for _, from := range r.Header.Values("Origin") {
+		if u, err := url.Parse(from); err != nil || !strings.EqualFold(u.Host, r.Host) {
+			return true
+		}
+	}
+	return false
+}

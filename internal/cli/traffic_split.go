@@ -120,7 +120,6 @@ func (o *trafficChange) add(cmd *cobra.Command) {
 	flags.BoolVar(&o.DryRun, "dry-run", false, "show what would change and write nothing")
 	flags.BoolVar(&o.NoWait, "no-wait", false, "do not wait until the cluster routes as asked")
 	flags.Int64Var(&o.IfGeneration, "if-generation", 0, "fail with exit code 6 unless the service is at this `GENERATION`")
-	o.changed = flags.Changed
 }
 
 // check finds values that an unset variable in a pipeline makes.
@@ -128,18 +127,11 @@ func (o *trafficChange) check() error {
 	if o.changed("if-generation") && o.IfGeneration < 1 {
 		return fault.Usagef("--if-generation %d: generations begin at 1", o.IfGeneration).WithHint("`kn-lite traffic show -o json` has it")
 	}
-	if o.changed("service") && o.Service == "" {
-		return fault.Usagef("--service: the value is empty").WithHint("is a variable unset? Omit the flag to take the function's name")
-	}
 	return nil
 }
 
 // changeTraffic writes a split, waits until it is routed, and prints it.
 func (f *Factory) changeTraffic(ctx context.Context, o *trafficChange, write func(context.Context, traffic.Store, traffic.SetOptions) (traffic.Result, error)) error {
-	if o.IfGeneration < 1 && o.changed("if-generation") {
-		return fault.Usagef("--if-generation %d: generations count from 1", o.IfGeneration).
-			WithHint("`kn-lite traffic show -o json` has the present one; without the flag nothing is checked")
-	}
 	client, err := f.Cluster()
 	if err != nil {
 		return err

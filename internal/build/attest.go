@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"maps"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -14,8 +13,8 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build/inventory"
-	"github.com/kn-lite/kn-lite/internal/build/key"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/build/sealed"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/parallel"
 )
@@ -209,7 +208,7 @@ func scan(ctx context.Context, l v1.Layer, digest v1.Hash, cacheDir string) (*in
 	file := filepath.Join(inventories(cacheDir), digest.Hex+".json")
 	if cacheDir != "" {
 		var known inventory.Found
-		if raw, err := os.ReadFile(file); err == nil && json.Unmarshal(raw, &known) == nil {
+		if raw, err := sealed.Read(file); err == nil && json.Unmarshal(raw, &known) == nil {
 			return &known, nil
 		}
 	}
@@ -225,7 +224,7 @@ func scan(ctx context.Context, l v1.Layer, digest v1.Hash, cacheDir string) (*in
 	raw, err := json.Marshal(found)
 	if err == nil {
 		// What is not remembered is read again.
-		_ = key.WriteFile(file, raw)
+		_ = sealed.Write(file, raw)
 	}
 	return found, err
 }

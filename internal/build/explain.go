@@ -3,11 +3,11 @@ package build
 import (
 	"context"
 	"encoding/json"
-	"os"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kn-lite/kn-lite/internal/build/key"
+	"github.com/kn-lite/kn-lite/internal/build/sealed"
 )
 
 // Explanation is what Build would do, and why.
@@ -75,7 +75,7 @@ func (p *Prepared) Explain(ctx context.Context) (*Explanation, error) {
 		out.Digest = record.Top.Digest
 	}
 	var last key.Key
-	if raw, err := os.ReadFile(p.historyFile()); err == nil && json.Unmarshal(raw, &last) == nil {
+	if raw, err := sealed.Read(p.historyFile()); err == nil && json.Unmarshal(raw, &last) == nil {
 		out.Earlier, out.Changes = true, key.Changes(&last, out.Key)
 	}
 	return out, nil

@@ -17,6 +17,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build/key"
+	"github.com/kn-lite/kn-lite/internal/build/sealed"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
@@ -42,13 +43,17 @@ type RecordedBuild struct {
 // machine. A record that lacks one of its blobs counts as none.
 func (p *Prepared) Recorded(id *key.Key) (*Record, bool) {
 	r := &Record{prepared: p, file: filepath.Join(p.builder.records(), id.String()+".json")}
-	raw, err := regular.ReadFile(r.file)
+	raw, err := sealed.Read(r.file)
 	if err != nil || json.Unmarshal(raw, r) != nil || len(r.Builds) == 0 {
 		return nil, false
 	}
 	for digest, size := range r.blobs() {
 		info, err := os.Stat(r.blob(digest))
 		if err != nil || size >= 0 && info.Size() != size {
+			return nil, false
+		}
+		// Manifests and configs are small, and nothing but a new record would mend them.
+		if size < 0 && checkBlob(r.blob(digest), digest) != nil {
 			return nil, false
 		}
 	}
@@ -163,7 +168,7 @@ func (p *Prepared) Remember(ctx context.Context, id *key.Key, result *Result) (r
 	if err != nil {
 		return false, err
 	}
-	return true, key.WriteFile(p.historyFile(), raw)
+	return true, sealed.Write(p.historyFile(), raw)
 }
 
 func (p *Prepared) historyFile() string {
@@ -199,7 +204,7 @@ func (p *Prepared) writeRecord(id *key.Key, result *Result) error {
 	if err != nil {
 		return err
 	}
-	return key.WriteFile(filepath.Join(p.builder.records(), id.String()+".json"), raw)
+	return sealed.Write(filepath.Join(p.builder.records(), id.String()+".json"), raw)
 }
 
 func hexDigest(raw []byte) string {

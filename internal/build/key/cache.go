@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/kn-lite/kn-lite/internal/build/sealed"
 )
 
 // settled is how old a file's last change has to be before its digest is kept.
@@ -33,7 +35,7 @@ type Cache struct {
 // cache that remembers nothing.
 func OpenCache(file string, now func() time.Time) *Cache {
 	c := &Cache{file: file, now: now, old: map[string]string{}, used: map[string]string{}}
-	raw, err := os.ReadFile(file)
+	raw, err := sealed.Read(file)
 	if err != nil || now == nil {
 		return c
 	}
@@ -85,7 +87,7 @@ func (c *Cache) Save() error {
 	for path, value := range c.used {
 		out.WriteString(value + "\t" + path + "\n")
 	}
-	return WriteFile(c.file, out.Bytes())
+	return sealed.Write(c.file, out.Bytes())
 }
 
 // WriteFile writes a file that is there as a whole or not at all, readable by

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/sealed"
 )
 
 func write(t *testing.T, file, text string) {
@@ -154,7 +155,7 @@ func TestCacheRemembersSettledFilesOnly(t *testing.T) {
 		t.Errorf("a file of now was remembered: %s", raw)
 	}
 	sum(t, cache, file, later)
-	raw, err := os.ReadFile(cache)
+	raw, err := sealed.Read(cache)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +167,9 @@ func TestCacheRemembersSettledFilesOnly(t *testing.T) {
 	if want := stamp + " 982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1\t" + file + "\n"; string(raw) != want {
 		t.Errorf("cache %q, want %q", raw, want)
 	}
-	write(t, cache, stamp+" planted\t"+file+"\n")
+	if err := sealed.Write(cache, []byte(stamp+" planted\t"+file+"\n")); err != nil {
+		t.Fatal(err)
+	}
 	if got := sum(t, cache, file, later); got != "planted" {
 		t.Errorf("the cache was not asked: %s", got)
 	}

@@ -16,6 +16,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/kn-lite/kn-lite/internal/build/sealed"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
@@ -64,7 +65,7 @@ type record struct {
 // gone or damaged counts as not found.
 func (s *Store) Find(key string, epoch time.Time) (*Layer, bool) {
 	recordFile := s.recordFile(key, epoch)
-	raw, err := os.ReadFile(recordFile)
+	raw, err := sealed.Read(recordFile)
 	if err != nil {
 		return nil, false
 	}
@@ -88,10 +89,7 @@ func (s *Store) Remember(key string, epoch time.Time, l *Layer) error {
 	if err != nil {
 		return err
 	}
-	return s.place(s.recordFile(key, epoch), func(f *os.File) error {
-		_, err := f.Write(raw)
-		return err
-	})
+	return sealed.Write(s.recordFile(key, epoch), raw)
 }
 
 func (s *Store) recordFile(key string, epoch time.Time) string {

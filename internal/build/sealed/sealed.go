@@ -1,0 +1,64 @@
+// Package sealed writes small files of a cache so that damage shows. A cache is
+// read years after it was written, by other releases, from disks that were full
+// and out of archives: what is cut, changed, or another entry's is none, and is
+// made again. It is no protection from somebody who may write to the cache.
+package sealed
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/kn-lite/kn-lite/internal/regular"
+)
+
+// ErrDamaged is a file that is not what was written under its name.
+var ErrDamaged = errors.New("the file is damaged, or another one's")
+
+const header = "kn-lite sealed "
+
+// Write writes a file that is there as a whole or not at all, readable by its
+// owner only: names of files are nobody else's business.
+func Write(file string, content []byte) (err error) {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), ".new-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(seal(file, content), content...))
+	// A full disk may show at the close only.
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
+
+// Read returns what Write has written under this very name.
+func Read(file string) ([]byte, error) {
+	raw, err := regular.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	end := bytes.IndexByte(raw, '\n') + 1
+	if content := raw[end:]; bytes.Equal(raw[:end], seal(file, content)) {
+		return content, nil
+	}
+	return nil, ErrDamaged
+}
+
+// seal is over the entry's name too: one that stands under the name of another
+// entry is as wrong as one that is damaged.
+func seal(file string, content []byte) []byte {
+	h := sha256.New()
+	h.Write([]byte(filepath.Base(file) + "\n"))
+	h.Write(content)
+	return []byte(header + hex.EncodeToString(h.Sum(nil)) + "\n")
+}

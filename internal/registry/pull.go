@@ -81,7 +81,8 @@ func (s *session) attempts(last bool) int {
 	return min(2, s.c.opts.Policy.Attempts)
 }
 
-// pull reads manifest and config from one source.
+// pull reads manifest and config from one source. Without a platform the image of
+// an index is not chosen, and one alone is taken whatever it is for.
 func (s *session) pull(ctx context.Context, r Reference, platform v1.Platform) (*image, error) {
 	last := s.host == r.Registry
 	m, err := s.getManifest(ctx, r.identifier(), s.attempts(last))
@@ -111,6 +112,9 @@ func (s *session) pull(ctx context.Context, r Reference, platform v1.Platform) (
 	if img.config, err = img.readConfig(); err != nil {
 		return nil, err
 	}
+	if platform.Architecture == "" {
+		return img, nil // whatever it is for
+	}
 	return img, img.checkPlatform(r, platform)
 }
 
@@ -126,7 +130,7 @@ func choose(r Reference, m manifest, platform v1.Platform) (v1.Hash, error) {
 		if d.Platform == nil || d.Platform.OS == "unknown" || !d.MediaType.IsImage() {
 			continue
 		}
-		if d.Platform.Satisfies(platform) {
+		if platform.Architecture != "" && d.Platform.Satisfies(platform) {
 			if err := checkDescriptor(d, "an entry"); err != nil {
 				return v1.Hash{}, fmt.Errorf("the index of %s is damaged: %w", r, err)
 			}

@@ -289,7 +289,11 @@ func (o *order) place() error {
 			return err
 		}
 	}
-	return nil
+	// The working folder may be in one of the mounts, which hide what is below them.
+	if _, err := os.Stat(o.Command.Dir); err == nil || o.Command.Dir == "" {
+		return nil
+	}
+	return os.MkdirAll(o.Command.Dir, 0o755)
 }
 
 // restrict adds flags to those that the mount at target has: what the host's

@@ -41,7 +41,8 @@ func ownersMatter() map[string]string {
 }
 
 // TestSameForEveryUser builds the corpus as root, as a user with ranges of ids
-// and as one without: the digest does not depend on who builds.
+// and as one without: the digest does not depend on who builds. FULL=1 builds
+// all of it.
 func TestSameForEveryUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Fatal("only root can build as other users")
@@ -56,7 +57,11 @@ func TestSameForEveryUser(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	for _, name := range names {
+	full := os.Getenv("FULL") == "1"
+	for i, name := range names {
+		if _, matters := ownersMatter()[name]; i%3 != 0 && !matters && !full {
+			continue // the gate builds a third
+		}
 		t.Run(name, func(t *testing.T) {
 			text := strings.ReplaceAll(all[name], "BASE", m.base)
 			root, said, err := m.build(t, name, text, 0)

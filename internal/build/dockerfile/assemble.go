@@ -70,6 +70,8 @@ func (b *builder) assemble(s *stage) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	out.Image = image
+	if out.Image, err = withStartInterval(image, s.startInterval); err != nil {
+		return nil, err
+	}
 	return out, nil
 }

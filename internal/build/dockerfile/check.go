@@ -53,35 +53,46 @@ func (b *builder) checkMode(cmd instructions.Command, mode string, err error) er
 }
 
 func (b *builder) checkRun(c *instructions.RunCommand) error {
-	// The mounts are read when they are expanded.
-	if err := c.Expand(func(word string) (string, error) { return word, nil }); err != nil {
+	// The mounts are read when they are expanded. What a variable is in is checked
+	// when its value is known.
+	variable := false
+	err := c.Expand(func(word string) (string, error) {
+		variable = variable || strings.Contains(word, "$")
+		return word, nil
+	})
+	switch {
+	case err != nil && !variable:
 		return b.at(c.Location(), "RUN: %w", err)
-	}
-	refuse := func(what, hint string) error {
-		e := b.at(c.Location(), "RUN %s is not supported", what)
-		return e.WithHint("%s", hint)
+	case err == nil:
+		if err := b.checkMounts(c); err != nil {
+			return err
+		}
 	}
 	for _, flag := range c.FlagsUsed {
-		switch flag {
-		case "mount", "network":
-		default:
-			return refuse("--"+flag, "remove the flag")
+		if flag != "mount" && flag != "network" {
+			return b.refuse(c, "--"+flag, "remove the flag")
 		}
 	}
 	if network := instructions.GetNetwork(c); network == instructions.NetworkHost {
-		return refuse("--network=host", "a build shares the host's network without it")
+		return b.refuse(c, "--network=host", "a build shares the host's network without it")
 	}
+	return nil
+}
+
+func (b *builder) refuse(c *instructions.RunCommand, what, hint string) error {
+	return b.at(c.Location(), "RUN %s is not supported", what).WithHint("%s", hint)
+}
+
+// checkMounts refuses mounts that are not supported.
+func (b *builder) checkMounts(c *instructions.RunCommand) error {
 	for _, m := range instructions.GetMounts(c) {
 		switch m.Type {
 		case instructions.MountTypeSSH:
-			return refuse("--mount=type=ssh", "fetch the sources before the build, or hand over a token: --mount=type=secret")
+			return b.refuse(c, "--mount=type=ssh", "fetch the sources before the build, or hand over a token: --mount=type=secret")
 		case instructions.MountTypeSecret:
 			if m.Env != nil {
-				return refuse("--mount=type=secret with env=", "read the secret from its file: /run/secrets/ID")
+				return b.refuse(c, "--mount=type=secret with env=", "read the secret from its file: /run/secrets/ID")
 			}
-		case instructions.MountTypeBind, instructions.MountTypeCache, instructions.MountTypeTmpfs:
-		default:
-			return refuse("--mount=type="+string(m.Type), "")
 		}
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/build/pattern"
+	"github.com/kn-lite/kn-lite/internal/build/rootfs"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
@@ -26,7 +27,7 @@ type found struct {
 	wild bool // reached by a pattern
 }
 
-// match finds the sources that a pattern means.
+// match finds the sources that a pattern means: none, where a wildcard finds nothing.
 func (c *buildContext) match(pattern string) ([]found, error) {
 	clean := strings.TrimPrefix(path.Clean("/"+filepath.ToSlash(pattern)), "/")
 	if clean == "" {
@@ -39,8 +40,14 @@ func (c *buildContext) match(pattern string) ([]found, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%q: %w", pattern, err)
 		}
-		if len(matches) > 0 {
+		// A name with brackets, as Next.js has them, is taken as it is when there is one.
+		if _, err := fs.Lstat(c.fs, clean); len(matches) > 0 || err != nil {
 			names, wild = matches, true
+		}
+		if folder := rootfs.BeforeWildcard(clean); len(names) == 0 && folder != "" {
+			if _, err := fs.Stat(c.fs, folder); err != nil {
+				return nil, fault.New(fault.Build, "dockerfile.copy", "", "%s: there is no such folder in the context", pattern)
+			}
 		}
 	}
 	var out []found
@@ -60,9 +67,6 @@ func (c *buildContext) match(pattern string) ([]found, error) {
 			return nil, fault.New(fault.Build, "dockerfile.copy", "", "%s: .dockerignore leaves it out of the context", pattern)
 		}
 		out = append(out, found{name: real, base: path.Base(name), dir: info.IsDir(), wild: wild})
-	}
-	if len(out) == 0 {
-		return nil, fault.New(fault.Build, "dockerfile.copy", "", "%s: nothing in the context matches", pattern)
 	}
 	return out, nil
 }

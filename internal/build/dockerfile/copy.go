@@ -32,6 +32,7 @@ type copying struct {
 	chown, chmod string
 	exclude      []string
 	unpack       bool // ADD: archives are unpacked
+	link         bool
 	where        []parser.Range
 	text         string
 }
@@ -64,6 +65,7 @@ func (b *builder) copy(ctx context.Context, s *stage, index int, c *copying) err
 	if err != nil {
 		return b.at(c.where, "--chmod=%s: %w", c.chmod, err)
 	}
+	c.link = c.link && c.chmod == "" // as with buildkit
 	if c.from != "" {
 		return b.copyFrom(ctx, s, index, c, mode)
 	}
@@ -72,80 +74,123 @@ func (b *builder) copy(ctx context.Context, s *stage, index int, c *copying) err
 	if err != nil {
 		return b.at(c.where, "--exclude: %w", err)
 	}
-	files, archives, sources, dirs, err := b.collect(ctx, c, exclude)
+	found, err := b.collect(ctx, c, exclude)
 	if err != nil {
 		return b.locate(c.where, buildFault(err))
 	}
-	if sources > 1 && !folder {
-		return b.at(c.where, "%s of several sources: the destination has to end with a slash", c.name)
+	if found.count == 0 {
+		b.Report.Warn(c.text + ": nothing in the context matches, and nothing is copied")
 	}
-	content, err := layer.ContentKey(ctx, files)
+	folder = folder || c.several(found.count)
+	content, err := layer.ContentKey(ctx, found.files)
 	if err != nil {
 		return b.locate(c.where, err)
 	}
-	keys := []string{c.name, dest, strconv.FormatBool(folder), strconv.Itoa(dirs), c.chown, c.chmod, content}
-	for _, a := range archives {
+	keys := []string{c.name, dest, strconv.FormatBool(folder), strconv.Itoa(found.folders), c.chown, c.chmod, strconv.FormatBool(c.link), content}
+	for _, a := range found.archives {
 		sum, err := layer.ContentKey(ctx, []layer.File{a})
 		if err != nil {
 			return b.locate(c.where, err)
 		}
 		keys = append(keys, sum)
 	}
-	return b.change(ctx, s, change{where: c.where, text: c.text, key: digest(keys...), do: func(r *root) error {
-		for _, a := range archives {
-			if err := b.addArchive(ctx, r, a, rootfs.UnpackArgs{Dest: dest, Loose: b.loose(), Owner: c.chown, Mode: mode}); err != nil {
+	return b.change(ctx, s, change{where: c.where, text: c.text, key: digest(keys...), do: b.linked(ctx, c, func(r *root) error {
+		for _, a := range found.archives {
+			if err := b.addArchive(ctx, r, a, rootfs.UnpackArgs{Dest: dest, Loose: b.loose(), Owner: c.chown}); err != nil {
 				return err
 			}
 		}
-		if len(files) == 0 && dirs == 0 {
+		if len(found.files) == 0 && found.folders == 0 {
 			return nil
 		}
 		owner := c.chown
 		if owner == "" {
 			owner = "0:0"
 		}
-		args := rootfs.PutArgs{Dest: dest, Single: !folder && dirs == 0, Owner: owner, Mode: mode, Loose: b.loose()}
+		args := rootfs.PutArgs{Dest: dest, Single: !folder && found.folders == 0, Owner: owner, Mode: mode, Loose: b.loose()}
 		return b.pipe(
-			func(w io.Writer) error { return layer.WriteTar(ctx, w, files, b.Epoch) },
+			func(w io.Writer) error { return layer.WriteTar(ctx, w, found.files, b.Epoch) },
 			func(in io.Reader) error { return b.call(ctx, r, rootfs.GuestPut, args, nil, in, nil) },
 		)
-	}})
+	})})
 }
 
-// collect lists the files and archives of a COPY or ADD, and counts the sources
-// and the folders among them.
-func (b *builder) collect(ctx context.Context, c *copying, exclude *pattern.Matcher) (files, archives []layer.File, sources, dirs int, err error) {
+// several reports whether the destination is a folder because of how many sources
+// there are: as many as the instruction names, or as many as were found.
+func (c *copying) several(found int) bool {
+	return len(c.SourcePaths)+len(c.SourceContents) > 1 || found > 1
+}
+
+// linked wraps what a COPY --link does: it happens in an empty root, and what is
+// there then replaces what is in its way, links to folders too.
+func (b *builder) linked(ctx context.Context, c *copying, do func(*root) error) func(*root) error {
+	if !c.link {
+		return do
+	}
+	return func(r *root) error {
+		dir, err := b.box.Root()
+		if err != nil {
+			return err
+		}
+		alone := &root{dir: dir}
+		if err := do(alone); err != nil {
+			return err
+		}
+		take := rootfs.TakeArgs{Sources: []rootfs.Source{{Path: "/", Dir: true}}, Loose: b.loose()}
+		return b.transfer(ctx, alone, take, rootfs.UnpackArgs{Dest: "/", Loose: b.loose()}, r)
+	}
+}
+
+// transfer unpacks files of one root on another.
+func (b *builder) transfer(ctx context.Context, from *root, take rootfs.TakeArgs, unpack rootfs.UnpackArgs, to *root) error {
+	return b.pipe(
+		func(w io.Writer) error { return b.call(ctx, from, rootfs.GuestTake, take, nil, nil, w) },
+		func(in io.Reader) error { return b.call(ctx, to, rootfs.GuestUnpack, unpack, nil, in, nil) },
+	)
+}
+
+// collected is what a COPY or ADD takes from the context.
+type collected struct {
+	files, archives []layer.File
+	count, folders  int // of sources, and of folders among them
+}
+
+// collect lists the files and archives of a COPY or ADD.
+func (b *builder) collect(ctx context.Context, c *copying, exclude *pattern.Matcher) (*collected, error) {
+	out := &collected{}
+	var files []layer.File
 	for _, inline := range c.SourceContents {
 		files = append(files, inlineFile(path.Base(inline.Path), inline.Data))
-		sources++
+		out.count++
 	}
 	for _, pattern := range c.SourcePaths {
 		matches, err := b.context.match(pattern)
 		if err != nil {
-			return nil, nil, 0, 0, err
+			return nil, err
 		}
 		for _, f := range matches {
 			listed, err := b.context.files(ctx, f, exclude)
 			if err != nil {
-				return nil, nil, 0, 0, err
+				return nil, err
 			}
-			sources++
+			out.count++
 			if f.dir {
-				dirs++
+				out.folders++
 			} else if c.unpack && len(listed) == 1 {
 				is, err := isArchive(listed[0])
 				if err != nil {
-					return nil, nil, 0, 0, err
+					return nil, err
 				}
 				if is {
-					archives = append(archives, listed[0])
+					out.archives = append(out.archives, listed[0])
 					continue
 				}
 			}
 			files = append(files, listed...)
 		}
 	}
-	return merge(files), archives, sources, dirs, nil
+	out.files = merge(files)
+	return out, nil
 }
 
 // copyFrom is COPY --from.
@@ -158,9 +203,9 @@ func (b *builder) copyFrom(ctx context.Context, s *stage, index int, c *copying,
 		return err
 	}
 	dest, folder := c.dest(s)
-	keys := append([]string{"COPY --from", from.key, dest, strconv.FormatBool(folder), c.chown, c.chmod}, c.SourcePaths...)
+	keys := append([]string{"COPY --from", from.key, dest, strconv.FormatBool(folder), c.chown, c.chmod, strconv.FormatBool(c.link)}, c.SourcePaths...)
 	keys = append(append(keys, "--exclude"), c.exclude...)
-	return b.change(ctx, s, change{where: c.where, text: c.text, key: digest(keys...), do: func(r *root) error {
+	return b.change(ctx, s, change{where: c.where, text: c.text, key: digest(keys...), do: b.linked(ctx, c, func(r *root) error {
 		source, err := b.root(ctx, from)
 		if err != nil {
 			return err
@@ -169,16 +214,18 @@ func (b *builder) copyFrom(ctx context.Context, s *stage, index int, c *copying,
 		if err := b.call(ctx, source, rootfs.GuestMatch, rootfs.MatchArgs{Patterns: c.SourcePaths}, &sources, nil, nil); err != nil {
 			return err
 		}
-		if len(sources) > 1 && !folder {
-			return fault.New(fault.Build, "dockerfile.copy", "", "COPY of several sources: the destination has to end with a slash")
+		if len(sources) == 0 {
+			b.Report.Warn(c.text + ": nothing in the stage matches, and nothing is copied")
+			return nil
 		}
+		folder := folder || c.several(len(sources))
 		put := rootfs.PutArgs{Dest: dest, Single: !folder && !sources[0].Dir, Owner: c.chown, Mode: mode, Loose: b.loose()}
 		take := rootfs.TakeArgs{Sources: sources, Exclude: c.exclude, Loose: b.loose()}
 		return b.pipe(
 			func(w io.Writer) error { return b.call(ctx, source, rootfs.GuestTake, take, nil, nil, w) },
 			func(in io.Reader) error { return b.call(ctx, r, rootfs.GuestPut, put, nil, in, nil) },
 		)
-	}})
+	})})
 }
 
 // pipe runs write and read at the same time with a pipe between them.
@@ -199,7 +246,6 @@ func (b *builder) pipe(write func(io.Writer) error, read func(io.Reader) error) 
 }
 
 func (b *builder) addArchive(ctx context.Context, r *root, a layer.File, args rootfs.UnpackArgs) error {
-	args.Mode = nil // the archive's own modes are what an archive is for
 	args.Limit = expandedLimit(a.Size)
 	f, err := a.Open()
 	if err != nil {

@@ -19,14 +19,12 @@ func (b *builder) dispatch(ctx context.Context, s *stage, index int, cmd instruc
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if c, ok := cmd.(*instructions.ArgCommand); ok {
+		return b.arg(s, c, where)
+	}
 	if c, ok := cmd.(instructions.SupportsSingleWordExpansion); ok {
 		env := s.env()
-		expand := func(word string) (string, error) {
-			out, undefined, err := shell.NewLex(b.plan.escape).ProcessWord(word, variables(env))
-			b.plan.lint.undefined(undefined, env, where)
-			return out, err
-		}
-		if err := c.Expand(expand); err != nil {
+		if err := c.Expand(func(word string) (string, error) { return b.word(word, env, where) }); err != nil {
 			return b.at(where, "%s: %w", strings.ToUpper(cmd.Name()), err)
 		}
 	}
@@ -49,17 +47,15 @@ func (b *builder) dispatch(ctx context.Context, s *stage, index int, cmd instruc
 	case *instructions.CopyCommand:
 		return b.copy(ctx, s, index, &copying{
 			SourcesAndDest: c.SourcesAndDest, name: "COPY", from: c.From, chown: c.Chown, chmod: c.Chmod,
-			exclude: c.ExcludePatterns, where: where, text: oneLine(cmd),
+			exclude: c.ExcludePatterns, link: c.Link, where: where, text: oneLine(cmd),
 		})
 	case *instructions.AddCommand:
 		return b.copy(ctx, s, index, &copying{
 			SourcesAndDest: c.SourcesAndDest, name: "ADD", chown: c.Chown, chmod: c.Chmod,
-			exclude: c.ExcludePatterns, unpack: true, where: where, text: oneLine(cmd),
+			exclude: c.ExcludePatterns, unpack: true, link: c.Link, where: where, text: oneLine(cmd),
 		})
 	case *instructions.WorkdirCommand:
 		return b.workdir(ctx, s, c, where)
-	case *instructions.ArgCommand:
-		return b.arg(s, c, where)
 	}
 	if c, ok := cmd.(*instructions.ExposeCommand); ok {
 		var err error
@@ -70,6 +66,13 @@ func (b *builder) dispatch(ctx context.Context, s *stage, index int, cmd instruc
 	s.configure(cmd)
 	s.history = append(s.history, v1.History{Created: b.created(), CreatedBy: oneLine(cmd), EmptyLayer: true})
 	return nil
+}
+
+// word expands a word of an instruction.
+func (b *builder) word(text string, env map[string]string, where []parser.Range) (string, error) {
+	out, undefined, err := shell.NewLex(b.plan.escape).ProcessWord(text, variables(env))
+	b.plan.lint.undefined(undefined, env, where)
+	return out, err
 }
 
 // oneLine is the instruction as history and messages show it.
@@ -86,6 +89,7 @@ func (s *stage) configure(cmd instructions.Command) {
 	case *instructions.EnvCommand:
 		for _, kv := range c.Env {
 			s.config.Env = setEnv(s.config.Env, kv.Key, kv.Value)
+			s.vars = setEnv(s.vars, kv.Key, kv.Value)
 		}
 	case *instructions.LabelCommand:
 		if s.config.Labels == nil {
@@ -118,6 +122,7 @@ func (s *stage) configure(cmd instructions.Command) {
 		s.author = c.Maintainer
 	case *instructions.HealthCheckCommand:
 		h := c.Health
+		s.startInterval = h.StartInterval
 		s.config.Healthcheck = &v1.HealthConfig{
 			Test: h.Test, Interval: h.Interval, Timeout: h.Timeout, StartPeriod: h.StartPeriod, Retries: h.Retries,
 		}
@@ -190,41 +195,44 @@ func (s *stage) shellForm(c instructions.ShellDependantCmdLine) []string {
 }
 
 // arg declares ARGs: the value given on the command line, else the default, else
-// that of the same ARG before the first FROM.
+// that of the same ARG before the first FROM. One ARG can use those before it.
 func (b *builder) arg(s *stage, c *instructions.ArgCommand, where []parser.Range) error {
-	for _, arg := range c.Args {
+	for i, arg := range c.Args {
 		b.plan.used[arg.Key] = true
-		value, given := b.Args[arg.Key]
-		switch {
-		case given:
-		case arg.Value != nil:
-			value = *arg.Value // expanded by dispatch
-		default:
-			inherited, ok := b.plan.global[arg.Key]
-			if !ok {
-				continue
+		value, known := b.Args[arg.Key]
+		if !known && arg.Value != nil {
+			var err error
+			if value, err = b.word(*arg.Value, s.env(), where); err != nil {
+				return b.at(where, "ARG %s: %w", arg.Key, err)
 			}
-			value = inherited
+			c.Args[i].Value, known = &value, true
 		}
-		s.args[arg.Key] = value
+		if !known {
+			value, known = b.plan.global[arg.Key]
+		}
+		if known {
+			s.vars, s.args[arg.Key] = setEnv(s.vars, arg.Key, value), true
+		}
 	}
 	s.history = append(s.history, v1.History{Created: b.created(), CreatedBy: oneLine(c), EmptyLayer: true})
 	return nil
 }
 
-// workdir sets the working folder and makes it, which may be a layer.
+// workdir sets the working folder and makes it, which may be a layer. It is the
+// user's, and written as the Dockerfile has it: with a slash at its end, too.
 func (b *builder) workdir(ctx context.Context, s *stage, c *instructions.WorkdirCommand, where []parser.Range) error {
 	if c.Path == "" {
 		return b.at(where, "WORKDIR is empty")
 	}
-	dir := path.Join("/", s.config.WorkingDir, c.Path)
 	if path.IsAbs(c.Path) {
-		dir = path.Clean(c.Path)
+		s.config.WorkingDir = c.Path
+	} else {
+		s.config.WorkingDir = path.Join("/", s.config.WorkingDir, c.Path)
 	}
-	s.config.WorkingDir = dir
+	dir, user := path.Clean(s.config.WorkingDir), s.config.User
 	return b.change(ctx, s, change{
-		where: where, text: oneLine(c), key: digest("workdir", dir), quiet: true,
-		do: func(r *root) error { return b.mkdir(ctx, r, dir) },
+		where: where, text: oneLine(c), key: digest("workdir", dir, user), quiet: true,
+		do: func(r *root) error { return b.mkdir(ctx, r, dir, user) },
 	})
 }
 

@@ -39,10 +39,10 @@ func (p *plan) needed() map[int]bool {
 				refer(i, c.From)
 			case *instructions.RunCommand:
 				// The mounts are read when they are expanded; what is wrong with them is told by check.
-				if c.Expand(func(word string) (string, error) { return word, nil }) == nil {
-					for _, m := range instructions.GetMounts(c) {
-						refer(i, m.From)
-					}
+				// from= has no variables, and is there also when others have no value yet.
+				_ = c.Expand(func(word string) (string, error) { return word, nil })
+				for _, m := range instructions.GetMounts(c) {
+					refer(i, m.From)
 				}
 			}
 		}

@@ -126,8 +126,8 @@ func (b *builder) imported(ctx context.Context, key string, write func(io.Writer
 	return made, err
 }
 
-func (b *builder) mkdir(ctx context.Context, r *root, dir string) error {
-	return b.call(ctx, r, rootfs.GuestPrepare, rootfs.PrepareArgs{Dirs: []string{dir}, Loose: b.loose()}, nil, nil, nil)
+func (b *builder) mkdir(ctx context.Context, r *root, dir, owner string) error {
+	return b.call(ctx, r, rootfs.GuestPrepare, rootfs.PrepareArgs{Dirs: []string{dir}, Owner: owner, Loose: b.loose()}, nil, nil, nil)
 }
 
 // open starts the sandbox of the build.

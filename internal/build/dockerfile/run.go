@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -14,7 +13,6 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 
-	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/build/rootfs"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/sandbox"
@@ -28,6 +26,9 @@ func (b *builder) run(ctx context.Context, s *stage, index int, c *instructions.
 	args, script, err := commandLine(s, c)
 	if err != nil {
 		return b.at(where, "RUN: %w", err)
+	}
+	if err := b.checkMounts(c); err != nil {
+		return err
 	}
 	mounts := instructions.GetMounts(c)
 	offline := b.Offline || instructions.GetNetwork(c) == instructions.NetworkNone
@@ -65,6 +66,8 @@ func (b *builder) run(ctx context.Context, s *stage, index int, c *instructions.
 				command.Mounts = append(command.Mounts, *mount)
 			}
 		}
+		// A folder is mounted before what is below it, in whatever order they are named.
+		slices.SortStableFunc(command.Mounts, func(a, b sandbox.Mount) int { return strings.Count(a.Target, "/") - strings.Count(b.Target, "/") })
 		return b.execute(ctx, r, command)
 	}})
 }
@@ -74,8 +77,7 @@ func (b *builder) run(ctx context.Context, s *stage, index int, c *instructions.
 func (s *stage) keyEnv(b *builder) []string {
 	return slices.DeleteFunc(s.runEnv(b), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
-		_, declared := s.args[name]
-		return isProxy(name) && !declared && lookup(s.config.Env, name) == ""
+		return isProxy(name) && !s.args[name] && !has(s.config.Env, name)
 	})
 }
 
@@ -125,7 +127,10 @@ func commandLine(s *stage, c *instructions.RunCommand) ([]string, *sandbox.Mount
 
 // execute runs the command with its output on the report.
 func (b *builder) execute(ctx context.Context, r *root, command *sandbox.Command) error {
-	points := rootfs.PrepareArgs{Dirs: append(mountedFolders(), command.Dir), Loose: b.loose()}
+	if err := b.mkdir(ctx, r, command.Dir, runOwner(command.User)); err != nil {
+		return err
+	}
+	points := rootfs.PrepareArgs{Dirs: mountedFolders(), Loose: b.loose()}
 	for _, m := range command.Mounts {
 		switch {
 		case strings.HasPrefix(m.Target, "/dev/"):
@@ -150,6 +155,14 @@ func (b *builder) execute(ctx context.Context, r *root, command *sandbox.Command
 			WithHint("%s", fault.HintOf(err))
 	}
 	return err
+}
+
+// runOwner is who a program of a USER runs as: a number alone is in root's group.
+func runOwner(user string) string {
+	if user != "" && strings.Trim(user, "0123456789") == "" {
+		return user + ":0"
+	}
+	return user
 }
 
 func shorten(text string) string {
@@ -178,148 +191,4 @@ func (b *builder) networkFiles(offline bool) ([]sandbox.Mount, error) {
 		out = append(out, sandbox.Mount{Target: name, Content: content, Mode: 0o644, ReadOnly: true})
 	}
 	return out, nil
-}
-
-// mountKey is what a RUN's result depends on of a mount. Caches and secrets are
-// no part of it.
-func (b *builder) mountKey(ctx context.Context, index int, m *instructions.Mount, where []parser.Range) (string, error) {
-	key := digest(string(m.Type), m.From, m.Source, m.Target, m.CacheID)
-	if m.Type != instructions.MountTypeBind {
-		return key, nil
-	}
-	if m.From != "" {
-		from, err := b.other(ctx, index, m.From, where)
-		if err != nil {
-			return "", err
-		}
-		return digest(key, from.key), nil
-	}
-	files, err := b.contextFiles(ctx)
-	if err != nil {
-		return "", b.locate(where, err)
-	}
-	content, err := layer.ContentKey(ctx, files)
-	return digest(key, content), err
-}
-
-func (b *builder) contextFiles(ctx context.Context) ([]layer.File, error) {
-	return b.context.files(ctx, found{name: ".", base: ".", dir: true}, nil)
-}
-
-// mount is one --mount of RUN, or nil for a secret that is not there and not required.
-func (b *builder) mount(ctx context.Context, s *stage, index int, m *instructions.Mount, where []parser.Range) (*sandbox.Mount, error) {
-	out := &sandbox.Mount{Target: m.Target, ReadOnly: m.ReadOnly}
-	if out.Target != "" && !path.IsAbs(out.Target) {
-		out.Target = path.Join("/", s.config.WorkingDir, out.Target)
-	}
-	number := func(v *uint64) int {
-		if v == nil {
-			return 0
-		}
-		return int(min(*v, 1<<31-1))
-	}
-	out.UID, out.GID = number(m.UID), number(m.GID)
-	switch m.Type {
-	case instructions.MountTypeTmpfs:
-		out.Mode, out.Size = 0o1777, m.SizeLimit
-		return out, nil
-	case instructions.MountTypeSecret:
-		return b.secret(m, out)
-	case instructions.MountTypeCache:
-		id := m.CacheID
-		if id == "" {
-			id = path.Clean(out.Target)
-		}
-		dir, err := b.cacheFolder(b.tree.Dir() + "\x00" + id)
-		out.Source = dir
-		if err == nil && (m.UID != nil || m.GID != nil || m.Mode != nil) {
-			mode := fs.FileMode(0o755)
-			if m.Mode != nil {
-				mode = fs.FileMode(*m.Mode)
-			}
-			err = b.box.Own(ctx, dir, mode, out.UID, out.GID)
-		}
-		return out, err
-	}
-	return b.bind(ctx, index, m, out, where)
-}
-
-func (b *builder) secret(m *instructions.Mount, out *sandbox.Mount) (*sandbox.Mount, error) {
-	id := m.CacheID
-	if id == "" {
-		id = path.Base(m.Target)
-	}
-	content, ok := b.Secrets[id]
-	if !ok {
-		if m.Required {
-			return nil, fault.New(fault.Build, "dockerfile.secret", "", "secret %q is required", id).WithHint("hand it over: --secret id=%s,src=FILE", id)
-		}
-		return nil, nil
-	}
-	if out.Target == "" {
-		out.Target = "/run/secrets/" + id
-	}
-	out.Content, out.Mode, out.ReadOnly = append([]byte{}, content...), 0o400, true
-	if m.Mode != nil {
-		out.Mode = fs.FileMode(*m.Mode)
-	}
-	return out, nil
-}
-
-// bind shows a folder of another stage or of the context.
-func (b *builder) bind(ctx context.Context, index int, m *instructions.Mount, out *sandbox.Mount, where []parser.Range) (*sandbox.Mount, error) {
-	if !m.ReadOnly {
-		return nil, fault.New(fault.Build, "dockerfile.mount", "", "--mount=type=bind,rw is not supported: copy what is to be written")
-	}
-	var from *root
-	var err error
-	if m.From != "" {
-		var other *stage
-		if other, err = b.other(ctx, index, m.From, where); err == nil {
-			from, err = b.root(ctx, other)
-		}
-	} else {
-		from, err = b.contextRoot(ctx)
-	}
-	if err != nil {
-		return nil, err
-	}
-	// The links on the way are followed inside of the sandbox, below from.
-	if out.Source = from.dir; from.layered {
-		out.Overlay = b.overlay(from)
-	}
-	out.Sub, out.ReadOnly = path.Join("/", m.Source), true
-	var sources []rootfs.Source
-	if err := b.call(ctx, from, rootfs.GuestMatch, rootfs.MatchArgs{Patterns: []string{out.Sub}}, &sources, nil, nil); err != nil {
-		return nil, err
-	}
-	out.File = len(sources) == 1 && !sources[0].Dir
-	return out, nil
-}
-
-// contextRoot returns the context as a root, for all mounts of it.
-func (b *builder) contextRoot(ctx context.Context) (*root, error) {
-	b.sharing.Lock()
-	defer b.sharing.Unlock()
-	if b.shared != nil {
-		return b.shared, nil
-	}
-	dir, err := b.box.Root()
-	if err != nil {
-		return nil, err
-	}
-	files, err := b.contextFiles(ctx)
-	if err != nil {
-		return nil, err
-	}
-	r := &root{dir: dir}
-	args := rootfs.PutArgs{Dest: "/", Owner: "0:0", Loose: b.loose()}
-	err = b.pipe(
-		func(w io.Writer) error { return layer.WriteTar(ctx, w, files, b.Epoch) },
-		func(in io.Reader) error { return b.call(ctx, r, rootfs.GuestPut, args, nil, in, nil) },
-	)
-	if err == nil {
-		b.shared = r
-	}
-	return r, err
 }

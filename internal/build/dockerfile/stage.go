@@ -10,31 +10,37 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
 // stage is a stage that has been built, or is being built.
 type stage struct {
-	name    string
-	base    *base // nil for scratch
-	config  v1.Config
-	author  string
-	args    map[string]string // ARGs in scope
-	history []v1.History      // of this Dockerfile, above the base's
-	steps   []*step
-	key     string // digest over all that the files depend on
-	hasCmd  bool   // CMD was set here: ENTRYPOINT does not reset it
-	ready   *ready // the files, once somebody needs them
+	name   string
+	base   *base // nil for scratch
+	config v1.Config
+	author string
+	// startInterval is HEALTHCHECK's, which v1.Config has no field for.
+	startInterval time.Duration
+	vars          []string        // ENV and ARG in scope, as they follow each other: the last one counts
+	args          map[string]bool // names of ARGs in scope
+	history       []v1.History    // of this Dockerfile, above the base's
+	steps         []*step
+	key           string // digest over all that the files depend on
+	hasCmd        bool   // CMD was set here: ENTRYPOINT does not reset it
+	ready         *ready // the files, once somebody needs them
 }
 
 // clone returns a stage of its own with the same content.
 func (s *stage) clone() *stage {
 	out := *s
 	out.config = *s.config.DeepCopy()
-	out.args = maps.Clone(s.args)
+	out.vars, out.args = slices.Clone(s.vars), maps.Clone(s.args)
 	out.history, out.steps = slices.Clone(s.history), slices.Clone(s.steps)
 	out.ready = &ready{}
 	return &out
@@ -119,30 +125,31 @@ func (b *builder) from(ctx context.Context, i int, def instructions.Stage) (*sta
 		s.hasCmd = false
 		return s, nil
 	}
-	platform := b.Platform
-	if def.Platform != "" {
-		text, err := b.plan.expand(def.Platform, b.plan.global)
-		if err == nil {
-			var p *v1.Platform
-			if p, err = v1.ParsePlatform(text); err == nil {
-				platform = *p
-			}
-		}
-		if err != nil {
-			return nil, b.at(def.Location, "FROM --platform=%s: %w", def.Platform, err)
-		}
-	}
 	if name == "scratch" {
 		return &stage{
-			key: "scratch", args: map[string]string{}, config: v1.Config{Env: []string{"PATH=" + defaultPath}, WorkingDir: "/"},
+			key: "scratch", ready: &ready{}, args: map[string]bool{}, vars: []string{"PATH=" + defaultPath},
+			config: v1.Config{Env: []string{"PATH=" + defaultPath}, WorkingDir: "/"},
 		}, nil
 	}
-	s, err := b.fromImage(name, platform, def.Location)
+	platform, err := b.platform(def)
+	if err != nil {
+		return nil, err
+	}
+	s, err := b.fromImage(name, platform, def)
 	return s, b.suggestStage(i, name, err)
 }
 
-func (b *builder) fromImage(name string, platform v1.Platform, where []parser.Range) (*stage, error) {
+// fromImage starts a stage on an image. With --platform in def, one that is for
+// another platform alone is taken as it is, as with Docker.
+func (b *builder) fromImage(name string, platform v1.Platform, def instructions.Stage) (*stage, error) {
+	where := def.Location
 	image, err := b.Pull(name, platform)
+	if fault.KindOf(err) == fault.NotFound && def.Platform != "" {
+		if only, onlyErr := b.Pull(name, v1.Platform{}); onlyErr == nil {
+			b.Report.Warn(fmt.Sprintf("%s: FROM --platform=%s: %s is for another platform alone, and is taken as it is", b.subject(where), def.Platform, name))
+			image, err = only, nil
+		}
+	}
 	if err != nil {
 		return nil, b.locate(where, err)
 	}
@@ -157,11 +164,15 @@ func (b *builder) fromImage(name string, platform v1.Platform, where []parser.Ra
 	s := &stage{
 		base:   &base{ref: name, digest: digest.String(), image: image, config: config},
 		config: *config.Config.DeepCopy(), author: config.Author,
-		key: "base " + digest.String(), args: map[string]string{}, ready: &ready{},
+		key: "base " + digest.String(), args: map[string]bool{}, ready: &ready{},
+	}
+	if s.startInterval, err = startInterval(image); err != nil {
+		return nil, b.locate(where, err)
 	}
 	if lookup(s.config.Env, "PATH") == "" {
 		s.config.Env = append(s.config.Env, "PATH="+defaultPath)
 	}
+	s.vars = slices.Clone(s.config.Env)
 	return s, nil
 }
 
@@ -193,40 +204,45 @@ func (b *builder) findOther(ctx context.Context, current int, name string, where
 	if s, ok := b.images[name]; ok {
 		return s, nil
 	}
-	s, err := b.fromImage(name, b.Platform, where)
+	s, err := b.fromImage(name, b.Platform, instructions.Stage{Location: where})
 	if err == nil {
 		b.images[name] = s
 	}
 	return s, b.suggestStage(current, name, err)
 }
 
-// env is what $NAME means in an instruction: ARGs, and ENV over them.
+// env is what $NAME means in an instruction.
 func (s *stage) env() map[string]string {
-	out := maps.Clone(s.args)
-	for _, kv := range s.config.Env {
+	out := map[string]string{}
+	for _, kv := range s.vars {
 		name, value, _ := strings.Cut(kv, "=")
 		out[name] = value
 	}
 	return out
 }
 
-// runEnv is the environment of RUN.
+// runEnv is the environment of RUN. A proxy that was given is in it, under both
+// spellings, as programs know one or the other.
 func (s *stage) runEnv(b *builder) []string {
-	out := slices.Clone(s.config.Env)
-	for _, name := range slices.Sorted(maps.Keys(s.args)) {
-		if lookup(out, name) == "" {
-			out = append(out, name+"="+s.args[name])
+	out := slices.Clone(s.vars)
+	given := map[string]string{}
+	for name, value := range b.Args {
+		if upper := strings.ToUpper(name); isProxy(name) && (given[upper] == "" || name == upper) {
+			given[upper] = value
 		}
 	}
-	if lookup(out, "PATH") == "" {
-		out = append(out, "PATH="+defaultPath)
-	}
-	for _, name := range slices.Sorted(maps.Keys(b.Args)) {
-		if isProxy(name) && lookup(out, name) == "" {
-			out = append(out, name+"="+b.Args[name])
+	for _, upper := range slices.Sorted(maps.Keys(given)) {
+		for _, name := range []string{upper, strings.ToLower(upper)} {
+			if !has(out, name) {
+				out = append(out, name+"="+given[upper])
+			}
 		}
 	}
 	return out
+}
+
+func has(env []string, name string) bool {
+	return slices.ContainsFunc(env, func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
 }
 
 func lookup(env []string, name string) string {

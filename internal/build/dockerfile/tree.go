@@ -154,7 +154,7 @@ func (b *builder) flatten(ctx context.Context, r *root) error {
 		func(w io.Writer) error { return b.call(ctx, r, rootfs.GuestTake, all, nil, nil, w) },
 		func(in io.Reader) (err error) {
 			counted := &tracked{Reader: in}
-			err = b.call(ctx, flat, rootfs.GuestUnpack, rootfs.UnpackArgs{Dest: "/", Loose: b.loose()}, nil, counted, nil)
+			err = b.call(ctx, flat, rootfs.GuestUnpack, rootfs.UnpackArgs{Dest: "/", Top: true, Loose: b.loose()}, nil, counted, nil)
 			bytes = counted.got
 			return err
 		},

@@ -268,7 +268,7 @@ func (a *archive) content(at string, h *tar.Header, size int64) error {
 	return err
 }
 
-// match finds the sources of COPY --from.
+// match finds the sources of COPY --from: none, where a wildcard finds nothing.
 func match(args MatchArgs) ([]Source, error) {
 	var out []Source
 	for _, pattern := range args.Patterns {
@@ -279,10 +279,11 @@ func match(args MatchArgs) ([]Source, error) {
 		}
 		if len(found) == 0 {
 			// A name with brackets in it is no pattern when it is there.
-			if _, err := os.Lstat(pattern); err != nil {
+			if _, err := os.Lstat(pattern); err == nil {
+				found = []string{pattern}
+			} else if _, err := os.Stat("/" + strings.TrimPrefix(BeforeWildcard(pattern), "/")); err != nil || !strings.ContainsAny(pattern, "*?[") {
 				return nil, fault.New(fault.Build, "rootfs.match", "", "%s: there is no such file in the stage", pattern)
 			}
-			found = []string{pattern}
 		}
 		for _, at := range found {
 			info, err := os.Stat(at)

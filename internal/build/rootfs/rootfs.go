@@ -8,6 +8,7 @@ package rootfs
 
 import (
 	"io/fs"
+	"strings"
 	"time"
 )
 
@@ -52,7 +53,7 @@ type UnpackArgs struct {
 	// Loose keeps owners in attributes, where there is one user only.
 	Loose bool
 	Owner string // USER[:GROUP] of everything; "" keeps the archive's
-	Mode  *uint32
+	Top   bool   // Dest gets owner and mode of the archive's ./
 	// Limit is how many bytes the files may have in all, holes included.
 	Limit int64
 }
@@ -118,4 +119,14 @@ type Mark struct {
 	// Stamp changes with the content: the kernel keeps the change time, and no
 	// program can change a file and hide it.
 	Stamp string
+}
+
+// BeforeWildcard returns the folder that a pattern's first wildcard is in: it has
+// to be there, whatever the wildcard finds. It is "" for the topmost one.
+func BeforeWildcard(pattern string) string {
+	at := strings.IndexAny(pattern, "*?[")
+	if at < 0 {
+		return pattern
+	}
+	return pattern[:max(strings.LastIndex(pattern[:at], "/"), 0)]
 }

@@ -28,14 +28,18 @@ const (
 
 // writer puts entries of an archive into the root.
 type writer struct {
-	loose    bool
-	owner    *[2]int // of everything, instead of the archive's
-	mode     *uint32
-	times    []entryTime // of folders, to be set when all is there
-	linkBase string      // what the names of hard links are relative to
-	buffer   []byte      // for contents
-	limit    int64       // of the bytes of all files; 0 is none
-	written  int64
+	loose bool
+	owner *[2]int // of everything, instead of the archive's
+	mode  *uint32
+	// merge is for COPY: a folder and a file do not replace each other.
+	merge bool
+	// ownParents gives owner and mode to folders that have no entry, too.
+	ownParents bool
+	times      []entryTime // of folders, to be set when all is there
+	linkBase   string      // what the names of hard links are relative to
+	buffer     []byte      // for contents
+	limit      int64       // of the bytes of all files; 0 is none
+	written    int64
 }
 
 type entryTime struct {
@@ -71,20 +75,29 @@ func lookupOwner(text string) (uid, gid int, err error) {
 
 // unpack applies a layer, or an archive that ADD unpacks.
 func unpack(args UnpackArgs, in io.Reader) error {
-	w, err := newWriter(args.Loose, args.Owner, args.Mode, args.Dest)
+	w, err := newWriter(args.Loose, args.Owner, nil, "/")
 	if err != nil {
 		return err
 	}
 	w.limit = args.Limit
-	if err := w.mkdirAll(args.Dest); err != nil {
+	if err := w.mkdirAll(args.Dest, true); err != nil {
 		return err
+	}
+	if !args.Layer {
+		// Links in an archive lead to places in its destination, as with Docker.
+		if err := errors.Join(unix.Chroot(args.Dest), unix.Chdir("/")); err != nil {
+			return fmt.Errorf("enter %s: %w", args.Dest, err)
+		}
 	}
 	var here map[string]bool // what this layer has brought: an opaque marker spares it
 	if args.Layer {
 		here = map[string]bool{}
 	}
-	err = eachEntry(in, func(h *tar.Header, content io.Reader) error {
-		at := path.Join(args.Dest, path.Clean("/"+h.Name))
+	return w.all(in, func(h *tar.Header, content io.Reader) error {
+		at := path.Clean("/" + h.Name)
+		if at == "/" && !args.Layer && !args.Top {
+			return nil // the destination stays as it is
+		}
 		if args.Layer {
 			base := path.Base(at)
 			switch {
@@ -104,7 +117,11 @@ func unpack(args UnpackArgs, in io.Reader) error {
 		}
 		return w.entry(at, h, content)
 	})
-	return errors.Join(err, w.finish())
+}
+
+// all writes the entries of an archive with each.
+func (w *writer) all(in io.Reader, each func(*tar.Header, io.Reader) error) error {
+	return errors.Join(eachEntry(in, each), w.finish())
 }
 
 func clearFolder(dir string, keep map[string]bool) error {
@@ -118,62 +135,6 @@ func clearFolder(dir string, keep map[string]bool) error {
 		}
 	}
 	return err
-}
-
-// put is COPY: the archive's names are below args.Dest.
-func put(args PutArgs, in io.Reader) error {
-	w, err := newWriter(args.Loose, args.Owner, args.Mode, args.Dest)
-	if err != nil {
-		return err
-	}
-	dest, err := followLinks(args.Dest)
-	if err != nil {
-		return err
-	}
-	if args.Single {
-		if info, err := os.Stat(dest); err != nil || !info.IsDir() {
-			if err := w.mkdirAll(path.Dir(dest)); err != nil {
-				return err
-			}
-			err = eachEntry(in, func(h *tar.Header, content io.Reader) error { return w.entry(dest, h, content) })
-			return errors.Join(err, w.finish())
-		}
-	}
-	_, statErr := os.Stat(dest)
-	if err := w.mkdirAll(dest); err != nil {
-		return err
-	}
-	err = eachEntry(in, func(h *tar.Header, content io.Reader) error {
-		at := path.Join(dest, path.Clean("/"+h.Name))
-		if at == dest && statErr == nil {
-			return nil // the folder that is copied into keeps its looks
-		}
-		return w.entry(at, h, content)
-	})
-	return errors.Join(err, w.finish())
-}
-
-// followLinks is at with no link in it: what is not there has no links, and what a
-// link to nowhere means is not there.
-func followLinks(at string) (string, error) {
-	real, rest := "/", strings.TrimPrefix(path.Clean("/"+at), "/")
-	for hops := 0; rest != ""; {
-		part, more, _ := strings.Cut(rest, "/")
-		next := path.Join(real, part)
-		target, err := os.Readlink(next)
-		if err != nil {
-			real, rest = next, more
-			continue
-		}
-		if hops++; hops > 255 {
-			return "", fault.New(fault.Build, "rootfs.links", "", "%s: too many links", at)
-		}
-		if !path.IsAbs(target) {
-			target = path.Join(real, target)
-		}
-		real, rest = "/", strings.TrimPrefix(path.Join("/", target, more), "/")
-	}
-	return real, nil
 }
 
 func eachEntry(in io.Reader, each func(*tar.Header, io.Reader) error) error {
@@ -199,18 +160,22 @@ func eachEntry(in io.Reader, each func(*tar.Header, io.Reader) error) error {
 
 // entry makes one file, folder or link at the absolute path at.
 func (w *writer) entry(at string, h *tar.Header, content io.Reader) error {
-	if err := w.mkdirAll(path.Dir(at)); err != nil {
+	if err := w.mkdirAll(path.Dir(at), w.ownParents); err != nil {
 		return err
 	}
 	old, err := os.Lstat(at)
 	exists := err == nil
-	if h.Typeflag == tar.TypeDir {
-		if exists && old.Mode().Type() == fs.ModeSymlink {
-			// Debian's /lib is a link to usr/lib, and packages still say /lib.
-			if target, err := os.Stat(at); err == nil && target.IsDir() {
-				return nil
-			}
+	if exists && w.merge && old.IsDir() != (h.Typeflag == tar.TypeDir) {
+		what := "a file"
+		if old.IsDir() {
+			what = "a folder"
 		}
+		if h.Typeflag == tar.TypeDir || old.IsDir() {
+			return fault.New(fault.Build, "rootfs.put", "", "%s is %s in the image and cannot be replaced by what is copied", at, what).
+				WithHint("copy to another place, or remove it in a RUN before")
+		}
+	}
+	if h.Typeflag == tar.TypeDir {
 		if exists && !old.IsDir() {
 			if err := os.Remove(at); err != nil {
 				return err
@@ -324,8 +289,9 @@ func (w *writer) chown(at string, uid, gid int, link bool) error {
 	return err
 }
 
-// mkdirAll makes folders with the owner of what will be in them, as COPY does.
-func (w *writer) mkdirAll(dir string) error {
+// mkdirAll makes folders: root's, or with the owner and the mode of what will be
+// in them.
+func (w *writer) mkdirAll(dir string, own bool) error {
 	var missing []string
 	for at := path.Clean(dir); at != "/"; at = path.Dir(at) {
 		info, err := os.Stat(at)
@@ -354,8 +320,13 @@ func (w *writer) mkdirAll(dir string) error {
 		if err := os.Mkdir(at, 0o755); err != nil {
 			return err
 		}
-		if w.owner != nil {
+		if own && w.owner != nil {
 			if err := w.chown(at, w.owner[0], w.owner[1], false); err != nil {
+				return err
+			}
+		}
+		if own && w.mode != nil {
+			if err := unix.Chmod(at, *w.mode&0o777); err != nil {
 				return err
 			}
 		}
@@ -375,6 +346,9 @@ func (w *writer) finish() error {
 
 // prepare makes what is missing and tells what that was, innermost first.
 func prepare(args PrepareArgs) ([]string, error) {
+	if !slices.ContainsFunc(args.Dirs, func(at string) bool { _, err := os.Stat(at); return err != nil }) {
+		args.Owner = "" // of nothing: no reason to look it up
+	}
 	w, err := newWriter(args.Loose, args.Owner, nil, "/")
 	if err != nil {
 		return nil, err
@@ -390,7 +364,7 @@ func prepare(args PrepareArgs) ([]string, error) {
 	}
 	for _, dir := range args.Dirs {
 		missing(dir)
-		if err := w.mkdirAll(dir); err != nil {
+		if err := w.mkdirAll(dir, true); err != nil {
 			return nil, err
 		}
 	}
@@ -407,13 +381,14 @@ func prepare(args PrepareArgs) ([]string, error) {
 			}
 			missing(real)
 		}
-		if err := w.mkdirAll(path.Dir(real)); err != nil {
+		if err := w.mkdirAll(path.Dir(real), true); err != nil {
 			return nil, err
 		}
 		if err := os.WriteFile(real, nil, 0o644); err != nil {
 			return nil, err
 		}
 	}
-	slices.SortStableFunc(made, func(a, b string) int { return len(b) - len(a) })
-	return made, nil
+	// The innermost first.
+	slices.SortStableFunc(made, func(a, b string) int { return strings.Count(b, "/") - strings.Count(a, "/") })
+	return slices.Compact(made), nil
 }

@@ -135,6 +135,10 @@ func meanings() map[string]*testCase {
 		"mount-rw-twice":       "FROM BASE\nRUN --mount=target=/m,rw --mount=target=/n,rw touch /m/new && ls -A /n > /out\n",
 		"mount-readonly-false": "FROM BASE\nRUN --mount=target=/m,readonly=false touch /m/new && ls -A /m > /out\n",
 
+		"mount-image":           "FROM BASE\nRUN --mount=from=BASE,target=/m ls /m > /out\n",
+		"mount-scratch-stage":   "FROM scratch AS x\nCOPY a.txt /a\nFROM BASE\nRUN --mount=from=x,target=/m ls -A /m > /out\n",
+		"mount-needed-later":    "FROM BASE AS x\nRUN mkdir /o && echo 1 > /o/f\nFROM BASE\nARG U=5\nRUN --mount=type=cache,id=nl,target=/c,uid=$U --mount=from=x,source=/o,target=/m cat /m/f > /out\n",
+		"run-then-user":         "FROM BASE\nENV A=1\nRUN id -u > /id; echo $A >> /id; pwd >> /id\nENV A=2\nUSER app\nWORKDIR /w\n",
 		"mount-cache-from":      "FROM BASE AS x\nRUN mkdir /s && echo 1 > /s/f && chown 5:6 /s/f\nFROM BASE\nRUN --mount=type=cache,id=from1,target=/c,from=x,source=/s cat /c/f > /out; stat -c '%a %u:%g' /c /c/f >> /out\n",
 		"mount-cache-from-all":  "FROM BASE AS x\nRUN echo 1 > /s\nFROM BASE\nRUN --mount=type=cache,id=from2,target=/c,from=x cat /c/s > /out && echo 2 > /c/s\nRUN --mount=type=cache,id=from2,target=/c,from=x cat /c/s >> /out\n",
 		"mount-cache-mode":      "FROM BASE\nRUN --mount=type=cache,id=mode1,target=/c,uid=5,gid=6,mode=0711 stat -c '%a %u:%g' /c > /out\n",

@@ -66,6 +66,7 @@ type Spec struct {
 	BuildEnv []string // what func.yaml gives to the build, as KEY=value
 	Resolve  Resolver // may be nil when the base has a digest or is built in
 	Fresh    bool     // make every layer, also those that an earlier build has made
+	AnyStart bool     // accept an image whose command is not in it
 
 	// Documents that go with the image. An image that was found by its key has those
 	// of the build that made it, so a key tells builds with others apart.

@@ -16,6 +16,9 @@ import (
 // builder ends with it. The base's layers are read once and what is in them is
 // remembered.
 func (s Spec) checkStart(ctx context.Context, built *PlatformBuild, store *layer.Store) error {
+	if s.AnyStart {
+		return nil
+	}
 	config, err := built.Image.ConfigFile()
 	if err != nil {
 		return err

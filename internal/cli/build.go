@@ -20,6 +20,7 @@ type buildFlags struct {
 	Base      string
 	Builder   string
 	NoCache   bool
+	AnyStart  bool // the command need not be in the image
 	Docker    dockerfileFlags
 	Cluster   clusterFlags
 	Attest    attestFlags
@@ -137,6 +138,7 @@ func (f *Factory) addBuildFlags(cmd *cobra.Command, b *buildFlags) {
 	b.Cluster.add(flags)
 	f.addAttestFlags(cmd, &b.Attest)
 	flags.BoolVar(&b.NoCache, "no-cache", false, "build even when nothing has changed since an earlier build, every layer of it")
+	flags.BoolVar(&b.AnyStart, "no-start-check", false, "accept an image whose command is not in it")
 	// The flags are registered above, so an error here cannot happen.
 	_ = cmd.RegisterFlagCompletionFunc("platform", cobra.FixedCompletions([]string{"linux/amd64", "linux/arm64"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("builder", cobra.FixedCompletions([]string{"auto", "layers", "dockerfile", clusterBuilder}, cobra.ShellCompDirectiveNoFileComp))

@@ -40,6 +40,9 @@ func (c *clusterFlags) add(flags *pflag.FlagSet) {
 
 // checkCluster refuses what the cluster builder cannot do, before any work.
 func (b *buildFlags) checkCluster(dir string, project *function.Function) error {
+	if b.Builder == clusterBuilder && b.AnyStart {
+		return fault.Usagef("--no-start-check has no effect with --builder cluster: the pod checks what it has built")
+	}
 	if b.Builder != clusterBuilder {
 		if b.Cluster.Image != "" || b.Cluster.Namespace != "" || len(b.Cluster.Resources) > 0 {
 			return fault.Usagef("--builder-image, --builder-namespace and --builder-resources are for --builder cluster")

@@ -230,6 +230,7 @@ func (f *Factory) buildSpec(dir string, project *function.Function, b *buildFlag
 		Now:      f.Sys.Now,
 		Progress: buildProgress{f.IO},
 		Fresh:    b.NoCache,
+		AnyStart: b.AnyStart,
 
 		Documents: b.Attest.documents(),
 		Signed:    len(b.Attest.trusted) > 0,

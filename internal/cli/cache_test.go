@@ -20,7 +20,7 @@ import (
 func (l *keyLab) buildLayout(home, dir string) string {
 	l.t.Helper()
 	into := filepath.Join(l.t.TempDir(), "image")
-	sys, stdout, stderr := testSystem(l.t, "build", dir, "--base-image", l.host+"/base/node:22", "-o", "oci:"+into)
+	sys, stdout, stderr := testSystem(l.t, "build", dir, "--no-start-check", "--base-image", l.host+"/base/node:22", "-o", "oci:"+into)
 	env := map[string]string{"HOME": home, "KN_LITE_REGISTRY": l.host + "/me"}
 	sys.Env = func(name string) string { return env[name] }
 	// Files are remembered once they have been the same for a while.

@@ -135,7 +135,7 @@ func (s *suite) ours(t *testing.T, c *testCase) (v1.Image, string, error) {
 	t.Helper()
 	out := c.file + ".kn-lite"
 	args := []string{
-		s.kn, "build", c.folder, "--builder", "dockerfile", "--file", c.file, "--image", s.address + "/ours:1", "-o", "oci:" + out,
+		s.kn, "build", c.folder, "--builder", "dockerfile", "--no-start-check", "--file", c.file, "--image", s.address + "/ours:1", "-o", "oci:" + out,
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.args)) {
 		args = append(args, "--build-arg", name+"="+c.args[name])

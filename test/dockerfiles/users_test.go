@@ -174,7 +174,7 @@ func (m *machine) build(t *testing.T, name, text string, uid int) (digest, said 
 	home := m.home(uid)
 	cmd := exec.CommandContext(ctx, "unshare", "--mount", "sh", "-c",
 		fmt.Sprintf(`mount --bind %s /etc && exec setpriv --reuid %d --regid %d --clear-groups -- "$@"`, filepath.Join(m.dir, "etc"), uid, uid), "sh",
-		m.program, "build", filepath.Join(m.dir, "context"), "--builder", "dockerfile", "--file", file, "--image", "registry.example/app:1", "-o", "oci:"+filepath.Join(home, name))
+		m.program, "build", filepath.Join(m.dir, "context"), "--builder", "dockerfile", "--no-start-check", "--file", file, "--image", "registry.example/app:1", "-o", "oci:"+filepath.Join(home, name))
 	cmd.Dir = home
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home}
 	var stdout, stderr bytes.Buffer

@@ -18,7 +18,7 @@ func corpus(t *testing.T) map[string]*testCase {
 	maps.Copy(all, meanings())
 	maps.Copy(all, shapes(t))
 	all["copy-over-link"].buildah = false  // replaces the link
-	all["run-link-change"].buildah = false // it uses no overlay here
+	all["run-link-change"].buildah = false // with vfs all names of the file change
 	return all
 }
 

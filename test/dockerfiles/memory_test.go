@@ -58,7 +58,7 @@ func TestLargeContext(t *testing.T) {
 	for _, builder := range []string{"layers", "dockerfile"} {
 		t.Run(builder, func(t *testing.T) {
 			out := filepath.Join(work, builder)
-			cmd := exec.Command(kn, "build", app, "--builder", builder, "-o", "oci:"+out)
+			cmd := exec.Command(kn, "build", app, "--builder", builder, "--no-start-check", "-o", "oci:"+out)
 			cmd.Env = env
 			said := &strings.Builder{}
 			cmd.Stderr = said

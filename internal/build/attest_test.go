@@ -18,6 +18,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build/inventory"
+	"github.com/kn-lite/kn-lite/internal/build/sealed"
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 )
@@ -163,7 +164,7 @@ func TestLayersAreReadOnce(t *testing.T) {
 	at := filepath.Join(inventories(s.CacheDir), files[0].Name())
 	known, err := json.Marshal(inventory.Found{Files: map[string][]attest.Package{"x": {attest.NPM("remembered", "1")}}})
 	if err == nil {
-		err = os.WriteFile(at, known, 0o600)
+		err = sealed.Write(at, known)
 	}
 	if err != nil {
 		t.Fatal(err)

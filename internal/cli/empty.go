@@ -20,13 +20,13 @@ func allowEmpty(cmd *cobra.Command, flag string) {
 // not set, and "nothing was said" is hardly ever what was meant: --image "$IMAGE"
 // must not build what is in the folder instead.
 func checkEmpty(cmd *cobra.Command, given, args []string) error {
+	if cmd.DisableFlagParsing {
+		return nil // cobra's own completion: what the shell completes may be empty
+	}
 	for _, arg := range args {
 		if arg == "" {
 			return fault.Usagef("an argument is empty").WithHint("is a variable not set?\nusage: %s", cmd.UseLine())
 		}
-	}
-	if cmd.DisableFlagParsing {
-		return nil
 	}
 	// The values as they were typed: those of lists show no more that one was empty.
 	return cmd.Flags().ParseAll(given, func(flag *pflag.Flag, value string) error {

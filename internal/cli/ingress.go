@@ -68,11 +68,6 @@ func (d *ingressDialer) first(ctx context.Context, network string, addresses []s
 }
 
 func (d *ingressDialer) unreachable(host string, err error) error {
-	if d.private {
-		return fault.New(fault.Transient, "invoke", host, "the service is private to its cluster, and cannot be reached from here: %s", strings.ReplaceAll(err.Error(), "\n", "; ")).
-			WithHint("send the request from a pod of the cluster, or forward a port to the ingress for private services and name it:\n" +
-				"`kubectl -n NAMESPACE port-forward service/LOCAL-GATEWAY 8080:80` and --ingress localhost:8080")
-	}
 	return fault.New(fault.Transient, "invoke", host, "no way to reach it from here: %s", strings.ReplaceAll(err.Error(), "\n", "; ")).
 		WithHint("if the cluster's ingress is reachable under another address (a port forward, a load balancer), give it with --ingress HOST:PORT or KN_LITE_INGRESS")
 }
@@ -101,4 +96,11 @@ func portOf(hostPort, address string) string {
 		return net.JoinHostPort(host, wanted)
 	}
 	return hostPort
+}
+
+// privateService is for a service that only its cluster reaches.
+func privateService(host string) error {
+	return fault.New(fault.Failure, "invoke", host, "the service is private to its cluster, and cannot be reached from here").
+		WithHint("send the request from a pod of the cluster, or forward a port to the ingress for private services and name it:\n" +
+			"`kubectl -n NAMESPACE port-forward service/LOCAL-GATEWAY 8080:80` and --ingress localhost:8080")
 }

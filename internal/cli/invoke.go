@@ -143,7 +143,10 @@ func runInvoke(ctx context.Context, f *Factory, o *invokeOptions) error {
 	if err != nil {
 		return err
 	}
-	dialer.private = clusterLocal(target)
+	if dialer.private = clusterLocal(target); dialer.private && dialer.fixed == "" && f.Sys.Env("KUBERNETES_SERVICE_HOST") == "" {
+		// Addresses of the cluster mean something else out here: nothing is sent to them.
+		return privateService(target.Hostname())
+	}
 	return f.exchange(request, dialer)
 }
 

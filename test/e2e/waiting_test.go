@@ -145,7 +145,7 @@ func TestPrivateService(t *testing.T) {
 		t.Error("it does not say that the service is private")
 	}
 	s.knLiteEnv = []string{"KN_LITE_INGRESS="}
-	if r := s.knLite(75, "invoke", "fn", "--timeout", "20s"); !strings.Contains(r.Stderr, "private to its cluster") {
+	if r := s.knLite(1, "invoke", "fn"); !strings.Contains(r.Stderr, "private to its cluster") {
 		t.Error("invoke does not say that the service is private")
 	}
 }

@@ -102,9 +102,9 @@ func TestKeyTagOfAStrangerIsNotSigned(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, story, _ := l.build(t.TempDir(), l.clone(), "--sign-key", private)
-			if got != right || strings.Contains(story, "unchanged") || !strings.Contains(story, "not vouched for") {
-				t.Errorf("%s, not %s:\n%s", got, right, story)
+			got, output, _ := l.build(t.TempDir(), l.clone(), "--sign-key", private)
+			if got != right || strings.Contains(output, "unchanged") || !strings.Contains(output, "not vouched for") {
+				t.Errorf("%s, not %s:\n%s", got, right, output)
 			}
 			if n := l.signatures(planted); n != signed {
 				t.Errorf("what was planted has %d signatures, not %d", n, signed)
@@ -127,17 +127,17 @@ func TestVouchedKeyTagIsTaken(t *testing.T) {
 	first, public := signKey(t)
 	second, _ := signKey(t)
 	ref, _, _ := l.build(t.TempDir(), l.clone(), "--sign-key", first)
-	if got, story, _ := l.build(t.TempDir(), l.clone(), "--sign-key", first); got != ref || !strings.Contains(story, "unchanged") {
-		t.Errorf("%s, not %s:\n%s", got, ref, story)
+	if got, output, _ := l.build(t.TempDir(), l.clone(), "--sign-key", first); got != ref || !strings.Contains(output, "unchanged") {
+		t.Errorf("%s, not %s:\n%s", got, ref, output)
 	}
-	if _, story, _ := l.build(t.TempDir(), l.clone(), "--sign-key", second); !strings.Contains(story, "not vouched for") {
-		t.Errorf("the signature of another key was taken:\n%s", story)
+	if _, output, _ := l.build(t.TempDir(), l.clone(), "--sign-key", second); !strings.Contains(output, "not vouched for") {
+		t.Errorf("the signature of another key was taken:\n%s", output)
 	}
 	l = newKeyLab(t)
 	ref, _, _ = l.build(t.TempDir(), l.clone(), "--sign-key", first)
 	l.env = map[string]string{"KN_LITE_VERIFY_KEY": public}
-	if got, story, _ := l.build(t.TempDir(), l.clone(), "--sign-key", second); got != ref || !strings.Contains(story, "unchanged") {
-		t.Errorf("%s, not %s:\n%s", got, ref, story)
+	if got, output, _ := l.build(t.TempDir(), l.clone(), "--sign-key", second); got != ref || !strings.Contains(output, "unchanged") {
+		t.Errorf("%s, not %s:\n%s", got, ref, output)
 	}
 	digest, _ := v1.NewHash(ref[strings.Index(ref, "@")+1:])
 	if n := l.signatures(digest); n != 2 {
@@ -197,20 +197,20 @@ func TestPushSignsWhatWasBuiltHere(t *testing.T) {
 		sys.Now = time.Now
 		return Main(context.Background(), sys), stderr.String()
 	}
-	if code, story := run(builder, "build", dir, "--base-image", l.host+"/base/node:22"); code != 0 {
-		t.Fatal(story)
+	if code, output := run(builder, "build", dir, "--base-image", l.host+"/base/node:22"); code != 0 {
+		t.Fatal(output)
 	}
 	before := len(writes(l.server.Log()))
-	if code, story := run(stranger, "push", dir, "--sign-key", private); code != 6 || !strings.Contains(story, "was not built on this machine") {
-		t.Errorf("exit %d: %s", code, story)
+	if code, output := run(stranger, "push", dir, "--sign-key", private); code != 6 || !strings.Contains(output, "was not built on this machine") {
+		t.Errorf("exit %d: %s", code, output)
 	}
 	if len(writes(l.server.Log())) > before {
 		t.Errorf("something was written: %q", writes(l.server.Log()))
 	}
-	if code, story := run(stranger, "push", dir); code != 0 {
-		t.Errorf("without a key: exit %d: %s", code, story)
+	if code, output := run(stranger, "push", dir); code != 0 {
+		t.Errorf("without a key: exit %d: %s", code, output)
 	}
-	if code, story := run(builder, "push", dir, "--sign-key", private); code != 0 {
-		t.Errorf("where it was built: exit %d: %s", code, story)
+	if code, output := run(builder, "push", dir, "--sign-key", private); code != 0 {
+		t.Errorf("where it was built: exit %d: %s", code, output)
 	}
 }

@@ -1,12 +1,19 @@
 // Package config reads kn-lite's settings and knows their precedence: a flag,
 // KN_LITE_* in the environment, func.yaml, the user's file, the default. Flags are
 // applied by the commands; where func.yaml has a setting too, its value is passed in.
+//
+// The file is checked by its nodes before viper merges it: viper takes what it does
+// not know, folds the case of keys and has no line numbers. It never sees func.yaml,
+// where the case of keys matters.
 package config
 
 import (
+	"maps"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/spf13/viper"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
@@ -30,8 +37,8 @@ type Config struct {
 
 	Warnings []string // what the user should hear about, once
 
-	registry ranked
-	bases    map[string]ranked // by language
+	fromFile      map[string]any    // by key, as viper merges it
+	fromVariables map[string]string // by path of keys
 }
 
 // Sources is where settings come from.
@@ -91,88 +98,112 @@ func Load(src Sources) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := func(key string) string { return first(src.Env(variableOf(key)), d.scalars[key]) }
-	cfg := &Config{
-		File:               file,
-		Namespace:          first(src.Env("KN_LITE_NAMESPACE"), src.Env("FUNC_NAMESPACE"), d.scalars["namespace"]),
-		AuthFile:           text("authFile"),
-		CAFile:             text("registryCA"),
-		BuilderImage:       text("builderImage"),
-		CacheRepository:    text("cacheRepo"),
-		SignKey:            text("signKey"),
-		VerifyKey:          text("verifyKey"),
-		Ingress:            text("ingress"),
-		InsecureRegistries: d.lists["insecureRegistries"],
-		RegistryCerts:      pairs(d.names["registryCerts"]),
-		Mirrors:            d.named["mirrors"],
-		Warnings:           warnings,
-		registry:           ranked{src.Env("KN_LITE_REGISTRY"), src.Env("FUNC_REGISTRY"), d.scalars["registry"]},
-		bases:              map[string]ranked{},
-	}
-	for _, language := range Languages() {
-		cfg.bases[language] = ranked{src.Env(baseImageVariable + strings.ToUpper(language)), "", d.names["baseImages"][language]}
-	}
-	required := first(text("requireSigned"), "false")
-	if cfg.RequireSigned, err = strconv.ParseBool(required); err != nil {
-		// Whoever meant yes must not get no.
-		where := "KN_LITE_REQUIRE_SIGNED"
-		if src.Env(where) == "" {
-			where = file + ": requireSigned"
-		}
-		return nil, fault.New(fault.Usage, "config.load", where, "%q is neither true nor false", required)
-	}
-	if hosts := src.Env("KN_LITE_INSECURE_REGISTRIES"); hosts != "" {
-		cfg.InsecureRegistries = splitList(hosts)
-	}
-	if certs := split(src.Env("KN_LITE_REGISTRY_CERT"), ";"); certs != nil {
-		cfg.RegistryCerts = certs
-	}
-	return cfg, nil
+	cfg := &Config{File: file, Warnings: warnings, fromFile: d.values, fromVariables: variables(src.Env)}
+	return cfg, cfg.read(src.Env)
 }
 
-// ranked is a setting that func.yaml can have too: its variable, func's own
-// variable, and the user's file.
-type ranked struct{ variable, funcVariable, file string }
+// variables are the settings that the environment has, by path of keys.
+func variables(env func(string) string) map[string]string {
+	out := map[string]string{}
+	for _, s := range settings() {
+		for _, name := range s.variables {
+			if value := env(name); value != "" && out[s.key] == "" {
+				out[s.key] = value
+			}
+		}
+	}
+	for _, language := range Languages() {
+		if value := env(baseImageVariable + strings.ToUpper(language)); value != "" {
+			out[baseImagePath(language)] = value
+		}
+	}
+	// Both run on Node.js: what suits one suits the other.
+	if node, typescript := out[baseImagePath("node")], baseImagePath("typescript"); node != "" && out[typescript] == "" {
+		out[typescript] = node
+	}
+	return out
+}
 
-// over is the setting where func.yaml says project, "" for nothing.
-func (r ranked) over(project string) string {
-	return first(r.variable, r.funcVariable, project, r.file)
+// read fills in the settings that func.yaml cannot have.
+func (c *Config) read(env func(string) string) (err error) {
+	v := c.merged(nil)
+	c.Namespace = v.GetString("namespace")
+	c.AuthFile = v.GetString("authFile")
+	c.CAFile = v.GetString("registryCA")
+	c.BuilderImage = v.GetString("builderImage")
+	c.CacheRepository = v.GetString("cacheRepo")
+	c.SignKey = v.GetString("signKey")
+	c.VerifyKey = v.GetString("verifyKey")
+	c.Ingress = v.GetString("ingress")
+	c.InsecureRegistries = v.GetStringSlice("insecureRegistries")
+	c.RegistryCerts = v.GetStringSlice("registryCerts")
+	c.Mirrors = v.GetStringMapStringSlice("mirrors")
+	required := v.GetString("requireSigned")
+	if c.RequireSigned, err = strconv.ParseBool(required); err != nil {
+		// Whoever meant yes must not get no.
+		where := "KN_LITE_REQUIRE_SIGNED"
+		if env(where) == "" {
+			where = c.File + ": requireSigned"
+		}
+		return fault.New(fault.Usage, "config.load", where, "%q is neither true nor false", required)
+	}
+	return nil
+}
+
+// keySeparator is between the keys of a path; host names are keys, and have dots.
+const keySeparator = "::"
+
+// merged is all settings where func.yaml has those in project, weakest first: the
+// default, the user's file, func.yaml, variables.
+func (c *Config) merged(project map[string]any) *viper.Viper {
+	v := viper.NewWithOptions(viper.KeyDelimiter(keySeparator))
+	v.SetDefault("requireSigned", "false")
+	for _, layer := range []map[string]any{c.fromFile, project} {
+		// It writes into what it is given, and has no error but nil.
+		_ = v.MergeConfigMap(maps.Clone(layer))
+	}
+	for path, value := range c.fromVariables {
+		if separator := separatorOf(path); separator != "" {
+			v.Set(path, split(value, separator))
+		} else {
+			v.Set(path, value)
+		}
+	}
+	return v
 }
 
 // Registry is the prefix of image names where func.yaml says project, e.g.
 // registry.example/team; "" is none.
 func (c *Config) Registry(project string) string {
-	return strings.TrimRight(c.registry.over(project), "/")
+	var layer map[string]any
+	if project != "" {
+		layer = map[string]any{"registry": project}
+	}
+	return strings.TrimRight(c.merged(layer).GetString("registry"), "/")
 }
 
 // BaseImage is the base image of a language where func.yaml says project; "" is
 // the language's own.
 func (c *Config) BaseImage(language, project string) string {
-	own := c.bases[language]
-	if language == "typescript" {
-		// Both run on Node.js: what suits one suits the other.
-		node := c.bases["node"]
-		own = ranked{first(own.variable, node.variable), "", first(own.file, node.file)}
+	var layer map[string]any
+	if project != "" {
+		layer = map[string]any{baseImages: map[string]any{language: project}}
 	}
-	return own.over(project)
+	return c.merged(layer).GetString(baseImagePath(language))
 }
 
-func variableOf(key string) string {
-	for _, s := range settings() {
-		if s.key == key {
-			return s.variable
-		}
-	}
-	return ""
-}
+func baseImagePath(language string) string { return baseImages + keySeparator + language }
 
-func first(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
+// separatorOf is what stands between the values of a variable that has several.
+func separatorOf(key string) string {
+	switch formOf(key) {
+	case list:
+		return ","
+	case byName:
+		return ";"
+	default:
+		return ""
 	}
-	return ""
 }
 
 // splitList reads a list that is separated by commas.

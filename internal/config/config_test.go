@@ -26,7 +26,7 @@ insecureRegistries: [plain.example:5000]
 baseImages:
   node: registry.example/bases/node:22
 mirrors:
-  docker.io: [mirror.example:5000/hub]
+  Docker.io: [mirror.example:5000/hub]
 registryCerts:
   b.example:5000: b.crt,b.key
   a.example: a.pem
@@ -139,6 +139,7 @@ func TestFileWithoutEffect(t *testing.T) {
 		"far from all":        {"colour: blue\n", ":1:1", "is not known", "there are: registry, "},
 		"a slip below":        {"baseImages:\n  nodejs: x\n", ":2:3", `"nodejs" is not known`, `"node"`},
 		"twice":               {"registry: a\nregistry: b\n", ":2:1", "twice", "keep one"},
+		"twice in two cases":  {"mirrors:\n  a.example: [x]\n  A.example: [y]\n", ":3:3", "twice", "upper and lower case"},
 		"twice below":         {"mirrors:\n  a: [x]\n  a: [y]\n", ":3:3", "twice", ""},
 		"a second document":   {"registry: a\n---\nrequireSigned: true\n", ":3:1", "second YAML document", ""},
 		"a list for a value":  {"requireSigned: [true]\n", ":1:16", "one value", ""},

@@ -32,20 +32,14 @@ const (
 
 // document is a file of settings, read and checked.
 type document struct {
-	file    string
-	scalars map[string]string
-	lists   map[string][]string
-	names   map[string]map[string]string
-	named   map[string]map[string][]string
+	file   string
+	values map[string]any // string, []string, or map[string]any of these, by key
 }
 
 // readFile reads the settings in file. What is in it and has no effect is an
 // error: a policy with a slip of the pen must not pass for none.
 func readFile(file string, named bool) (*document, error) {
-	d := &document{
-		file: file, scalars: map[string]string{}, lists: map[string][]string{},
-		names: map[string]map[string]string{}, named: map[string]map[string][]string{},
-	}
+	d := &document{file: file, values: map[string]any{}}
 	source, err := source(file, named)
 	if err != nil || len(source) == 0 {
 		return d, err
@@ -121,10 +115,10 @@ func (d *document) mapping(n *yaml.Node, what string, known []string, each func(
 			return d.problem(name, what, "a key has to be a plain word", "")
 		case known != nil && !slices.Contains(known, name.Value):
 			return d.problem(name, "", fmt.Sprintf("%s %q is not known", what, name.Value), suggestion(name.Value, known))
-		case seen[name.Value]:
-			return d.problem(name, "", fmt.Sprintf("%q stands here twice", name.Value), "keep one of them")
+		case seen[strings.ToLower(name.Value)]:
+			return d.problem(name, "", fmt.Sprintf("%q stands here twice", name.Value), "keep one of them; upper and lower case make no difference")
 		}
-		seen[name.Value] = true
+		seen[strings.ToLower(name.Value)] = true
 		if err := each(name.Value, value); err != nil {
 			return err
 		}
@@ -146,31 +140,46 @@ func suggestion(name string, known []string) string {
 }
 
 // set reads the value of one setting.
-func (d *document) set(key string, f form, value *yaml.Node) (err error) {
+func (d *document) set(key string, f form, value *yaml.Node) error {
 	if value.ShortTag() == "!!null" && value.Kind == yaml.ScalarNode {
 		return nil
 	}
-	var below []string
-	if key == "baseImages" {
-		below = Languages()
-	}
 	switch f {
 	case scalar:
-		d.scalars[key], err = d.text(key, value)
+		return put(d.values, key, value, key, d.text)
 	case list:
-		d.lists[key], err = d.list(key, value)
-	case byName:
-		d.names[key] = map[string]string{}
-		err = d.mapping(value, key+":", below, func(name string, v *yaml.Node) (err error) {
-			d.names[key][name], err = d.text(key+"."+name, v)
-			return err
-		})
-	case listsByName:
-		d.named[key] = map[string][]string{}
-		err = d.mapping(value, key+":", below, func(name string, v *yaml.Node) (err error) {
-			d.named[key][name], err = d.list(key+"."+name, v)
-			return err
-		})
+		return put(d.values, key, value, key, d.list)
+	}
+	var known []string
+	if key == baseImages {
+		known = Languages()
+	}
+	below := map[string]any{}
+	err := d.mapping(value, key+":", known, func(name string, v *yaml.Node) error {
+		if f == listsByName {
+			return put(below, name, v, key+"."+name, d.list)
+		}
+		return put(below, name, v, key+"."+name, d.text)
+	})
+	switch {
+	case err != nil:
+		return err
+	case key == baseImages && below["typescript"] == nil && below["node"] != nil:
+		// As with the variables.
+		below["typescript"] = below["node"]
+	case key == "registryCerts":
+		d.values[key] = pairs(below)
+		return nil
+	}
+	d.values[key] = below
+	return nil
+}
+
+// put reads the node at path into m. What is empty is not set.
+func put[T string | []string](m map[string]any, key string, n *yaml.Node, path string, read func(path string, n *yaml.Node) (T, error)) error {
+	value, err := read(path, n)
+	if err == nil && len(value) > 0 {
+		m[key] = value
 	}
 	return err
 }
@@ -196,7 +205,7 @@ func (d *document) list(path string, n *yaml.Node) ([]string, error) {
 		if err != nil {
 			return nil, d.problem(n, path, "has to be a list", "")
 		}
-		return splitList(text), nil
+		return split(text, ","), nil
 	}
 	var out []string
 	for _, item := range n.Content {
@@ -223,10 +232,10 @@ func (d *document) problem(n *yaml.Node, path, message, hint string) error {
 	return err
 }
 
-// pairs is a map as sorted "name=value".
-func pairs(m map[string]string) (out []string) {
+// pairs are the names of m and their texts, as sorted "name=text".
+func pairs(m map[string]any) (out []string) {
 	for _, name := range slices.Sorted(maps.Keys(m)) {
-		out = append(out, name+"="+m[name])
+		out = append(out, fmt.Sprintf("%s=%s", name, m[name]))
 	}
 	return out
 }

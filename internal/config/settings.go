@@ -8,33 +8,39 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
-// setting is one thing that can be set: a key of the file and a variable.
+// setting is one thing that can be set: a key of the file and its variables, the
+// first of which counts. Several values in a variable are separated by commas, or
+// by semicolons where there can be commas in them.
 type setting struct {
-	key      string
-	variable string // "" where there is none
-	form     form
+	key       string
+	form      form
+	variables []string
 }
 
-// baseImageVariable is followed by a language in upper case.
-const baseImageVariable = "KN_LITE_BASE_IMAGE_"
+const (
+	// baseImages is the setting of base images by language.
+	baseImages = "baseImages"
+	// baseImageVariable is followed by a language in upper case.
+	baseImageVariable = "KN_LITE_BASE_IMAGE_"
+)
 
 // settings are all of them, in the guide's order.
 func settings() []setting {
 	return []setting{
-		{"registry", "KN_LITE_REGISTRY", scalar},
-		{"namespace", "KN_LITE_NAMESPACE", scalar},
-		{"ingress", "KN_LITE_INGRESS", scalar},
-		{"authFile", "KN_LITE_AUTHFILE", scalar},
-		{"registryCA", "KN_LITE_REGISTRY_CA", scalar},
-		{"registryCerts", "KN_LITE_REGISTRY_CERT", byName},
-		{"insecureRegistries", "KN_LITE_INSECURE_REGISTRIES", list},
-		{"baseImages", "", byName},
-		{"cacheRepo", "KN_LITE_CACHE_REPO", scalar},
-		{"builderImage", "KN_LITE_BUILDER_IMAGE", scalar},
-		{"signKey", "KN_LITE_SIGN_KEY", scalar},
-		{"verifyKey", "KN_LITE_VERIFY_KEY", scalar},
-		{"requireSigned", "KN_LITE_REQUIRE_SIGNED", scalar},
-		{"mirrors", "", listsByName},
+		{"registry", scalar, []string{"KN_LITE_REGISTRY", "FUNC_REGISTRY"}},
+		{"namespace", scalar, []string{"KN_LITE_NAMESPACE", "FUNC_NAMESPACE"}},
+		{"ingress", scalar, []string{"KN_LITE_INGRESS"}},
+		{"authFile", scalar, []string{"KN_LITE_AUTHFILE"}},
+		{"registryCA", scalar, []string{"KN_LITE_REGISTRY_CA"}},
+		{"registryCerts", byName, []string{"KN_LITE_REGISTRY_CERT"}},
+		{"insecureRegistries", list, []string{"KN_LITE_INSECURE_REGISTRIES"}},
+		{baseImages, byName, nil},
+		{"cacheRepo", scalar, []string{"KN_LITE_CACHE_REPO"}},
+		{"builderImage", scalar, []string{"KN_LITE_BUILDER_IMAGE"}},
+		{"signKey", scalar, []string{"KN_LITE_SIGN_KEY"}},
+		{"verifyKey", scalar, []string{"KN_LITE_VERIFY_KEY"}},
+		{"requireSigned", scalar, []string{"KN_LITE_REQUIRE_SIGNED"}},
+		{"mirrors", listsByName, nil},
 	}
 }
 
@@ -57,12 +63,14 @@ func formOf(key string) form {
 	return scalar
 }
 
-// Variables are the names of all variables that mean something to kn-lite.
+// Variables are the names of all variables of kn-lite's own.
 func Variables() []string {
 	out := []string{"KN_LITE_CONFIG", "KN_LITE_SIGN_PASSWORD", "KN_LITE_FORCE_TTY"}
 	for _, s := range settings() {
-		if s.variable != "" {
-			out = append(out, s.variable)
+		for _, name := range s.variables {
+			if strings.HasPrefix(name, "KN_LITE_") {
+				out = append(out, name)
+			}
 		}
 	}
 	for _, language := range Languages() {

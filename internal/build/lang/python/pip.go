@@ -21,7 +21,6 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/lang/python/lockfile"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
-	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
@@ -61,16 +60,6 @@ func majorMinor(version string) string {
 		return parts[0] + "." + parts[1]
 	}
 	return version
-}
-
-// checkPython refuses a base image whose Python the project excludes.
-func (p *project) checkPython(version string, target lang.Target) error {
-	wanted := p.manifest.Project.RequiresPython
-	if ok, err := lockfile.Satisfies(version, wanted); err != nil || ok {
-		return nil // pip says what is wrong with a specifier
-	}
-	return fault.New(fault.Usage, "build.python", projectFile, "requires-python is %q, and %s has Python %s", wanted, target.BaseRef, version).
-		WithHint("choose a base image with such a Python")
 }
 
 func findPython() (string, error) {

@@ -89,7 +89,7 @@ func (Language) Layers(ctx context.Context, p *lang.Project, plan *lang.Plan, ta
 	if err != nil {
 		return nil, err
 	}
-	if err := found.checkPython(version, target); err != nil {
+	if err := found.checkPython(p.Source.FS(), version, target); err != nil {
 		return nil, err
 	}
 	var layers []lang.Layer

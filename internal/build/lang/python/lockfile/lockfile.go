@@ -40,7 +40,7 @@ type Package struct {
 type Lock struct {
 	File    string // its name in the project
 	Raw     []byte
-	Python  string // the Python versions that the lock is good for, as specifiers
+	Python  Requirement // what the lock is good for
 	Indexes map[string]string
 	nodes   []*node
 	roots   []edge
@@ -211,8 +211,8 @@ func (l *Lock) candidates(e edge) []*node {
 // Select returns what an image of the environment target installs, sorted by name.
 func (l *Lock) Select(target Environment) ([]Package, error) {
 	target.Groups = l.groups
-	if ok, err := Satisfies(target.Values["python_full_version"], l.Python); err == nil && !ok {
-		return nil, l.refuse("it is for Python %s, and the base image has %s", l.Python, target.Values["python_full_version"]).
+	if !l.Python.Allows(target.Values["python_full_version"]) {
+		return nil, l.refuse("it is for Python %s, and the base image has %s", l.Python.Text, target.Values["python_full_version"]).
 			WithHint("choose a base image with such a Python, or lock again for this one")
 	}
 	w := walk{lock: l, target: target, seen: map[string]bool{}, chosen: map[string]*node{}}

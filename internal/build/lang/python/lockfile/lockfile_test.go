@@ -58,6 +58,21 @@ func TestVersions(t *testing.T) {
 	}
 }
 
+func TestRequiresPoetry(t *testing.T) {
+	for constraint, want := range map[string][2]bool{ // on 3.11.4 and on 3.12.0
+		"": {true, true}, "*": {true, true}, "^3.9": {true, true}, "^3.12": {false, true}, "^2.7": {false, false}, "^3": {true, true},
+		"~3.11": {true, false}, "~3": {true, true}, "~3.11.5": {false, false}, "~=3.11": {true, true}, ">=3.9 <3.12": {true, false},
+		">=3.12,<4.0": {false, true}, "3.11.*": {true, false}, "3.12": {false, true}, "=3.11.4": {true, false}, "!=3.11.4": {false, true},
+		"^2.7 || ^3.12": {false, true}, "~2.7|>=3.11": {true, true}, ">= 3.12": {false, true}, "nonsense": {true, true},
+	} {
+		for i, version := range []string{"3.11.4", "3.12.0"} {
+			if got := RequiresPoetry(constraint).Allows(version); got != want[i] {
+				t.Errorf("%q on %s: %v", constraint, version, got)
+			}
+		}
+	}
+}
+
 // uvPackages writes a uv.lock of a project that asks for demo.
 func uvPackages(packages ...string) fstest.MapFS {
 	text := "version = 1\n[[package]]\nname = \"app\"\nversion = \"0\"\nsource = { editable = \".\" }\ndependencies = [{ name = \"demo\", extra = [\"fast\"] }]\n"

@@ -38,7 +38,7 @@ func readPipfile(l *Lock, _ *Manifest) error {
 		return &fault.Error{Op: "build.python", Kind: fault.Usage, Subject: l.File, Err: err}
 	}
 	if wanted := file.Meta.Requires["python_version"]; wanted != "" {
-		l.Python = "==" + wanted + ".*"
+		l.Python = Requires("==" + wanted + ".*")
 	}
 	var first string // the source of packages that name none
 	for i, s := range file.Meta.Sources {

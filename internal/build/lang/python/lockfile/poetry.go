@@ -38,7 +38,7 @@ func readPoetry(l *Lock, m *Manifest) error {
 	if err := decodeTOML(l.File, l.Raw, &file); err != nil {
 		return err
 	}
-	l.Python = file.Metadata.Python
+	l.Python = RequiresPoetry(file.Metadata.Python)
 	for _, s := range m.Tool.Poetry.Source {
 		l.Indexes[s.Name] = s.URL
 	}

@@ -44,7 +44,7 @@ func readPylock(l *Lock, _ *Manifest) error {
 	if file.Version != "1.0" {
 		return l.refuse("version %q of this file is not known", file.Version)
 	}
-	l.Python, l.groups = file.Python, file.Groups
+	l.Python, l.groups = Requires(file.Python), file.Groups
 	for _, p := range file.Packages {
 		n := p.node()
 		l.nodes = append(l.nodes, n)

@@ -57,7 +57,7 @@ func readUv(l *Lock, m *Manifest) error {
 	if file.Version != 1 {
 		return l.refuse("version %d of this file is not known", file.Version)
 	}
-	l.Python = file.RequiresPython
+	l.Python = Requires(file.RequiresPython)
 	l.Indexes = m.uvIndexes()
 	rooted := false
 	for _, p := range file.Packages {

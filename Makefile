@@ -35,7 +35,7 @@ e2e: ## tests on real Knative in a devcluster (RUN=main|seed|REGEXP, KEEP=1, DEV
 demo: ## the main job on real Knative, told step by step
 	test/e2e/run demo
 
-bench: build peers buildah ## start-up, builds and Dockerfile builds beside kn, ko, func, buildah and kaniko (FULL=1 for more runs)
+bench: build peers buildkit buildah ## start-up, builds and Dockerfile builds beside kn, ko, func, buildkit, buildah and kaniko (FULL=1 for more runs)
 	go test -tags bench -count=1 -v -timeout 60m $(if $(RUN),-run '$(RUN)') ./test/bench
 
 verify: ## everything that can be checked without running the product

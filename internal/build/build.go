@@ -153,6 +153,7 @@ func Prepare(ctx context.Context, spec Spec) (*Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
+	spec.listen(ctx, store)
 	b := &builder{spec: spec, language: language, store: store}
 	if b.project, err = b.open(); err != nil {
 		return nil, err

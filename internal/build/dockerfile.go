@@ -44,6 +44,7 @@ func Dockerfile(ctx context.Context, spec Spec) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	spec.listen(ctx, store)
 	if spec.Base != "" {
 		return nil, fault.Usagef("--base-image has no meaning for a Dockerfile: its FROM names the base").
 			WithHint("make it an ARG: --build-arg BASE=%s with FROM $BASE", spec.Base)

@@ -12,6 +12,21 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
+// listen has the store remember, while layers are made and unpacked, what
+// checkStart will ask about them.
+func (s Spec) listen(ctx context.Context, store *layer.Store) {
+	if s.AnyStart || s.CacheDir == "" {
+		return
+	}
+	store.Listen(func() []layer.Listener {
+		files := &startup.Listing{}
+		return []layer.Listener{{
+			Read: func(tar io.Reader) error { return files.Read(ctx, tar) },
+			Keep: func(digest v1.Hash) { files.Keep(s.CacheDir, digest) },
+		}}
+	})
+}
+
 // checkStart returns an error when the image of one platform could not start. Every
 // builder ends with it. The base's layers are read once and what is in them is
 // remembered.

@@ -28,15 +28,16 @@ type contender struct {
 	env      []string
 	commands [][]string
 	before   func(t *testing.T, run int) // not measured
-	results  []measured
+	// server starts to watch a daemon that does the work for the commands, when
+	// there is one, and returns what it has used since.
+	server  func(t *testing.T) (used func() measured)
+	results []measured
 }
 
 // measured is what one run took, with the processes it started and waited for.
 type measured struct {
 	wall, cpu time.Duration
 	// peak is the memory that the largest of the processes had at once, in bytes.
-	// Linux counts the memory of whoever started a process as that process's own:
-	// less than this test has itself cannot be seen, and is 0 here.
 	peak int64
 }
 
@@ -71,39 +72,78 @@ func measure(t *testing.T, n int, contenders ...*contender) {
 	}
 }
 
-func (c *contender) run(t *testing.T) measured {
+func (c *contender) run(t *testing.T) (m measured) {
 	t.Helper()
-	var m measured
+	if c.server != nil {
+		used := c.server(t)
+		defer func() {
+			theirs := used()
+			m.cpu += theirs.cpu
+			m.peak = max(m.peak, theirs.peak)
+		}()
+	}
 	for _, args := range c.commands {
-		cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
-		cmd.Dir, cmd.Env = c.dir, c.env
-		var said bytes.Buffer
-		cmd.Stderr = &said
-		start := time.Now()
-		if err := cmd.Run(); err != nil {
-			t.Fatalf("%s: %q: %v\n%s", c.name, args, err, said.String())
-		}
-		m.wall += time.Since(start)
-		m.cpu += cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-		// getrusage(2): in KiB on Linux.
-		if peak := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10; peak > ownPeak(t) {
-			m.peak = max(m.peak, peak)
-		}
+		one := c.time(t, args)
+		m.wall += one.wall
+		m.cpu += one.cpu
+		m.peak = max(m.peak, one.peak)
 	}
 	return m
 }
 
-// ownPeak is the most memory that this process has had.
-func ownPeak(t *testing.T) int64 {
+// time has a process of its own start one command, since Linux counts the memory
+// of whoever starts a process as that process's own, and this one has much.
+func (c *contender) time(t *testing.T, args []string) measured {
 	t.Helper()
-	status, err := os.ReadFile("/proc/self/status")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, append([]string{timeCommand}, args...)...)
+	cmd.Dir, cmd.Env = c.dir, c.env
+	var said, reply bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &reply, &said
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s: %q: %v\n%s", c.name, args, err, said.String())
+	}
+	var took [3]int64
+	if _, err := fmt.Sscan(reply.String(), &took[0], &took[1], &took[2]); err != nil {
+		t.Fatalf("%s: %q: %q: %v", c.name, args, reply.String(), err)
+	}
+	return measured{wall: time.Duration(took[0]), cpu: time.Duration(took[1]), peak: took[2]}
+}
+
+// timeCommand begins the arguments of the process that times a command.
+const timeCommand = "bench-time"
+
+// runTimed runs a command and prints what it took.
+func runTimed(args []string) error {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stderr = os.Stderr
+	start := time.Now()
+	if err := cmd.Run(); err != nil {
+		return err
+	}
+	wall := time.Since(start)
+	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	// getrusage(2): in KiB on Linux.
+	peak := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+	_, err := fmt.Println(int64(wall), int64(cpu), peak)
+	return err
+}
+
+// peakOf is the most memory that a process has had.
+func peakOf(t *testing.T, pid int) int64 {
+	t.Helper()
+	file := fmt.Sprintf("/proc/%d/status", pid)
+	status, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, after, _ := strings.Cut(string(status), "VmHWM:")
 	var kib int64
 	if _, err := fmt.Sscan(after, &kib); err != nil {
-		t.Fatalf("VmHWM in /proc/self/status: %v", err)
+		t.Fatalf("VmHWM in %s: %v", file, err)
 	}
 	return kib << 10
 }
@@ -125,12 +165,8 @@ func (c *contender) cpu() time.Duration {
 	return median(c.results, func(m measured) time.Duration { return m.cpu })
 }
 
-func (c *contender) peak(t *testing.T) string {
-	t.Helper()
-	if peak := median(c.results, func(m measured) int64 { return m.peak }); peak > 0 {
-		return fmt.Sprintf("%d MB", peak/1e6)
-	}
-	return fmt.Sprintf("< %d MB", ownPeak(t)/1e6+1)
+func (c *contender) peak() string {
+	return fmt.Sprintf("%d MB", median(c.results, func(m measured) int64 { return m.peak })/1e6)
 }
 
 // compare prints the medians, and the first contender's ratio to each other one.
@@ -146,7 +182,7 @@ func compare(t *testing.T, what string, contenders ...*contender) {
 			ratio = fmt.Sprintf("%.3f", float64(contenders[0].wall())/float64(c.wall()))
 			ofCPU = fmt.Sprintf("%.3f", float64(contenders[0].cpu())/float64(c.cpu()))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", c.name, round(c.wall()), round(fastest), round(c.cpu()), c.peak(t), ratio, ofCPU)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", c.name, round(c.wall()), round(fastest), round(c.cpu()), c.peak(), ratio, ofCPU)
 	}
 	// Writes to a buffer cannot fail.
 	_ = w.Flush()

@@ -42,6 +42,8 @@ func TestMain(m *testing.M) {
 	switch {
 	case len(os.Args) > 2 && os.Args[1] == kanikoOutside:
 		err = sandboxKaniko(os.Args[2], os.Args[3:])
+	case len(os.Args) > 1 && os.Args[1] == timeCommand:
+		err = runTimed(os.Args[2:])
 	case len(os.Args) > 2 && os.Args[1] == kanikoInside:
 		err = becomeKaniko(os.Args[2], os.Args[3:])
 	default:
@@ -66,8 +68,8 @@ func kaniko(t *testing.T, host, dir string) *dockerfileBuild {
 			t.Fatal(err)
 		}
 	}
-	b := &dockerfileBuild{folder: filepath.Join(dir, "context"), caches: filepath.Join(dir, "caches")}
-	b.forget(t)
+	b := &dockerfileBuild{}
+	b.open(t, dir)
 	b.contender = &contender{name: "kaniko", dir: dir, env: []string{"PATH=" + os.Getenv("PATH")}}
 	b.commands = func(keep bool) [][]string {
 		args := []string{

@@ -82,6 +82,9 @@ func (d *Daemon) waitUntilReady(ctx context.Context) error {
 	}
 }
 
+// PID returns the process id of the daemon.
+func (d *Daemon) PID() int { return d.cmd.Process.Pid }
+
 // Close ends the daemon and waits for it.
 func (d *Daemon) Close() error {
 	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {

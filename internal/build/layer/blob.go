@@ -25,7 +25,8 @@ type Blob struct {
 	Digest, DiffID v1.Hash
 	Size           int64 // of the compressed bytes
 
-	file string
+	file   string
+	listen func() listening
 }
 
 // Fetch returns the blob of a layer. It is downloaded unless the store has it
@@ -42,7 +43,7 @@ func (s *Store) Fetch(ctx context.Context, l v1.Layer) (*Blob, error) {
 	lock := s.fetching.of(digest.Hex)
 	lock.Lock()
 	defer lock.Unlock()
-	b := &Blob{Digest: digest, DiffID: diffID, file: filepath.Join(s.blobs(), digest.Hex)}
+	b := &Blob{Digest: digest, DiffID: diffID, file: filepath.Join(s.blobs(), digest.Hex), listen: s.startListening}
 	if b.Size, err = sizeIfIntact(b.file, digest); err == nil {
 		s.touch(b.file)
 		return b, nil
@@ -112,7 +113,7 @@ func (b *Blob) Uncompressed() (io.ReadCloser, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the layer %s: %w", b.Digest, err), f.Close())
 	}
-	return &verified{content: content, file: f, hash: sha256.New(), blob: b}, nil
+	return &verified{content: content, file: f, hash: sha256.New(), blob: b, heard: b.listen()}, nil
 }
 
 // expand decompresses by what the content is, since media types are often wrong.
@@ -140,12 +141,18 @@ type verified struct {
 	file    io.Closer
 	hash    hash.Hash
 	blob    *Blob
+	heard   listening
+	whole   bool // all was read, and is right
 }
 
 func (v *verified) Read(p []byte) (int, error) {
 	n, err := v.content.Read(p)
 	v.hash.Write(p[:n])
-	if errors.Is(err, io.EOF) && hex.EncodeToString(v.hash.Sum(nil)) != v.blob.DiffID.Hex {
+	_, _ = v.heard.Write(p[:n])
+	if !errors.Is(err, io.EOF) {
+		return n, err
+	}
+	if v.whole = hex.EncodeToString(v.hash.Sum(nil)) == v.blob.DiffID.Hex; !v.whole {
 		err = fault.New(fault.Failure, "layer.expand", v.blob.Digest.String(),
 			"its files have the digest sha256:%x, and the image's configuration says %s", v.hash.Sum(nil), v.blob.DiffID).
 			WithHint("the image was damaged or forged when it was made; build or pull it again")
@@ -153,4 +160,8 @@ func (v *verified) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (v *verified) Close() error { return errors.Join(v.content.Close(), v.file.Close()) }
+func (v *verified) Close() error {
+	v.heard.end(v.blob.Digest, v.whole)
+	v.heard = nil
+	return errors.Join(v.content.Close(), v.file.Close())
+}

@@ -33,7 +33,7 @@ func FuzzRepack(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var made bytes.Buffer
-		record, _, err := repack(context.Background(), &made, bytes.NewReader(raw), time.Unix(0, 0))
+		record, _, err := repack(context.Background(), &made, io.Discard, bytes.NewReader(raw), time.Unix(0, 0))
 		if err != nil {
 			return
 		}

@@ -29,7 +29,9 @@ func (s *Store) Import(ctx context.Context, key string, epoch time.Time, archive
 	temp := ""
 	err = s.temporary(s.blobs(), func(f *os.File) (err error) {
 		temp = f.Name()
-		r, empty, err = repack(ctx, f, archive, epoch)
+		heard := s.startListening()
+		r, empty, err = repack(ctx, f, heard, archive, epoch)
+		heard.end(r.Digest, err == nil)
 		return err
 	})
 	if err != nil {
@@ -48,7 +50,7 @@ const emptyDiffID = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace
 // Empty tells whether the layer has no entries.
 func (l *Layer) Empty() bool { return l.diffID.Hex == emptyDiffID }
 
-func repack(ctx context.Context, w io.Writer, archive io.Reader, epoch time.Time) (r record, empty bool, err error) {
+func repack(ctx context.Context, w, heard io.Writer, archive io.Reader, epoch time.Time) (r record, empty bool, err error) {
 	disk := bufio.NewWriterSize(w, 1<<20)
 	digest := &counter{Hash: sha256.New()}
 	zw, err := gzip.NewWriterLevel(io.MultiWriter(disk, digest), level)
@@ -56,7 +58,7 @@ func repack(ctx context.Context, w io.Writer, archive io.Reader, epoch time.Time
 		return r, false, err
 	}
 	diffID := sha256.New()
-	tw := tar.NewWriter(io.MultiWriter(diffID, zw))
+	tw := tar.NewWriter(io.MultiWriter(diffID, zw, heard))
 	archive = bufio.NewReaderSize(archive, 1<<18)
 	reader := tar.NewReader(archive)
 	buffer := make([]byte, copyBuffer)

@@ -97,8 +97,8 @@ func contentKey(ctx context.Context, files []File) (string, error) {
 	return "content " + hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// pack writes files to w as a gzipped tar, in one pass.
-func pack(ctx context.Context, w io.Writer, files []File, epoch time.Time) (record, error) {
+// pack writes files to w as a gzipped tar, in one pass. heard gets the tar, too.
+func pack(ctx context.Context, w, heard io.Writer, files []File, epoch time.Time) (record, error) {
 	disk := bufio.NewWriterSize(w, 1<<20)
 	digest := &counter{Hash: sha256.New()}
 	zw, err := gzip.NewWriterLevel(io.MultiWriter(disk, digest), level)
@@ -106,7 +106,7 @@ func pack(ctx context.Context, w io.Writer, files []File, epoch time.Time) (reco
 		return record{}, err
 	}
 	diffID := sha256.New()
-	tw, buffer := tar.NewWriter(io.MultiWriter(diffID, zw)), make([]byte, copyBuffer)
+	tw, buffer := tar.NewWriter(io.MultiWriter(diffID, zw, heard)), make([]byte, copyBuffer)
 	for _, f := range files {
 		if err := writeEntry(ctx, tw, f, epoch, buffer); err != nil {
 			return record{}, describe(f, err)

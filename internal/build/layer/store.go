@@ -33,6 +33,7 @@ type Store struct {
 	now      func() time.Time
 	limit    int64 // of the blobs, in bytes
 	fetching locks
+	listen   func() []Listener // nil is none
 }
 
 // Open makes a store in dir/layers and dir/blobs. now decides what Prune
@@ -124,7 +125,9 @@ func (s *Store) Write(ctx context.Context, files []File, epoch time.Time) (l *La
 	temp := ""
 	err = s.temporary(s.blobs(), func(f *os.File) (err error) {
 		temp = f.Name()
-		r, err = pack(ctx, f, files, epoch)
+		heard := s.startListening()
+		r, err = pack(ctx, f, heard, files, epoch)
+		heard.end(r.Digest, err == nil)
 		return err
 	})
 	if err != nil {

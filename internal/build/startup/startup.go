@@ -66,7 +66,7 @@ func layerFiles(ctx context.Context, l v1.Layer, open Open, cache string) (map[s
 	if err != nil {
 		return nil, err
 	}
-	file := filepath.Join(Folder(cache), digest.Hex+".json.gz")
+	file := listingFile(cache, digest)
 	if cache != "" {
 		if files, err := readFiles(file); err == nil {
 			return files, nil
@@ -83,6 +83,26 @@ func layerFiles(ctx context.Context, l v1.Layer, open Open, cache string) (map[s
 	// What is not remembered is read again.
 	_ = writeFiles(file, files)
 	return files, nil
+}
+
+// Listing is what a layer holds, read before a Check needs it.
+type Listing struct{ files map[string]entry }
+
+// Read reads the tar of a layer.
+func (l *Listing) Read(ctx context.Context, tar io.Reader) (err error) {
+	l.files, err = readLayer(ctx, tar)
+	return err
+}
+
+// Keep remembers in cache that the layer of a digest holds this.
+func (l *Listing) Keep(cache string, digest v1.Hash) {
+	// What is not remembered is read again.
+	_ = writeFiles(listingFile(cache, digest), l.files)
+}
+
+// listingFile is where it is remembered what a layer holds.
+func listingFile(cache string, digest v1.Hash) string {
+	return filepath.Join(Folder(cache), digest.Hex+".json.gz")
 }
 
 func readFiles(file string) (map[string]entry, error) {

@@ -229,3 +229,30 @@ func FuzzReadLayer(f *testing.F) {
 		}
 	})
 }
+
+// What was listed while a layer was made is not read again.
+func TestCheckTakesListings(t *testing.T) {
+	l, cache := base(t), t.TempDir()
+	digest, err := l.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := l.Uncompressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var listing Listing
+	if err := listing.Read(t.Context(), content); err != nil {
+		t.Fatal(err)
+	}
+	listing.Keep(cache, digest)
+	open := func(context.Context, v1.Layer) (io.ReadCloser, error) { t.Error("read again"); return nil, io.ErrClosedPipe }
+	config := &v1.ConfigFile{Config: v1.Config{Cmd: []string{"sh"}}}
+	if err := Check(t.Context(), config, []v1.Layer{l}, open, cache); err != nil {
+		t.Error(err)
+	}
+	config.Config.Cmd = []string{"zsh"}
+	if err := Check(t.Context(), config, []v1.Layer{l}, open, cache); fault.KindOf(err) != fault.Build {
+		t.Errorf("err = %v", err)
+	}
+}

@@ -61,6 +61,7 @@ func (s splits) WriteSplit(ctx context.Context, snap *traffic.Snapshot, next tra
 			svc.Annotations = make(map[string]string, 1)
 		}
 		svc.Annotations[traffic.HistoryKey] = history
+		deploy.TrimHistory(svc)
 	}
 	written, err := s.client.UpdateService(ctx, svc, false)
 	if err != nil {

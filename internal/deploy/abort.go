@@ -26,7 +26,11 @@ func Abort(ctx context.Context, cluster Cluster, service string, report Report) 
 		return nil, fault.New(fault.NotFound, "deploy.abort", "service/"+service, "not found in namespace %s", cluster.Namespace())
 	}
 	r := recordOf(svc)
-	if r == nil || r.Template == nil {
+	if r != nil && r.Template == nil {
+		return nil, fault.New(fault.Conflict, "deploy.abort", "service/"+service, "the template before %s was too large to be noted on it", r.Revision).
+			WithHint("nothing was changed; deploy the former image and settings again; traffic: %s", SplitOf(svc.Spec.Traffic).Normal())
+	}
+	if r == nil {
 		return nil, fault.New(fault.NotFound, "deploy.abort", "service/"+service, "no deploy of it is under way").
 			WithHint("traffic: %s; earlier splits come back with `kn-lite traffic`", SplitOf(svc.Spec.Traffic).Normal())
 	}

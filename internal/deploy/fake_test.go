@@ -108,6 +108,9 @@ func (c *cluster) store(svc *servingv1.Service, check func(*servingv1.Service) e
 	if err := next.Validate(ctx).Filter(apis.ErrorLevel); err != nil {
 		return nil, fault.New(fault.Usage, "fake", svc.Name, "%w", err)
 	}
+	if !annotationsFit(next) {
+		return nil, fault.New(fault.Usage, "fake", svc.Name, "metadata.annotations: Too long")
+	}
 	if dryRun {
 		return next, nil
 	}

@@ -119,9 +119,9 @@ func (d *deployer) interrupted(ctx context.Context, f *Finding) error {
 		fmt.Sprintf("%s was created and %s; %s", revision, stands, serves),
 		"run the same command again to go on waiting and to move the traffic",
 	}
-	if d.p.fresh {
+	if r := recordOf(s.svc); d.p.fresh {
 		lines = append(lines, "or remove it with `"+d.command("delete "+name)+"`")
-	} else {
+	} else if r == nil || r.Template != nil {
 		lines = append(lines, "or go back to what was before with `"+d.command("deploy --abort -s "+name)+"`")
 	}
 	return d.stopped(strings.Join(lines, "\n"))

@@ -155,6 +155,7 @@ func (d *deployer) planNew(ctx context.Context, p *plan, current *servingv1.Revi
 	}
 	desired.Spec.Traffic = former.Pinned
 	former.Revision = name
+	former.noteMetadata(p.live, desired)
 	former.write(desired)
 	return nil
 }

@@ -18,15 +18,17 @@ type record struct {
 	Revision string `json:"revision"` // that is being waited for
 
 	// The state before. Template comes without its spec when the revision
-	// Former has the same, so that the annotation stays small.
+	// Former has the same, so that the annotation stays small; it is nil when it
+	// does not fit at all: see write.
 	Former   string                          `json:"former,omitempty"` // revision of the former template
 	Template *servingv1.RevisionTemplateSpec `json:"template,omitempty"`
 	Traffic  []servingv1.TrafficTarget       `json:"traffic,omitempty"`
 	Serving  string                          `json:"serving,omitempty"` // what the latest revision meant in Traffic
 	Pinned   []servingv1.TrafficTarget       `json:"pinned,omitempty"`  // Traffic by name, as it serves meanwhile
 
-	Labels      map[string]string `json:"labels,omitempty"`
-	Annotations map[string]string `json:"annotations,omitempty"` // without kn-lite's own logs
+	// What the deploy has changed of the service's own, as it was; nil: absent.
+	Labels      map[string]*string `json:"labels,omitempty"`
+	Annotations map[string]*string `json:"annotations,omitempty"`
 }
 
 // recordOf reads the annotation; nil when there is none, or none that can be
@@ -39,10 +41,39 @@ func recordOf(svc *servingv1.Service) *record {
 	return &r
 }
 
+// write puts the record onto svc, without the former template when that would
+// be more than an object may have of annotations: this process still has it
+// then, and no other one can bring it back.
 func (r *record) write(svc *servingv1.Service) {
 	// API objects marshal: they came from JSON.
 	raw, _ := json.Marshal(r)
 	svc.Annotations = put(svc.Annotations, recordKey, string(raw))
+	if annotationsFit(svc) || r.Template == nil {
+		TrimHistory(svc)
+		return
+	}
+	short := *r
+	short.Template = nil
+	short.write(svc)
+}
+
+// annotationBudget is Kubernetes' bound for all annotations of an object together.
+const annotationBudget = 256 << 10
+
+func annotationsFit(svc *servingv1.Service) bool {
+	size := 0
+	for key, value := range svc.Annotations {
+		size += len(key) + len(value)
+	}
+	return size <= annotationBudget
+}
+
+// TrimHistory removes the former splits when the other annotations of svc leave
+// no space for them: they must never stop a write.
+func TrimHistory(svc *servingv1.Service) {
+	if !annotationsFit(svc) {
+		delete(svc.Annotations, traffic.HistoryKey)
+	}
 }
 
 // dropRecord removes the annotation.
@@ -52,14 +83,47 @@ func dropRecord(svc *servingv1.Service) {
 	}
 }
 
-// annotations returns the former annotations with those that are a log of what
-// has happened, which only ever grows.
-func (r *record) annotations(now map[string]string) map[string]string {
-	out := maps.Clone(r.Annotations)
-	if log := now[traffic.HistoryKey]; log != "" {
-		out = put(out, traffic.HistoryKey, log)
+// noteMetadata notes the labels and annotations that after changes of before,
+// unless they are noted already.
+func (r *record) noteMetadata(before, after *servingv1.Service) {
+	was, is := metadata(before), metadata(after)
+	r.Labels, r.Annotations = note(r.Labels, was[0], is[0]), note(r.Annotations, was[1], is[1])
+}
+
+func note(noted map[string]*string, before, after map[string]string) map[string]*string {
+	out := maps.Clone(noted)
+	if out == nil {
+		out = make(map[string]*string)
+	}
+	for key, value := range before {
+		if now, there := after[key]; !there || now != value {
+			if _, earlier := out[key]; !earlier {
+				out[key] = &value
+			}
+		}
+	}
+	for key := range after {
+		_, there := before[key]
+		if _, earlier := out[key]; !there && !earlier {
+			out[key] = nil
+		}
 	}
 	return out
+}
+
+// restore returns now with what was noted as it was.
+func restore(now map[string]string, noted map[string]*string) map[string]string {
+	for key, value := range noted {
+		if value == nil {
+			delete(now, key)
+		} else {
+			now = put(now, key, *value)
+		}
+	}
+	if len(now) == 0 {
+		return nil
+	}
+	return now
 }
 
 // follows reports whether new revisions got traffic by themselves before.
@@ -68,11 +132,10 @@ func (r *record) follows() bool { return follows(SplitOf(r.Traffic).Normal()) }
 // newRecord notes the state of live, whose template is that of the revision
 // former (nil: it has none).
 func newRecord(live *servingv1.Service, former *servingv1.Revision) record {
-	meta := metadata(live)
 	split, serving := pinned(live)
 	r := record{
 		Template: live.Spec.Template.DeepCopy(), Traffic: live.Spec.Traffic,
-		Pinned: TargetsOf(split), Serving: serving, Labels: meta[0], Annotations: meta[1],
+		Pinned: TargetsOf(split), Serving: serving,
 	}
 	if isTemplateOf(&live.Spec.Template, former) {
 		r.Former, r.Template.Spec = former.Name, servingv1.RevisionSpec{}

@@ -36,6 +36,9 @@ func Run(ctx context.Context, cluster Cluster, spec Spec, opts Options) (*Result
 	case d.opts.DryRun, p.outcome == Unchanged:
 		return d.result(p.live, p.live), nil
 	}
+	if r := recordOf(p.live); r != nil && r.Template == nil && p.former != nil && p.former.Template != nil {
+		d.opts.Report.Warn("the annotations of " + d.spec.Service + " have no space for its former template: should this deploy be killed, --abort cannot bring it back")
+	}
 	d.unname(ctx)
 	if p.revision == "" {
 		if err := d.learnName(ctx); err != nil {
@@ -236,6 +239,7 @@ func (d *deployer) shifted(ctx context.Context, svc *servingv1.Service) (*servin
 		later.write(next)
 	}
 	next.Annotations = put(next.Annotations, traffic.HistoryKey, traffic.Remember(svc.Annotations[traffic.HistoryKey], former, d.opts.Now()))
+	TrimHistory(next)
 	return next, true, nil
 }
 

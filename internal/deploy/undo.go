@@ -130,8 +130,8 @@ func (d *deployer) back(ctx context.Context, svc *servingv1.Service, former *rec
 		}
 		next.Spec.Template = *template
 		if equality.Semantic.DeepEqual(metadata(svc), metadata(d.last)) {
-			next.Labels = former.Labels
-			next.Annotations = former.annotations(next.Annotations)
+			next.Labels = restore(next.Labels, former.Labels)
+			next.Annotations = restore(next.Annotations, former.Annotations)
 		}
 	}
 	if SplitOf(svc.Spec.Traffic).Equal(SplitOf(d.last.Spec.Traffic)) {
@@ -186,10 +186,12 @@ func (d *deployer) finish(ctx context.Context, svc *servingv1.Service, replaced 
 // formerOf returns the state to go back to: what the service says, since
 // another deploy that began earlier may have succeeded meanwhile and noted it.
 func (d *deployer) formerOf(svc *servingv1.Service) *record {
-	if r := recordOf(svc); r != nil && r.Revision == d.p.revision {
-		return r
+	r, own := recordOf(svc), d.p.former
+	switch {
+	case r == nil || r.Revision != d.p.revision, r.Template == nil && own != nil:
+		return own
 	}
-	return d.p.former
+	return r
 }
 
 // pinnedTraffic returns the former split by name.

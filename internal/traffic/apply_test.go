@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -248,6 +249,21 @@ func TestHistoryStartsAnewWhenItCannotBeRead(t *testing.T) {
 	past, err := History(Remember("{", Split{{Latest: true, Percent: 100}}, clock))
 	if err != nil || len(past) != 1 {
 		t.Errorf("%v, %v", past, err)
+	}
+}
+
+// Each tag is a target too: what counts is the annotation's size.
+func TestHistoryIsBoundedInSize(t *testing.T) {
+	var text string
+	var split Split
+	for n := range 400 {
+		split = append(split, Target{Revision: fmt.Sprintf("fn-%05d", n), Tag: fmt.Sprintf("preview-of-pull-request-%d", n)})
+		if text = Remember(text, split, clock); len(text) > historySize {
+			t.Fatalf("after %d changes: %d bytes", n+1, len(text))
+		}
+		if past, err := History(text); err != nil || n < 100 && (len(past) == 0 || !past[len(past)-1].Split.Equal(split)) {
+			t.Fatalf("after %d changes: %d are remembered, %v", n+1, len(past), err)
+		}
 	}
 }
 

@@ -8,9 +8,13 @@ import (
 // HistoryKey is the annotation on the service that remembers former splits.
 const HistoryKey = "kn-lite.dev/traffic-history"
 
-// historyLength bounds the annotation: twelve splits of three targets are
-// about 2 kB, far below the 256 kB that all annotations together may have.
-const historyLength = 12
+// historyLength and historySize bound the annotation: twelve splits of three
+// targets are about 2 kB, but each tag is a target too. All annotations of an
+// object together may have 256 kB.
+const (
+	historyLength = 12
+	historySize   = 16 << 10
+)
 
 // Past is a split that was replaced.
 type Past struct {
@@ -39,6 +43,16 @@ func Remember(annotation string, old Split, now time.Time) string {
 	}
 	past = append(past, Past{Until: now.UTC().Truncate(time.Second), Split: old})
 	past = past[max(0, len(past)-historyLength):]
+	for {
+		text := encode(past)
+		if len(text) <= historySize {
+			return text
+		}
+		past = past[1:]
+	}
+}
+
+func encode(past []Past) string {
 	wire := make([]wirePast, len(past))
 	for i, p := range past {
 		wire[i].Until = p.Until

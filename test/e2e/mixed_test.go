@@ -21,7 +21,7 @@ import (
 // time. Whatever the order: shares sum to 100, nobody's tag is lost, no request
 // fails, and no tool is refused what it would be allowed without kn-lite.
 //
-// SEED repeats a run; a failure prints the steps that led to it.
+// SEED repeats a run; a failure prints the seed and the steps that led to it.
 func TestMixed(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("SEED"); text != "" {
@@ -61,18 +61,23 @@ func TestMixed(t *testing.T) {
 		s.answers(svc.host, func(body string) bool { return strings.Contains(body, "first") })
 	}
 	stop := m.load(t)
+	// Deferred, so that it is said of a run that ends early too.
+	defer func() {
+		sent, failed := stop()
+		t.Logf("SEED=%d: %d of %d steps, %d requests, %d failed; steps:\n%s", seed, len(m.log), steps, sent, len(failed), strings.Join(m.log, "\n"))
+		if sent < len(m.log) {
+			t.Errorf("only %d requests were sent", sent)
+		}
+		for _, f := range failed {
+			t.Errorf("a request failed: %s", f)
+		}
+		if t.Failed() {
+			t.Errorf("repeat it with SEED=%d FULL=%s make e2e RUN='^TestMixed$'", seed, os.Getenv("FULL"))
+		}
+	}()
 	for n := range steps {
 		m.step(t, n)
 	}
-	sent, failed := stop()
-	t.Logf("SEED=%d: %d steps, %d requests, %d failed", seed, steps, sent, len(failed))
-	if sent < steps {
-		t.Errorf("only %d requests were sent", sent)
-	}
-	for _, f := range failed {
-		t.Errorf("a request failed: %s", f)
-	}
-	t.Logf("steps:\n%s", strings.Join(m.log, "\n"))
 }
 
 type mixedService struct {
@@ -129,7 +134,7 @@ func (m *mixed) step(t *testing.T, n int) {
 	t.Log(line)
 	bad := strings.HasPrefix(what, "bad ")
 	if (r.Code != 0) != bad || bad && r.Code != 3 {
-		t.Fatalf("%s\n%s%s\nsteps:\n%s", line, r.Stdout, r.Stderr, strings.Join(m.log, "\n"))
+		t.Fatalf("%s\n%s%s", line, r.Stdout, r.Stderr)
 	}
 	// Another tool returns before Knative is done; the next step does not wait for it either.
 	m.eventually(60*time.Second, svc.name+" is ready after "+what, func() string {

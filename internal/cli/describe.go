@@ -29,8 +29,17 @@ type serviceDetail struct {
 	serviceInfo
 	Spec       []targetInfo    `json:"spec"`
 	Settled    bool            `json:"settled"`
+	Domains    []domainInfo    `json:"domains"` // that lead to it by a DomainMapping
 	Conditions []conditionInfo `json:"conditions"`
 	Revisions  []revisionInfo  `json:"revisions"` // the newest first
+}
+
+type domainInfo struct {
+	Name    string `json:"name"`
+	URL     string `json:"url,omitempty"`
+	Ready   string `json:"ready"`
+	Reason  string `json:"reason,omitempty"`
+	Message string `json:"message,omitempty"`
 }
 
 type conditionInfo struct {
@@ -109,8 +118,12 @@ func detailOf(view *cluster.View) serviceDetail {
 		serviceInfo: serviceInfoOf(view.Snapshot),
 		Spec:        targetInfos(view.Spec.Normal(), view.LatestReady, nil),
 		Settled:     view.Routes(),
+		Domains:     make([]domainInfo, len(view.Domains)),
 		Conditions:  conditionInfos(view.Conditions),
 		Revisions:   make([]revisionInfo, len(view.Revisions)),
+	}
+	for i, d := range view.Domains {
+		detail.Domains[i] = domainInfo{Name: d.Name, URL: d.URL, Ready: string(d.Ready), Reason: d.Reason, Message: d.Message}
 	}
 	for i, r := range view.Revisions {
 		detail.Revisions[i] = revisionInfo{
@@ -156,6 +169,9 @@ func (f *Factory) describeText(d serviceDetail, all bool) error {
 	line("Service     %s", d.Name)
 	line("Namespace   %s", d.Namespace)
 	line("URL         %s", dash(d.URL))
+	for _, domain := range d.Domains {
+		line("Domain      %s (%s)", domain.Name, stateText(domain.Ready, domain.Reason, domain.Message))
+	}
 	line("State       %s", stateText(d.Ready, d.Reason, d.Message))
 	line("Age         %s", ageOf(d.Created, now))
 	for _, t := range d.Traffic {

@@ -30,6 +30,7 @@ var (
 	revisions      = resource{"revisions.serving.knative.dev", "revision", true}
 	configurations = resource{"configurations.serving.knative.dev", "configuration", true}
 	routes         = resource{"routes.serving.knative.dev", "route", true}
+	domainMapping  = resource{"domainmappings.serving.knative.dev", "domainmapping", true}
 	ingresses      = resource{"ingresses.networking.internal.knative.dev", "ingress", true}
 	pods           = resource{"pods", "pod", false}
 	podLogs        = resource{"pods/log", "log of pod", false}

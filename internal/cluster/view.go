@@ -33,11 +33,12 @@ type View struct {
 	*traffic.Snapshot
 	Conditions  []Condition
 	Revisions   []Revision
+	Domains     []Domain
 	Annotations map[string]string
 	Labels      map[string]string
 }
 
-// Describe reads a service and its revisions.
+// Describe reads a service, its revisions and its domains.
 func (c *Client) Describe(ctx context.Context, service string) (*View, error) {
 	svc, err := c.GetService(ctx, service)
 	if err != nil {
@@ -50,6 +51,9 @@ func (c *Client) Describe(ctx context.Context, service string) (*View, error) {
 	view := &View{
 		Snapshot: SnapshotOf(svc), Conditions: conditionsOf(svc.Status.Conditions),
 		Annotations: svc.Annotations, Labels: svc.Labels,
+	}
+	if view.Domains, err = c.domains(ctx, service); err != nil {
+		return nil, err
 	}
 	for i := range list {
 		view.Revisions = append(view.Revisions, revisionView(&list[i]))

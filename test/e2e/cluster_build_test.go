@@ -153,6 +153,7 @@ func TestClusterBuildCache(t *testing.T) {
 // TestClusterBuildFails looks at ends that are none: each is told in one error,
 // with the exit code of its kind, and leaves nothing.
 func TestClusterBuildFails(t *testing.T) {
+	t.Parallel()
 	s := clusterProject(t, "RUN echo before && exit 3\n")
 	build := func(code int, args ...string) result {
 		t.Helper()
@@ -224,6 +225,7 @@ func TestClusterBuildAdmission(t *testing.T) {
 // TestClusterBuildInterrupted stops kn-lite while RUN runs: politely, after
 // which nothing is left, and by killing it, after which the cluster cleans up.
 func TestClusterBuildInterrupted(t *testing.T) {
+	t.Parallel()
 	s := clusterProject(t, "RUN echo it runs && sleep 600\n")
 	for signal, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGKILL: -1} {
 		t.Run(signal.String(), func(t *testing.T) {

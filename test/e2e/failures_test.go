@@ -30,6 +30,7 @@ const told = 45 * time.Second
 // TestBrokenImages deploys a good revision and then bad ones: each is told
 // apart, with exit code 3, and the good one goes on serving.
 func TestBrokenImages(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t)
 	native, foreign := s.brokenImage("amd64"), s.brokenImage("arm64")
 	s.knLite(0, "deploy", "-s", "fn", "--image", native, "--env", "MODE=ok", "--env", "ANSWER=one")
@@ -83,6 +84,7 @@ func TestBrokenImages(t *testing.T) {
 // TestFirstDeployFails leaves a service that says why, and that the next
 // deploy brings to life.
 func TestFirstDeployFails(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t)
 	native := s.brokenImage("amd64")
 	r := s.knLite(3, "deploy", "-s", "fn", "--image", native)
@@ -95,6 +97,7 @@ func TestFirstDeployFails(t *testing.T) {
 
 // TestMutePort has no log to tell the port by: the deadline has to end it.
 func TestMutePort(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t)
 	native := s.brokenImage("amd64")
 	r := s.knLite(8, "deploy", "-s", "fn", "--image", native, "--env", "MODE=mute", "--timeout", "30s")
@@ -105,6 +108,7 @@ func TestMutePort(t *testing.T) {
 
 // TestUnchanged deploys twice what is the same: the second writes nothing.
 func TestUnchanged(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t)
 	args := []string{"deploy", "-s", "fn", "--image", s.HelloWorld, "--env", "A=1", "--scale-max", "2"}
 	s.knLite(0, args...)
@@ -121,6 +125,7 @@ func TestUnchanged(t *testing.T) {
 // TestNoNamespace and TestForbidden: what cannot work is said before anything
 // is built, with the right that is missing.
 func TestNoNamespace(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t)
 	s.Namespace += "-none"
 	r := s.knLite(5, "deploy", "-s", "fn", "--image", s.HelloWorld)
@@ -131,6 +136,7 @@ func TestNoNamespace(t *testing.T) {
 }
 
 func TestForbidden(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t)
 	s.asNobody()
 	r := s.knLite(4, "deploy", "-s", "fn", "--image", s.HelloWorld)
@@ -146,6 +152,7 @@ func TestForbidden(t *testing.T) {
 // a deploy works, and says what it cannot look at when one fails. A right that
 // it needs is missed before anything is written.
 func TestFewRights(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t)
 	native := s.brokenImage("amd64")
 	s.asNobody()
@@ -178,6 +185,7 @@ func TestFewRights(t *testing.T) {
 
 // TestCheckedFirst: names and references are checked before anything is written.
 func TestCheckedFirst(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t)
 	native := s.brokenImage("amd64")
 	s.knLite(0, "deploy", "-s", "fn", "--image", native, "--env", "MODE=ok")

@@ -102,14 +102,33 @@ fn main() -> Result<()> {
 
 // TestLanguages makes a service of every template and of existing projects: its
 // own tests pass, it is built and deployed, and it answers HTTP or a CloudEvent.
+// Two of them at once: while one compiles, the other waits for its pod.
 func TestLanguages(t *testing.T) {
+	shared := t.TempDir()
+	slots := make(chan struct{}, 2)
 	for name, p := range starters() {
-		t.Run(name, func(t *testing.T) { p.live(t) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			p.live(t, shared)
+		})
 	}
 }
 
-func (p starter) live(t *testing.T) {
+// quickRust are variables with which cargo compiles the same crates once for the
+// tests of all templates, and at gate size without optimising them.
+func quickRust(shared string) []string {
+	env := []string{"CARGO_TARGET_DIR=" + filepath.Join(shared, "cargo")}
+	if !full() {
+		env = append(env, "CARGO_PROFILE_RELEASE_OPT_LEVEL=0")
+	}
+	return env
+}
+
+func (p starter) live(t *testing.T, shared string) {
 	s := newSandbox(t)
+	s.env = append(s.env, quickRust(shared)...)
 	base := os.Getenv("KN_LITE_E2E_PYTHON_BASE")
 	if base == "" {
 		t.Fatal("KN_LITE_E2E_PYTHON_BASE is not set; run `make e2e RUN=languages`, or see test/e2e/README.md")

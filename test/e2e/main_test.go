@@ -37,7 +37,10 @@ func projects() []project {
 // back to nothing, once for each template.
 func TestMainJob(t *testing.T) {
 	for _, p := range projects() {
-		t.Run(p.language, func(t *testing.T) { mainJob(t, p) })
+		t.Run(p.language, func(t *testing.T) {
+			t.Parallel()
+			mainJob(t, p)
+		})
 	}
 }
 

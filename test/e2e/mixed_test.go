@@ -23,14 +23,7 @@ import (
 //
 // SEED repeats a run; a failure prints the seed and the steps that led to it.
 func TestMixed(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatalf("SEED=%s: %v", text, err)
-		}
-	}
-	t.Logf("SEED=%d", seed)
+	seed := seedOf(t)
 	steps := 12
 	if full() {
 		steps = 200

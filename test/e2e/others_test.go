@@ -18,6 +18,7 @@ import (
 // that moves. A deploy that fails leaves exactly what served, and makes no other
 // revision of it; after that and after a good one the other tool goes on.
 func TestOthersServices(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t)
 	digest := s.brokenImage("amd64")
 	for i, tool := range tools() {

@@ -14,6 +14,7 @@ import (
 // TestSlowStart: a container that listens after more than a minute is waited
 // for as long as its startup probe allows, without any flag.
 func TestSlowStart(t *testing.T) {
+	t.Parallel()
 	if !full() {
 		t.Skip("waits for 75 s; FULL=1 runs it")
 	}
@@ -33,6 +34,7 @@ func TestSlowStart(t *testing.T) {
 // TestInvalidDeployment: Knative accepts the revision and Kubernetes not its
 // deployment; only an event says so.
 func TestInvalidDeployment(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t)
 	native := s.brokenImage("amd64")
 	s.knLite(0, "deploy", "-s", "fn", "--image", native, "--env", "MODE=ok", "--env", "ANSWER=one")
@@ -61,6 +63,7 @@ deploy:
 // TestLogsOverRestart follows a log while its container is restarted: each line
 // comes once, and the run before can be read afterwards.
 func TestLogsOverRestart(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t)
 	s.knLite(0, "deploy", "-s", "fn", "--image", s.brokenImage("amd64"), "--env", "MODE=ok", "--scale-min", "1")
 	host := s.host("fn")
@@ -116,6 +119,7 @@ func unprefixed(log string) []string {
 
 // TestLogsOfSidecars: the container with the port is the one that is meant.
 func TestLogsOfSidecars(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t)
 	native := s.brokenImage("amd64")
 	manifest := filepath.Join(t.TempDir(), "fn.yaml")
@@ -152,6 +156,7 @@ spec:
 
 // TestPrivateService: nobody waits for an ingress that never answers.
 func TestPrivateService(t *testing.T) {
+	t.Parallel()
 	s := newSandbox(t)
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "func.yaml"), "specVersion: 0.36.0\nname: fn\nruntime: go\ncreated: 2026-01-01T00:00:00Z\ndeploy: {expose: cluster}\n")

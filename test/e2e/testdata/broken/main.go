@@ -26,6 +26,7 @@ func main() {
 	})
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Println("request", r.URL.Path)
+		w.Header().Set("Revision", os.Getenv("K_REVISION"))
 		_, _ = fmt.Fprintln(w, "broken is fine:", os.Getenv("ANSWER"))
 	})
 	serve := func(addr string) { panic(http.ListenAndServe(addr, nil)) }

@@ -36,7 +36,7 @@ func (f *Factory) preflight(ctx context.Context, client *cluster.Client, spec de
 		return nil, err
 	}
 	if !o.NoWait {
-		if err := deploy.Preflight(ctx, client, spec); err != nil {
+		if err := deploy.Preflight(ctx, client, spec, func(text string) { f.IO.Warn("%s", text) }); err != nil {
 			return nil, err
 		}
 	}

@@ -361,3 +361,17 @@ func TestCheckNames(t *testing.T) {
 		}
 	}
 }
+
+// TestMissingPullSecret: a public image is pulled without it, so it is no reason
+// to refuse.
+func TestMissingPullSecret(t *testing.T) {
+	c := newCluster()
+	c.absent = []string{"secret/none"}
+	s := spec("1")
+	s.Project = &Project{ImagePullSecret: "none"}
+	var warnings []string
+	err := Preflight(t.Context(), c, s, func(text string) { warnings = append(warnings, text) })
+	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "none is not in namespace ns") {
+		t.Errorf("error %v, warnings %q", err, warnings)
+	}
+}

@@ -78,8 +78,9 @@ func references(spec *corev1.PodSpec) []reference {
 }
 
 // Preflight finds what a deploy of spec would fail at for want of objects that
-// it refers to, before anything is built. The image need not be known.
-func Preflight(ctx context.Context, cluster Cluster, spec Spec) error {
+// it refers to, before anything is built. The image need not be known. warn
+// hears what may do harm and need not.
+func Preflight(ctx context.Context, cluster Cluster, spec Spec, warn func(string)) error {
 	live, err := cluster.FindService(ctx, spec.Service)
 	if err != nil {
 		return err
@@ -88,7 +89,20 @@ func Preflight(ctx context.Context, cluster Cluster, spec Spec) error {
 	if err != nil {
 		return err
 	}
-	return checkReferences(ctx, cluster, &svc.Spec.Template.Spec.PodSpec)
+	pod := &svc.Spec.Template.Spec.PodSpec
+	if err := checkReferences(ctx, cluster, pod); err != nil {
+		return err
+	}
+	for _, secret := range pod.ImagePullSecrets {
+		there, err := cluster.Exists(ctx, "secret", secret.Name)
+		if err != nil {
+			return err
+		}
+		if !there {
+			warn(fmt.Sprintf("the image pull secret %s is not in namespace %s: only an image that needs none can be pulled", secret.Name, cluster.Namespace()))
+		}
+	}
+	return nil
 }
 
 // checkReferences is a NotFound error that names all references of a pod that

@@ -86,7 +86,7 @@ func (i *interruption) play(t *testing.T) string {
 	if r := i.maker.set(i.sandbox, i.service, i.image, "one"); r.Code != 0 {
 		t.Fatalf("%s: %s%s", i.maker.name, r.Stdout, r.Stderr)
 	}
-	i.kubectl("-n", i.Namespace, "wait", "--for=condition=Ready", "ksvc/"+i.service, "--timeout=90s")
+	i.kubectl("-n", i.Namespace, "wait", "--for=condition=Ready", "ksvc/"+i.service, "--timeout=180s")
 	i.host = i.sandbox.host(i.service)
 	i.answers(i.host, func(body string) bool { return strings.Contains(body, "one") })
 	before := i.spec(i.service)

@@ -215,7 +215,7 @@ func TestLargeService(t *testing.T) {
 	path := filepath.Join(s.Dir, "large.yaml")
 	write(t, path, text.String())
 	s.kubectl("-n", s.Namespace, "apply", "-f", path)
-	s.kubectl("-n", s.Namespace, "wait", "--for=condition=Ready", "ksvc/fn", "--timeout=60s")
+	s.kubectl("-n", s.Namespace, "wait", "--for=condition=Ready", "ksvc/fn", "--timeout=180s")
 	deploy("fn", "two")
 	deploy("fn", "three")
 	before := s.spec("fn")

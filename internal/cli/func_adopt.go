@@ -43,7 +43,7 @@ will be started, and write a func.yaml for it. Nothing else is written, nothing 
 run, and a func.yaml that is there already is left alone.
 
 It knows Go programs and functions, Rust programs, Node.js and TypeScript with a
-start script (Express and the like), Spring Boot, Quarkus and other Maven or Gradle
+start script (Express, NestJS, Next.js) or as a site of files (Vite), Spring Boot, Quarkus and other Maven or Gradle
 projects with a main class, and Python with a Procfile, Django, Flask, FastAPI, or a main
 program. Where there is no such code, a Dockerfile makes the image (Ruby on Rails and
 everything else); --language dockerfile takes it where there is both. What it cannot

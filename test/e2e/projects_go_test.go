@@ -25,14 +25,14 @@ func main() {
 	return map[string]generated{
 		"go-programs": {
 			files: map[string]string{
-				"go.mod":                        "module example.com/shop\n\ngo 1.24\n",
-				"internal/greeting/greeting.go": "package greeting\n\nimport \"rsc.io/quote\"\n\n// From is a greeting by a program.\nfunc From(name string) string { return name + \": \" + quote.Hello() }\n",
+				"go.mod":                        "module example.com/shop\n\ngo 1.24\n\nrequire github.com/google/uuid v1.6.0\n",
+				"internal/greeting/greeting.go": "package greeting\n\nimport \"github.com/google/uuid\"\n\n// From is a greeting by a program.\nfunc From(name string) string { return name + \": \" + uuid.NameSpaceDNS.String() }\n",
 				"cmd/orders/main.go":            strings.ReplaceAll(program, "NAME", "orders"),
 				"cmd/stock/main.go":             strings.ReplaceAll(program, "NAME", "stock"),
 			},
 			make:  [][]string{{"go", "mod", "tidy"}},
 			dir:   "cmd/stock",
-			want:  "stock: ",
+			want:  "stock: 6ba7b810-",
 			quick: true,
 		},
 		// https://go.dev/doc/tutorial/call-module-code

@@ -12,6 +12,18 @@ func nodeProjects() map[string]generated {
 			want:  "Welcome to Express",
 			quick: true,
 		},
+		"node-nest": {
+			make: [][]string{{"npx", "@nestjs/cli@10", "new", "shop", "--package-manager", "npm", "--skip-git"}},
+			dir:  "shop",
+			want: "Hello World!",
+		},
+		"node-vite": {
+			make: [][]string{{"npx", "create-vite@5", "shop", "--template", "react-ts"}, {"npm", "install", "--prefix", "shop", "--package-lock-only"}},
+			dir:  "shop",
+			// Its routes are found in the browser.
+			path: "/orders/7",
+			want: "<title>Vite + React + TS</title>",
+		},
 		"node-next": {
 			make: [][]string{{"npx", "create-next-app@14", "shop", "--ts", "--app", "--eslint", "--no-tailwind", "--src-dir", "--import-alias", "@/*", "--use-npm"}},
 			dir:  "shop",

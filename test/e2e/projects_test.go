@@ -82,7 +82,7 @@ func (p generated) live(t *testing.T) {
 
 	s.Dir = filepath.Join(root, filepath.FromSlash(p.dir))
 	s.knLite(0, append([]string{"func", "adopt", "--name", "hello"}, p.adopt...)...)
-	s.knLite(0, "deploy")
+	s.knLite(0, "deploy", "--timeout", "15m") // a build of Next.js alone takes minutes on a busy machine
 	host, code, path := s.host("hello"), p.code, "/"+strings.TrimPrefix(p.path, "/")
 	if code == 0 {
 		code = http.StatusOK

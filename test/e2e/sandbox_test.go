@@ -99,7 +99,7 @@ func (s *sandbox) runWith(extra []string, name string, args ...string) result {
 	s.t.Helper()
 	// Longer than any deadline of the programs themselves, so that theirs are
 	// the ones that are seen.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.t.Context()), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.t.Context()), 20*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Env = s.Dir, slices.Concat(s.env, extra)

@@ -6,8 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
 // builds reports whether the project has a build script, which runs with the
@@ -53,38 +51,13 @@ func (p *project) advice() []string {
 	if p.manifest.Scripts["poststart"] != "" {
 		out = append(out, "the poststart script is not run: it would wait for the end of the service")
 	}
-	return out
-}
-
-// checkStart refuses a start by a program that only development has: npm ci
-// --omit=dev && npm start would not find it either.
-func (p *project) checkStart() error {
-	if len(p.start.command) == 0 {
-		return nil
-	}
-	words := p.start.command
-	if len(words) == 3 && words[0] == "/bin/sh" {
-		words = strings.Fields(words[2])
-	}
-	word := ""
-	for _, w := range words {
-		if word = w; w != "exec" && !isAssignment(w) {
-			break
-		}
-	}
-	_, dev := p.manifest.DevDependencies[word]
-	_, production := p.manifest.Dependencies[word]
-	if dev = dev && !production || slices.Contains(p.devPrograms, word); !dev || strings.Contains(word, "/") {
-		return nil
-	}
-	return fault.New(fault.Build, "build.node", manifestFile, "the start script runs %s, which is a development dependency and not in the image", word).
-		WithHint("make it a dependency: npm install --save-prod %s; or start with what the image has, such as node FILE", word)
+	return append(out, p.start.advice...)
 }
 
 // withPrestart puts the script that npm runs before a start in front of it. What
 // builds the project has been done by then.
-func (s start) withPrestart(m *manifest) start {
-	script := strings.TrimSpace(m.Scripts["prestart"])
+func (s start) withPrestart(m *manifest, name string) start {
+	script := strings.TrimSpace(m.Scripts["pre"+name])
 	built := regexp.MustCompile(`^(npm|pnpm|yarn)( run)?( -s| --silent)? build$`).MatchString(script)
 	if script == "" || built && m.Scripts["build"] != "" {
 		return s
@@ -93,5 +66,5 @@ func (s start) withPrestart(m *manifest) start {
 	if len(s.command) == 3 && path.Base(s.command[0]) == "sh" {
 		line = s.command[2]
 	}
-	return start{style: s.style + " after its prestart script", command: []string{"/bin/sh", "-c", "(" + script + ") && " + line}}
+	return start{style: s.style + " after its prestart script", advice: s.advice, command: []string{"/bin/sh", "-c", "(" + script + ") && " + line}}
 }

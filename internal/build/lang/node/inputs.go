@@ -25,7 +25,11 @@ func (Language) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*
 		return nil, fmt.Errorf("a plan of another language: %T", plan.Detail)
 	}
 	if found.builds() {
-		return builtInputs(ctx, p, found)
+		in, err := builtInputs(ctx, p, found)
+		if err == nil && found.start.static {
+			in.Facts = append(in.Facts, lang.Fact{Name: "server of the site", Value: siteLayer().Key})
+		}
+		return in, err
 	}
 	return plainInputs(ctx, p, found)
 }

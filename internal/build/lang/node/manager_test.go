@@ -287,7 +287,7 @@ func TestScriptsAroundStart(t *testing.T) {
 		"node x.js || true": {"/bin/sh", "-c", "(node migrate.js) && node x.js || true"},
 	} {
 		m := &manifest{Scripts: map[string]string{"prestart": "node migrate.js", "start": start}}
-		got, err := startOf(m, os.DirFS(t.TempDir()))
+		got, err := (&project{manifest: *m}).chooseStart(os.DirFS(t.TempDir()))
 		if err != nil || !slices.Equal(got.command, want) {
 			t.Errorf("%s: %q, %v", start, got.command, err)
 		}

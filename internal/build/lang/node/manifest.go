@@ -103,10 +103,8 @@ func inspect(p *lang.Project) (*project, error) {
 	if found.settings, err = settingsOf(p, found); err != nil {
 		return nil, err
 	}
-	if found.start, err = startOf(&found.manifest, files); err != nil {
-		return nil, err
-	}
-	return found, found.checkStart()
+	found.start, err = found.chooseStart(files)
+	return found, err
 }
 
 // checkLock refuses what npm could only install from outside of the project, and
@@ -119,6 +117,7 @@ func (p *project) checkLock(files fs.FS) error {
 	if err := decode(p.lockName, p.lockRaw, &lock); err != nil {
 		return err
 	}
+	var programs []string // of packages that are in the image
 	for name, entry := range lock.Packages {
 		if name == "" || entry.Dev {
 			if entry.Dev {
@@ -126,6 +125,7 @@ func (p *project) checkLock(files fs.FS) error {
 			}
 			continue
 		}
+		programs = append(programs, entry.programs(name)...)
 		local, isFile := strings.CutPrefix(entry.Resolved, "file:")
 		if local = path.Clean(local); (entry.Link || isFile) && (strings.HasPrefix(local, "../") || path.IsAbs(local) || !there(files, local)) {
 			return fault.New(fault.Usage, "build.node", p.lockName, "the dependency %s is a folder or file of this machine, outside of the project", strings.TrimPrefix(name, "node_modules/")).
@@ -136,6 +136,7 @@ func (p *project) checkLock(files fs.FS) error {
 		}
 	}
 	slices.Sort(p.scripted)
+	p.devPrograms = slices.DeleteFunc(p.devPrograms, func(name string) bool { return slices.Contains(programs, name) })
 	return nil
 }
 

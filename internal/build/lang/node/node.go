@@ -58,7 +58,10 @@ func (Language) Layers(ctx context.Context, p *lang.Project, plan *lang.Plan, ta
 		return nil, fmt.Errorf("a plan of another language: %T", plan.Detail)
 	}
 	var layers []lang.Layer
-	if project.manifest.hasDependencies() {
+	if project.start.static {
+		// What the site needs of its dependencies is in its files.
+		layers = append(layers, siteLayer())
+	} else if project.manifest.hasDependencies() {
 		dependencies, err := dependencies(ctx, p, project, target)
 		if err != nil {
 			return nil, err

@@ -96,7 +96,7 @@ func TestStartWithoutScript(t *testing.T) {
 		{"handle, old way", manifest{}, file("exports.handle = f"), nil},
 	}
 	for _, tt := range tests {
-		got, err := startOf(&tt.m, tt.files)
+		got, err := (&project{manifest: tt.m}).chooseStart(tt.files)
 		if diff := cmp.Diff(tt.command, got.command); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}

@@ -17,14 +17,21 @@ type start struct {
 	style   string
 	command []string
 	env     []string
+	advice  []string
+	static  bool // what the build script makes is a site, which a server of ours serves
 }
 
-// startOf turns the start script into a command without npm and, where it can,
-// without a shell: whatever is process 1 has to hear SIGTERM, and neither passes
-// it on.
-func startOf(m *manifest, files fs.FS) (start, error) {
-	if script := strings.TrimSpace(m.Scripts["start"]); script != "" {
-		return fromScript(script).withPrestart(m), nil
+// chooseStart finds how the project starts where it is in use: by its start script, by
+// the one for production beside it, as its framework has it, by its main file, or
+// as a site of files.
+func (p *project) chooseStart(files fs.FS) (start, error) {
+	m := &p.manifest
+	exported := exportsSite(m, files)
+	if found, ok := p.scriptedStart(); ok && !exported {
+		return found.withDefaults(m), nil
+	}
+	if found, ok := conventional(m); ok && !exported {
+		return found.withDefaults(m), nil
 	}
 	file := m.Main
 	if file == "" {
@@ -36,19 +43,32 @@ func startOf(m *manifest, files fs.FS) (start, error) {
 	if _, depends := m.Dependencies[runtime]; depends {
 		return start{style: "function with handle", command: serveWith("./" + path.Clean(file))}, nil
 	}
-	if !exists(files, file) {
-		return start{}, fault.New(fault.Usage, "build.node", manifestFile, "there is no start script, and no %s to start", file).
-			WithHint("add one: npm pkg set scripts.start='node FILE'")
-	}
-	text, err := read(files, file)
-	if err != nil {
-		return start{}, err
-	}
-	if exportsHandle(text) {
-		return start{}, fault.New(fault.Usage, "build.node", file, "it exports handle, and nothing in the project serves that").
-			WithHint("add the runtime: npm install %s", runtime)
+	switch present := exists(files, file); {
+	case !present && p.builds() && (exported || makesSite(m, files)):
+		return siteStart(), nil
+	case !present && (!p.builds() || m.Main == ""):
+		return start{}, p.explainNoStart(file)
+	case present:
+		text, err := read(files, file)
+		if err != nil {
+			return start{}, err
+		}
+		if exportsHandle(text) {
+			return start{}, fault.New(fault.Usage, "build.node", file, "it exports handle, and nothing in the project serves that").
+				WithHint("add the runtime: npm install %s", runtime)
+		}
 	}
 	return start{style: "program " + file, command: []string{"node", path.Clean(file)}}, nil
+}
+
+func (p *project) explainNoStart(file string) error {
+	if script := strings.TrimSpace(p.manifest.Scripts["start"]); script != "" {
+		word := p.developmentProgram(p.resolveScript(script))
+		return fault.New(fault.Build, "build.node", manifestFile, "the start script runs %s, which is a development dependency or server and not for the image", word).
+			WithHint("say how it starts in production: npm pkg set scripts.start:prod='node FILE'; or make %s a dependency: npm install --save-prod %s", word, word)
+	}
+	return fault.New(fault.Usage, "build.node", manifestFile, "there is no start script, and no %s to start", file).
+		WithHint("add one: npm pkg set scripts.start='node FILE'")
 }
 
 // serveWith starts the runtime by its file: its launcher would need an env
@@ -57,6 +77,8 @@ func serveWith(arguments ...string) []string {
 	return append([]string{"node", "/" + home + "/node_modules/" + runtime + "/bin/cli.js"}, arguments...)
 }
 
+// fromScript turns a script into a command without npm and, where it can, without
+// a shell: whatever is process 1 has to hear SIGTERM, and neither passes it on.
 func fromScript(script string) start {
 	s := start{style: "npm start script"}
 	words := strings.Fields(script)
@@ -76,7 +98,7 @@ func fromScript(script string) start {
 	return s
 }
 
-// needsShell tells whether text means something to a shell beyond its words.
+// needsShell reports whether text means something to a shell beyond its words.
 func needsShell(text string) bool { return strings.ContainsAny(text, "|&;<>()$`\\\"'*?[]#~!{}\n") }
 
 func isAssignment(word string) bool {

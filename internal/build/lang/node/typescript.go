@@ -82,7 +82,7 @@ func (t *transpile) key(ctx context.Context) (string, error) {
 		return "", err
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "1 %s", t.version)
+	fmt.Fprintf(h, "2 %t %s", t.found.start.static, t.version)
 	rules, err := read(t.project.Source.FS(), source.IgnoreFile)
 	if err != nil {
 		return "", err
@@ -151,6 +151,11 @@ func (t *transpile) run(ctx context.Context) (files []layer.File, cleanup func()
 	}
 	if files, err = ignore.Walk(ctx, tree, home); err != nil {
 		return nil, cleanup, err
+	}
+	if t.found.start.static {
+		if files, err = siteFiles(files, t.sources, t.project.Label); err != nil {
+			return nil, cleanup, err
+		}
 	}
 	return files, cleanup, kept.giveBack(filepath.Join(dir, modules))
 }

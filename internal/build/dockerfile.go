@@ -5,12 +5,14 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kn-lite/kn-lite/internal/build/dockerfile"
+	"github.com/kn-lite/kn-lite/internal/build/key"
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/build/startup"
@@ -50,12 +52,17 @@ func Dockerfile(ctx context.Context, spec Spec) (*Result, error) {
 			WithHint("make it an ARG: --build-arg BASE=%s with FROM $BASE", spec.Base)
 	}
 	pull := spec.pullOnce(ctx)
+	dir, err := filepath.Abs(spec.Dir)
+	if err != nil {
+		return nil, err
+	}
+	sums := key.OpenCache(filepath.Join(stamps(spec.CacheDir), "dockerfile-"+folderName(dir)), spec.Now)
 	result := &Result{Language: DockerfileLanguage}
 	// One after the other: their output would be hard to tell apart.
 	for _, platform := range platforms {
 		image, err := dockerfile.Build(ctx, dockerfile.Spec{
 			Options: *spec.Dockerfile, Dir: spec.Dir, Platform: platform, Epoch: spec.Epoch, Labels: spec.Labels,
-			CacheDir: spec.CacheDir, TempDir: lang.Lookup(spec.Environ, "TMPDIR"), Path: lang.Lookup(spec.Environ, "PATH"), Store: store, Steps: spec.Steps, Signed: spec.Signed, Now: spec.Now, Boot: bootID(), Report: dockerfileReport{spec.Progress},
+			CacheDir: spec.CacheDir, TempDir: lang.Lookup(spec.Environ, "TMPDIR"), Path: lang.Lookup(spec.Environ, "PATH"), Store: store, Steps: spec.Steps, Signed: spec.Signed, Now: spec.Now, Boot: bootID(), Sums: sums, Report: dockerfileReport{spec.Progress},
 			Pull: pull, HostFile: hostFile,
 		})
 		if err != nil {
@@ -73,7 +80,9 @@ func Dockerfile(ctx context.Context, spec Spec) (*Result, error) {
 		}
 		result.Builds = append(result.Builds, built)
 	}
-	store.Prune(made(spec.CacheDir), startup.Folder(spec.CacheDir))
+	// What is not remembered is read again.
+	_ = sums.Save()
+	store.Prune(made(spec.CacheDir), stamps(spec.CacheDir), startup.Folder(spec.CacheDir))
 	return result, result.finish()
 }
 

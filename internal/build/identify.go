@@ -108,7 +108,7 @@ func (b *builder) languageInputs(ctx context.Context) (*lang.Inputs, error) {
 }
 
 func (b *builder) addFiles(ctx context.Context, id *key.Key, in *lang.Inputs) error {
-	cache := key.OpenCache(filepath.Join(b.stamps(), folderName(b.project.Dir)), b.spec.Now)
+	cache := key.OpenCache(filepath.Join(stamps(b.spec.CacheDir), folderName(b.project.Dir)), b.spec.Now)
 	for _, f := range in.Files {
 		text, err := key.File(f.Path, cache)
 		if err != nil {
@@ -145,7 +145,9 @@ func (b *builder) resolve(ctx context.Context, ref string) (v1.Hash, error) {
 // Where results of earlier builds are, below the cache folder.
 func (b *builder) records() string   { return filepath.Join(b.spec.CacheDir, "keys") }
 func (b *builder) histories() string { return filepath.Join(b.spec.CacheDir, "last") }
-func (b *builder) stamps() string    { return filepath.Join(b.spec.CacheDir, "stat") }
+
+// stamps is where digests of files that have not changed are remembered.
+func stamps(cacheDir string) string { return filepath.Join(cacheDir, "stat") }
 
 // folderName is a file name for what is remembered about the project in dir.
 func folderName(dir string) string {

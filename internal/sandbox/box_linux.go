@@ -31,7 +31,9 @@ type Box struct {
 	lock    *os.File
 	ids     mapping
 	dropped string // why a better identity was not to be had
-	roots   atomic.Int64
+	// overlays says that overlays were tried, and behave.
+	overlays bool
+	roots    atomic.Int64
 }
 
 // maxBoxes is how many processes of a user may build at once.
@@ -63,16 +65,27 @@ func (b *Box) prepare(ctx context.Context, temp string) error {
 	}
 	root, err := b.Root()
 	if err == nil {
-		err = b.Call(ctx, Call{Root: root})
+		err = b.try(ctx, root)
 		if _, ok := errors.AsType[*mapError](err); ok {
 			b.ids.identity, b.dropped = Single, err.Error()
-			err = b.Call(ctx, Call{Root: root})
+			err = b.try(ctx, root)
 		}
 	}
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(root), b.clean(ctx, b.dir, ""))
 	}
 	return b.clean(ctx, b.dir, b.work)
+}
+
+// try starts one process: on an overlay, and where that does not go, on the folder
+// root.
+func (b *Box) try(ctx context.Context, root string) error {
+	err := b.probeOverlays(ctx)
+	b.overlays = err == nil
+	if _, ok := errors.AsType[*mapError](err); ok || err == nil {
+		return err
+	}
+	return b.Call(ctx, Call{Root: root})
 }
 
 // Expect returns the identity that a Box will most probably have; path is $PATH.

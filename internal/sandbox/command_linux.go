@@ -22,12 +22,19 @@ import (
 // maxProcesses ends a fork bomb before it ends the machine.
 const maxProcesses = 4096
 
-// command runs the program and returns its exit code. This process is the first
+// command runs the program and returns its exit code. prepare runs before: / is the
+// root then, with nothing mounted in it. This process is the first
 // one of its pid namespace: when it ends, the kernel ends all others.
-func (o *order) command(out io.Writer) (int, error) {
+func (o *order) command(out io.Writer, prepare func() error) (int, error) {
 	c := o.Command
 	before := func() error { return errors.Join(o.system(), o.gather()) }
-	if err := o.enter(before, o.place); err != nil {
+	after := func() error {
+		if err := prepare(); err != nil {
+			return err
+		}
+		return o.place()
+	}
+	if err := o.enter(before, after); err != nil {
 		return 0, err
 	}
 	if c.Isolated {

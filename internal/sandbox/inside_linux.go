@@ -114,19 +114,31 @@ func serve(orders *os.File, in io.Reader, out io.Writer, guests map[string]Guest
 		}
 	}
 	if o.Command != nil {
-		code, err := o.command(out)
+		code, err := o.command(out, func() (err error) {
+			got.Reply, err = o.guest(in, out, guests)
+			return err
+		})
 		if err != nil {
 			return fail(err)
 		}
-		return answer{Exit: code}
+		got.Exit = code
+		return got
 	}
 	if err := o.enter(func() error { return nil }, func() error { return nil }); err != nil {
 		return fail(err)
 	}
+	if got.Reply, err = o.guest(in, out, guests); err != nil {
+		return fail(err)
+	}
+	return got
+}
+
+// guest runs the function that the order names, and returns its reply.
+func (o *order) guest(in io.Reader, out io.Writer, guests map[string]Guest) (json.RawMessage, error) {
 	guest := guests[o.Guest]
 	switch {
 	case o.Guest == "":
-		return answer{}
+		return nil, nil
 	case o.Guest == guestEmpty:
 		guest = empty
 	case o.Guest == guestProbe:
@@ -134,17 +146,13 @@ func serve(orders *os.File, in io.Reader, out io.Writer, guests map[string]Guest
 	case o.Guest == guestOwn:
 		guest = own
 	case guest == nil:
-		return fail(fmt.Errorf("there is no guest %q", o.Guest))
+		return nil, fmt.Errorf("there is no guest %q", o.Guest)
 	}
 	reply, err := guest(o.Args, in, out)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
-	raw, err := json.Marshal(reply)
-	if err != nil {
-		return fail(err)
-	}
-	return answer{Reply: raw}
+	return json.Marshal(reply)
 }
 
 // harden cuts what the process has inherited: death with its parent, file

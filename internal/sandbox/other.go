@@ -52,7 +52,7 @@ func (*Box) Root() (string, error) { return "", nil }
 func (*Box) Folder(string) error { return nil }
 
 // Overlays are not to be had.
-func (*Box) Overlays(context.Context) bool { return false }
+func (*Box) Overlays() bool { return false }
 
 // Remove removes nothing.
 func (*Box) Remove(context.Context, string) error { return nil }

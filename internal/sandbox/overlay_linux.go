@@ -170,20 +170,22 @@ func probeOverlay() error {
 }
 
 // Overlays reports whether this machine lets the sandbox mount overlays that
-// behave, by trying it.
-func (b *Box) Overlays(ctx context.Context) bool {
-	dir := filepath.Join(b.work, rootPrefix+"probe")
+// behave. Open has tried it.
+func (b *Box) Overlays() bool { return b.overlays }
+
+func (b *Box) probeOverlays(ctx context.Context) error {
+	dir := filepath.Join(b.work, rootPrefix+"probe-"+string(b.ids.identity))
 	overlay := &Overlay{Lower: []string{filepath.Join(dir, "lower")}, Upper: filepath.Join(dir, "upper"), Work: filepath.Join(dir, "kernel")}
 	old := filepath.Join(overlay.Lower[0], "old")
 	for _, at := range []string{dir, overlay.Lower[0], old, overlay.Upper, overlay.Work} {
-		if b.Folder(at) != nil {
-			return false
+		if err := b.Folder(at); err != nil {
+			return err
 		}
 	}
-	if os.WriteFile(filepath.Join(old, "in"), nil, 0o644) != nil {
-		return false
+	if err := os.WriteFile(filepath.Join(old, "in"), nil, 0o644); err != nil {
+		return err
 	}
-	return b.Call(ctx, Call{Overlay: overlay, Guest: guestProbe}) == nil
+	return b.Call(ctx, Call{Overlay: overlay, Guest: guestProbe})
 }
 
 // Remove deletes a folder that Folder has made, whoever its files belong to.

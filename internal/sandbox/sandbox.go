@@ -79,7 +79,9 @@ type Call struct {
 	Args  any
 	Reply any
 
-	Command *Command // instead of Guest
+	// Command is instead of Guest, or runs after it: the Guest sees the files with
+	// nothing mounted on them.
+	Command *Command
 
 	In       io.Reader
 	Out, Err io.Writer

@@ -53,6 +53,7 @@ type Spec struct {
 	Signed   bool             // the image will be signed: steps of builds that were not are not used
 	Now      func() time.Time // for the age of snapshots; nil keeps all
 	Boot     string           // names this boot of the machine; "" keeps no snapshots
+	Sums     source.Sums      // of files of the context; nil reads them all
 	Report   Report
 	Pull     Pull
 	// HostFile reads a file of the host that the network needs: resolv.conf and hosts.
@@ -126,6 +127,7 @@ func Build(ctx context.Context, spec Spec) (_ *Image, err error) {
 		return nil, err
 	}
 	defer b.tree.Close()
+	b.tree.Remember(spec.Sums)
 	raw, err := b.readFile()
 	if err != nil {
 		return nil, err

@@ -127,10 +127,9 @@ func commandLine(s *stage, c *instructions.RunCommand) ([]string, *sandbox.Mount
 
 // execute runs the command with its output on the report.
 func (b *builder) execute(ctx context.Context, r *root, command *sandbox.Command) error {
-	if err := b.mkdir(ctx, r, command.Dir, runOwner(command.User)); err != nil {
-		return err
+	points := rootfs.PrepareArgs{
+		Work: command.Dir, WorkOwner: runOwner(command.User), Dirs: mountedFolders(), Loose: b.loose(),
 	}
-	points := rootfs.PrepareArgs{Dirs: mountedFolders(), Loose: b.loose()}
 	for _, m := range command.Mounts {
 		switch {
 		case strings.HasPrefix(m.Target, "/dev/"):
@@ -140,14 +139,10 @@ func (b *builder) execute(ctx context.Context, r *root, command *sandbox.Command
 			points.Dirs = append(points.Dirs, m.Target)
 		}
 	}
-	var made []string
-	if err := b.call(ctx, r, rootfs.GuestPrepare, points, &made, nil, nil); err != nil {
-		return err
-	}
-	r.owed = made
 	lines := &lineWriter{write: func(line string) { b.Report.Raw(r.label + line) }}
 	call := b.place(r)
 	call.Command, call.Out, call.Err = command, lines, lines
+	call.Guest, call.Args, call.Reply = rootfs.GuestPrepare, points, &r.owed
 	err := b.box.Call(ctx, call)
 	lines.flush()
 	if exit, ok := errors.AsType[*sandbox.ExitError](err); ok {

@@ -16,7 +16,7 @@ import (
 
 // openSnapshots opens the store where the machine has overlays.
 func (b *builder) openSnapshots(ctx context.Context) (err error) {
-	if b.Boot == "" || !b.box.Overlays(ctx) {
+	if b.Boot == "" || !b.box.Overlays() {
 		return nil
 	}
 	if b.nothing, err = b.box.Root(); err != nil {

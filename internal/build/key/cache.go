@@ -22,7 +22,7 @@ const settled = 2 * time.Second
 // git's index does: path, size, modification and change time in nanoseconds,
 // device and inode. The change time cannot be set by programs, so a file whose
 // modification time was put back is read again. Where the system has no change
-// time, nothing is remembered.
+// time, nothing is remembered. A Cache is for one goroutine at a time.
 type Cache struct {
 	file  string
 	now   func() time.Time
@@ -52,18 +52,23 @@ func OpenCache(file string, now func() time.Time) *Cache {
 
 // Digest is the SHA-256 of the file's content, in hex. info is its os.Stat.
 func (c *Cache) Digest(path string, info fs.FileInfo) (string, error) {
+	return c.DigestBy(path, info, func() (string, error) { return hashFile(path, info) })
+}
+
+// DigestBy is Digest of a file that hash reads, when it has to be read.
+func (c *Cache) DigestBy(path string, info fs.FileInfo, hash func() (string, error)) (string, error) {
 	stamp, changed, ok := stampOf(info)
 	// A line of the file is one path.
 	ok = ok && c.now != nil && !strings.ContainsAny(path, "\n\t")
 	if !ok {
-		return hashFile(path, info)
+		return hash()
 	}
 	if known, found := strings.CutPrefix(c.old[path], stamp+" "); found {
 		c.used[path] = c.old[path]
 		return known, nil
 	}
 	before := c.now()
-	digest, err := hashFile(path, info)
+	digest, err := hash()
 	if err != nil {
 		return "", err
 	}

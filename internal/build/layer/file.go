@@ -18,6 +18,9 @@ type File struct {
 	// Open gives the content of a regular file. A file that turns out longer or
 	// shorter than Size is an error.
 	Open func() (io.ReadCloser, error)
+	// Sum is the SHA-256 of a regular file's content, in hex, where that is to be had
+	// without reading it; nil reads it.
+	Sum func() (string, error)
 }
 
 // Dir is a folder with permissions perm.

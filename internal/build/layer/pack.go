@@ -90,11 +90,25 @@ func contentKey(ctx context.Context, files []File) (string, error) {
 		if !f.Mode.IsRegular() {
 			continue
 		}
-		if err := copyContent(ctx, h, f, buffer); err != nil {
+		sum, err := contentSum(ctx, f, buffer)
+		if err != nil {
 			return "", describe(f, err)
 		}
+		io.WriteString(h, sum)
 	}
 	return "content " + hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// contentSum is the digest of a regular file's content.
+func contentSum(ctx context.Context, f File, buffer []byte) (string, error) {
+	if f.Sum != nil {
+		return f.Sum()
+	}
+	h := sha256.New()
+	if err := copyContent(ctx, h, f, buffer); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // pack writes files to w as a gzipped tar, in one pass. heard gets the tar, too.

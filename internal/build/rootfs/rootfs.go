@@ -88,6 +88,10 @@ type TakeArgs struct {
 
 // PrepareArgs names what programs need to be there, or to be mounted on.
 type PrepareArgs struct {
+	// Work is a folder that a program starts in: it is made first, for WorkOwner, and
+	// is none of those that are told of.
+	Work, WorkOwner string
+
 	Dirs, Files []string
 	Mode        fs.FileMode // of new folders; 0 is 0755
 	Owner       string

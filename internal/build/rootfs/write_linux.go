@@ -346,6 +346,11 @@ func (w *writer) finish() error {
 
 // prepare makes what is missing and tells what that was, innermost first.
 func prepare(args PrepareArgs) ([]string, error) {
+	if args.Work != "" {
+		if _, err := prepare(PrepareArgs{Dirs: []string{args.Work}, Owner: args.WorkOwner, Loose: args.Loose}); err != nil {
+			return nil, err
+		}
+	}
 	if !slices.ContainsFunc(args.Dirs, func(at string) bool { _, err := os.Stat(at); return err != nil }) {
 		args.Owner = "" // of nothing: no reason to look it up
 	}

@@ -34,6 +34,31 @@ type Names struct {
 type glob struct {
 	pattern string
 	class   Class
+	// before and after are what is around the only * of a pattern that has no other
+	// sign: comparing them is much of the time that listing a large folder takes.
+	simple        bool
+	before, after string
+}
+
+func newGlob(pattern string, class Class) glob {
+	g := glob{pattern: pattern, class: class}
+	before, after, ok := strings.Cut(pattern, "*")
+	if ok && !strings.ContainsAny(before+after, `*?[\/`) {
+		g.simple, g.before, g.after = true, before, after
+	}
+	return g
+}
+
+// matches reports whether the last parts of a path are those of the pattern.
+func (g glob) matches(parts []string) bool {
+	base := parts[len(parts)-1]
+	switch {
+	case g.simple:
+		return len(base) >= len(g.before)+len(g.after) && strings.HasPrefix(base, g.before) && strings.HasSuffix(base, g.after)
+	case strings.Contains(g.pattern, "/"):
+		return ends(parts, g.pattern)
+	}
+	return match(g.pattern, base)
 }
 
 // NewNames returns all of them.
@@ -45,7 +70,7 @@ func NewNames() *Names {
 	}{{Certain, certain()}, {Strict, strict()}, {Lenient, lenient()}} {
 		for _, pattern := range list.patterns {
 			if strings.ContainsAny(pattern, "*[/") {
-				n.globs = append(n.globs, glob{pattern, list.class})
+				n.globs = append(n.globs, newGlob(pattern, list.class))
 			} else {
 				n.exact[pattern] = list.class
 			}
@@ -106,7 +131,7 @@ func (n *Names) classifyFile(parts []string) Class {
 	}
 	best := n.exact[base]
 	for _, g := range n.globs { // certain ones first, then strict ones
-		if matches(parts, g.pattern) && (best == Ordinary || g.class < best) {
+		if g.matches(parts) && (best == Ordinary || g.class < best) {
 			return g.class
 		}
 	}
@@ -195,14 +220,6 @@ func withoutBackup(base string) string {
 		}
 		base = short
 	}
-}
-
-// matches reports whether the last parts of a path are those of a pattern.
-func matches(parts []string, pattern string) bool {
-	if strings.Contains(pattern, "/") {
-		return ends(parts, pattern)
-	}
-	return match(pattern, parts[len(parts)-1])
 }
 
 func ends(parts []string, pattern string) bool {

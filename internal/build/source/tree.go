@@ -5,6 +5,8 @@ package source
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +24,18 @@ import (
 type Tree struct {
 	dir  string
 	root *os.Root
+	sums Sums // nil is none
 }
+
+// Sums knows digests of files that have not changed since they were read.
+type Sums interface {
+	// DigestBy is the SHA-256 of the content of the file at an absolute path, in hex.
+	// info is its os.Stat, and hash reads it when it has to be read.
+	DigestBy(path string, info fs.FileInfo, hash func() (string, error)) (string, error)
+}
+
+// Remember has the files that Walk lists from now on look up their digests in sums.
+func (t *Tree) Remember(sums Sums) { t.sums = sums }
 
 // Open opens the folder dir.
 func Open(dir string) (*Tree, error) {
@@ -129,10 +142,27 @@ func (t *Tree) file(at, name string, info fs.FileInfo) layer.File {
 	if info.Mode()&0o111 != 0 {
 		mode = 0o755
 	}
-	return layer.File{
+	f := layer.File{
 		Path: at, Mode: mode, Size: info.Size(),
 		Open: func() (io.ReadCloser, error) { return t.open(name, info) },
 	}
+	if t.sums != nil {
+		path := filepath.Join(t.dir, filepath.FromSlash(name))
+		f.Sum = func() (string, error) {
+			return t.sums.DigestBy(path, info, func() (string, error) { return t.hash(name, info) })
+		}
+	}
+	return f
+}
+
+func (t *Tree) hash(name string, seen fs.FileInfo) (digest string, err error) {
+	f, err := t.open(name, seen)
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return hex.EncodeToString(h.Sum(nil)), errors.Join(err, f.Close())
 }
 
 // open opens the file that Walk has seen, and no other that has taken its name

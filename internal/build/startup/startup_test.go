@@ -246,7 +246,10 @@ func TestCheckTakesListings(t *testing.T) {
 		t.Fatal(err)
 	}
 	listing.Keep(cache, digest)
-	open := func(context.Context, v1.Layer) (io.ReadCloser, error) { t.Error("read again"); return nil, io.ErrClosedPipe }
+	open := func(context.Context, v1.Layer) (io.ReadCloser, error) {
+		t.Error("read again")
+		return nil, io.ErrClosedPipe
+	}
 	config := &v1.ConfigFile{Config: v1.Config{Cmd: []string{"sh"}}}
 	if err := Check(t.Context(), config, []v1.Layer{l}, open, cache); err != nil {
 		t.Error(err)

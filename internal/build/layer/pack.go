@@ -94,7 +94,7 @@ func contentKey(ctx context.Context, files []File) (string, error) {
 		if err != nil {
 			return "", describe(f, err)
 		}
-		io.WriteString(h, sum)
+		h.Write([]byte(sum))
 	}
 	return "content " + hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -67,6 +67,7 @@ type Spec struct {
 	Resolve  Resolver // may be nil when the base has a digest or is built in
 	Fresh    bool     // make every layer, also those that an earlier build has made
 	AnyStart bool     // accept an image whose command is not in it
+	AnyLock  bool     // accept a project without a lock, in CI too
 
 	// Documents that go with the image. An image that was found by its key has those
 	// of the build that made it, so a key tells builds with others apart.
@@ -166,7 +167,11 @@ func Prepare(ctx context.Context, spec Spec) (*Prepared, error) {
 	if b.plan, err = language.Plan(ctx, b.project); err != nil {
 		return nil, errors.Join(b.describe(err), b.project.Source.Close())
 	}
-	return &Prepared{builder: b, platforms: platforms}, nil
+	p := &Prepared{builder: b, platforms: platforms}
+	if err := b.checkLock(); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
 }
 
 // Close ends the use of the project's folder. What has been built stays good.

@@ -21,6 +21,7 @@ type buildFlags struct {
 	Builder   string
 	NoCache   bool
 	AnyStart  bool // the command need not be in the image
+	AnyLock   bool // versions need not be locked, in CI too
 	Docker    dockerfileFlags
 	Cluster   clusterFlags
 	Attest    attestFlags
@@ -139,6 +140,7 @@ func (f *Factory) addBuildFlags(cmd *cobra.Command, b *buildFlags) {
 	f.addAttestFlags(cmd, &b.Attest)
 	flags.BoolVar(&b.NoCache, "no-cache", false, "build even when nothing has changed since an earlier build, every layer of it")
 	flags.BoolVar(&b.AnyStart, "no-start-check", false, "accept an image whose command is not in it")
+	flags.BoolVar(&b.AnyLock, "no-lock-check", false, "let a build in CI choose versions itself where the project has no lock file")
 	// The flags are registered above, so an error here cannot happen.
 	_ = cmd.RegisterFlagCompletionFunc("platform", cobra.FixedCompletions([]string{"linux/amd64", "linux/arm64"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("builder", cobra.FixedCompletions([]string{"auto", "layers", "dockerfile", clusterBuilder}, cobra.ShellCompDirectiveNoFileComp))

@@ -231,6 +231,7 @@ func (f *Factory) buildSpec(dir string, project *function.Function, b *buildFlag
 		Progress: buildProgress{f.IO},
 		Fresh:    b.NoCache,
 		AnyStart: b.AnyStart,
+		AnyLock:  b.AnyLock,
 
 		Documents: b.Attest.documents(),
 		Signed:    len(b.Attest.trusted) > 0,

@@ -57,12 +57,22 @@ type Plan struct {
 	Path       []string // folders in front of the base's PATH
 	WorkingDir string
 
+	// Unlocked says what lock the project lacks; nil when its versions are chosen.
+	Unlocked *Unlocked
+
 	// Advice is what the user may want to do, in sentences.
 	Advice []string
 
 	// Detail is the language's own, handed back to Layers. When it is an io.Closer
 	// it is closed at the end of the build.
 	Detail any
+}
+
+// Unlocked is a project whose build chooses versions itself, so that the next one
+// may choose others.
+type Unlocked struct {
+	Why     string // there is no Cargo.lock
+	Command string // writes the lock
 }
 
 // Base is what the layers stand on.

@@ -70,6 +70,7 @@ func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
 	return &lang.Plan{
 		Style:      pkg.describe(),
 		Advice:     keepAdvice(p),
+		Unlocked:   unlocked(p),
 		Base:       lang.Base{BuiltIn: true},
 		Entrypoint: []string{"/" + binary},
 		WorkingDir: "/app",
@@ -122,6 +123,13 @@ func compile(ctx context.Context, p *lang.Project, pkg *pkg, platform v1.Platfor
 	}
 	cleanup = func() error { return errors.Join(giveBack(program, last), os.RemoveAll(dir)) }
 	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-o", program}, readFlags(p.Environ).LinkArguments()...)
+	if unlocked(p) != nil {
+		more, err := lockElsewhere(p, dir)
+		if err != nil {
+			return nil, cleanup, err
+		}
+		args = append(args, more...)
+	}
 	what := "./" + pkg.folder
 	if pkg.style.wrapped() {
 		overlay, err := writeOverlay(p, pkg, scratch, dir)

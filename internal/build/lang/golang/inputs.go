@@ -43,6 +43,9 @@ func (Language) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*
 		folder = pkg.folder
 	}
 	found.Facts = append(found.Facts, lang.Fact{Name: "package", Value: path.Join(filepath.ToSlash(below), folder)})
+	if missing := unlocked(p); missing != nil {
+		found.Unknown = missing.Why
+	}
 	settings := goSettings(p.Environ)
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		found.Facts = append(found.Facts, lang.Fact{Name: "go setting " + name, Value: settings[name]})

@@ -60,6 +60,23 @@ func (p *project) chooseLock(files fs.FS) error {
 	return nil
 }
 
+// unlocked says that no lock chooses the versions that the build installs.
+func (p *project) unlocked() *lang.Unlocked {
+	installs := p.manifest.hasDependencies() || p.builds() && len(p.manifest.DevDependencies) > 0
+	if p.lockName != "" || !installs {
+		return nil
+	}
+	commands := map[string]lang.Unlocked{
+		"pnpm": {Why: "there is no pnpm-lock.yaml", Command: "pnpm install --lockfile-only"},
+		"yarn": {Why: "there is no yarn.lock", Command: "yarn install"},
+	}
+	wanted, _, _ := strings.Cut(p.manifest.PackageManager, "@")
+	if found, ok := commands[wanted]; ok {
+		return &found
+	}
+	return &lang.Unlocked{Why: "there is no package-lock.json", Command: "npm install --package-lock-only"}
+}
+
 // command returns the program of the manager and the arguments that come first.
 func (m manager) command(lock string) ([]string, error) {
 	if m.name == "npm" {

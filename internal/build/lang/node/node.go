@@ -47,6 +47,7 @@ func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
 		Path:       []string{"/" + home + "/node_modules/.bin"},
 		WorkingDir: "/" + home,
 		Advice:     project.advice(),
+		Unlocked:   project.unlocked(),
 		Detail:     project,
 	}, nil
 }

@@ -192,9 +192,6 @@ func (i *install) unchanged(dir string) error {
 
 // arguments are those of the installation without what only development needs.
 func (i *install) arguments() []string {
-	if i.found.lockName == "" {
-		i.project.Report.Warn("there is no package-lock.json: npm chooses the versions now, and another build may get others; run `npm install` and keep the lockfile")
-	}
 	if !i.scripts && len(i.found.scripted) > 0 {
 		i.project.Report.Warn(fmt.Sprintf("the install scripts of %s are not run: this machine cannot make binaries for %s (%s)",
 			strings.Join(i.found.scripted, ", "), i.platform, i.libc))

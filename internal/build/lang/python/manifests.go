@@ -30,6 +30,12 @@ func (p *project) readManifests(files fs.FS) error {
 		return p.readDynamic(files)
 	}
 	lines := m.Project.Dependencies
+	if len(lines) == 0 && len(m.Tool.Poetry.Dependencies) > 0 {
+		var err error
+		if lines, err = m.PoetryRequirements(); err != nil {
+			return err
+		}
+	}
 	if len(lines) == 0 && exists(files, setupConfig) {
 		raw, err := read(files, setupConfig)
 		if err != nil {
@@ -63,24 +69,10 @@ func (p *project) refuseUnlocked(files fs.FS) error {
 	if what, command := m.Sources(); what != "" && len(m.Names()) > 0 {
 		return refuse(projectFile, command, "%s says where packages come from, and there is no lock that does: the same names elsewhere may be other packages", what)
 	}
-	if names := poetryNames(m.Tool.Poetry.Dependencies); len(names) > 0 && len(m.Project.Dependencies) == 0 {
-		return refuse(projectFile, "poetry lock", "[tool.poetry.dependencies] asks for %s, and there is no poetry.lock", strings.Join(names, ", "))
-	}
 	if exists(files, pipFile) {
 		return refuse(pipFile, "pipenv lock", "there is no Pipfile.lock")
 	}
 	return nil
-}
-
-func poetryNames(dependencies map[string]any) []string {
-	var names []string
-	for name := range dependencies {
-		if name != "python" {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
 }
 
 // readDynamic reads the files from which setuptools takes the dependencies.

@@ -134,9 +134,6 @@ func dependencyLayer(p *lang.Project, found *project, target lang.Target, versio
 		i.constraints = []byte(strings.Join(found.constraints, "\n"))
 	}
 	l.Files = func(ctx context.Context) ([]layer.File, func() error, error) {
-		if !found.pinned {
-			p.Report.Warn(fmt.Sprintf("%s leaves versions open: pip chooses them now, and another build may get others; pin them with pip freeze", found.from))
-		}
 		return i.run(ctx)
 	}
 	sum, err := found.localSum(p)

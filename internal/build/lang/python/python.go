@@ -75,6 +75,7 @@ func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
 		Env:        append(env, found.start.env...),
 		Path:       []string{"/" + dependencies + "/bin"},
 		WorkingDir: "/" + home,
+		Unlocked:   found.unlocked(),
 		Detail:     found,
 	}, nil
 }

@@ -164,6 +164,23 @@ func (p *project) addLine(files fs.FS, name, line string, into *[]string) error 
 	return nil
 }
 
+// unlocked says that no lock chooses the versions of the requirements.
+func (p *project) unlocked() *lang.Unlocked {
+	if p.pinned || len(p.requirements) == 0 {
+		return nil
+	}
+	command := "uv lock"
+	switch {
+	case len(p.manifest.Tool.Poetry.Dependencies) > 0:
+		command = "poetry lock"
+	case p.from == pipFile:
+		command = "pipenv lock"
+	case p.from != projectFile:
+		command = "uv pip compile " + p.from + " -o " + requirementsFile + ", or in its own environment pip freeze > " + requirementsFile
+	}
+	return &lang.Unlocked{Why: p.from + " leaves versions open", Command: command}
+}
+
 // inProject stands for the project's folder in a line, which is then the same on
 // every machine.
 const inProject = "${PROJECT}/"

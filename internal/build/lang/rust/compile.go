@@ -45,7 +45,12 @@ func newCompilation(ctx context.Context, p *lang.Project, found *cargo.Project, 
 	if c.target, err = c.toolchain.targetFor(platform, c.settings); err != nil {
 		return nil, err
 	}
-	c.folder, err = targetFolder(p, found.Root, c.target.triple)
+	if c.folder, err = targetFolder(p, found.Root, c.target.triple); err != nil {
+		return nil, err
+	}
+	if found.Unlocked {
+		c.project, c.found, err = withLock(ctx, c.toolchain.tool, p, found)
+	}
 	return c, err
 }
 
@@ -70,7 +75,7 @@ func compile(ctx context.Context, p *lang.Project, found *cargo.Project, platfor
 		"build", "--quiet", "--release", "--locked", "--target", c.target.triple, "--package", found.Package, "--bin", found.Program,
 	}
 	more, environ := c.settings.WithFlags(c.target.triple, c.flags(packages))
-	output, err := lang.Run(ctx, p.Dir, lang.With(p.Environ, append(c.environ(), environ...)...), c.toolchain.tool, append(args, more...)...)
+	output, err := lang.Run(ctx, c.project.Dir, lang.With(p.Environ, append(c.environ(), environ...)...), c.toolchain.tool, append(args, more...)...)
 	if err != nil {
 		return nil, nil, c.compileError(output, err)
 	}

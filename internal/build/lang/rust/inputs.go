@@ -53,6 +53,9 @@ func (Language) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*
 		}
 		in.Files = append(in.Files, lang.File{Name: filepath.ToSlash(name), Path: file})
 	}
+	if found.Unlocked {
+		in.Unknown = "there is no Cargo.lock, so cargo chooses versions itself"
+	}
 	if set.Has("paths") || set.Has("patch") {
 		in.Unknown = "a .cargo/config.toml replaces packages"
 	}

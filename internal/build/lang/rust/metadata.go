@@ -100,7 +100,7 @@ func (Language) Packages(ctx context.Context, p *lang.Project, plan *lang.Plan, 
 	if err != nil {
 		return nil, err
 	}
-	sums, err := cargo.Checksums(found.Root)
+	sums, err := cargo.Checksums(c.found.Root)
 	if err != nil {
 		return nil, err
 	}

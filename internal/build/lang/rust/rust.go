@@ -41,6 +41,7 @@ func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
 		Base:       lang.Base{BuiltIn: true},
 		Entrypoint: []string{"/" + binary},
 		WorkingDir: "/app",
+		Unlocked:   unlocked(found),
 		Detail:     found,
 	}, nil
 }

@@ -2,8 +2,12 @@ package lockfile
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
 // Requirement says which versions of Python something runs on.
@@ -84,4 +88,55 @@ func nextRelease(text string, place int) string {
 		out = append(out, fmt.Sprint(v.part(i)))
 	}
 	return strings.Join(append(out, fmt.Sprint(v.part(place)+1)), ".")
+}
+
+// PoetryRequirements returns [tool.poetry.dependencies] in the common form. What
+// says more than a version is refused: without a lock only Poetry knows it.
+func (m *Manifest) PoetryRequirements() ([]string, error) {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(m.Tool.Poetry.Dependencies)) {
+		value := m.Tool.Poetry.Dependencies[name]
+		if table, ok := value.(map[string]any); ok {
+			if optional, _ := table["optional"].(bool); optional {
+				continue
+			}
+		}
+		if name == "python" {
+			continue
+		}
+		line, ok := poetryRequirement(name, value)
+		if !ok {
+			return nil, fault.New(fault.Usage, "build.python", ProjectFile, "[tool.poetry.dependencies] asks for %s in a way that only Poetry knows, and there is no poetry.lock", name).
+				WithHint("write the lock, and keep it: poetry lock")
+		}
+		out = append(out, line)
+	}
+	return out, nil
+}
+
+// poetryRequirement translates a version, or a table of version, extras and
+// markers.
+func poetryRequirement(name string, value any) (line string, ok bool) {
+	text, ok := value.(string)
+	var extras, marker string
+	if table, is := value.(map[string]any); is {
+		for key := range table {
+			if !slices.Contains([]string{"version", "extras", "markers", "optional", "allow-prereleases"}, key) {
+				return "", false
+			}
+		}
+		text, ok = table["version"].(string)
+		marker, _ = table["markers"].(string)
+		if e, used := poetryEdge(name, value); used && len(e.extras) > 0 {
+			extras = "[" + strings.Join(e.extras, ",") + "]"
+		}
+	}
+	if !ok || strings.Contains(text, "|") {
+		return "", false
+	}
+	line = name + extras + poetrySpecifiers(text)
+	if marker != "" {
+		line += " ; " + marker
+	}
+	return line, true
 }

@@ -55,6 +55,8 @@ type Project struct {
 	Package string // the one with the program
 	Program string
 	Strips  bool // the project says itself what is kept beside the code
+	// Unlocked is true when there is no Cargo.lock.
+	Unlocked bool
 }
 
 // Inspect finds the program without running cargo.
@@ -86,8 +88,8 @@ func Inspect(p *lang.Project) (*Project, error) {
 	found.Strips = top.Profile.Release.Strip != nil || top.Profile.Release.Debug != nil
 	_, err = os.Stat(filepath.Join(found.Root, LockFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.New(fault.Usage, "build.rust", p.Label, "there is no Cargo.lock, so cargo would choose other versions tomorrow").
-			WithHint("write one and keep it with the code: cargo generate-lockfile")
+		found.Unlocked = true
+		return found, nil
 	}
 	return found, err
 }

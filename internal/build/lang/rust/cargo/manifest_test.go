@@ -88,12 +88,12 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-func TestInspectWantsALockFile(t *testing.T) {
+func TestInspectWithoutALockFile(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"Cargo.toml": hello, "src/main.rs": ""})
-	_, err := Inspect(open(t, dir))
-	if fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), "no Cargo.lock") || !strings.Contains(fault.HintOf(err), "cargo generate-lockfile") {
-		t.Errorf("%v, hint %q", err, fault.HintOf(err))
+	found, err := Inspect(open(t, dir))
+	if err != nil || !found.Unlocked {
+		t.Errorf("%+v, %v", found, err)
 	}
 }
 

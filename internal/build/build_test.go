@@ -97,7 +97,7 @@ func nodeBase(t *testing.T, arch string) v1.Image {
 
 func spec(t *testing.T, dir string) Spec {
 	return Spec{
-		Dir: dir, Environ: os.Environ(), CacheDir: t.TempDir(),
+		Dir: dir, Environ: append(os.Environ(), "CI="), CacheDir: t.TempDir(),
 		Pull: func(_ context.Context, _ string, p v1.Platform) (v1.Image, error) {
 			return nodeBase(t, p.Architecture), nil
 		},

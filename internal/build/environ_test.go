@@ -46,7 +46,7 @@ func TestWithheldVariables(t *testing.T) {
 	var said []string
 	s := keyedSpec(t, project(t, file{"build.mjs", "write(process.env.PUBLIC_API_URL, process.env.STAGE, process.env.HOME)"}))
 	s.Progress = heard{lines: &said}
-	s.Environ = append(os.Environ(), "PUBLIC_API_URL=https://staging.example", "STAGE=one", "UNRELATED=x")
+	s.Environ = append(os.Environ(), "CI=", "PUBLIC_API_URL=https://staging.example", "STAGE=one", "UNRELATED=x")
 	s.BuildEnv = []string{"STAGE=two"}
 	var seen []string
 	s.language = runner{fickle{func(p *lang.Project) string { seen = p.Environ; return "" }}}

@@ -83,7 +83,7 @@ func TestNpmDependencies(t *testing.T) {
 		file{"node_modules/tiny/index.js", "stale, from the developer's own npm install"},
 	)
 	s := spec(t, dir)
-	s.Environ = append(os.Environ(), "npm_config_cache="+t.TempDir(), "npm_config_update_notifier=false")
+	s.Environ = append(os.Environ(), "CI=", "npm_config_cache="+t.TempDir(), "npm_config_update_notifier=false")
 	r := build(t, s)
 	files := entriesOf(t, r.Image)
 	if h := files["app/node_modules/.bin/tiny"]; h == nil || h.Linkname != "../tiny/cli.js" {
@@ -146,7 +146,7 @@ func TestNpmFailure(t *testing.T) {
 		file{".npmrc", "registry=http://127.0.0.1:1/\nfetch-retries=0\n"},
 	)
 	s := spec(t, dir)
-	s.Environ = append(os.Environ(), "npm_config_cache="+t.TempDir())
+	s.Environ = append(os.Environ(), "CI=", "npm_config_cache="+t.TempDir())
 	failsWith(t, s, "npm could not install the dependencies\n", "npm install")
 	entries, err := os.ReadDir(filepath.Join(s.CacheDir, "node"))
 	if err != nil || len(entries) > 0 {

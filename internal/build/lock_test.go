@@ -27,22 +27,52 @@ func TestProjectsWithoutALock(t *testing.T) {
 		lock           map[string]string // with these files it is locked
 		why, command   string
 	}{
-		{"npm", "node", map[string]string{"package.json": `{"scripts": {"start": "node x.js"}, "dependencies": {"a": "1"}}`, "x.js": ""},
-			map[string]string{"package-lock.json": `{"lockfileVersion": 3, "packages": {}}`}, "no package-lock.json", "npm install --package-lock-only"},
-		{"pnpm", "node", map[string]string{"package.json": `{"packageManager": "pnpm@10.1.0", "scripts": {"start": "node x.js"}, "dependencies": {"a": "1"}}`, "x.js": ""},
-			nil, "no pnpm-lock.yaml", "pnpm install --lockfile-only"},
-		{"TypeScript", "typescript", map[string]string{"package.json": `{"scripts": {"build": "tsc", "start": "node x.js"}, "devDependencies": {"typescript": "5"}}`, "tsconfig.json": "{}", "x.js": ""},
-			map[string]string{"package-lock.json": `{"lockfileVersion": 3, "packages": {}}`}, "no package-lock.json", "npm install --package-lock-only"},
-		{"requirements", "python", map[string]string{"requirements.txt": "flask\n", "main.py": ""},
-			map[string]string{"requirements.txt": "flask==3.0.0\n"}, "requirements.txt leaves versions open", "pip freeze > requirements.txt"},
-		{"pyproject", "python", map[string]string{"pyproject.toml": "[project]\nname = \"a\"\ndependencies = [\"flask\"]\n", "main.py": ""},
-			nil, "pyproject.toml leaves versions open", "uv lock"},
-		{"Poetry", "python", map[string]string{"pyproject.toml": "[tool.poetry.dependencies]\npython = \"^3.9\"\nflask = \"^3\"\n", "main.py": ""},
-			map[string]string{"poetry.lock": "[[package]]\nname = \"flask\"\nversion = \"3\"\nfiles = [{ file = \"f.whl\", hash = \"sha256:00\" }]\n"}, "pyproject.toml leaves versions open", "poetry lock"},
-		{"cargo", "rust", map[string]string{"Cargo.toml": "[package]\nname = \"a\"\n", "src/main.rs": ""},
-			map[string]string{"Cargo.lock": ""}, "no Cargo.lock", "cargo generate-lockfile"},
-		{"Go", "go", map[string]string{"go.mod": "module a\ngo 1.24\nrequire example.com/b v1.0.0\n", "main.go": "package main\nfunc main() {}\n"},
-			map[string]string{"go.sum": ""}, "no go.sum", "go mod tidy"},
+		{
+			"npm", "node",
+			map[string]string{"package.json": `{"scripts": {"start": "node x.js"}, "dependencies": {"a": "1"}}`, "x.js": ""},
+			map[string]string{"package-lock.json": `{"lockfileVersion": 3, "packages": {}}`},
+			"no package-lock.json", "npm install --package-lock-only",
+		},
+		{
+			"pnpm", "node",
+			map[string]string{"package.json": `{"packageManager": "pnpm@10.1.0", "scripts": {"start": "node x.js"}, "dependencies": {"a": "1"}}`, "x.js": ""},
+			nil, "no pnpm-lock.yaml", "pnpm install --lockfile-only",
+		},
+		{
+			"TypeScript", "typescript",
+			map[string]string{"package.json": `{"scripts": {"build": "tsc", "start": "node x.js"}, "devDependencies": {"typescript": "5"}}`, "tsconfig.json": "{}", "x.js": ""},
+			map[string]string{"package-lock.json": `{"lockfileVersion": 3, "packages": {}}`},
+			"no package-lock.json", "npm install --package-lock-only",
+		},
+		{
+			"requirements", "python",
+			map[string]string{"requirements.txt": "flask\n", "main.py": ""},
+			map[string]string{"requirements.txt": "flask==3.0.0\n"},
+			"requirements.txt leaves versions open", "pip freeze > requirements.txt",
+		},
+		{
+			"pyproject", "python",
+			map[string]string{"pyproject.toml": "[project]\nname = \"a\"\ndependencies = [\"flask\"]\n", "main.py": ""},
+			nil, "pyproject.toml leaves versions open", "uv lock",
+		},
+		{
+			"Poetry", "python",
+			map[string]string{"pyproject.toml": "[tool.poetry.dependencies]\npython = \"^3.9\"\nflask = \"^3\"\n", "main.py": ""},
+			map[string]string{"poetry.lock": "[[package]]\nname = \"flask\"\nversion = \"3\"\nfiles = [{ file = \"f.whl\", hash = \"sha256:00\" }]\n"},
+			"pyproject.toml leaves versions open", "poetry lock",
+		},
+		{
+			"cargo", "rust",
+			map[string]string{"Cargo.toml": "[package]\nname = \"a\"\n", "src/main.rs": ""},
+			map[string]string{"Cargo.lock": ""},
+			"no Cargo.lock", "cargo generate-lockfile",
+		},
+		{
+			"Go", "go",
+			map[string]string{"go.mod": "module a\ngo 1.24\nrequire example.com/b v1.0.0\n", "main.go": "package main\nfunc main() {}\n"},
+			map[string]string{"go.sum": ""},
+			"no go.sum", "go mod tidy",
+		},
 		{"Go with a neighbour", "go", map[string]string{"go.mod": "module a\ngo 1.24\nrequire example.com/b v1.0.0\nreplace example.com/b => ./b\n", "main.go": "package main\nfunc main() {}\n"}, nil, "", ""},
 		{"without dependencies", "node", map[string]string{"package.json": `{"scripts": {"start": "node x.js"}}`, "x.js": ""}, nil, "", ""},
 	}

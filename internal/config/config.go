@@ -206,9 +206,7 @@ func separatorOf(key string) string {
 	}
 }
 
-// splitList reads a list that is separated by commas.
-func splitList(text string) []string { return split(text, ",") }
-
+// split reads the values of a variable that has several.
 func split(text, separator string) (out []string) {
 	for part := range strings.SplitSeq(text, separator) {
 		if part = strings.TrimSpace(part); part != "" {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kn-lite/kn-lite/internal/build/sealed"
@@ -22,11 +23,12 @@ const settled = 2 * time.Second
 // git's index does: path, size, modification and change time in nanoseconds,
 // device and inode. The change time cannot be set by programs, so a file whose
 // modification time was put back is read again. Where the system has no change
-// time, nothing is remembered. A Cache is for one goroutine at a time.
+// time, nothing is remembered.
 type Cache struct {
 	file  string
 	now   func() time.Time
 	old   map[string]string // path → stamp and digest, from the file
+	mutex sync.Mutex        // of what follows
 	used  map[string]string // what this run has seen, for Save
 	dirty bool
 }
@@ -64,7 +66,7 @@ func (c *Cache) DigestBy(path string, info fs.FileInfo, hash func() (string, err
 		return hash()
 	}
 	if known, found := strings.CutPrefix(c.old[path], stamp+" "); found {
-		c.used[path] = c.old[path]
+		c.use(path, c.old[path], false)
 		return known, nil
 	}
 	before := c.now()
@@ -77,14 +79,23 @@ func (c *Cache) DigestBy(path string, info fs.FileInfo, hash func() (string, err
 		return "", err
 	}
 	if s, _, _ := stampOf(again); s == stamp && before.Sub(changed) > settled {
-		c.used[path], c.dirty = stamp+" "+digest, true
+		c.use(path, stamp+" "+digest, true)
 	}
 	return digest, nil
+}
+
+func (c *Cache) use(path, value string, fresh bool) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.used[path] = value
+	c.dirty = c.dirty || fresh
 }
 
 // Save keeps what this run has seen. Its error is for the curious: without the
 // cache the next run only takes longer.
 func (c *Cache) Save() error {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
 	if c.now == nil || !c.dirty && len(c.used) == len(c.old) {
 		return nil
 	}

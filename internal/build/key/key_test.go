@@ -2,9 +2,11 @@ package key
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -96,6 +98,32 @@ func sum(t *testing.T, cacheFile, file string, now func() time.Time) string {
 		t.Fatal(err)
 	}
 	return digest
+}
+
+// Stages of a Dockerfile that are built at the same time share a cache.
+func TestCacheIsShared(t *testing.T) {
+	dir := t.TempDir()
+	c := OpenCache(filepath.Join(dir, "cache"), later)
+	var group sync.WaitGroup
+	for i := range 8 {
+		file := filepath.Join(dir, fmt.Sprint(i))
+		write(t, file, "content")
+		group.Go(func() {
+			for range 50 {
+				info, err := os.Stat(file)
+				if err == nil {
+					_, err = c.Digest(file, info)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	if err := c.Save(); err != nil {
+		t.Error(err)
+	}
 }
 
 // Every way to change a file gives a new digest, whatever happens to its time.

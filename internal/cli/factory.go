@@ -66,6 +66,9 @@ func (f *Factory) applyGlobals() error {
 		return err
 	}
 	f.IO.SetColor(f.Flags.Color)
+	if f.Flags.Timeout < 0 {
+		return fault.Usagef("--timeout %s: must not be negative", f.Flags.Timeout)
+	}
 	return checkOutput(f.Flags.Output)
 }
 

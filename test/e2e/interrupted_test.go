@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -44,7 +43,9 @@ func TestInterruptedDeploys(t *testing.T) {
 		maker := makers[(n+int(seed%5))%len(makers)]
 		i := &interruption{
 			sandbox: s, maker: maker, image: image, service: "fn" + strconv.Itoa(n),
-			signal: signals[n%3], after: time.Duration(random.Int64N(int64(4 * time.Second))), next: n / 3 % 3,
+			signal: signals[n%3], next: n / 3 % 3,
+			when:  moments()[random.IntN(len(moments()))],
+			after: time.Duration(random.Int64N(int64(500 * time.Millisecond))),
 		}
 		if i.signal == syscall.SIGKILL {
 			// Between the revision's creation and the moment when its name is taken out
@@ -77,9 +78,14 @@ type interruption struct {
 	image, service string
 	host           string
 	signal         syscall.Signal
-	after          time.Duration
-	next           int // what happens afterwards: the same command, --abort, the maker
+	when           string        // what the deploy has said last
+	after          time.Duration // since then
+	next           int           // what happens afterwards: the same command, --abort, the maker
 }
+
+// moments are what a deploy says on its way: before it has written anything,
+// with the new revision there, with it ready, with the traffic moved.
+func moments() []string { return []string{"", "wait for", "is ready (", "route "} }
 
 func (i *interruption) play(t *testing.T) string {
 	t.Helper()
@@ -96,7 +102,7 @@ func (i *interruption) play(t *testing.T) string {
 	code := i.cut(t, deploy)
 	moved := i.annotation() == "" && i.spec(i.service) != before
 	time.Sleep(2 * time.Second) // what a dead process has left may not move on its own
-	line := fmt.Sprintf("%s (made by %s): %v after %s: exit %d, moved %v", i.service, i.maker.name, i.signal, i.after.Round(time.Millisecond), code, moved)
+	line := fmt.Sprintf("%s (made by %s): %v %s after %q: exit %d, moved %v", i.service, i.maker.name, i.signal, i.after.Round(time.Millisecond), i.when, code, moved)
 	t.Log(line)
 	if heard := stop(); !moved && strings.Join(heard, " ") != "one" {
 		t.Errorf("%s: the traffic was not moved, and the answers were %v", line, heard)
@@ -111,20 +117,31 @@ func (i *interruption) cut(t *testing.T, args []string) int {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), i.program(t, "kn-lite"), args...)
 	cmd.Dir, cmd.Env = i.Dir, i.env
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
+	stderr := &waitFor{text: []byte(i.when), found: make(chan struct{})}
+	cmd.Stderr = stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // its exit code says it
+		close(ended)
+	}()
+	if i.when != "" {
+		select {
+		case <-stderr.found:
+		case <-ended:
+		}
 	}
 	time.Sleep(i.after)
 	if err := cmd.Process.Signal(i.signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		t.Fatal(err)
 	}
-	_ = cmd.Wait() // its exit code says it
+	<-ended
 	code := cmd.ProcessState.ExitCode()
 	want := map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGKILL: -1}[i.signal]
 	if code != want && code != 0 {
-		t.Errorf("%v after %s: exit %d, want %d\n%s", i.signal, i.after, code, want, stderr.String())
+		t.Errorf("%v after %s: exit %d, want %d\n%s", i.signal, i.after, code, want, stderr.all)
 	}
 	return code
 }

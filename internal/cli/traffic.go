@@ -102,8 +102,8 @@ func trafficTable(snap *traffic.Snapshot, revisions []traffic.Revision, now time
 			t.Row(shown, dash(target.Tag), strconv.Itoa(target.Percent)+" %", observedPercent(snap, target), state, age, dash(targetURL(snap, target)))
 		}
 		for _, target := range snap.Observed {
-			if target.Percent == 0 || slices.ContainsFunc(spec, target.Same) {
-				continue // nothing to tell, or told above
+			if target.Percent == 0 || slices.ContainsFunc(spec, func(wanted traffic.Target) bool { return routes(snap, target, wanted) }) {
+				continue // nothing to show, or shown above
 			}
 			state, age := stateAndAge(revisions, target.Pin(snap.LatestReady), now)
 			t.Row(target.Pin(snap.LatestReady), dash(target.Tag), "0 %", strconv.Itoa(target.Percent)+" %", state, age, dash(target.URL))
@@ -125,11 +125,18 @@ func stateAndAge(revisions []traffic.Revision, name string, now time.Time) (stat
 // observedPercent is what the route gives to a target of the spec.
 func observedPercent(snap *traffic.Snapshot, target traffic.Target) string {
 	for _, o := range snap.Observed {
-		if o.Same(target) {
+		if routes(snap, o, target) {
 			return strconv.Itoa(o.Percent) + " %"
 		}
 	}
 	return "-"
+}
+
+// routes reports whether an observed target is what a wanted one asks for. In a
+// gradual rollout several revisions are routed to for the latest one; all but one
+// are on their way out.
+func routes(snap *traffic.Snapshot, observed, wanted traffic.Target) bool {
+	return observed.Same(wanted) && observed.Pin(snap.LatestReady) == wanted.Pin(snap.LatestReady)
 }
 
 func targetURL(snap *traffic.Snapshot, target traffic.Target) string {

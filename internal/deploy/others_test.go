@@ -375,3 +375,39 @@ func TestMissingPullSecret(t *testing.T) {
 		t.Errorf("error %v, warnings %q", err, warnings)
 	}
 }
+
+// speechless is a cluster whose configurations cannot be read for a while.
+type speechless struct {
+	*cluster
+	until time.Time
+}
+
+func (s *speechless) FindConfiguration(ctx context.Context, name string) (*servingv1.Configuration, error) {
+	if time.Now().Before(s.until) {
+		return nil, fault.New(fault.Transient, "fake", name, "no answer in time")
+	}
+	return s.cluster.FindConfiguration(ctx, name)
+}
+
+// TestNameIsTakenOutLater: when there was no answer at first, the name goes at
+// the end of the deploy.
+func TestNameIsTakenOutLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		apply(t, c, "one")
+		c.set(only("fn-v1", corev1.ConditionUnknown))
+		time.AfterFunc(5*time.Second, func() { c.set(nil) })
+		o, said := options(), &quiet{}
+		o.Report = said
+		if _, err := Run(t.Context(), &speechless{c, time.Now().Add(3 * time.Second)}, spec("2"), o); err != nil {
+			t.Fatal(err)
+		}
+		if c.service.Spec.Template.Name != "" || split(c.service) != "fn-v1=100" || names(c) != "fn-00001 fn-v1" {
+			t.Errorf("the template is named %q, split %s, revisions %s", c.service.Spec.Template.Name, split(c.service), names(c))
+		}
+		if text := strings.Join(said.lines, "\n"); strings.Contains(text, "warn: ") {
+			t.Errorf("it warns: %s", text)
+		}
+		apply(t, c, "three")
+	})
+}

@@ -9,14 +9,18 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
-// unname leaves no name in the template, if this deploy has put one there.
-func (d *deployer) unname(ctx context.Context) {
-	if d.p.live.Spec.Template.Name != d.p.revision || !d.p.names {
+// unname leaves no name in the template, if this deploy has put one there. What
+// a moment may cure is tried again when the deploy is done.
+func (d *deployer) unname(ctx context.Context, done bool) {
+	if d.p.live.Spec.Template.Name != d.p.revision || !d.p.names || done && !d.unnameLater {
 		return
 	}
-	if err := unname(ctx, d.cluster, d.spec.Service, d.p.revision); err != nil {
+	err := unname(ctx, d.cluster, d.spec.Service, d.p.revision)
+	later := err != nil && !done && !d.opts.NoWait && fault.KindOf(err) != fault.Auth
+	if err != nil && !later {
 		d.opts.Report.Warn(stillNamed(d.p.revision, err))
 	}
+	d.unnameLater = later
 }
 
 // learnName finds out what Knative has called the revision of a template

@@ -39,7 +39,7 @@ func Run(ctx context.Context, cluster Cluster, spec Spec, opts Options) (*Result
 	if r := recordOf(p.live); r != nil && r.Template == nil && p.former != nil && p.former.Template != nil {
 		d.opts.Report.Warn("the annotations of " + d.spec.Service + " have no space for its former template: should this deploy be killed, --abort cannot bring it back")
 	}
-	d.unname(ctx)
+	d.unname(ctx, false)
 	if p.revision == "" {
 		if err := d.learnName(ctx); err != nil {
 			return nil, err
@@ -59,6 +59,7 @@ func Run(ctx context.Context, cluster Cluster, spec Spec, opts Options) (*Result
 	if svc, err = d.becomeRouted(ctx, svc); err != nil {
 		return nil, err
 	}
+	d.unname(ctx, true)
 	d.disown(ctx)
 	r := d.result(svc, svc)
 	r.Ready, r.Moves = true, !d.p.fresh && !d.p.newTag
@@ -74,6 +75,8 @@ type deployer struct {
 	// last is the service as this run wrote it last. What differs from it now
 	// was somebody else's doing.
 	last *servingv1.Service
+	// unnameLater is set while the template has the revision's name for want of an answer.
+	unnameLater bool
 }
 
 func (d *deployer) result(svc, object *servingv1.Service) *Result {

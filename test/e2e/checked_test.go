@@ -39,7 +39,7 @@ func refusals(image string) []refusal {
 		deploy(2, "--dry-run", "maybe"), deploy(2, "--timeout", "soon"), deploy(2, "--timeout", "-1s"), deploy(2, "--platform", "linux/amd64"), deploy(2, "--no-such-flag"), deploy(2, "-o", "xml"),
 		deploy(2, "one", "two"), deploy(2, "--color", "blue"), deploy(2, "--service", "Fn"), deploy(2, "--image", ""), deploy(2, "--image", "Not a reference"),
 		deploy(5, "--image", image[:strings.Index(image, "@")]+":no-such-tag"), deploy(75, "--image", "no-such-registry.invalid/a/b:c"), deploy(5, "-n", "no-such-namespace"),
-		deploy(2, "--context", "no-such-context"), deploy(2, "--kubeconfig", "no-such-file"),
+		deploy(2, "--context", "no-such-context"), deploy(5, "--kubeconfig", "no-such-file"),
 
 		project(5, "run:\n  envs:\n  - name: P\n    value: '{{ secret:no-such:password }}'\n"),
 		project(5, "run:\n  envs:\n  - value: '{{ secret:no-such }}'\n"),

@@ -47,7 +47,7 @@ func TestGradualRollout(t *testing.T) {
 	deploy("fn", "one")
 	s.kubectl("-n", s.Namespace, "annotate", "ksvc", "fn", "serving.knative.dev/rollout-duration=900s")
 	image := s.kubectl("-n", s.Namespace, "get", "ksvc", "fn", "-o", "jsonpath={.spec.template.spec.containers[0].image}")
-	tools()[2].set(s, "fn", image, "two")
+	tools()[4].set(s, "fn", image, "two") // kn would wait until the rollout is over
 	var under []share
 	s.eventually(time.Minute, "the rollout is under way", func() string {
 		if under = s.lines("fn", "status"); len(under) == 2 && under[0].Percent > 50 && under[1].Percent > 0 {

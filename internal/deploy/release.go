@@ -18,9 +18,11 @@ const (
 	// revisionServiceLabel is on every revision of a service.
 	revisionServiceLabel = serving + "service"
 
-	// Controllers answer within a second; a busy cluster takes some.
-	controllerTimeout = 15 * time.Second
+	// Controllers answer within a second; a busy cluster takes some, and is not to
+	// be made busier by asking for large objects all the time.
+	controllerTimeout = 30 * time.Second
 	controllerEvery   = 50 * time.Millisecond
+	controllerRarely  = time.Second
 )
 
 // unname takes the name of a revision out of the service's template again,
@@ -179,18 +181,16 @@ func configured(svc *servingv1.Service) bool {
 	return c == nil || c.Reason != "OutOfDate"
 }
 
-// poll asks until done, an error or the end of ctx.
+// poll asks until done, an error or the end of ctx, less often as time goes by.
 func poll(ctx context.Context, done func() (bool, error)) error {
-	tick := time.NewTicker(controllerEvery)
-	defer tick.Stop()
-	for {
+	for every := controllerEvery; ; every = min(every*5/4, controllerRarely) {
 		if finished, err := done(); finished || err != nil {
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-tick.C:
+		case <-time.After(every):
 		}
 	}
 }

@@ -1,22 +1,18 @@
 package sandbox
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // maxProcesses ends a fork bomb before it ends the machine.
@@ -147,103 +143,6 @@ func lookup(env []string, name string) string {
 		}
 	}
 	return value
-}
-
-// User is an account of a root file system.
-type User struct {
-	UID, GID uint32
-	Groups   []uint32
-	Home     string
-}
-
-// LookupUser reads /etc/passwd and /etc/group for USER[:GROUP], names or
-// numbers, as the USER instruction has it. A number needs no entry.
-func LookupUser(text string) (User, error) {
-	name, group, hasGroup := strings.Cut(text, ":")
-	if name == "" {
-		name = "0"
-	}
-	u := User{Home: "/"}
-	number, notNumber := strconv.ParseUint(name, 10, 31)
-	found, err := eachEntry("/etc/passwd", func(f []string) bool {
-		if len(f) < 6 || f[0] != name && (notNumber != nil || f[2] != name) {
-			return false
-		}
-		uid, err1 := strconv.ParseUint(f[2], 10, 31)
-		gid, err2 := strconv.ParseUint(f[3], 10, 31)
-		if err1 != nil || err2 != nil {
-			return false
-		}
-		u.UID, u.GID, u.Home, name = uint32(uid), uint32(gid), f[5], f[0]
-		return true
-	})
-	switch {
-	case err != nil:
-		return u, err
-	case !found && notNumber != nil:
-		return u, fault.New(fault.Build, "sandbox.user", "", "user %q is not in the image's /etc/passwd", name)
-	case !found:
-		u.UID = uint32(number)
-		if number == 0 {
-			u.Home = "/root"
-		}
-	}
-	if hasGroup && group != "" {
-		u.GID, err = lookupGroup(group)
-		u.Groups = []uint32{u.GID}
-		return u, err
-	}
-	u.Groups = []uint32{u.GID}
-	_, err = eachEntry("/etc/group", func(f []string) bool {
-		if len(f) >= 4 {
-			for member := range strings.SplitSeq(f[3], ",") {
-				if gid, err := strconv.ParseUint(f[2], 10, 31); member == name && err == nil && uint32(gid) != u.GID {
-					u.Groups = append(u.Groups, uint32(gid))
-				}
-			}
-		}
-		return false
-	})
-	return u, err
-}
-
-func lookupGroup(group string) (uint32, error) {
-	if gid, err := strconv.ParseUint(group, 10, 31); err == nil {
-		return uint32(gid), nil
-	}
-	var found uint64
-	ok, err := eachEntry("/etc/group", func(f []string) bool {
-		if len(f) < 3 || f[0] != group {
-			return false
-		}
-		gid, err := strconv.ParseUint(f[2], 10, 31)
-		found = gid
-		return err == nil
-	})
-	if err == nil && !ok {
-		err = fault.New(fault.Build, "sandbox.user", "", "group %q is not in the image's /etc/group", group)
-	}
-	return uint32(found), err
-}
-
-// eachEntry reads a file like passwd(5) until stop returns true.
-func eachEntry(file string, stop func(fields []string) bool) (bool, error) {
-	f, err := regular.Open(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		if stop(strings.Split(lines.Text(), ":")) {
-			return true, nil
-		}
-	}
-	return false, lines.Err()
 }
 
 // loopback brings up lo, the only device of a new network namespace.

@@ -16,6 +16,7 @@ func corpus(t *testing.T) map[string]*testCase {
 		all[name] = &testCase{text: text, buildah: true}
 	}
 	maps.Copy(all, meanings())
+	maps.Copy(all, corners())
 	maps.Copy(all, shapes(t))
 	all["copy-over-link"].buildah = false  // replaces the link
 	all["run-link-change"].buildah = false // with vfs all names of the file change

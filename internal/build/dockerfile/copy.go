@@ -94,9 +94,11 @@ func (b *builder) copy(ctx context.Context, s *stage, index int, c *copying) err
 		}
 		keys = append(keys, sum)
 	}
+	nothing := c.link || s.isEmpty()
 	return b.change(ctx, s, change{where: c.where, text: c.text, key: digest(keys...), do: b.linked(ctx, c, func(r *root) error {
 		for _, a := range found.archives {
-			if err := b.addArchive(ctx, r, a, rootfs.UnpackArgs{Dest: dest, Loose: b.loose(), Owner: c.chown}); err != nil {
+			unknown, err := b.addArchive(ctx, r, a, rootfs.UnpackArgs{Dest: dest, Loose: b.loose(), Owner: c.chown})
+			if err = errors.Join(err, b.unknown(unknown, nothing, c.where)); err != nil {
 				return err
 			}
 		}
@@ -108,10 +110,12 @@ func (b *builder) copy(ctx context.Context, s *stage, index int, c *copying) err
 			owner = "0:0"
 		}
 		args := rootfs.PutArgs{Dest: dest, Single: !folder && found.folders == 0, Owner: owner, Mode: mode, Loose: b.loose()}
-		return b.pipe(
+		var unknown []string
+		err := b.pipe(
 			func(w io.Writer) error { return layer.WriteTar(ctx, w, found.files, b.Epoch) },
-			func(in io.Reader) error { return b.call(ctx, r, rootfs.GuestPut, args, nil, in, nil) },
+			func(in io.Reader) error { return b.call(ctx, r, rootfs.GuestPut, args, &unknown, in, nil) },
 		)
+		return errors.Join(err, b.unknown(unknown, nothing, c.where))
 	})})
 }
 
@@ -205,6 +209,7 @@ func (b *builder) copyFrom(ctx context.Context, s *stage, index int, c *copying,
 	dest, folder := c.dest(s)
 	keys := append([]string{"COPY --from", from.key, dest, strconv.FormatBool(folder), c.chown, c.chmod, strconv.FormatBool(c.link)}, c.SourcePaths...)
 	keys = append(append(keys, "--exclude"), c.exclude...)
+	nothing := c.link || s.isEmpty()
 	return b.change(ctx, s, change{where: c.where, text: c.text, key: digest(keys...), do: b.linked(ctx, c, func(r *root) error {
 		source, err := b.root(ctx, from)
 		if err != nil {
@@ -221,10 +226,12 @@ func (b *builder) copyFrom(ctx context.Context, s *stage, index int, c *copying,
 		folder := folder || c.several(len(sources))
 		put := rootfs.PutArgs{Dest: dest, Single: !folder && !sources[0].Dir, Owner: c.chown, Mode: mode, Loose: b.loose()}
 		take := rootfs.TakeArgs{Sources: sources, Exclude: c.exclude, Loose: b.loose()}
-		return b.pipe(
+		var unknown []string
+		err = b.pipe(
 			func(w io.Writer) error { return b.call(ctx, source, rootfs.GuestTake, take, nil, nil, w) },
-			func(in io.Reader) error { return b.call(ctx, r, rootfs.GuestPut, put, nil, in, nil) },
+			func(in io.Reader) error { return b.call(ctx, r, rootfs.GuestPut, put, &unknown, in, nil) },
 		)
+		return errors.Join(err, b.unknown(unknown, nothing, c.where))
 	})})
 }
 
@@ -245,21 +252,21 @@ func (b *builder) pipe(write func(io.Writer) error, read func(io.Reader) error) 
 	return errors.Join(writeErr, closeErr)
 }
 
-func (b *builder) addArchive(ctx context.Context, r *root, a layer.File, args rootfs.UnpackArgs) error {
+func (b *builder) addArchive(ctx context.Context, r *root, a layer.File, args rootfs.UnpackArgs) (unknown []string, err error) {
 	args.Limit = expandedLimit(a.Size)
 	f, err := a.Open()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	content, err := decompress(f)
 	if err == nil {
 		bounded := newUnpacked(content, a.Size)
-		err = b.call(ctx, r, rootfs.GuestUnpack, args, nil, bounded, nil)
+		err = b.call(ctx, r, rootfs.GuestUnpack, args, &unknown, bounded, nil)
 		if bounded.err != nil {
 			err = fault.New(fault.Build, "dockerfile.add", "", "%s: %w", a.Path, bounded.err) // the other end has seen half an archive only
 		}
 	}
-	return errors.Join(err, f.Close())
+	return unknown, errors.Join(err, f.Close())
 }
 
 // isArchive tells whether ADD unpacks a file: a tar, also compressed.

@@ -2,10 +2,9 @@ package dockerfile
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -20,6 +19,7 @@ func (b *builder) dispatch(ctx context.Context, s *stage, index int, cmd instruc
 		return err
 	}
 	if c, ok := cmd.(*instructions.ArgCommand); ok {
+		b.plan.lint.command(s, cmd, where)
 		return b.arg(s, c, where)
 	}
 	if c, ok := cmd.(instructions.SupportsSingleWordExpansion); ok {
@@ -41,6 +41,7 @@ func (b *builder) dispatch(ctx context.Context, s *stage, index int, cmd instruc
 			return b.at(where, "%s: %w", strings.ToUpper(cmd.Name()), err)
 		}
 	}
+	b.plan.lint.command(s, cmd, where)
 	switch c := cmd.(type) {
 	case *instructions.RunCommand:
 		return b.run(ctx, s, index, c, where)
@@ -59,7 +60,7 @@ func (b *builder) dispatch(ctx context.Context, s *stage, index int, cmd instruc
 	}
 	if c, ok := cmd.(*instructions.ExposeCommand); ok {
 		var err error
-		if c.Ports, err = b.ports(s, c.Ports); err != nil {
+		if c.Ports, err = b.ports(s, c.Ports, where); err != nil {
 			return b.at(where, "EXPOSE: %w", err)
 		}
 	}
@@ -149,37 +150,6 @@ func addTo(set map[string]struct{}, names []string, spell func(string) string) m
 	return set
 }
 
-// ports expands variables and ranges: 8000-8002/udp is three ports.
-func (b *builder) ports(s *stage, words []string) ([]string, error) {
-	var out []string
-	lex := shell.NewLex(b.plan.escape)
-	for _, word := range words {
-		texts, err := lex.ProcessWords(word, variables(s.env()))
-		if err != nil {
-			return nil, err
-		}
-		for _, text := range texts {
-			numbers, protocol, _ := strings.Cut(text, "/")
-			if protocol == "" {
-				protocol = "tcp"
-			}
-			from, to, isRange := strings.Cut(numbers, "-")
-			if !isRange {
-				to = from
-			}
-			first, err1 := strconv.ParseUint(from, 10, 16)
-			last, err2 := strconv.ParseUint(to, 10, 16)
-			if err1 != nil || err2 != nil || first > last {
-				return nil, fmt.Errorf("%q is no port", text)
-			}
-			for n := first; n <= last; n++ {
-				out = append(out, strconv.FormatUint(n, 10)+"/"+protocol)
-			}
-		}
-	}
-	return out, nil
-}
-
 func (s *stage) shell() []string {
 	if len(s.config.Shell) > 0 {
 		return s.config.Shell
@@ -221,18 +191,19 @@ func (b *builder) arg(s *stage, c *instructions.ArgCommand, where []parser.Range
 // workdir sets the working folder and makes it, which may be a layer. It is the
 // user's, and written as the Dockerfile has it: with a slash at its end, too.
 func (b *builder) workdir(ctx context.Context, s *stage, c *instructions.WorkdirCommand, where []parser.Range) error {
-	if c.Path == "" {
-		return b.at(where, "WORKDIR is empty")
-	}
-	if path.IsAbs(c.Path) {
+	switch {
+	case path.IsAbs(c.Path):
 		s.config.WorkingDir = c.Path
-	} else {
+	case c.Path != "" || !path.IsAbs(s.config.WorkingDir): // no path leaves it where it is
 		s.config.WorkingDir = path.Join("/", s.config.WorkingDir, c.Path)
 	}
-	dir, user := path.Clean(s.config.WorkingDir), s.config.User
+	dir, user, nothing := path.Clean(s.config.WorkingDir), s.config.User, s.isEmpty()
 	return b.change(ctx, s, change{
 		where: where, text: oneLine(c), key: digest("workdir", dir, user), quiet: true,
-		do: func(r *root) error { return b.mkdir(ctx, r, dir, user) },
+		do: func(r *root) error {
+			unknown, err := b.mkdir(ctx, r, dir, user)
+			return errors.Join(err, b.unknown(unknown, nothing, where))
+		},
 	})
 }
 

@@ -65,12 +65,17 @@ func (l *lint) show(report Report) error {
 func (l *lint) stages(p *plan) {
 	first := map[string]bool{}
 	for _, s := range p.stages {
-		if name := strings.ToLower(s.Name); name != "" && first[name] {
+		name := strings.ToLower(s.Name)
+		if name == "context" || name == "scratch" {
+			l.Run(&linter.RuleReservedStageName, s.Location, linter.RuleReservedStageName.Format(s.Name))
+		}
+		if name != "" && first[name] {
 			l.Run(&linter.RuleDuplicateStageName, s.Location, linter.RuleDuplicateStageName.Format(s.Name))
 		} else {
 			first[name] = true
 		}
 		l.base(p, s)
+		l.platform(p, s)
 		last := map[string]instructions.Command{}
 		for _, cmd := range s.Commands {
 			var line instructions.ShellDependantCmdLine

@@ -24,6 +24,8 @@ func TestMessages(t *testing.T) {
 		{"stage below", "FROM runtime\nFROM busybox AS runtime\nRUN true\nFROM scratch\nCOPY --from=0 / /\n", `Dockerfile:1: no image "runtime" can be had, and the stage of that name is defined below, in line 2`, "move it up"},
 		{"parents", "FROM scratch\nCOPY --parents a /\n", "Dockerfile:2: COPY --parents is not supported", "COPY a/b a/b"},
 		{"missing file", "FROM scratch\nCOPY nope /\n", "Dockerfile:2: nope: there is no such file", ""},
+		{"port", "FROM scratch\nEXPOSE 70000\n", `Dockerfile:2: EXPOSE: "70000" is no port: "70000" is not a number from 0 to 65535`, ""},
+		{"owner without files", "FROM scratch\nCOPY --chown=eve a /\n", `Dockerfile:2: user "eve" is not in the image's /etc/passwd: there are no files yet`, "--chown=65532:65532"},
 		{"warnings as errors", "# check=error=true\nFROM busybox\nCMD true\n", "Dockerfile: lint violation found for rules: JSONArgsRecommended", ""},
 		{"unknown check", "# check=wish=true\nFROM busybox\n", "Dockerfile: # check=wish=true: invalid check option", ""},
 	} {
@@ -78,10 +80,29 @@ func TestLintWarnings(t *testing.T) {
 		{"undefined variable", "FROM busybox\nENV HOST=a\nWORKDIR /$HSOT\n", []string{"Dockerfile:3: UndefinedVar: Usage of undefined variable '$HSOT' (did you mean $HOST?)"}},
 		{"variable of the base", "FROM busybox\nENV X=$PATH\n", nil},
 		{"undefined in FROM", "FROM busybox${SUFFIX}\n", []string{"Dockerfile:1: UndefinedArgInFrom: FROM argument 'SUFFIX' is not declared"}},
+		{"mapped port", "FROM busybox\nEXPOSE 80:8080/TCP\n", []string{
+			"Dockerfile:2: ExposeProtoCasing: Defined protocol '80:8080/TCP'",
+			"Dockerfile:2: ExposeInvalidFormat: EXPOSE instruction should not define an IP address or host-port mapping, found '80:8080/TCP'",
+		}},
+		{"ports as they are meant", "FROM busybox\nEXPOSE 80 53/udp 9000-9001/sctp :1\n", nil},
+		{"relative folder", "FROM busybox\nWORKDIR a\nWORKDIR b\n", []string{`Dockerfile:2: WorkdirRelativePath: Relative workdir "a"`}},
+		{"secret in the image", "FROM busybox\nARG GITHUB_TOKEN\nENV DB_PASSWORD=x API_KEY_FILE=/k\n", []string{
+			`Dockerfile:2: SecretsUsedInArgOrEnv: Do not use ARG or ENV instructions for sensitive data (ARG "GITHUB_TOKEN")`,
+			`Dockerfile:3: SecretsUsedInArgOrEnv: Do not use ARG or ENV instructions for sensitive data (ENV "DB_PASSWORD")`,
+		}},
+		{"old form", "FROM busybox\nENV A b\nLABEL c d\n", []string{"Dockerfile:2: LegacyKeyValueFormat", "Dockerfile:3: LegacyKeyValueFormat"}},
+		{"empty continuation", "FROM busybox\nCMD [\"a\", \\\n\n  \"b\"]\n", []string{"Dockerfile:4: NoEmptyContinuation: Empty continuation line"}},
+		{"reserved name", "FROM busybox AS context\n", []string{"Dockerfile:1: ReservedStageName: "}},
+		{"platform of the target", "FROM --platform=$TARGETPLATFORM busybox\n", []string{"Dockerfile:1: RedundantTargetPlatform: "}},
+		{"constant platform", "FROM --platform=linux/amd64 busybox\nFROM --platform=linux/amd64 busybox AS amd64\n", []string{"Dockerfile:1: FromPlatformFlagConstDisallowed: "}},
+		{"owner", "FROM busybox\nCOPY --chown=eve:eve a /\n", []string{
+			`Dockerfile:2: user "eve" is not in the image's /etc/passwd: root takes the place`,
+			`Dockerfile:2: group "eve" is not in the image's /etc/group: root takes the place`,
+		}},
 		{"skipped", "# check=skip=JSONArgsRecommended\nFROM busybox\nCMD true\n", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newProject(t, tt.text, nil)
+			p := newProject(t, tt.text, map[string]string{"a": ""})
 			if _, err := p.build(Options{}); err != nil {
 				t.Fatal(err)
 			}

@@ -128,6 +128,7 @@ func (b *builder) parse(raw []byte) (*plan, error) {
 	if p.target, err = p.find(b.Target); err != nil {
 		return nil, err
 	}
+	warnings.continuations(parsed.Warnings)
 	warnings.casing(parsed.AST.Children)
 	warnings.stages(p)
 	needed := p.needed()

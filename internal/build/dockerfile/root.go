@@ -126,8 +126,12 @@ func (b *builder) imported(ctx context.Context, key string, write func(io.Writer
 	return made, err
 }
 
-func (b *builder) mkdir(ctx context.Context, r *root, dir, owner string) error {
-	return b.call(ctx, r, rootfs.GuestPrepare, rootfs.PrepareArgs{Dirs: []string{dir}, Owner: owner, Loose: b.loose()}, nil, nil, nil)
+// mkdir makes a folder, and returns the names in owner that nobody has.
+func (b *builder) mkdir(ctx context.Context, r *root, dir, owner string) (unknown []string, err error) {
+	var done rootfs.Prepared
+	args := rootfs.PrepareArgs{Dirs: []string{dir}, Owner: owner, Loose: b.loose()}
+	err = b.call(ctx, r, rootfs.GuestPrepare, args, &done, nil, nil)
+	return done.Unknown, err
 }
 
 // open starts the sandbox of the build.

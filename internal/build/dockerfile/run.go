@@ -142,8 +142,10 @@ func (b *builder) execute(ctx context.Context, r *root, command *sandbox.Command
 	lines := &lineWriter{write: func(line string) { b.Report.Raw(r.label + line) }}
 	call := b.place(r)
 	call.Command, call.Out, call.Err = command, lines, lines
-	call.Guest, call.Args, call.Reply = rootfs.GuestPrepare, points, &r.owed
+	var prepared rootfs.Prepared
+	call.Guest, call.Args, call.Reply = rootfs.GuestPrepare, points, &prepared
 	err := b.box.Call(ctx, call)
+	r.owed = prepared.Made
 	lines.flush()
 	if exit, ok := errors.AsType[*sandbox.ExitError](err); ok {
 		return fault.New(fault.Build, "dockerfile.run", "", "%s: %w", shorten(strings.Join(command.Args, " ")), exit).

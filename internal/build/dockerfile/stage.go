@@ -33,6 +33,7 @@ type stage struct {
 	steps         []*step
 	key           string // digest over all that the files depend on
 	hasCmd        bool   // CMD was set here: ENTRYPOINT does not reset it
+	hasWorkdir    bool   // WORKDIR was set in this Dockerfile
 	ready         *ready // the files, once somebody needs them
 }
 

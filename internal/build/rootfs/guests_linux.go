@@ -10,8 +10,8 @@ import (
 // Guests are this package's functions for sandbox.Inside.
 func Guests() map[string]sandbox.Guest {
 	return map[string]sandbox.Guest{
-		GuestUnpack:  guest(func(a UnpackArgs, in io.Reader, _ io.Writer) (any, error) { return nil, unpack(a, in) }),
-		GuestPut:     guest(func(a PutArgs, in io.Reader, _ io.Writer) (any, error) { return nil, put(a, in) }),
+		GuestUnpack:  guest(func(a UnpackArgs, in io.Reader, _ io.Writer) (any, error) { return unpack(a, in) }),
+		GuestPut:     guest(func(a PutArgs, in io.Reader, _ io.Writer) (any, error) { return put(a, in) }),
 		GuestMatch:   guest(func(a MatchArgs, _ io.Reader, _ io.Writer) (any, error) { return match(a) }),
 		GuestTake:    guest(func(a TakeArgs, _ io.Reader, out io.Writer) (any, error) { return nil, take(a, out) }),
 		GuestPrepare: guest(func(a PrepareArgs, _ io.Reader, _ io.Writer) (any, error) { return prepare(a) }),

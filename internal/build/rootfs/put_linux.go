@@ -11,27 +11,28 @@ import (
 )
 
 // put is COPY: the archive's names are below args.Dest. A link that leads to the
-// destination is followed, one in the destination is not.
-func put(args PutArgs, in io.Reader) error {
+// destination is followed, one in the destination is not. It returns the names in args.Owner that
+// nobody has.
+func put(args PutArgs, in io.Reader) (unknown []string, err error) {
 	w, err := newWriter(args.Loose, args.Owner, args.Mode, args.Dest)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	w.merge, w.ownParents = true, true
 	dest, err := followLinks(args.Dest)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	w.linkBase = dest
 	if args.Single {
 		if info, err := os.Stat(dest); err != nil || !info.IsDir() {
-			return w.all(in, func(h *tar.Header, content io.Reader) error { return w.entry(dest, h, content) })
+			return w.unknown, w.all(in, func(h *tar.Header, content io.Reader) error { return w.entry(dest, h, content) })
 		}
 	}
 	if err := w.mkdirAll(dest, true); err != nil {
-		return err
+		return nil, err
 	}
-	return w.all(in, func(h *tar.Header, content io.Reader) error {
+	return w.unknown, w.all(in, func(h *tar.Header, content io.Reader) error {
 		at := path.Join(dest, path.Clean("/"+h.Name))
 		if at == dest {
 			return nil // what is in a folder is copied, and not the folder

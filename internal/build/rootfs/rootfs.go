@@ -14,11 +14,11 @@ import (
 
 // The names of the guests, for sandbox.Call.
 const (
-	GuestUnpack  = "rootfs.unpack"  // UnpackArgs, in: a layer
-	GuestPut     = "rootfs.put"     // PutArgs, in: files
+	GuestUnpack  = "rootfs.unpack"  // UnpackArgs, in: a layer → []string, owners that nobody is
+	GuestPut     = "rootfs.put"     // PutArgs, in: files → []string, owners that nobody is
 	GuestTake    = "rootfs.take"    // TakeArgs, out: files
 	GuestMatch   = "rootfs.match"   // MatchArgs → []Source
-	GuestPrepare = "rootfs.prepare" // PrepareArgs → []string
+	GuestPrepare = "rootfs.prepare" // PrepareArgs → Prepared
 	GuestScan    = "rootfs.scan"    // ScanArgs → State
 	GuestDiff    = "rootfs.diff"    // DiffArgs, in: State as JSON, out: a layer → State
 )
@@ -96,6 +96,12 @@ type PrepareArgs struct {
 	Mode        fs.FileMode // of new folders; 0 is 0755
 	Owner       string
 	Loose       bool
+}
+
+// Prepared is what Prepare has done.
+type Prepared struct {
+	Made    []string // what was not there before, innermost first
+	Unknown []string // owners that nobody is
 }
 
 // ScanArgs is for Scan.

@@ -31,6 +31,8 @@ type writer struct {
 	loose bool
 	owner *[2]int // of everything, instead of the archive's
 	mode  *uint32
+	// unknown says which names the owner was to have.
+	unknown []string
 	// merge is for COPY: a folder and a file do not replace each other.
 	merge bool
 	// ownParents gives owner and mode to folders that have no entry, too.
@@ -50,50 +52,37 @@ type entryTime struct {
 func newWriter(loose bool, owner string, mode *uint32, linkBase string) (*writer, error) {
 	w := &writer{loose: loose, mode: mode, linkBase: linkBase, buffer: make([]byte, 64<<10)}
 	if owner != "" {
-		uid, gid, err := lookupOwner(owner)
+		who, err := sandbox.LookupOwner(owner)
 		if err != nil {
 			return nil, err
 		}
-		w.owner = &[2]int{uid, gid}
+		w.owner, w.unknown = &[2]int{int(who.UID), int(who.GID)}, who.Unknown
 	}
 	return w, nil
 }
 
-// lookupOwner reads --chown: USER[:GROUP]. Without a group it is the number of
-// the user, as Docker has it, or the group of the user in /etc/passwd.
-func lookupOwner(text string) (uid, gid int, err error) {
-	u, err := sandbox.LookupUser(text)
-	if err != nil {
-		return 0, 0, err
-	}
-	name, _, hasGroup := strings.Cut(text, ":")
-	if !hasGroup && strings.Trim(name, "0123456789") == "" {
-		return int(u.UID), int(u.UID), nil
-	}
-	return int(u.UID), int(u.GID), nil
-}
-
-// unpack applies a layer, or an archive that ADD unpacks.
-func unpack(args UnpackArgs, in io.Reader) error {
+// unpack applies a layer, or an archive that ADD unpacks. It returns the names in
+// args.Owner that nobody has.
+func unpack(args UnpackArgs, in io.Reader) (unknown []string, err error) {
 	w, err := newWriter(args.Loose, args.Owner, nil, "/")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	w.limit = args.Limit
 	if err := w.mkdirAll(args.Dest, true); err != nil {
-		return err
+		return nil, err
 	}
 	if !args.Layer {
 		// Links in an archive lead to places in its destination, as with Docker.
 		if err := errors.Join(unix.Chroot(args.Dest), unix.Chdir("/")); err != nil {
-			return fmt.Errorf("enter %s: %w", args.Dest, err)
+			return nil, fmt.Errorf("enter %s: %w", args.Dest, err)
 		}
 	}
 	var here map[string]bool // what this layer has brought: an opaque marker spares it
 	if args.Layer {
 		here = map[string]bool{}
 	}
-	return w.all(in, func(h *tar.Header, content io.Reader) error {
+	return w.unknown, w.all(in, func(h *tar.Header, content io.Reader) error {
 		at := path.Clean("/" + h.Name)
 		if at == "/" && !args.Layer && !args.Top {
 			return nil // the destination stays as it is
@@ -345,7 +334,7 @@ func (w *writer) finish() error {
 }
 
 // prepare makes what is missing and tells what that was, innermost first.
-func prepare(args PrepareArgs) ([]string, error) {
+func prepare(args PrepareArgs) (*Prepared, error) {
 	if args.Work != "" {
 		if _, err := prepare(PrepareArgs{Dirs: []string{args.Work}, Owner: args.WorkOwner, Loose: args.Loose}); err != nil {
 			return nil, err
@@ -358,13 +347,13 @@ func prepare(args PrepareArgs) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var made []string
+	out := &Prepared{Unknown: w.unknown}
 	missing := func(at string) {
 		for ; at != "/"; at = path.Dir(at) {
 			if _, err := os.Stat(at); err == nil {
 				return
 			}
-			made = append(made, at)
+			out.Made = append(out.Made, at)
 		}
 	}
 	for _, dir := range args.Dirs {
@@ -394,6 +383,7 @@ func prepare(args PrepareArgs) ([]string, error) {
 		}
 	}
 	// The innermost first.
-	slices.SortStableFunc(made, func(a, b string) int { return strings.Count(b, "/") - strings.Count(a, "/") })
-	return slices.Compact(made), nil
+	slices.SortStableFunc(out.Made, func(a, b string) int { return strings.Count(b, "/") - strings.Count(a, "/") })
+	out.Made = slices.Compact(out.Made)
+	return out, nil
 }

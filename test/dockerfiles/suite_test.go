@@ -30,10 +30,12 @@ type testCase struct {
 	text    string            // BASE stands for a busybox, TOOLS for one with package managers
 	args    map[string]string // --build-arg
 	target  string
-	context *txtar.Archive // nil: the folder that writeContext makes
-	buildah bool           // Debian's buildah 1.28 understands it
-	fails   string         // part of kn-lite's message: no builder is to build it
-	differs string         // why the result is another than the references', as docs/guide/dockerfile.md says
+	secret  string            // the file that is the secret "s"
+	links   map[string]string // of a context with these and a file "a"
+	context *txtar.Archive    // nil: the folder that writeContext makes
+	buildah bool              // Debian's buildah 1.28 understands it
+	fails   string            // part of kn-lite's message: no builder is to build it
+	differs string            // why the result is another than the references', as docs/guide/dockerfile.md says
 
 	file, folder string
 }
@@ -54,9 +56,25 @@ func (c *testCase) prepare(t *testing.T, s *suite, name string) {
 			err = errors.Join(err, os.MkdirAll(filepath.Dir(at), 0o755), os.WriteFile(at, f.Data, mode))
 		}
 	}
+	if c.links != nil {
+		c.folder = c.file + ".context"
+		err = errors.Join(err, os.MkdirAll(c.folder, 0o755), os.WriteFile(filepath.Join(c.folder, "a"), []byte("A\n"), 0o644))
+		for name, target := range c.links {
+			at := filepath.Join(c.folder, name)
+			err = errors.Join(err, os.MkdirAll(filepath.Dir(at), 0o755), os.Symlink(target, at))
+		}
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// secretFlags hand over the secret, for kn-lite and for buildctl.
+func (c *testCase) secretFlags() []string {
+	if c.secret == "" {
+		return nil
+	}
+	return []string{"--secret", "id=s,src=" + filepath.Join(c.folder, c.secret)}
 }
 
 // suite is what all cases share.
@@ -143,6 +161,7 @@ func (s *suite) ours(t *testing.T, c *testCase) (v1.Image, string, error) {
 	if c.target != "" {
 		args = append(args, "--target", c.target)
 	}
+	args = append(args, c.secretFlags()...)
 	started := time.Now()
 	said, err := run([]string{"HOME=" + filepath.Join(s.work, "home"), "XDG_CACHE_HOME="}, args...)
 	s.took("kn-lite", time.Since(started))
@@ -182,7 +201,7 @@ func (s *suite) buildkit(t *testing.T) reference {
 		if err := os.WriteFile(file, text, 0o644); err != nil {
 			return "", err
 		}
-		return run(nil, daemon.Build(c.folder, file, "type=oci,tar=false,dest="+out, options...)...)
+		return run(nil, append(daemon.Build(c.folder, file, "type=oci,tar=false,dest="+out, options...), c.secretFlags()...)...)
 	}, trim: func(files map[string]string, config map[string]any) {
 		// Made by runc where the base has none.
 		for _, stub := range []string{"/dev", "/proc", "/sys"} {

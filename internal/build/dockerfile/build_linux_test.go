@@ -451,7 +451,7 @@ func TestRefusals(t *testing.T) {
 		{"ignored file", "FROM scratch\nCOPY out /\n", "Dockerfile:2: out: .dockerignore leaves it out of the context"},
 		{"outside", "FROM scratch\nCOPY link /\n", "Dockerfile:2: link: the link to ../../secret leads out of the context"},
 		{"later stage", "FROM scratch\nCOPY --from=1 / /\nFROM scratch\n", ""},
-		{"mode", "FROM scratch\nCOPY --chmod=u+x a /\n", "Dockerfile:2: --chmod=u+x: only octal modes are supported, such as 755"},
+		{"mode", "FROM scratch\nCOPY --chmod=u+y a /\n", `Dockerfile:2: --chmod=u+y: "u+y" is no mode, such as 755 or u=rwX,go=rX`},
 		{"no base", "ARG B\nFROM $B\n", "Dockerfile:2: FROM $B: the variable B has no value"},
 		{"unknown user", "FROM busybox\nUSER eve\nRUN true\n", `Dockerfile:3: user "eve" is not in the image's /etc/passwd`},
 		{"no program", "FROM scratch\nRUN true\n", "Dockerfile:2: /bin/sh: there is no such program in the image"},

@@ -4,6 +4,9 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+
+	"github.com/kn-lite/kn-lite/internal/build/rootfs"
 )
 
 // check refuses what is not supported, before anything is run.
@@ -27,14 +30,18 @@ func (b *builder) check(cmd instructions.Command) error {
 		if err := b.checkIDs(c.Location(), "--chown=", c.Chown); err != nil {
 			return err
 		}
-		_, err := chmod(c.Chmod)
-		return b.checkMode(cmd, c.Chmod, err)
+		if strings.Contains(c.Chmod, "$") {
+			return nil // its value is known later
+		}
+		return b.checkMode(c.Location(), c.Chmod)
 	case *instructions.CopyCommand:
 		if err := b.checkIDs(c.Location(), "--chown=", c.Chown); err != nil {
 			return err
 		}
-		_, err := chmod(c.Chmod)
-		return b.checkMode(cmd, c.Chmod, err)
+		if strings.Contains(c.Chmod, "$") {
+			return nil // its value is known later
+		}
+		return b.checkMode(c.Location(), c.Chmod)
 	case *instructions.UserCommand:
 		return b.checkIDs(c.Location(), "USER ", c.User)
 	case *instructions.OnbuildCommand, *instructions.EnvCommand, *instructions.LabelCommand, *instructions.ArgCommand,
@@ -45,9 +52,12 @@ func (b *builder) check(cmd instructions.Command) error {
 	return b.at(cmd.Location(), "%s is not supported", strings.ToUpper(cmd.Name()))
 }
 
-func (b *builder) checkMode(cmd instructions.Command, mode string, err error) error {
-	if err != nil && !strings.Contains(mode, "$") {
-		return b.at(cmd.Location(), "--chmod=%s: %w", mode, err)
+func (b *builder) checkMode(where []parser.Range, mode string) error {
+	if mode == "" {
+		return nil
+	}
+	if _, err := rootfs.ParseMode(mode); err != nil {
+		return b.at(where, "--chmod=%s: %w", mode, err)
 	}
 	return nil
 }
@@ -86,13 +96,8 @@ func (b *builder) refuse(c *instructions.RunCommand, what, hint string) error {
 // checkMounts refuses mounts that are not supported.
 func (b *builder) checkMounts(c *instructions.RunCommand) error {
 	for _, m := range instructions.GetMounts(c) {
-		switch m.Type {
-		case instructions.MountTypeSSH:
+		if m.Type == instructions.MountTypeSSH {
 			return b.refuse(c, "--mount=type=ssh", "fetch the sources before the build, or hand over a token: --mount=type=secret")
-		case instructions.MountTypeSecret:
-			if m.Env != nil {
-				return b.refuse(c, "--mount=type=secret with env=", "read the secret from its file: /run/secrets/ID")
-			}
 		}
 	}
 	return nil

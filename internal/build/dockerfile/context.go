@@ -52,11 +52,14 @@ func (c *buildContext) match(pattern string) ([]found, error) {
 	}
 	var out []found
 	for _, name := range names {
-		real, err := c.resolve(name)
+		real, outside, err := c.resolve(name)
 		if err != nil {
 			return nil, err
 		}
 		info, err := fs.Stat(c.fs, real)
+		if err != nil && outside != "" {
+			return nil, fault.New(fault.Build, "dockerfile.copy", "", "%s: the link to %s leads out of the context", name, outside)
+		}
 		if err != nil {
 			return nil, fault.New(fault.Build, "dockerfile.copy", "", "%s: there is no such file in the context", pattern)
 		}
@@ -71,15 +74,14 @@ func (c *buildContext) match(pattern string) ([]found, error) {
 	return out, nil
 }
 
-// resolve follows the links in name, all of which have to stay in the context.
-func (c *buildContext) resolve(name string) (string, error) {
+// resolve follows the links in name. The context is the root that absolute ones begin
+// at, and that none leads above, as with Docker; out is what a link was meant to lead
+// to that does.
+func (c *buildContext) resolve(name string) (real, out string, err error) {
 	real, rest := ".", name
 	for hops := 0; rest != ""; {
 		part, more, _ := strings.Cut(rest, "/")
 		next := path.Join(real, part)
-		if !fs.ValidPath(next) {
-			return "", fault.New(fault.Build, "dockerfile.copy", "", "%s: leads out of the context", name)
-		}
 		info, err := fs.Lstat(c.fs, next)
 		if err != nil || info.Mode().Type() != fs.ModeSymlink {
 			real, rest = next, more
@@ -87,19 +89,21 @@ func (c *buildContext) resolve(name string) (string, error) {
 		}
 		target, err := fs.ReadLink(c.fs, next)
 		if err != nil {
-			return "", err
+			return "", "", err
 		}
-		if hops++; hops > 40 || path.IsAbs(target) {
-			return "", fault.New(fault.Build, "dockerfile.copy", "", "%s: the link to %s leads out of the context", name, target)
+		if hops++; hops > 40 {
+			return "", "", fault.New(fault.Build, "dockerfile.copy", "", "%s: the link to %s leads to itself", name, target)
 		}
-		rest = path.Join(target, more)
-		if strings.HasPrefix(path.Join(real, rest), "..") {
-			return "", fault.New(fault.Build, "dockerfile.copy", "", "%s: the link to %s leads out of the context", name, target)
+		to := path.Join(real, target)
+		if path.IsAbs(target) || !fs.ValidPath(to) {
+			out = target
 		}
-		rest = path.Join(real, rest)
-		real = "."
+		if path.IsAbs(target) {
+			to = target
+		}
+		real, rest = ".", strings.TrimPrefix(path.Join("/", to, more), "/")
 	}
-	return real, nil
+	return real, out, nil
 }
 
 // files lists what a source brings, below the destination.

@@ -47,27 +47,13 @@ func (c *copying) dest(s *stage) (dest string, folder bool) {
 	return path.Clean(dest), folder || dest == "/"
 }
 
-// chmod reads an octal mode; nil is none.
-func chmod(text string) (*uint32, error) {
-	if text == "" {
-		return nil, nil
-	}
-	mode, err := strconv.ParseUint(text, 8, 32)
-	if err != nil || mode > 0o7777 {
-		return nil, errors.New("only octal modes are supported, such as 755")
-	}
-	short := uint32(mode)
-	return &short, nil
-}
-
 func (b *builder) copy(ctx context.Context, s *stage, index int, c *copying) error {
-	mode, err := chmod(c.chmod)
-	if err != nil {
-		return b.at(c.where, "--chmod=%s: %w", c.chmod, err)
+	if err := b.checkMode(c.where, c.chmod); err != nil {
+		return err
 	}
 	c.link = c.link && c.chmod == "" // as with buildkit
 	if c.from != "" {
-		return b.copyFrom(ctx, s, index, c, mode)
+		return b.copyFrom(ctx, s, index, c)
 	}
 	dest, folder := c.dest(s)
 	exclude, err := pattern.New(c.exclude)
@@ -109,7 +95,7 @@ func (b *builder) copy(ctx context.Context, s *stage, index int, c *copying) err
 		if owner == "" {
 			owner = "0:0"
 		}
-		args := rootfs.PutArgs{Dest: dest, Single: !folder && found.folders == 0, Owner: owner, Mode: mode, Loose: b.loose()}
+		args := rootfs.PutArgs{Dest: dest, Single: !folder && found.folders == 0, Owner: owner, Mode: c.chmod, Loose: b.loose()}
 		var unknown []string
 		err := b.pipe(
 			func(w io.Writer) error { return layer.WriteTar(ctx, w, found.files, b.Epoch) },
@@ -198,7 +184,7 @@ func (b *builder) collect(ctx context.Context, c *copying, exclude *pattern.Matc
 }
 
 // copyFrom is COPY --from.
-func (b *builder) copyFrom(ctx context.Context, s *stage, index int, c *copying, mode *uint32) error {
+func (b *builder) copyFrom(ctx context.Context, s *stage, index int, c *copying) error {
 	if len(c.SourceContents) > 0 {
 		return b.at(c.where, "COPY --from with a here-document: there is nothing to copy from")
 	}
@@ -224,7 +210,7 @@ func (b *builder) copyFrom(ctx context.Context, s *stage, index int, c *copying,
 			return nil
 		}
 		folder := folder || c.several(len(sources))
-		put := rootfs.PutArgs{Dest: dest, Single: !folder && !sources[0].Dir, Owner: c.chown, Mode: mode, Loose: b.loose()}
+		put := rootfs.PutArgs{Dest: dest, Single: !folder && !sources[0].Dir, Owner: c.chown, Mode: c.chmod, Loose: b.loose()}
 		take := rootfs.TakeArgs{Sources: sources, Exclude: c.exclude, Loose: b.loose()}
 		var unknown []string
 		err = b.pipe(

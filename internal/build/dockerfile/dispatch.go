@@ -53,7 +53,7 @@ func (b *builder) dispatch(ctx context.Context, s *stage, index int, cmd instruc
 	case *instructions.AddCommand:
 		return b.copy(ctx, s, index, &copying{
 			SourcesAndDest: c.SourcesAndDest, name: "ADD", chown: c.Chown, chmod: c.Chmod,
-			exclude: c.ExcludePatterns, unpack: true, link: c.Link, where: where, text: oneLine(cmd),
+			exclude: c.ExcludePatterns, unpack: !b.plan.packed[c], link: c.Link, where: where, text: oneLine(cmd),
 		})
 	case *instructions.WorkdirCommand:
 		return b.workdir(ctx, s, c, where)
@@ -63,6 +63,9 @@ func (b *builder) dispatch(ctx context.Context, s *stage, index int, cmd instruc
 		if c.Ports, err = b.ports(s, c.Ports, where); err != nil {
 			return b.at(where, "EXPOSE: %w", err)
 		}
+	}
+	if c, ok := cmd.(*instructions.StopSignalCommand); ok && !isSignal(c.Signal) {
+		return b.at(where, "STOPSIGNAL %s: there is no such signal", c.Signal).WithHint("it is a name or a number, such as SIGTERM or 15")
 	}
 	s.configure(cmd)
 	s.history = append(s.history, v1.History{Created: b.created(), CreatedBy: oneLine(cmd), EmptyLayer: true})

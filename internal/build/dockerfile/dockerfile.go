@@ -126,6 +126,7 @@ func Build(ctx context.Context, spec Spec) (_ *Image, err error) {
 	if b.tree, err = source.Open(spec.Dir); err != nil {
 		return nil, err
 	}
+	b.tree.AnyLinks = true // COPY of a folder copies the links in it as they are
 	defer b.tree.Close()
 	b.tree.Remember(spec.Sums)
 	raw, err := b.readFile()

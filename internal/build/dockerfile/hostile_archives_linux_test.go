@@ -302,7 +302,8 @@ func TestDeletionsInABase(t *testing.T) {
 }
 
 // TestHostileContexts packs folders as the layers builder does and as COPY does.
-// Both refuse with the same words, or take the same names.
+// Both refuse with the same words, or take the same names; links that lead out are
+// refused by the one and copied as links, which reads nothing, by the other.
 func TestHostileContexts(t *testing.T) {
 	v := newVictim(t)
 	before := v.state(t)
@@ -347,7 +348,11 @@ func TestHostileContexts(t *testing.T) {
 	for _, c := range all {
 		t.Run(c.name, func(t *testing.T) {
 			p := newProject(t, "FROM scratch\nCOPY . /into/\n", c.files)
-			contained(t, p, c.refuse, false)
+			refuse := c.refuse
+			if refuse == "link" {
+				refuse = ""
+			}
+			contained(t, p, refuse, false)
 			err := packed(t, p.dir)
 			if (err != nil) != (c.refuse != "") || err != nil && !strings.Contains(err.Error(), c.refuse) {
 				t.Errorf("layers: got %v, want %q", err, c.refuse)

@@ -54,7 +54,7 @@ func Look(spec Spec) (summary *Summary, err error) {
 		if out.Base, err = b.plan.expand(stage.BaseName, b.plan.global); err != nil {
 			return nil, b.at(stage.Location, "FROM %s: %w", stage.BaseName, err)
 		}
-		next, isStage := instructions.HasStage(b.plan.stages[:i], out.Base)
+		next, isStage := findStage(b.plan.stages[:i], out.Base)
 		if !isStage {
 			break
 		}

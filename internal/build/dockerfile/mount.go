@@ -20,7 +20,10 @@ import (
 // mountKey is what a RUN's result depends on of a mount. Caches and secrets are
 // no part of it.
 func (b *builder) mountKey(ctx context.Context, index int, m *instructions.Mount, where []parser.Range) (string, error) {
-	key := digest(string(m.Type), m.From, m.Source, m.Target, m.CacheID, strconv.FormatBool(m.ReadOnly))
+	key := digest(string(m.Type), m.From, m.Source, m.Target, m.CacheID, strconv.FormatBool(m.ReadOnly), strconv.FormatBool(m.Required))
+	if m.Env != nil {
+		key = digest(key, *m.Env)
+	}
 	if m.Type != instructions.MountTypeBind && m.Type != instructions.MountTypeCache {
 		return key, nil
 	}
@@ -84,7 +87,7 @@ func (b *builder) mount(ctx context.Context, s *stage, index int, m *instruction
 func (b *builder) cache(ctx context.Context, index int, m *instructions.Mount, out *sandbox.Mount, where []parser.Range) error {
 	id := m.CacheID
 	if id == "" {
-		id = out.Target
+		id = path.Clean(m.Target) // as it is written: a relative one is the same for every WORKDIR
 	}
 	name := b.tree.Dir() + "\x00" + id
 	var start *root
@@ -152,7 +155,21 @@ func (b *builder) secret(m *instructions.Mount, out *sandbox.Mount) (*sandbox.Mo
 	if m.Mode != nil {
 		out.Mode = fs.FileMode(*m.Mode)
 	}
+	if m.Env != nil && m.Target == "" {
+		return nil, nil // it is a variable, and no file
+	}
 	return out, nil
+}
+
+// secretEnv returns the variables that have secrets for values. They are set for one
+// RUN, and are in no key and no history.
+func (b *builder) secretEnv(mounts []*instructions.Mount) (env []string) {
+	for _, m := range mounts {
+		if m.Type == instructions.MountTypeSecret && m.Env != nil {
+			env = append(env, *m.Env+"="+string(b.Secrets[secretID(m)])) // empty if it was not handed over
+		}
+	}
+	return env
 }
 
 // secretID is the name that a secret was handed over by.

@@ -47,6 +47,7 @@ func Needs(ctx context.Context, spec Spec) (*Needed, error) {
 	if b.tree, err = source.Open(spec.Dir); err != nil {
 		return nil, err
 	}
+	b.tree.AnyLinks = true // COPY of a folder copies the links in it as they are
 	raw, err := b.readFile()
 	if err == nil {
 		b.plan, err = b.parse(raw)
@@ -148,7 +149,7 @@ func (b *builder) mentioned() (sources, images []string) {
 		if err != nil || name == "" || name == "scratch" || slices.Contains(images, name) {
 			return
 		}
-		if _, stage := instructions.HasStage(stages[:i], name); stage || strings.Trim(name, "0123456789") == "" {
+		if _, stage := findStage(stages[:i], name); stage || strings.Trim(name, "0123456789") == "" {
 			return
 		}
 		images = append(images, name)

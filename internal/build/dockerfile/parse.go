@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -24,8 +25,9 @@ import (
 type plan struct {
 	stages []instructions.Stage
 	escape rune
-	global map[string]string // ARGs before the first FROM
-	used   map[string]bool   // build arguments that some ARG has asked for
+	global map[string]string                 // ARGs before the first FROM
+	used   map[string]bool                   // build arguments that some ARG has asked for
+	packed map[*instructions.AddCommand]bool // whose archives are not unpacked
 	lint   *lint
 	target int
 }
@@ -107,7 +109,7 @@ func (b *builder) parse(raw []byte) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	excludes, err := b.takeExcludes(parsed.AST)
+	newer, err := b.takeAllNewerFlags(parsed.AST)
 	if err != nil {
 		return nil, err
 	}
@@ -115,17 +117,17 @@ func (b *builder) parse(raw []byte) (*plan, error) {
 	if err != nil {
 		return nil, b.parseError(err)
 	}
-	giveExcludes(stages, excludes)
 	if len(stages) == 0 {
 		last := bytes.Count(bytes.TrimRight(raw, "\n"), []byte("\n")) + 1
 		return nil, fault.New(fault.Build, "dockerfile.parse", b.file+":"+strconv.Itoa(last), "the file ends without a FROM, which names the base image").
 			WithHint("begin with FROM, such as: FROM alpine, or FROM scratch for no base")
 	}
-	p := &plan{stages: stages, escape: parsed.EscapeToken, used: map[string]bool{}, lint: warnings}
-	if err := p.setGlobals(b, globals); err != nil {
+	p := &plan{stages: stages, escape: parsed.EscapeToken, used: map[string]bool{}, packed: map[*instructions.AddCommand]bool{}, lint: warnings}
+	p.giveAll(newer)
+	if p.target, err = p.find(b.Target); err != nil {
 		return nil, err
 	}
-	if p.target, err = p.find(b.Target); err != nil {
+	if err := p.setGlobals(b, globals); err != nil {
 		return nil, err
 	}
 	warnings.continuations(parsed.Warnings)
@@ -179,6 +181,7 @@ func (b *builder) parseError(err error) error {
 // setGlobals evaluates the ARGs before the first FROM.
 func (p *plan) setGlobals(b *builder, globals []instructions.ArgCommand) error {
 	p.global = platformArgs(b)
+	p.global["TARGETSTAGE"] = cmp.Or(p.stages[p.target].Name, "default")
 	for _, cmd := range globals {
 		for _, arg := range cmd.Args {
 			p.used[arg.Key] = true
@@ -213,7 +216,7 @@ func (p *plan) find(target string) (int, error) {
 	if target == "" {
 		return len(p.stages) - 1, nil
 	}
-	if i, ok := instructions.HasStage(p.stages, strings.ToLower(target)); ok {
+	if i, ok := findStage(p.stages, strings.ToLower(target)); ok {
 		return i, nil
 	}
 	if i, err := strconv.Atoi(target); err == nil && i >= 0 && i < len(p.stages) {

@@ -29,7 +29,7 @@ func (p *plan) needed() map[int]bool {
 		}
 		out[i] = true
 		if base, err := p.expand(p.stages[i].BaseName, p.global); err == nil {
-			if at, ok := instructions.HasStage(p.stages[:i], base); ok {
+			if at, ok := findStage(p.stages[:i], base); ok {
 				add(at)
 			}
 		}
@@ -51,12 +51,23 @@ func (p *plan) needed() map[int]bool {
 	return out
 }
 
+// findStage returns the index of a stage by its name. Of two with one name the later
+// counts, as with docker build, which warns of them.
+func findStage(stages []instructions.Stage, name string) (int, bool) {
+	for i, s := range slices.Backward(stages) {
+		if strings.EqualFold(s.Name, name) && name != "" {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
 // above returns the stage that --from names: by its name or by its number.
 func (p *plan) above(current int, ref string) (int, bool) {
 	if ref == "" {
 		return 0, false
 	}
-	if i, ok := instructions.HasStage(p.stages[:current], ref); ok {
+	if i, ok := findStage(p.stages[:current], ref); ok {
 		return i, true
 	}
 	i, err := strconv.Atoi(ref)
@@ -87,7 +98,7 @@ func (b *builder) suggestStage(current int, ref string, err error) error {
 		return err
 	}
 	stages := b.plan.stages
-	if i, ok := instructions.HasStage(stages, ref); ok && i > current {
+	if i, ok := findStage(stages, ref); ok && i > current {
 		return b.at(stages[current].Location, "no image %q can be had, and the stage of that name is defined below, in line %d: %w", ref, stages[i].Location[0].Start.Line, err).
 			WithHint("a stage can only use those above it: move it up")
 	}
@@ -99,7 +110,7 @@ func (b *builder) suggestStage(current int, ref string, err error) error {
 	if near == "" {
 		return err
 	}
-	i, _ := instructions.HasStage(stages, near)
+	i, _ := findStage(stages, near)
 	return b.at(stages[current].Location, "there is no stage %q above, and no image of that name can be had: %w", ref, err).
 		WithHint("did you mean the stage %q of line %d?", near, stages[i].Location[0].Start.Line)
 }

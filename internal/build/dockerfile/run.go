@@ -48,7 +48,7 @@ func (b *builder) run(ctx context.Context, s *stage, index int, c *instructions.
 			b.Report.Warn(fmt.Sprintf("RUN for %s on this machine needs an emulator (binfmt_misc)", b.Platform))
 		}
 		command := &sandbox.Command{
-			Args: args, Env: s.runEnv(b), Dir: path.Join("/", s.config.WorkingDir), User: s.config.User, Isolated: offline,
+			Args: args, Env: append(s.runEnv(b), b.secretEnv(mounts)...), Dir: path.Join("/", s.config.WorkingDir), User: s.config.User, Isolated: offline,
 		}
 		if command.Mounts, err = b.networkFiles(offline); err != nil {
 			return err

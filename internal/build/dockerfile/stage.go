@@ -101,10 +101,15 @@ func (b *builder) trigger(text string, where []parser.Range) (instructions.Comma
 	if err != nil || len(parsed.AST.Children) != 1 {
 		return nil, b.at(where, "the base's ONBUILD %q is no instruction", text)
 	}
+	newer, err := b.takeNewerFlags(parsed.AST.Children[0])
+	if err != nil {
+		return nil, err
+	}
 	cmd, err := instructions.ParseCommand(parsed.AST.Children[0])
 	if err != nil {
 		return nil, b.at(where, "the base's ONBUILD %q: %w", text, err)
 	}
+	b.plan.give(cmd, newer)
 	return cmd, b.check(cmd)
 }
 
@@ -117,7 +122,7 @@ func (b *builder) from(ctx context.Context, i int, def instructions.Stage) (*sta
 	if name == "" {
 		return nil, b.at(def.Location, "FROM %s: the name is empty", def.BaseName).WithHint("give the ARG a default, or a value: --build-arg NAME=VALUE")
 	}
-	if at, ok := instructions.HasStage(b.plan.stages[:i], name); ok {
+	if at, ok := findStage(b.plan.stages[:i], name); ok {
 		below, err := b.stage(ctx, at)
 		if err != nil {
 			return nil, err
@@ -190,7 +195,7 @@ func (b *builder) other(ctx context.Context, current int, name string, where []p
 }
 
 func (b *builder) findOther(ctx context.Context, current int, name string, where []parser.Range) (*stage, error) {
-	if at, ok := instructions.HasStage(b.plan.stages[:current], name); ok {
+	if at, ok := findStage(b.plan.stages[:current], name); ok {
 		return b.stage(ctx, at)
 	}
 	if at, err := strconv.Atoi(name); err == nil {
@@ -201,6 +206,10 @@ func (b *builder) findOther(ctx context.Context, current int, name string, where
 	}
 	if instructions.IsCurrentStage(b.plan.stages[current:current+1], name) {
 		return nil, b.at(where, "--from=%s: a stage cannot copy from itself", name)
+	}
+	if strings.Contains(name, "$") {
+		return nil, b.at(where, "--from=%s: no variable has a value there", name).
+			WithHint("name a stage that begins with it: FROM %s AS other", name)
 	}
 	if s, ok := b.images[name]; ok {
 		return s, nil

@@ -14,7 +14,13 @@ import (
 // destination is followed, one in the destination is not. It returns the names in args.Owner that
 // nobody has.
 func put(args PutArgs, in io.Reader) (unknown []string, err error) {
-	w, err := newWriter(args.Loose, args.Owner, args.Mode, args.Dest)
+	var mode *Mode
+	if args.Mode != "" {
+		if mode, err = ParseMode(args.Mode); err != nil {
+			return nil, err
+		}
+	}
+	w, err := newWriter(args.Loose, args.Owner, mode, args.Dest)
 	if err != nil {
 		return nil, err
 	}

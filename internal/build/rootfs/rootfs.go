@@ -63,8 +63,8 @@ type PutArgs struct {
 	Dest string // absolute
 	// Single is a source that is one file: Dest is its name, unless it is a folder.
 	Single bool
-	Owner  string  // USER[:GROUP] of everything; "" keeps the archive's
-	Mode   *uint32 // of everything but links; nil keeps the archive's
+	Owner  string // USER[:GROUP] of everything; "" keeps the archive's
+	Mode   string // for ParseMode: of everything but links; "" keeps the archive's
 	Loose  bool
 }
 

@@ -30,7 +30,7 @@ const (
 type writer struct {
 	loose bool
 	owner *[2]int // of everything, instead of the archive's
-	mode  *uint32
+	mode  *Mode
 	// unknown says which names the owner was to have.
 	unknown []string
 	// merge is for COPY: a folder and a file do not replace each other.
@@ -49,7 +49,7 @@ type entryTime struct {
 	at   time.Time
 }
 
-func newWriter(loose bool, owner string, mode *uint32, linkBase string) (*writer, error) {
+func newWriter(loose bool, owner string, mode *Mode, linkBase string) (*writer, error) {
 	w := &writer{loose: loose, mode: mode, linkBase: linkBase, buffer: make([]byte, 64<<10)}
 	if owner != "" {
 		who, err := sandbox.LookupOwner(owner)
@@ -242,7 +242,7 @@ func (w *writer) looks(at string, h *tar.Header) error {
 	}
 	mode := uint32(h.Mode & 0o7777)
 	if w.mode != nil {
-		mode = *w.mode
+		mode = w.mode.Of(mode, h.Typeflag == tar.TypeDir)
 	}
 	if err := unix.Chmod(at, mode); err != nil {
 		return fmt.Errorf("%s: mode: %w", at, err)
@@ -314,8 +314,8 @@ func (w *writer) mkdirAll(dir string, own bool) error {
 				return err
 			}
 		}
-		if own && w.mode != nil {
-			if err := unix.Chmod(at, *w.mode&0o777); err != nil {
+		if own && w.mode != nil && w.mode.octal { // a symbolic one is for what is copied
+			if err := unix.Chmod(at, w.mode.bits&0o777); err != nil {
 				return err
 			}
 		}

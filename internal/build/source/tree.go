@@ -25,6 +25,8 @@ type Tree struct {
 	dir  string
 	root *os.Root
 	sums Sums // nil is none
+	// AnyLinks has Walk list links wherever they lead to. They are not followed.
+	AnyLinks bool
 }
 
 // Sums knows digests of files that have not changed since they were read.
@@ -126,6 +128,9 @@ func (t *Tree) link(name string) (string, error) {
 	target, err := t.root.Readlink(name)
 	if err != nil {
 		return "", &fault.Error{Op: "build.source", Kind: fault.Conflict, Subject: name, Err: regular.Cause(err)}
+	}
+	if t.AnyLinks {
+		return filepath.ToSlash(target), nil
 	}
 	if filepath.IsAbs(target) || path.IsAbs(filepath.ToSlash(target)) {
 		return "", refuse("the link points to %s, which is outside of the function's folder and not the same in the image", target)

@@ -6,11 +6,13 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
+	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
@@ -132,7 +134,11 @@ func (r *Result) WriteTarball(file, tag string) (err error) {
 	if err != nil {
 		return fault.Usagef("image name %q: %w", tag, err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), ".kn-lite-*")
+	if folder, err := os.OpenRoot(filepath.Dir(file)); err == nil {
+		sweep(folder, time.Now())
+		_ = folder.Close() // nothing was written through it
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), source.UnfinishedPrefix+"*")
 	if err != nil {
 		return &fault.Error{Op: "build.write", Subject: file, Err: err}
 	}

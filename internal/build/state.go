@@ -8,6 +8,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
+	"time"
 
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
@@ -98,10 +100,32 @@ func ignoreState(state *os.Root) error {
 
 // makeTemp makes a folder of a new name below root.
 func makeTemp(root *os.Root) (string, error) {
+	sweep(root, time.Now())
 	for {
-		name := fmt.Sprintf(".kn-lite-%08x", rand.Uint32())
+		name := fmt.Sprintf("%s%08x", source.UnfinishedPrefix, rand.Uint32())
 		if err := root.Mkdir(name, 0o755); !errors.Is(err, fs.ErrExist) {
 			return name, err
+		}
+	}
+}
+
+// abandonedAfter is when what is still being written belongs to a build that was
+// killed.
+const abandonedAfter = 24 * time.Hour
+
+// unfinished is the name of a folder of makeTemp, or of a file of os.CreateTemp.
+var unfinished = regexp.MustCompile("^" + regexp.QuoteMeta(source.UnfinishedPrefix) + "[0-9a-f]{6,16}$")
+
+// sweep removes what builds that were killed have left below root. Errors are not
+// reported: what stays behind costs space only, and the next build tries again.
+func sweep(root *os.Root, now time.Time) {
+	entries, err := fs.ReadDir(root.FS(), ".")
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); unfinished.MatchString(e.Name()) && err == nil && now.Sub(info.ModTime()) > abandonedAfter {
+			_ = root.RemoveAll(e.Name())
 		}
 	}
 }

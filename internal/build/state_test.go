@@ -7,8 +7,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
@@ -96,5 +98,40 @@ func checkVictim(t *testing.T, name, victim string) {
 	}
 	if entries, err := os.ReadDir(victim); err != nil || len(entries) != 2 {
 		t.Errorf("%s: the folder elsewhere has %v, %v", name, entries, err)
+	}
+}
+
+// What builds that were killed have left is taken away when it is old, and nothing else.
+func TestSweep(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Now()
+	for name, old := range map[string]bool{
+		".kn-lite-0123abcd": true, ".kn-lite-4455667788": true, ".kn-lite-ffffffff": false, ".kn-lite": true, ".kn-lite-notes": true, "kn-lite-0123abcd": true,
+	} {
+		if err := os.MkdirAll(filepath.Join(dir, name, "new"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if old {
+			if err := os.Chtimes(filepath.Join(dir, name), now.Add(-25*time.Hour), now.Add(-25*time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	sweep(root, now)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	if want := []string{".kn-lite", ".kn-lite-ffffffff", ".kn-lite-notes", "kn-lite-0123abcd"}; !slices.Equal(left, want) {
+		t.Errorf("left: %q, want %q", left, want)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kn-lite/kn-lite/internal/build/sealed"
 )
 
 // Adopt takes a layer that another machine has made and remembers it under key.
@@ -33,7 +35,7 @@ func (s *Store) Adopt(key string, epoch time.Time, foreign v1.Layer) (*Layer, er
 		return nil, err
 	}
 	l := s.layer(r)
-	if err := os.Rename(temp, l.file); err != nil {
+	if err := sealed.Place(temp, l.file); err != nil {
 		return nil, errors.Join(err, os.Remove(temp))
 	}
 	return l, s.Remember(key, epoch, l)

@@ -18,6 +18,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // Blob is a layer of somebody else's image in the store, as its registry has it.
@@ -56,7 +57,7 @@ func (s *Store) Fetch(ctx context.Context, l v1.Layer) (*Blob, error) {
 
 // sizeIfIntact returns the size of a file whose digest is right.
 func sizeIfIntact(file string, digest v1.Hash) (int64, error) {
-	f, err := os.Open(file)
+	f, err := regular.Open(file)
 	if err != nil {
 		return 0, err
 	}
@@ -105,7 +106,7 @@ func (c *cancellable) Read(p []byte) (int, error) {
 // Uncompressed returns the tar in the blob. The last Read, and not io.EOF, says
 // that the tar is not the one that the image's configuration promises.
 func (b *Blob) Uncompressed() (io.ReadCloser, error) {
-	f, err := os.Open(b.file)
+	f, err := regular.Open(b.file)
 	if err != nil {
 		return nil, err
 	}

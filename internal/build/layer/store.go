@@ -18,6 +18,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/sealed"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // recipe names everything besides the input that the bytes of a layer depend
@@ -134,7 +135,7 @@ func (s *Store) Write(ctx context.Context, files []File, epoch time.Time) (l *La
 		return nil, false, err
 	}
 	l = s.layer(r)
-	if err := os.Rename(temp, l.file); err != nil {
+	if err := sealed.Place(temp, l.file); err != nil {
 		return nil, false, errors.Join(err, os.Remove(temp))
 	}
 	return l, false, s.Remember(key, epoch, l)
@@ -150,7 +151,7 @@ func (s *Store) place(file string, write func(*os.File) error) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(temp, file); err != nil {
+	if err := sealed.Place(temp, file); err != nil {
 		return errors.Join(err, os.Remove(temp))
 	}
 	return nil
@@ -195,11 +196,11 @@ func (l *Layer) Size() (int64, error) { return l.size, nil }
 func (l *Layer) MediaType() (types.MediaType, error) { return types.OCILayer, nil }
 
 // Compressed reads the bytes that a registry gets.
-func (l *Layer) Compressed() (io.ReadCloser, error) { return os.Open(l.file) }
+func (l *Layer) Compressed() (io.ReadCloser, error) { return regular.Open(l.file) }
 
 // Uncompressed reads the tar.
 func (l *Layer) Uncompressed() (io.ReadCloser, error) {
-	f, err := os.Open(l.file)
+	f, err := regular.Open(l.file)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +210,7 @@ func (l *Layer) Uncompressed() (io.ReadCloser, error) {
 // intact tells whether the blob is what its name says: a build that was killed,
 // a full disk or a curious user may have left something else.
 func (l *Layer) intact() bool {
-	f, err := os.Open(l.file)
+	f, err := regular.Open(l.file)
 	if err != nil {
 		return false
 	}

@@ -33,7 +33,7 @@ func Write(file string, content []byte) (err error) {
 	_, err = f.Write(append(seal(file, content), content...))
 	// A full disk may show at the close only.
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), file)
+		err = Place(f.Name(), file)
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
@@ -41,8 +41,29 @@ func Write(file string, content []byte) (err error) {
 	return nil
 }
 
-// Read returns what Write has written under this very name.
+// Place gives the file temp the name file. A folder that stands there, for which
+// no build has any use, goes.
+func Place(temp, file string) error {
+	err := os.Rename(temp, file)
+	if info, look := os.Lstat(file); err != nil && look == nil && info.IsDir() {
+		if err := os.RemoveAll(file); err != nil {
+			return err
+		}
+		return os.Rename(temp, file)
+	}
+	return err
+}
+
+// Read returns what Write has written under this very name, as this user or as
+// root. What another user has put there is nothing that this one has built.
 func Read(file string) ([]byte, error) {
+	info, err := os.Lstat(file)
+	if err != nil {
+		return nil, err
+	}
+	if !trusted(info) {
+		return nil, ErrDamaged
+	}
 	raw, err := regular.ReadFile(file)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package sealed
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -53,5 +54,44 @@ func TestDamageIsSeen(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 2 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// What another user, a link or a folder has put in the entry's place is none, and is
+// replaced.
+func TestOthersAreReplaced(t *testing.T) {
+	for what, put := range map[string]func(file string) error{
+		"a link": func(file string) error {
+			real := filepath.Join(t.TempDir(), filepath.Base(file))
+			return errors.Join(Write(real, []byte("x")), os.Remove(file), os.Symlink(real, file))
+		},
+		"a folder": func(file string) error {
+			return errors.Join(os.Remove(file), os.MkdirAll(filepath.Join(file, "below"), 0o700))
+		},
+		"another user's": func(file string) error {
+			if os.Geteuid() != 0 {
+				t.Skip("only root can give files away")
+			}
+			return os.Chown(file, 65534, 65534)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "entry")
+			if err := Write(file, []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			if err := put(file); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := Read(file); err == nil {
+				t.Errorf("read %q", got)
+			}
+			if err := Write(file, []byte("y")); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := Read(file); err != nil || string(got) != "y" {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
 	}
 }

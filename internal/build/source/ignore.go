@@ -26,8 +26,17 @@ const IgnoreFile = ".funcignore"
 // part of any image, at any depth.
 const StateFolder = ".kn-lite"
 
-// InState reports whether name is the state folder or below one.
-func InState(name string) bool { return slices.Contains(strings.Split(name, "/"), StateFolder) }
+// UnfinishedPrefix begins the names of what kn-lite is still writing beside its
+// place; a build that was killed leaves it there.
+const UnfinishedPrefix = ".kn-lite-"
+
+// InState reports whether name is a state folder, what is still being written, or
+// below one of them.
+func InState(name string) bool {
+	return slices.ContainsFunc(strings.Split(name, "/"), func(part string) bool {
+		return part == StateFolder || strings.HasPrefix(part, UnfinishedPrefix)
+	})
+}
 
 // tidy is left out of every image because no function needs it.
 func tidy() []string {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/build/sealed"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
@@ -117,11 +118,10 @@ func compile(ctx context.Context, p *lang.Project, pkg *pkg, platform v1.Platfor
 	}
 	program := filepath.Join(dir, "function")
 	last := lastProgram(scratch, filepath.Join(p.Dir, pkg.folder), platform)
-	// Taken by a rename, so that two builds at once cannot share it.
-	if err := os.Rename(last, program); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := takeProgram(last, program); err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	cleanup = func() error { return errors.Join(giveBack(program, last), os.RemoveAll(dir)) }
+	cleanup = func() error { return os.RemoveAll(dir) }
 	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-o", program}, readFlags(p.Environ).LinkArguments()...)
 	if unlocked(p) != nil {
 		more, err := lockElsewhere(p, dir)
@@ -146,25 +146,14 @@ func compile(ctx context.Context, p *lang.Project, pkg *pkg, platform v1.Platfor
 	if err != nil {
 		return nil, cleanup, err
 	}
+	// One of a build that was broken off may be cut: it is not given back.
+	cleanup = func() error { return errors.Join(giveBack(program, last), os.RemoveAll(dir)) }
 	file := layer.File{Path: binary, Mode: 0o755, Size: info.Size(), Open: func() (io.ReadCloser, error) { return regular.Open(program) }}
 	return []layer.File{file}, cleanup, nil
 }
 
 func findGo() (string, error) {
 	return lang.FindTool("go", "go", "install Go from https://go.dev/dl")
-}
-
-// lastProgram is where the program of a folder's last build is kept.
-func lastProgram(scratch, dir string, platform v1.Platform) string {
-	sum := sha256.Sum256([]byte(platform.String() + "\x00" + dir))
-	return filepath.Join(scratch, "program-"+hex.EncodeToString(sum[:8]))
-}
-
-func giveBack(program, last string) error {
-	if err := os.Rename(program, last); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }
 
 // compileError hands on the compiler's own words: they name file, line and
@@ -247,5 +236,5 @@ func keep(scratch, name string, text []byte) (string, error) {
 	if err = errors.Join(err, temp.Close()); err != nil {
 		return "", errors.Join(err, os.Remove(temp.Name()))
 	}
-	return file, os.Rename(temp.Name(), file)
+	return file, sealed.Place(temp.Name(), file)
 }

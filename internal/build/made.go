@@ -1,12 +1,12 @@
 package build
 
 import (
-	"os"
 	"path/filepath"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/kn-lite/kn-lite/internal/build/key"
+	"github.com/kn-lite/kn-lite/internal/build/sealed"
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 // made is the folder with one file for each image that was built on this machine.
@@ -18,12 +18,42 @@ func madeFile(cacheDir string, digest v1.Hash) string {
 
 // MarkMade records that this machine has built the image.
 func MarkMade(cacheDir string, digest v1.Hash) error {
-	return key.WriteFile(madeFile(cacheDir, digest), nil)
+	return sealed.Write(madeFile(cacheDir, digest), nil)
 }
 
 // MadeHere reports whether this machine has built the image, in the last two
 // weeks or so. A layout proves nothing about that: it may have come with a clone.
 func MadeHere(cacheDir string, digest v1.Hash) bool {
-	info, err := os.Stat(madeFile(cacheDir, digest))
-	return err == nil && info.Mode().IsRegular()
+	_, err := sealed.Read(madeFile(cacheDir, digest))
+	return err == nil
+}
+
+// MarkLeft records that what lies in the project's folder dir is what Keep has left
+// there: the image, its documents, and the tag that it is meant for.
+func MarkLeft(cacheDir, dir string) error {
+	index, err := leftIndex(dir)
+	if err != nil {
+		return err
+	}
+	return MarkMade(cacheDir, index)
+}
+
+// LeftHere reports whether Keep, on this machine, has left what lies in the
+// project's folder dir. What came with a clone may name the right image and say
+// what it likes about it, or send it wherever it likes.
+func LeftHere(cacheDir, dir string) bool {
+	index, err := leftIndex(dir)
+	return err == nil && MadeHere(cacheDir, index)
+}
+
+// leftIndex is the digest of the layout's index. All else in a layout goes by the
+// digests in there.
+func leftIndex(dir string) (v1.Hash, error) {
+	root, err := openLayout(dir)
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	defer root.Close()
+	raw, err := regular.ReadFileIn(root, indexFile)
+	return v1.Hash{Algorithm: "sha256", Hex: hexDigest(raw)}, err
 }

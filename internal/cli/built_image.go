@@ -46,7 +46,7 @@ func (b *builtImage) full(ctx context.Context) (*build.Result, error) {
 // keep leaves the image, which is called name, in dir for push. tag is where push
 // will send it, "" when that is not known yet.
 func (b *builtImage) keep(ctx context.Context, dir, name, tag string) error {
-	if b.unchanged && build.IsKept(dir, b.Digest, tag, b.wanted) {
+	if b.unchanged && build.IsKept(dir, b.Digest, tag, b.wanted) && build.LeftHere(b.facts.CacheDir, dir) {
 		return nil
 	}
 	result, err := b.full(ctx)
@@ -56,7 +56,10 @@ func (b *builtImage) keep(ctx context.Context, dir, name, tag string) error {
 	if err := b.attest(ctx, name); err != nil {
 		return err
 	}
-	return result.Keep(dir, tag)
+	if err := result.Keep(dir, tag); err != nil {
+		return err
+	}
+	return build.MarkLeft(b.facts.CacheDir, dir)
 }
 
 // describedBy is what the documents say about a build that followed spec.

@@ -40,7 +40,9 @@ stdout is the image's reference by digest.
 
 SBOM and provenance that build left beside the image go along.
 
-Without an argument it is the image that ` + "`kn-lite build`" + ` left in this folder.
+Without an argument it is the image that ` + "`kn-lite build`" + ` left in this folder, on
+this machine and in the last two weeks: what came with a clone is not pushed. An
+image that goes from one machine to another is a layout or a file that is named.
 Credentials are taken from --authfile, $KN_LITE_AUTHFILE, $REGISTRY_AUTH_FILE or
 $DOCKER_CONFIG, the first of them that is set; else from where docker and podman
 keep them.`,
@@ -98,23 +100,26 @@ func runPush(ctx context.Context, f *Factory, o *pushOptions) error {
 	})
 }
 
-// checkOrigin keeps the key from signing what came with a clone: whoever says
-// "what was built in this folder" means what this machine has built. A layout or a
-// file that is named is signed as it is.
+// checkOrigin keeps what came with a clone from being pushed, and signed: whoever
+// says "what was built in this folder" means what this machine has built. A layout
+// or a file that is named goes as it is.
 func (f *Factory) checkOrigin(o *pushOptions, artifact registry.Artifact) error {
-	if o.Attest.key == nil {
-		return nil
-	}
 	digest, err := artifact.Digest()
-	if err != nil || build.MadeHere(config.CacheDir(f.Sys.Env), digest) {
+	if err != nil {
 		return err
 	}
+	cache := config.CacheDir(f.Sys.Env)
 	if isLayoutOrTar(o.Source) {
-		f.IO.Note("signing %s as it is: this machine has not built it", digest)
+		if o.Attest.key != nil && !build.MadeHere(cache, digest) {
+			f.IO.Note("signing %s as it is: this machine has not built it", digest)
+		}
 		return nil
 	}
-	return fault.New(fault.Conflict, "sign.image", o.Source, "the image that lies here, %s, was not built on this machine, so it is not signed", digest).
-		WithHint("build and sign in one step: kn-lite build --push --sign-key KEY")
+	if build.LeftHere(cache, o.Source) {
+		return nil
+	}
+	return fault.New(fault.Conflict, "push.origin", o.Source, "the image that lies here, %s, was not built on this machine, or is no longer what was built", digest).
+		WithHint("build it here: kn-lite build --push\nto carry an image from one machine to another: kn-lite build -o oci:OUT, and there kn-lite push oci:OUT")
 }
 
 // isLayoutOrTar reports whether source names an image and not a project's folder.

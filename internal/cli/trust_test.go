@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -207,10 +210,72 @@ func TestPushSignsWhatWasBuiltHere(t *testing.T) {
 	if len(writes(l.server.Log())) > before {
 		t.Errorf("something was written: %q", writes(l.server.Log()))
 	}
-	if code, output := run(stranger, "push", dir); code != 0 {
+	if code, output := run(stranger, "push", dir, "--image", l.host+"/me/elsewhere:1"); code != 6 || !strings.Contains(output, "was not built on this machine") {
 		t.Errorf("without a key: exit %d: %s", code, output)
+	}
+	if len(writes(l.server.Log())) > before {
+		t.Errorf("something was written: %q", writes(l.server.Log()))
 	}
 	if code, output := run(builder, "push", dir, "--sign-key", private); code != 0 {
 		t.Errorf("where it was built: exit %d: %s", code, output)
+	}
+}
+
+// The right image with other documents, or with another tag, is not what was built.
+func TestPushSendsNothingThatWasAdded(t *testing.T) {
+	l := newKeyLab(t)
+	home, dir := t.TempDir(), l.clone()
+	run := func(args ...string) (int, string) {
+		t.Helper()
+		sys, _, stderr := testSystem(t, args...)
+		env := map[string]string{"HOME": home, "KN_LITE_REGISTRY": l.host + "/me"}
+		sys.Env = func(name string) string { return env[name] }
+		sys.Now = time.Now
+		return Main(context.Background(), sys), stderr.String()
+	}
+	build := []string{"build", dir, "--base-image", l.host + "/base/node:22"}
+	index := filepath.Join(dir, ".kn-lite", "build", "index.json")
+	for what, change := range map[string]func([]byte) []byte{
+		"another tag": func(raw []byte) []byte { return bytes.ReplaceAll(raw, []byte(l.host+"/me/"), []byte(l.host+"/prod/")) },
+		"fewer documents": func(raw []byte) []byte {
+			var top map[string]any
+			if err := json.Unmarshal(raw, &top); err != nil {
+				t.Fatal(err)
+			}
+			top["manifests"] = top["manifests"].([]any)[:2]
+			raw, err := json.Marshal(top)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return raw
+		},
+	} {
+		if code, output := run(build...); code != 0 {
+			t.Fatal(output)
+		}
+		raw, err := os.ReadFile(index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed := change(raw)
+		if bytes.Equal(changed, raw) {
+			t.Fatalf("%s: nothing is changed: %s", what, raw)
+		}
+		if err := os.WriteFile(index, changed, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		before := len(writes(l.server.Log()))
+		if code, output := run("push", dir); code != 6 || len(writes(l.server.Log())) > before {
+			t.Errorf("%s: exit %d: %s", what, code, output)
+		}
+		if code, output := run(build...); code != 0 {
+			t.Errorf("%s: built again: exit %d: %s", what, code, output)
+		}
+		if now, err := os.ReadFile(index); err != nil || !bytes.Equal(now, raw) {
+			t.Errorf("%s: the next build leaves %s, not %s", what, now, raw)
+		}
+		if code, output := run("push", dir); code != 0 {
+			t.Errorf("%s: pushed after another build: exit %d: %s", what, code, output)
+		}
 	}
 }

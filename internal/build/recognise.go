@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 
@@ -59,6 +60,9 @@ func Recognise(ctx context.Context, dir, language string, environ []string) (*Re
 	plan, err := chosen.Plan(ctx, b.project)
 	if err != nil {
 		return nil, orDockerfile(dir, b.describe(err))
+	}
+	if detail, ok := plan.Detail.(io.Closer); ok {
+		defer detail.Close()
 	}
 	return &Recognised{
 		Language: chosen.Name(), Runtime: theirs(chosen.Name()), Style: plan.Style, Evidence: evidence(tree.FS(), chosen.Name()),

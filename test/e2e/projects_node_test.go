@@ -17,6 +17,21 @@ func nodeProjects() map[string]generated {
 			dir:  "shop",
 			want: "Hello World!",
 		},
+		"node-pnpm": {
+			// https://pnpm.io/workspaces
+			files: map[string]string{
+				"pnpm-workspace.yaml":        "packages:\n  - packages/*\n",
+				"package.json":               `{"name": "shop", "private": true}`,
+				"packages/lib/package.json":  `{"name": "@shop/lib", "version": "1.0.0", "main": "dist/index.js", "scripts": {"build": "tsc"}, "devDependencies": {"typescript": "^5.4.0"}}`,
+				"packages/lib/tsconfig.json": `{"compilerOptions": {"outDir": "dist", "rootDir": "src", "module": "commonjs", "target": "es2022", "declaration": true, "strict": true}}`,
+				"packages/lib/src/index.ts":  "export const greet = (name: string): string => `Hello, ${name}!`;\n",
+				"packages/app/package.json":  `{"name": "@shop/app", "version": "1.0.0", "scripts": {"start": "node index.js"}, "dependencies": {"@shop/lib": "workspace:*", "express": "^4.21.0"}}`,
+				"packages/app/index.js":      "const { greet } = require('@shop/lib');\nconst app = require('express')();\n\napp.get('/', (req, res) => res.send(greet(req.query.name || 'pnpm')));\napp.listen(process.env.PORT || 3000);\n",
+			},
+			make: [][]string{{"pnpm", "install", "--lockfile-only"}},
+			dir:  "packages/app",
+			want: "Hello, pnpm!",
+		},
 		"node-vite": {
 			make: [][]string{{"npx", "create-vite@5", "shop", "--template", "react-ts"}, {"npm", "install", "--prefix", "shop", "--package-lock-only"}},
 			dir:  "shop",

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 
@@ -51,7 +52,8 @@ type Ignore struct {
 	all      *pattern.Matcher // defaults, then the project's rules: the last match wins
 	defaults *pattern.Matcher // without the project's rules
 	secrets  *Secrets
-	again    bool // the project's rules bring some files back
+	only     []string // folders that the image is made of; nil is all
+	again    bool     // the project's rules bring some files back
 	warn     func(string)
 }
 
@@ -59,14 +61,27 @@ type Ignore struct {
 // of the language, such as /node_modules, that the project's own rules can
 // overrule. Rules with a mistake are Usage errors that name file and line.
 func ReadIgnore(project fs.FS, warn func(string), more ...string) (*Ignore, error) {
-	ignore := &Ignore{warn: warn}
+	return ReadIgnoreOf(project, nil, warn, more...)
+}
+
+// ReadIgnoreOf is ReadIgnore for an image of some folders of a project only. Each has
+// an ignore file of its own, whose rules are for what is below it.
+func ReadIgnoreOf(project fs.FS, only []string, warn func(string), more ...string) (*Ignore, error) {
+	ignore := &Ignore{only: only, warn: warn}
 	var patterns []string
 	for _, rule := range append(tidy(), more...) {
 		patterns = append(patterns, translate(rule)...)
 	}
-	own, err := ignore.readOwn(project)
+	own, err := ignore.readOwn(project, ".")
 	if err != nil {
 		return nil, err
+	}
+	for _, folder := range only {
+		below, err := ignore.readOwn(project, folder)
+		if err != nil {
+			return nil, err
+		}
+		own = append(append(own, folder+"/"+IgnoreFile, folder+"/func.yaml"), below...)
 	}
 	if ignore.defaults, err = pattern.New(patterns); err != nil {
 		return nil, err
@@ -78,13 +93,14 @@ func ReadIgnore(project fs.FS, warn func(string), more ...string) (*Ignore, erro
 	return ignore, err
 }
 
-func (g *Ignore) readOwn(project fs.FS) ([]string, error) {
-	f, err := project.Open(IgnoreFile)
+func (g *Ignore) readOwn(project fs.FS, folder string) ([]string, error) {
+	name := path.Join(folder, IgnoreFile)
+	f, err := project.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, &fault.Error{Op: "build.ignore", Kind: fault.KindOf(err), Subject: IgnoreFile, Err: regular.Cause(err)}
+		return nil, &fault.Error{Op: "build.ignore", Kind: fault.KindOf(err), Subject: name, Err: regular.Cause(err)}
 	}
 	defer f.Close()
 	var patterns []string
@@ -93,13 +109,19 @@ func (g *Ignore) readOwn(project fs.FS) ([]string, error) {
 		rule := strings.TrimPrefix(lines.Text(), "\ufeff")
 		translated := translate(rule)
 		if _, err := patternmatcher.New(translated); err != nil {
-			return nil, fault.New(fault.Usage, "build.ignore", fmt.Sprintf("%s:%d", IgnoreFile, number), "%q is not a pattern: %w", rule, err)
+			return nil, fault.New(fault.Usage, "build.ignore", fmt.Sprintf("%s:%d", name, number), "%q is not a pattern: %w", rule, err)
 		}
 		g.again = g.again || strings.HasPrefix(rule, "!")
-		patterns = append(patterns, translated...)
+		for _, pattern := range translated {
+			pattern, negated := strings.CutPrefix(pattern, "!")
+			if pattern = path.Join(folder, pattern); negated {
+				pattern = "!" + pattern
+			}
+			patterns = append(patterns, pattern)
+		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, &fault.Error{Op: "build.ignore", Kind: fault.Usage, Subject: IgnoreFile, Err: err}
+		return nil, &fault.Error{Op: "build.ignore", Kind: fault.Usage, Subject: name, Err: err}
 	}
 	return patterns, nil
 }
@@ -130,7 +152,17 @@ func translate(rule string) []string {
 
 // Filter is a Filter for Tree.Walk. A folder that stays out is still looked
 // into when the project has rules that may bring back what is below it.
-func (g *Ignore) Filter(name string, dir bool) (out, prune bool) { return g.filter(g.all, name, dir) }
+func (g *Ignore) Filter(name string, dir bool) (out, prune bool) {
+	if g.only == nil {
+		return g.filter(g.all, name, dir)
+	}
+	in := func(folder string) bool { return name == folder || strings.HasPrefix(name, folder+"/") }
+	above := func(folder string) bool { return strings.HasPrefix(folder, name+"/") }
+	if !slices.ContainsFunc(g.only, in) && !slices.ContainsFunc(g.only, above) {
+		return true, true
+	}
+	return g.filter(g.all, name, dir)
+}
 
 // Sources is a Filter for what a build script may read: what stays out of the image
 // by the project's own rules may well be needed to make it.

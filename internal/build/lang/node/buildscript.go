@@ -10,7 +10,18 @@ import (
 
 // builds reports whether the project has a build script, which runs with the
 // development dependencies; they are not in the image.
-func (p *project) builds() bool { return strings.TrimSpace(p.manifest.Scripts["build"]) != "" }
+func (p *project) builds() bool { return len(p.builtFolders()) > 0 }
+
+// builtFolders returns the folders in which a build script runs, in that order.
+func (p *project) builtFolders() []string {
+	if p.workspace != nil {
+		return p.workspace.built
+	}
+	if strings.TrimSpace(p.manifest.Scripts["build"]) != "" {
+		return []string{"."}
+	}
+	return nil
+}
 
 // leftovers are what build tools remember beside what they make.
 func leftovers() []string {
@@ -50,6 +61,13 @@ func (p *project) advice() []string {
 	}
 	if p.manifest.Scripts["poststart"] != "" {
 		out = append(out, "the poststart script is not run: it would wait for the end of the service")
+	}
+	if w := p.workspace; w != nil && !p.start.static {
+		text := "it is a package of a workspace, whose lock decides"
+		if others := w.needed[:len(w.needed)-1]; len(others) > 0 {
+			text += "; the image has the packages that it depends on, too: " + strings.Join(others, ", ")
+		}
+		out = append(out, text)
 	}
 	return append(out, p.start.advice...)
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
-	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
@@ -24,6 +23,7 @@ func (Language) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*
 	if !ok {
 		return nil, fmt.Errorf("a plan of another language: %T", plan.Detail)
 	}
+	p = found.at(p)
 	if found.builds() {
 		in, err := builtInputs(ctx, p, found)
 		if err == nil && found.start.static {
@@ -37,7 +37,7 @@ func (Language) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*
 // plainInputs are the inputs without those of a build script.
 func plainInputs(ctx context.Context, p *lang.Project, found *project) (*lang.Inputs, error) {
 	// The build itself warns.
-	ignore, err := source.ReadIgnore(p.Source.FS(), func(string) {}, "node_modules")
+	ignore, err := found.ignore(p.Source.FS(), func(string) {}, "node_modules")
 	if err != nil {
 		return nil, err
 	}

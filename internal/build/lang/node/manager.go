@@ -21,14 +21,25 @@ type manager struct {
 	berry bool   // Yarn 2 or newer
 }
 
+// lockOf is a lock's name and who writes it.
+type lockOf struct{ file, manager string }
+
+func locks() []lockOf {
+	return []lockOf{
+		{"npm-shrinkwrap.json", "npm"}, {"package-lock.json", "npm"}, {"pnpm-lock.yaml", "pnpm"}, {"yarn.lock", "yarn"}, {"bun.lock", "bun"}, {"bun.lockb", "bun"},
+	}
+}
+
 // chooseLock finds the lock of the project and the manager that reads it. Where
 // several stand, the manifest's packageManager decides, then npm's own.
 func (p *project) chooseLock(files fs.FS) error {
-	locks := []struct{ file, manager string }{
-		{"npm-shrinkwrap.json", "npm"}, {"package-lock.json", "npm"}, {"pnpm-lock.yaml", "pnpm"}, {"yarn.lock", "yarn"}, {"bun.lock", "bun"}, {"bun.lockb", "bun"},
+	known := locks()
+	var root manifest
+	if err := decode(manifestFile, p.manifestRaw, &root); err != nil {
+		return err
 	}
-	wanted, _, _ := strings.Cut(p.manifest.PackageManager, "@")
-	slices.SortStableFunc(locks, func(a, b struct{ file, manager string }) int {
+	wanted, _, _ := strings.Cut(root.PackageManager, "@")
+	slices.SortStableFunc(known, func(a, b lockOf) int {
 		switch {
 		case a.manager == wanted && b.manager != wanted:
 			return -1
@@ -38,7 +49,7 @@ func (p *project) chooseLock(files fs.FS) error {
 		return 0
 	})
 	p.manager.name = "npm"
-	for _, lock := range locks {
+	for _, lock := range known {
 		raw, err := read(files, lock.file)
 		if err != nil {
 			return err
@@ -134,7 +145,7 @@ func settingsOf(p *lang.Project, found *project) ([]layer.File, error) {
 		}
 	}
 	text := string(found.lockRaw)
-	nested := len(found.manifest.Workspaces) > 0 || exists(p.Source.FS(), "pnpm-workspace.yaml") || strings.Contains(text, `"link": true`) || strings.Contains(text, "link:") || len(local) > 0
+	nested := found.workspace != nil || len(found.manifest.Workspaces) > 0 || exists(p.Source.FS(), "pnpm-workspace.yaml") || strings.Contains(text, `"link": true`) || strings.Contains(text, "link:") || len(local) > 0
 	files, err := p.Source.Walk(context.Background(), "", func(name string, dir bool) (out, prune bool) {
 		base := path.Base(name)
 		first, _, _ := strings.Cut(name, "/")

@@ -25,6 +25,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
@@ -114,9 +115,24 @@ func toolOf(t *testing.T, name, version string) {
 // imageOf makes all layers of a project and returns its files: text, or the target of a link.
 func imageOf(t *testing.T, files map[string]string) (map[string]string, *words, error) {
 	t.Helper()
+	return imageIn(t, "", files)
+}
+
+// imageIn is imageOf for a project in a folder among the files.
+func imageIn(t *testing.T, folder string, files map[string]string) (map[string]string, *words, error) {
+	t.Helper()
 	of := maps.Clone(files)
 	delete(of, "HOME/.npmrc")
 	p, said := open(t, of)
+	if folder != "" {
+		p.Dir = filepath.Join(p.Dir, folder)
+		tree, err := source.Open(p.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tree.Close()
+		p.Source = tree
+	}
 	home := t.TempDir()
 	if text, ok := files["HOME/.npmrc"]; ok {
 		if err := os.WriteFile(filepath.Join(home, ".npmrc"), []byte(text), 0o600); err != nil {
@@ -128,6 +144,8 @@ func imageOf(t *testing.T, files map[string]string) (map[string]string, *words, 
 	if err != nil {
 		return nil, said, err
 	}
+	defer plan.Detail.(io.Closer).Close()
+	said.notes = append(said.notes, plan.Advice...)
 	layers, err := Language{}.Layers(context.Background(), p, plan, lang.Target{Platform: v1.Platform{OS: "linux", Architecture: "amd64"}, BaseRef: "node:22"})
 	if err != nil {
 		return nil, said, err

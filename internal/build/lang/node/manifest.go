@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -75,36 +76,57 @@ type project struct {
 	devPrograms []string     // programs of packages that only development has
 	scripted    []string     // dependencies that run a script when they are installed
 	start       start
+	workspace   *workspace // that the project is a package of; nil when it is none
 }
 
-func inspect(p *lang.Project) (*project, error) {
-	files := p.Source.FS()
+// inspect reads what decides how a project is built.
+func inspect(ctx context.Context, p *lang.Project) (*project, error) {
 	found := &project{}
-	var err error
-	if found.manifestRaw, err = read(files, manifestFile); err != nil {
-		return nil, err
+	err := found.inspect(ctx, p)
+	if err != nil {
+		return nil, errors.Join(err, found.Close())
 	}
-	if found.manifestRaw == nil {
-		return nil, fault.New(fault.Usage, "build.node", p.Label, "there is no %s in this folder", manifestFile).
+	return found, nil
+}
+
+func (p *project) inspect(ctx context.Context, of *lang.Project) (err error) {
+	own, err := read(of.Source.FS(), manifestFile)
+	if err != nil {
+		return err
+	}
+	if own == nil {
+		return fault.New(fault.Usage, "build.node", of.Label, "there is no %s in this folder", manifestFile).
 			WithHint("make one: npm init -y")
 	}
-	if err := decode(manifestFile, found.manifestRaw, &found.manifest); err != nil {
-		return nil, err
+	if err := decode(manifestFile, own, &p.manifest); err != nil {
+		return err
 	}
-	if found.npmrc, err = read(files, ".npmrc"); err != nil {
-		return nil, err
+	if p.workspace, err = findWorkspace(ctx, of); err != nil {
+		return err
 	}
-	if err := found.chooseLock(files); err != nil {
-		return nil, err
+	// Where there is a workspace, its root has what the installation reads.
+	root := p.at(of)
+	files := root.Source.FS()
+	if p.manifestRaw, err = read(files, manifestFile); err != nil {
+		return err
 	}
-	if err := found.checkLock(files); err != nil {
-		return nil, err
+	if p.manifestRaw == nil {
+		p.manifestRaw = []byte("{}") // pnpm needs none at the root
 	}
-	if found.settings, err = settingsOf(p, found); err != nil {
-		return nil, err
+	if p.npmrc, err = read(files, ".npmrc"); err != nil {
+		return err
 	}
-	found.start, err = found.chooseStart(files)
-	return found, err
+	if err := p.chooseLock(files); err != nil {
+		return err
+	}
+	if err := p.checkLock(files); err != nil {
+		return err
+	}
+	if p.settings, err = settingsOf(root, p); err != nil {
+		return err
+	}
+	p.start, err = p.chooseStart(of.Source.FS())
+	return err
 }
 
 // checkLock refuses what npm could only install from outside of the project, and

@@ -10,7 +10,6 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
-	"github.com/kn-lite/kn-lite/internal/build/source"
 )
 
 // Language is Node.js.
@@ -33,19 +32,23 @@ func (Language) Detect(project fs.FS) bool {
 }
 
 // Plan implements lang.Language.
-func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
-	project, err := inspect(p)
+func (Language) Plan(ctx context.Context, p *lang.Project) (*lang.Plan, error) {
+	project, err := inspect(ctx, p)
 	if err != nil {
 		return nil, err
+	}
+	// As the managers have it: programs of the dependencies are found by name.
+	programs := []string{"/" + project.home() + "/node_modules/.bin"}
+	if project.workspace != nil {
+		programs = append(programs, "/"+home+"/node_modules/.bin")
 	}
 	return &lang.Plan{
 		Style:      project.start.style,
 		Base:       lang.Base{Ref: defaultBase},
 		Entrypoint: project.start.command,
 		Env:        append([]string{"NODE_ENV=production"}, project.start.env...),
-		// As `npm start` has it: programs of the dependencies are found by name.
-		Path:       []string{"/" + home + "/node_modules/.bin"},
-		WorkingDir: "/" + home,
+		Path:       programs,
+		WorkingDir: "/" + project.home(),
 		Advice:     project.advice(),
 		Unlocked:   project.unlocked(),
 		Detail:     project,
@@ -58,6 +61,7 @@ func (Language) Layers(ctx context.Context, p *lang.Project, plan *lang.Plan, ta
 	if !ok {
 		return nil, fmt.Errorf("a plan of another language: %T", plan.Detail)
 	}
+	p = project.at(p)
 	var layers []lang.Layer
 	if project.start.static {
 		// What the site needs of its dependencies is in its files.
@@ -78,7 +82,7 @@ func (Language) Layers(ctx context.Context, p *lang.Project, plan *lang.Plan, ta
 		Name: "application",
 		From: "the project's files without those that are ignored",
 		Files: func(ctx context.Context) ([]layer.File, func() error, error) {
-			ignore, err := source.ReadIgnore(p.Source.FS(), p.Report.Warn, "node_modules")
+			ignore, err := project.ignore(p.Source.FS(), p.Report.Warn, "node_modules")
 			if err != nil {
 				return nil, nil, err
 			}

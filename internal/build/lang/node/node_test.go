@@ -124,7 +124,7 @@ func TestInspectRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		p, _ := open(t, tt.files)
-		_, err := inspect(p)
+		_, err := inspect(t.Context(), p)
 		if fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
@@ -133,7 +133,7 @@ func TestInspectRefuses(t *testing.T) {
 
 func TestStagedManifestHasNoScripts(t *testing.T) {
 	p, _ := open(t, map[string]string{"package.json": `{"name":"x","scripts":{"prepare":"husky","start":"node ."},"dependencies":{"y":"1"}}`, ".npmrc": "//reg/:_authToken=canary"})
-	found, err := inspect(p)
+	found, err := inspect(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestDependenciesKey(t *testing.T) {
 		files, target := maps.Clone(files), target
 		change(files, &target)
 		p, _ := open(t, files)
-		found, err := inspect(p)
+		found, err := inspect(t.Context(), p)
 		if err != nil {
 			t.Fatal(err)
 		}

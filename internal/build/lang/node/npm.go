@@ -202,13 +202,23 @@ func (i *install) arguments() []string {
 	case i.found.manager.name == "pnpm":
 		// Its programs would be scripts that name this machine's folders.
 		args = []string{"install", "--prod", "--frozen-lockfile", "--config.prefer-symlinked-executables=true", "--config.extend-node-path=false"}
+		if w := i.found.workspace; w != nil {
+			args = append(args, "--filter", "{"+w.member+"}...")
+		}
 	case i.found.manager.berry:
-		return []string{"workspaces", "focus", "--all", "--production"}
+		which := "--all"
+		if w := i.found.workspace; w != nil && w.name != "" {
+			which = w.name
+		}
+		return []string{"workspaces", "focus", which, "--production"}
 	case i.found.manager.name == "yarn":
 		args = []string{"install", "--production", "--frozen-lockfile", "--non-interactive", "--no-progress"}
 		foreign = []string{"--ignore-platform"}
 	default:
 		args = []string{i.found.verb(), "--omit=dev", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error", "--install-links=false"}
+		if w := i.found.workspace; w != nil {
+			args = append(args, "--workspace", w.member)
+		}
 	}
 	if !i.scripts {
 		args = append(append(args, "--ignore-scripts"), foreign...)

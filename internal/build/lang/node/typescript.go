@@ -67,7 +67,7 @@ type transpile struct {
 // key is everything that the build script sees, so that without a change it does
 // not run; "" when npm chooses versions anew each time.
 func (t *transpile) key(ctx context.Context) (string, error) {
-	ignore, err := source.ReadIgnore(t.project.Source.FS(), t.project.Report.Warn, "node_modules")
+	ignore, err := t.found.ignore(t.project.Source.FS(), t.project.Report.Warn, "node_modules")
 	if err != nil {
 		return "", err
 	}
@@ -131,12 +131,20 @@ func (t *transpile) run(ctx context.Context) (files []layer.File, cleanup func()
 	if err != nil {
 		return nil, cleanup, err
 	}
-	steps := [][]string{t.found.manager.script("build")}
-	if !ready {
-		steps = slices.Insert(steps, 0, t.found.installAll())
+	type step struct {
+		folder string
+		args   []string
 	}
-	for _, args := range steps {
-		output, err := lang.Run(ctx, dir, t.found.manager.environ(t.project.Environ), command[0], append(slices.Clone(command[1:]), args...)...)
+	var steps []step
+	if !ready {
+		steps = append(steps, step{"", t.found.installAll()})
+	}
+	for _, folder := range t.found.builtFolders() {
+		steps = append(steps, step{folder, t.found.manager.script("build")})
+	}
+	for _, s := range steps {
+		args := s.args
+		output, err := lang.Run(ctx, filepath.Join(dir, filepath.FromSlash(s.folder)), t.found.manager.environ(t.project.Environ), command[0], append(slices.Clone(command[1:]), args...)...)
 		if err != nil {
 			return nil, cleanup, t.explain(args[0], output, err)
 		}
@@ -145,7 +153,7 @@ func (t *transpile) run(ctx context.Context) (files []layer.File, cleanup func()
 	if err != nil {
 		return nil, cleanup, err
 	}
-	ignore, err := source.ReadIgnore(tree.FS(), t.project.Report.Warn, append(leftovers(), modules)...)
+	ignore, err := t.found.ignore(tree.FS(), t.project.Report.Warn, append(leftovers(), modules)...)
 	if err != nil {
 		return nil, cleanup, err
 	}
@@ -153,7 +161,11 @@ func (t *transpile) run(ctx context.Context) (files []layer.File, cleanup func()
 		return nil, cleanup, err
 	}
 	if t.found.start.static {
-		if files, err = siteFiles(files, t.sources, t.project.Label); err != nil {
+		sources := t.sources
+		if w := t.found.workspace; w != nil {
+			files, sources = moved(files, t.found.home(), home), moved(sources, w.member, "")
+		}
+		if files, err = siteFiles(files, sources, t.project.Label); err != nil {
 			return nil, cleanup, err
 		}
 	}

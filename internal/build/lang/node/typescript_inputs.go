@@ -26,7 +26,7 @@ func builtInputs(ctx context.Context, p *lang.Project, found *project) (*lang.In
 		in.Unknown = "there is no package-lock.json, so npm decides anew each time"
 		return in, nil
 	}
-	ignore, err := source.ReadIgnore(p.Source.FS(), func(string) {}, "node_modules")
+	ignore, err := found.ignore(p.Source.FS(), func(string) {}, "node_modules")
 	if err != nil {
 		return nil, err
 	}

@@ -31,9 +31,10 @@ type Box struct {
 	lock    *os.File
 	ids     mapping
 	dropped string // why a better identity was not to be had
-	// overlays says that overlays were tried, and behave.
-	overlays bool
-	roots    atomic.Int64
+	// overlays says that overlays were tried, and behave; chains, that a Call with
+	// Then does.
+	overlays, chains bool
+	roots            atomic.Int64
 }
 
 // maxBoxes is how many processes of a user may build at once.
@@ -80,10 +81,13 @@ func (b *Box) prepare(ctx context.Context, temp string) error {
 // try starts one process: on an overlay, and where that does not go, on the folder
 // root.
 func (b *Box) try(ctx context.Context, root string) error {
-	err := b.probeOverlays(ctx)
-	b.overlays = err == nil
+	err := b.probeOverlays(ctx, "chain", &Then{Guest: guestProbeApart})
+	b.overlays, b.chains = err == nil, err == nil
 	if _, ok := errors.AsType[*mapError](err); ok || err == nil {
 		return err
+	}
+	if b.overlays = b.probeOverlays(ctx, "plain", nil) == nil; b.overlays {
+		return nil
 	}
 	return b.Call(ctx, Call{Root: root})
 }

@@ -115,7 +115,7 @@ func serve(orders *os.File, in io.Reader, out io.Writer, guests map[string]Guest
 	}
 	if o.Command != nil {
 		code, err := o.command(out, func() (err error) {
-			got.Reply, err = o.guest(in, out, guests)
+			got.Reply, err = guest(o.Guest, o.Args, in, out, guests)
 			return err
 		})
 		if err != nil {
@@ -124,31 +124,46 @@ func serve(orders *os.File, in io.Reader, out io.Writer, guests map[string]Guest
 		got.Exit = code
 		return got
 	}
-	if err := o.enter(func() error { return nil }, func() error { return nil }); err != nil {
+	before := func() error { return nil }
+	if o.Then != nil {
+		before = o.setApart
+	}
+	if err := o.enter(before, func() error { return nil }); err != nil {
 		return fail(err)
 	}
-	if got.Reply, err = o.guest(in, out, guests); err != nil {
+	if got.Reply, err = guest(o.Guest, o.Args, in, out, guests); err != nil {
+		return fail(err)
+	}
+	if o.Then == nil {
+		return got
+	}
+	if err := o.enterApart(); err != nil {
+		return fail(err)
+	}
+	if got.Then, err = guest(o.Then.Guest, o.Then.Args, nil, out, guests); err != nil {
 		return fail(err)
 	}
 	return got
 }
 
-// guest runs the function that the order names, and returns its reply.
-func (o *order) guest(in io.Reader, out io.Writer, guests map[string]Guest) (json.RawMessage, error) {
-	guest := guests[o.Guest]
+// guest runs a function by its name, and returns its reply.
+func guest(name string, args json.RawMessage, in io.Reader, out io.Writer, guests map[string]Guest) (json.RawMessage, error) {
+	guest := guests[name]
 	switch {
-	case o.Guest == "":
+	case name == "":
 		return nil, nil
-	case o.Guest == guestEmpty:
+	case name == guestEmpty:
 		guest = empty
-	case o.Guest == guestProbe:
+	case name == guestProbe:
 		guest = func(json.RawMessage, io.Reader, io.Writer) (any, error) { return nil, probeOverlay() }
-	case o.Guest == guestOwn:
+	case name == guestProbeApart:
+		guest = func(json.RawMessage, io.Reader, io.Writer) (any, error) { return nil, probeApart() }
+	case name == guestOwn:
 		guest = own
 	case guest == nil:
-		return nil, fmt.Errorf("there is no guest %q", o.Guest)
+		return nil, fmt.Errorf("there is no guest %q", name)
 	}
-	reply, err := guest(o.Args, in, out)
+	reply, err := guest(args, in, out)
 	if err != nil {
 		return nil, err
 	}

@@ -54,6 +54,9 @@ func (*Box) Folder(string) error { return nil }
 // Overlays are not to be had.
 func (*Box) Overlays() bool { return false }
 
+// Chains is false.
+func (*Box) Chains() bool { return false }
+
 // Remove removes nothing.
 func (*Box) Remove(context.Context, string) error { return nil }
 

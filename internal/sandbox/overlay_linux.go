@@ -116,6 +116,34 @@ func (l layers) mountApart(at string) error {
 	return l.mountLower(lower)
 }
 
+// setApart mounts the parts of the overlay beside each other in a tree of mounts
+// that is nowhere, for enterApart.
+func (o *order) setApart() (err error) {
+	const at = "apart"
+	if err := os.Mkdir(at, 0o755); err != nil {
+		return err
+	}
+	if err := o.places.layers.mountApart(at); err != nil {
+		return err
+	}
+	o.apart, err = unix.OpenTree(unix.AT_FDCWD, at, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+	if err != nil {
+		return fmt.Errorf("open_tree %s: %w", at, err)
+	}
+	return nil
+}
+
+// enterApart makes what setApart has mounted the root.
+func (o *order) enterApart() error {
+	if err := unix.Fchdir(o.apart); err != nil {
+		return err
+	}
+	if err := unix.Chroot("."); err != nil {
+		return fmt.Errorf("chroot: %w", err)
+	}
+	return errors.Join(unix.Chdir("/"), unix.Close(o.apart))
+}
+
 // inherit gives the upper folder the looks of the one below it: they are those of
 // the root.
 func (l layers) inherit() error {
@@ -169,12 +197,26 @@ func probeOverlay() error {
 	return err
 }
 
+// guestProbeApart runs after guestProbe.
+const guestProbeApart = "probe apart"
+
+func probeApart() error {
+	if _, err := os.Stat("/lower/old/in"); err != nil {
+		return err
+	}
+	_, err := os.ReadDir("/upper/old")
+	return err
+}
+
 // Overlays reports whether this machine lets the sandbox mount overlays that
 // behave. Open has tried it.
 func (b *Box) Overlays() bool { return b.overlays }
 
-func (b *Box) probeOverlays(ctx context.Context) error {
-	dir := filepath.Join(b.work, rootPrefix+"probe-"+string(b.ids.identity))
+// Chains reports whether a Call may have a Then. Open has tried it.
+func (b *Box) Chains() bool { return b.chains }
+
+func (b *Box) probeOverlays(ctx context.Context, name string, then *Then) error {
+	dir := filepath.Join(b.work, rootPrefix+"probe-"+name+"-"+string(b.ids.identity))
 	overlay := &Overlay{Lower: []string{filepath.Join(dir, "lower")}, Upper: filepath.Join(dir, "upper"), Work: filepath.Join(dir, "kernel")}
 	old := filepath.Join(overlay.Lower[0], "old")
 	for _, at := range []string{dir, overlay.Lower[0], old, overlay.Upper, overlay.Work} {
@@ -185,7 +227,7 @@ func (b *Box) probeOverlays(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(old, "in"), nil, 0o644); err != nil {
 		return err
 	}
-	return b.Call(ctx, Call{Overlay: overlay, Guest: guestProbe})
+	return b.Call(ctx, Call{Overlay: overlay, Guest: guestProbe, Then: then})
 }
 
 // Remove deletes a folder that Folder has made, whoever its files belong to.

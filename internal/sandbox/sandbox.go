@@ -79,12 +79,23 @@ type Call struct {
 	Args  any
 	Reply any
 
+	// Then runs after Guest and sees the parts of Overlay as with Apart. Of the two,
+	// Guest has In, and Then has Out. See Box.Chains.
+	Then *Then
+
 	// Command is instead of Guest, or runs after it: the Guest sees the files with
 	// nothing mounted on them.
 	Command *Command
 
 	In       io.Reader
 	Out, Err io.Writer
+}
+
+// Then is a second Guest with its arguments.
+type Then struct {
+	Guest string
+	Args  any
+	Reply any
 }
 
 // Command is a program to run inside.

@@ -29,12 +29,20 @@ type order struct {
 	Highest int64    // id inside
 	Overlay *Overlay `json:",omitempty"`
 	Apart   bool     `json:",omitempty"`
+	Then    *then    `json:",omitempty"`
 	places  places
+	apart   int // where Then is root
+}
+
+type then struct {
+	Guest string
+	Args  json.RawMessage
 }
 
 // answer is what it says on its file descriptor 4.
 type answer struct {
 	Reply json.RawMessage `json:",omitempty"`
+	Then  json.RawMessage `json:",omitempty"`
 	Error string          `json:",omitempty"`
 	Usage bool            `json:",omitempty"` // Error is the user's mistake
 	Full  bool            `json:",omitempty"` // Error is for want of disk space
@@ -69,6 +77,13 @@ func (b *Box) Call(ctx context.Context, call Call) error {
 		}
 		o.Args = raw
 	}
+	if call.Then != nil {
+		raw, err := json.Marshal(call.Then.Args)
+		if err != nil {
+			return err
+		}
+		o.Then = &then{call.Then.Guest, raw}
+	}
 	raw, err := json.Marshal(o)
 	if err != nil {
 		return err
@@ -89,10 +104,18 @@ func (b *Box) Call(ctx context.Context, call Call) error {
 		return b.diskFull(fault.New(fault.Build, "sandbox.call", "", "%w", &ExitError{got.Exit}))
 	case got.Exit != 0:
 		return &ExitError{got.Exit}
-	case call.Reply != nil && len(got.Reply) > 0:
-		return json.Unmarshal(got.Reply, call.Reply)
 	}
-	return nil
+	if call.Then != nil {
+		err = unmarshal(got.Then, call.Then.Reply)
+	}
+	return errors.Join(err, unmarshal(got.Reply, call.Reply))
+}
+
+func unmarshal(raw json.RawMessage, reply any) error {
+	if reply == nil || len(raw) == 0 {
+		return nil
+	}
+	return json.Unmarshal(raw, reply)
 }
 
 // start runs the process and reads its answer.

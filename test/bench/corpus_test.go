@@ -72,7 +72,6 @@ COPY . .
 RUN mkdir /out && cat src-0*/*.txt > /out/program && cat */*.txt | sha256sum > /out/SUM
 FROM scratch
 COPY --from=build /out /app
-CMD ["/app/program"]
 `,
 		},
 		{name: "small steps", base: "python", changed: "src-01/changed.txt", tree: tree{4, 10, 400e3}, file: smallSteps()},

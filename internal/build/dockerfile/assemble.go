@@ -17,8 +17,8 @@ import (
 func (b *builder) assemble(s *stage) (*Image, error) {
 	out := &Image{Used: map[string]string{}}
 	steps := slices.Clone(s.history)
-	for _, st := range s.steps {
-		steps[st.index].EmptyLayer = st.layer.Empty()
+	for i, st := range s.steps {
+		steps[s.positions[i]].EmptyLayer = st.layer.Empty()
 		if !st.layer.Empty() {
 			out.Layers = append(out.Layers, Layer{Name: st.text, Layer: st.layer, Cached: st.cached})
 		}

@@ -96,13 +96,17 @@ func (b *builder) copy(ctx context.Context, s *stage, index int, c *copying) err
 			owner = "0:0"
 		}
 		args := rootfs.PutArgs{Dest: dest, Single: !folder && found.folders == 0, Owner: owner, Mode: c.chmod, Loose: b.loose()}
-		var unknown []string
-		err := b.pipe(
-			func(w io.Writer) error { return layer.WriteTar(ctx, w, found.files, b.Epoch) },
-			func(in io.Reader) error { return b.call(ctx, r, rootfs.GuestPut, args, &unknown, in, nil) },
-		)
-		return errors.Join(err, b.unknown(unknown, nothing, c.where))
+		return b.put(ctx, r, args, c.where, nothing, func(w io.Writer) error { return layer.WriteTar(ctx, w, found.files, b.Epoch) })
 	})})
+}
+
+// put ends a COPY with the files that feed writes.
+func (b *builder) put(ctx context.Context, r *root, args rootfs.PutArgs, where []parser.Range, nothing bool, feed func(io.Writer) error) error {
+	var unknown []string
+	return b.finish(ctx, r, lastCall{
+		guest: rootfs.GuestPut, args: args, reply: &unknown, feed: feed,
+		after: func() error { return b.unknown(unknown, nothing, where) },
+	})
 }
 
 // several reports whether the destination is a folder because of how many sources
@@ -212,12 +216,7 @@ func (b *builder) copyFrom(ctx context.Context, s *stage, index int, c *copying)
 		folder := folder || c.several(len(sources))
 		put := rootfs.PutArgs{Dest: dest, Single: !folder && !sources[0].Dir, Owner: c.chown, Mode: c.chmod, Loose: b.loose()}
 		take := rootfs.TakeArgs{Sources: sources, Exclude: c.exclude, Loose: b.loose()}
-		var unknown []string
-		err = b.pipe(
-			func(w io.Writer) error { return b.call(ctx, source, rootfs.GuestTake, take, nil, nil, w) },
-			func(in io.Reader) error { return b.call(ctx, r, rootfs.GuestPut, put, &unknown, in, nil) },
-		)
-		return errors.Join(err, b.unknown(unknown, nothing, c.where))
+		return b.put(ctx, r, put, c.where, nothing, func(w io.Writer) error { return b.call(ctx, source, rootfs.GuestTake, take, nil, nil, w) })
 	})})
 }
 

@@ -2,7 +2,6 @@ package dockerfile
 
 import (
 	"context"
-	"errors"
 	"path"
 	"slices"
 	"strings"
@@ -11,6 +10,8 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
+
+	"github.com/kn-lite/kn-lite/internal/build/rootfs"
 )
 
 // dispatch carries out one instruction.
@@ -204,8 +205,11 @@ func (b *builder) workdir(ctx context.Context, s *stage, c *instructions.Workdir
 	return b.change(ctx, s, change{
 		where: where, text: oneLine(c), key: digest("workdir", dir, user), quiet: true,
 		do: func(r *root) error {
-			unknown, err := b.mkdir(ctx, r, dir, user)
-			return errors.Join(err, b.unknown(unknown, nothing, where))
+			var done rootfs.Prepared
+			return b.finish(ctx, r, lastCall{
+				guest: rootfs.GuestPrepare, args: rootfs.PrepareArgs{Dirs: []string{dir}, Owner: user, Loose: b.loose()}, reply: &done,
+				after: func() error { return b.unknown(done.Unknown, nothing, where) },
+			})
 		},
 	})
 }

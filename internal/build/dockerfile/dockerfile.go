@@ -101,6 +101,7 @@ type builder struct {
 	shared    *root  // the context, for RUN --mount=type=bind
 	nothing   string // an empty folder
 	stages    map[int]*stage
+	steps     map[string]*step  // by key: what several stages do alike is done once
 	images    map[string]*stage // COPY --from=IMAGE
 	needed    []*stage          // what the instruction that is being read copies from
 	running   bool              // all is read
@@ -117,7 +118,7 @@ type builder struct {
 
 // Build builds the image. Nothing but the cache is left on disk.
 func Build(ctx context.Context, spec Spec) (_ *Image, err error) {
-	b := &builder{Spec: spec, stages: map[int]*stage{}, images: map[string]*stage{}, bases: map[string]*unpackedBase{}, scheduler: newScheduler(runtime.NumCPU())}
+	b := &builder{Spec: spec, stages: map[int]*stage{}, steps: map[string]*step{}, images: map[string]*stage{}, bases: map[string]*unpackedBase{}, scheduler: newScheduler(runtime.NumCPU())}
 	b.keeping.SetLimit(keepers)
 	defer func() { b.kept(ctx); b.scheduler.close() }() // of a build that failed too: its steps are good
 	b.expect = sandbox.Expect(spec.Path) == sandbox.Single

@@ -23,11 +23,11 @@ type change struct {
 	do    func(*root) error
 }
 
-// step is a change in its stage, and in the stages that begin with that one.
+// step is a change in its stage, in the stages that begin with that one, and in
+// those that do the same up to here.
 type step struct {
 	change
-	stage  string   // that it belongs to
-	index  int      // in the stage's history
+	stage  string   // the first that it belongs to
 	deps   []*stage // whose files it reads
 	export bool     // the image needs its layer
 
@@ -50,7 +50,10 @@ type ready struct {
 func (b *builder) change(_ context.Context, s *stage, c change) error {
 	s.key = digest(b.keySpace(), s.key, c.key, b.Platform.String(), strconv.FormatBool(b.expect))
 	c.key = s.key
-	s.steps = append(s.steps, &step{change: c, stage: s.name, index: len(s.history), deps: b.needed})
+	if b.steps[s.key] == nil {
+		b.steps[s.key] = &step{change: c, stage: s.name, deps: b.needed}
+	}
+	s.steps, s.positions = append(s.steps, b.steps[s.key]), append(s.positions, len(s.history))
 	b.needed = nil
 	s.history = append(s.history, v1.History{Created: b.created(), CreatedBy: c.text})
 	return nil

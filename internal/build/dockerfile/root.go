@@ -29,6 +29,7 @@ type root struct {
 	name  string          // under which tree is saved
 	empty bool            // the last step has changed nothing
 	upper *snapshot.Layer // what a step changes; nil between steps
+	last  *lastCall       // what a step has still to do, together with finding out what has changed
 	fresh bool            // nothing has been done in upper
 
 	// Of one folder.
@@ -103,22 +104,24 @@ func (b *builder) perform(ctx context.Context, st *step, r *root) (err error) {
 	return nil
 }
 
-// imported makes a layer of the archive that write writes.
+// imported makes a layer of the archive that write writes. Of one that failed, no
+// layer is remembered.
 func (b *builder) imported(ctx context.Context, key string, write func(io.Writer) error) (*layer.Layer, error) {
 	reader, writer, err := sandbox.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	var made *layer.Layer
-	done := make(chan error, 1)
+	done, written := make(chan error, 1), make(chan error, 1)
 	go func() {
 		err := parallel.Guard(func() (err error) {
-			made, _, err = b.Store.Import(ctx, key, b.Epoch, reader)
+			made, _, err = b.Store.Import(ctx, key, b.Epoch, &awaited{Reader: reader, written: written})
 			return err
 		})()
 		done <- errors.Join(err, reader.Close())
 	}()
 	err = errors.Join(write(writer), writer.Close())
+	written <- err
 	importErr := <-done
 	if err == nil {
 		err = importErr
@@ -126,12 +129,58 @@ func (b *builder) imported(ctx context.Context, key string, write func(io.Writer
 	return made, err
 }
 
-// mkdir makes a folder, and returns the names in owner that nobody has.
-func (b *builder) mkdir(ctx context.Context, r *root, dir, owner string) (unknown []string, err error) {
-	var done rootfs.Prepared
-	args := rootfs.PrepareArgs{Dirs: []string{dir}, Owner: owner, Loose: b.loose()}
-	err = b.call(ctx, r, rootfs.GuestPrepare, args, &done, nil, nil)
-	return done.Unknown, err
+// awaited is a pipe whose end is an error when whoever wrote to it has failed: an
+// archive that is cut short between two files looks like a whole one.
+type awaited struct {
+	io.Reader
+	written <-chan error
+	end     error
+}
+
+func (a *awaited) Read(p []byte) (int, error) {
+	if a.end != nil {
+		return 0, a.end
+	}
+	n, err := a.Reader.Read(p)
+	if errors.Is(err, io.EOF) {
+		if a.end = <-a.written; a.end == nil {
+			a.end = io.EOF
+		}
+		err = a.end
+	}
+	return n, err
+}
+
+// lastCall is a guest that ends a step.
+type lastCall struct {
+	guest       string
+	args, reply any
+	feed        func(io.Writer) error // writes what the guest reads; nil is nothing
+	after       func() error          // looks at the reply
+}
+
+// finish does the last thing of a step: later, where the process that does it can
+// find out what has changed, too. Starting processes is most of what small steps take.
+func (b *builder) finish(ctx context.Context, r *root, last lastCall) error {
+	if r.layered && b.box.Chains() {
+		r.last = &last
+		return nil
+	}
+	return last.do(b, func(in io.Reader) error { return b.call(ctx, r, last.guest, last.args, last.reply, in, nil) })
+}
+
+// do makes the call, whatever else belongs to it.
+func (l *lastCall) do(b *builder, call func(in io.Reader) error) error {
+	var err error
+	if l.feed == nil {
+		err = call(nil)
+	} else {
+		err = b.pipe(l.feed, call)
+	}
+	if err != nil {
+		return err
+	}
+	return l.after()
 }
 
 // open starts the sandbox of the build.

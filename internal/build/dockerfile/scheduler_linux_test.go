@@ -48,8 +48,8 @@ COPY --from=bad /etc/passwd /bad
 }
 
 func TestLockedCachesAreForOneAtATime(t *testing.T) {
-	const alone = "RUN --mount=type=cache,id=lock,target=/c,sharing=locked mkdir /c/held && sleep 1 && rmdir /c/held\n"
-	p := newProject(t, "FROM busybox AS a\n"+alone+"FROM busybox AS b\n"+alone+"FROM busybox\nCOPY --from=a /etc/passwd /a\nCOPY --from=b /etc/passwd /b\n", nil)
+	const alone = "RUN --mount=type=cache,id=lock,target=/c,sharing=locked mkdir /c/held && sleep 1 && rmdir /c/held && echo "
+	p := newProject(t, "FROM busybox AS a\n"+alone+"a\nFROM busybox AS b\n"+alone+"b\nFROM busybox\nCOPY --from=a /etc/passwd /a\nCOPY --from=b /etc/passwd /b\n", nil)
 	p.must(Options{})
 }
 
@@ -63,5 +63,35 @@ func TestKnownLayersNeedNoStages(t *testing.T) {
 	}
 	if steps := strings.Join(p.told.steps, "\n"); strings.Contains(steps, "[a]") || !strings.Contains(steps, "cached: COPY") {
 		t.Errorf("steps:\n%s", steps)
+	}
+}
+
+// Stages that begin alike share what they do alike, wherever it stands in their
+// histories and whether the image needs its layer or not.
+func TestCommonStepsAreDoneOnce(t *testing.T) {
+	const common = "WORKDIR /w\nRUN echo ran common && date +%s.%N > now && head -c 20 /dev/urandom > noise\n"
+	p := newProject(t, "FROM busybox AS a\n"+common+"RUN echo a > a\n"+
+		"FROM busybox AS b\nLABEL stage=b\n"+common+"RUN echo b > b && rm now\n"+
+		"FROM busybox\nLABEL stage=last\n"+common+
+		"COPY --from=a /w /a\nCOPY --from=b /w /b\nRUN cmp noise /a/noise && cmp noise /b/noise && cmp now /a/now && test ! -e /b/now && cat /a/a /b/b\n", nil)
+	for i, options := range []Options{{}, {NoCache: true}, {}} {
+		p.told.raw = nil
+		image := p.must(options)
+		if ran, want := strings.Count(p.told.output(), "ran common"), 1-i/2; ran != want {
+			t.Errorf("it ran %d times, want %d:\n%s", ran, want, p.told.output())
+		}
+		config, err := image.Image.ConfigFile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var empty []string
+		for _, h := range config.History {
+			if h.EmptyLayer {
+				empty = append(empty, h.CreatedBy)
+			}
+		}
+		if len(empty) != 2 || !strings.HasPrefix(empty[0], "LABEL") || !strings.HasPrefix(empty[1], "RUN cmp") {
+			t.Errorf("empty in the history: %q", empty)
+		}
 	}
 }

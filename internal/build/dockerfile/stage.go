@@ -31,6 +31,7 @@ type stage struct {
 	args          map[string]bool // names of ARGs in scope
 	history       []v1.History    // of this Dockerfile, above the base's
 	steps         []*step
+	positions     []int  // of the steps in history
 	key           string // digest over all that the files depend on
 	hasCmd        bool   // CMD was set here: ENTRYPOINT does not reset it
 	hasWorkdir    bool   // WORKDIR was set in this Dockerfile
@@ -42,7 +43,7 @@ func (s *stage) clone() *stage {
 	out := *s
 	out.config = *s.config.DeepCopy()
 	out.vars, out.args = slices.Clone(s.vars), maps.Clone(s.args)
-	out.history, out.steps = slices.Clone(s.history), slices.Clone(s.steps)
+	out.history, out.steps, out.positions = slices.Clone(s.history), slices.Clone(s.steps), slices.Clone(s.positions)
 	out.ready = &ready{}
 	return &out
 }

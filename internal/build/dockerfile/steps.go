@@ -22,9 +22,9 @@ type Steps interface {
 // word was taken for it, and neither its name nor its content shows that.
 func (b *builder) keySpace() string {
 	if b.Signed {
-		return "dockerfile 4 signed"
+		return "dockerfile 5 signed"
 	}
-	return "dockerfile 4"
+	return "dockerfile 5"
 }
 
 // keepers is how many layers are on their way to other machines at once.

@@ -169,8 +169,9 @@ func (b *builder) flatten(ctx context.Context, r *root) error {
 
 // applyTree adds what a step has made.
 func (b *builder) applyTree(ctx context.Context, st *step, r *root) error {
-	if after, ok := b.afterStep(st); ok && st.saved != "" && len(after.tree) == len(r.tree)+1 {
-		// This build has made it: what is below is what r has.
+	if after, ok := b.afterStep(st); ok && st.saved != "" && (len(after.tree) == len(r.tree)+1 || st.layer == nil && !st.empty) {
+		// This build has made it: what is below is what r has, be it in as many folders
+		// or, where those were too many, in one.
 		r.tree, r.name, r.empty = after.tree, after.name, false
 		return nil
 	}
@@ -229,13 +230,23 @@ func (b *builder) performOnTree(ctx context.Context, st *step, r *root) error {
 	return b.finishLayer(r, changes, names...)
 }
 
-// changes finds what is in the folder on top and not below it. With out it is
-// written as a layer.
+// changes does what is left of the step, and finds what is in the folder on top and
+// not below it. With out it is written as a layer.
 func (b *builder) changes(ctx context.Context, r *root, out io.Writer, reply *rootfs.ChangesReply) error {
-	return guestError(ctx, rootfs.GuestChanges, b.box.Call(ctx, sandbox.Call{
-		Overlay: b.overlay(r), Apart: true, Guest: rootfs.GuestChanges, Out: out, Reply: reply,
-		Args: rootfs.ChangesArgs{Remove: r.owed, Epoch: b.Epoch, Count: out == nil, Loose: b.loose()},
-	}))
+	call := sandbox.Call{Overlay: b.overlay(r), Out: out}
+	find := rootfs.ChangesArgs{Remove: r.owed, Epoch: b.Epoch, Count: out == nil, Loose: b.loose()}
+	last := r.last
+	if last == nil {
+		call.Apart, call.Guest, call.Args, call.Reply = true, rootfs.GuestChanges, find, reply
+		return guestError(ctx, call.Guest, b.box.Call(ctx, call))
+	}
+	r.last = nil
+	call.Guest, call.Args, call.Reply = last.guest, last.args, last.reply
+	call.Then = &sandbox.Then{Guest: rootfs.GuestChanges, Args: find, Reply: reply}
+	return last.do(b, func(in io.Reader) error {
+		call.In = in
+		return guestError(ctx, call.Guest, b.box.Call(ctx, call))
+	})
 }
 
 // export makes the layer of a step from the snapshot after it.

@@ -65,9 +65,11 @@ func (c *Cache) DigestBy(path string, info fs.FileInfo, hash func() (string, err
 	if !ok {
 		return hash()
 	}
-	if known, found := strings.CutPrefix(c.old[path], stamp+" "); found {
-		c.use(path, c.old[path], false)
-		return known, nil
+	for _, value := range []string{c.seen(path), c.old[path]} {
+		if known, found := strings.CutPrefix(value, stamp+" "); found {
+			c.use(path, value, false)
+			return known, nil
+		}
 	}
 	before := c.now()
 	digest, err := hash()
@@ -82,6 +84,13 @@ func (c *Cache) DigestBy(path string, info fs.FileInfo, hash func() (string, err
 		c.use(path, stamp+" "+digest, true)
 	}
 	return digest, nil
+}
+
+// seen is what this run knows about the file at path.
+func (c *Cache) seen(path string) string {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return c.used[path]
 }
 
 func (c *Cache) use(path, value string, fresh bool) {

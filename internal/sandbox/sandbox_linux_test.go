@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +25,7 @@ func TestMain(m *testing.M) {
 		"look": look, "echo": echo, "fail": fail,
 		"fill": func(json.RawMessage, io.Reader, io.Writer) (any, error) { return nil, fill() },
 	}
+	maps.Copy(guests, chainGuests())
 	if code, ours := Inside(os.Args, os.Stdin, os.Stdout, guests); ours {
 		os.Exit(code)
 	}

@@ -213,7 +213,7 @@ func (p *Prepared) Build(ctx context.Context) (*Result, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	b.store.Prune(filepath.Join(b.spec.CacheDir, b.language.Name()), b.records(), b.histories(), stamps(b.spec.CacheDir), made(b.spec.CacheDir), inventories(b.spec.CacheDir), startup.Folder(b.spec.CacheDir), filepath.Join(b.spec.CacheDir, verifyFolder))
+	b.store.Prune(append(startup.Folders(b.spec.CacheDir), filepath.Join(b.spec.CacheDir, b.language.Name()), b.records(), b.histories(), stamps(b.spec.CacheDir), made(b.spec.CacheDir), inventories(b.spec.CacheDir), filepath.Join(b.spec.CacheDir, verifyFolder))...)
 	return result, result.finish()
 }
 

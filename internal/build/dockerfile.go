@@ -82,7 +82,7 @@ func Dockerfile(ctx context.Context, spec Spec) (*Result, error) {
 	}
 	// What is not remembered is read again.
 	_ = sums.Save()
-	store.Prune(made(spec.CacheDir), stamps(spec.CacheDir), startup.Folder(spec.CacheDir))
+	store.Prune(append(startup.Folders(spec.CacheDir), made(spec.CacheDir), stamps(spec.CacheDir))...)
 	return result, result.finish()
 }
 

@@ -8,8 +8,11 @@ import (
 	"cmp"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -28,12 +31,42 @@ type Open func(ctx context.Context, l v1.Layer) (io.ReadCloser, error)
 
 // Check returns a *fault.Error of the kind Build when the image of a config could
 // not start, and nil when it can or says itself that it is not to be started. cache
-// is a folder in which it is remembered what layers hold; "" remembers nothing.
+// is a folder in which it is remembered what layers hold, and which images have passed;
+// "" remembers nothing.
 func Check(ctx context.Context, config *v1.ConfigFile, layers []v1.Layer, open Open, cache string) error {
 	command := slices.Concat(config.Config.Entrypoint, config.Config.Cmd)
 	if len(command) == 0 {
 		return nil
 	}
+	passed, err := passedFile(cache, config, layers)
+	if err != nil {
+		return err
+	}
+	if info, err := os.Lstat(passed); cache != "" && err == nil && info.Mode().IsRegular() {
+		return nil
+	}
+	if err := check(ctx, command, config, layers, open, cache); err != nil || cache == "" {
+		return err
+	}
+	// What is not remembered is checked again.
+	_ = errors.Join(os.MkdirAll(filepath.Dir(passed), 0o755), key.WriteFile(passed, nil))
+	return nil
+}
+
+// passedFile is there when an image with this start and these layers has passed.
+func passedFile(cache string, config *v1.ConfigFile, layers []v1.Layer) (string, error) {
+	h := sha256.New()
+	c := config.Config
+	err := json.NewEncoder(h).Encode([]any{c.Entrypoint, c.Cmd, c.Env, c.WorkingDir, c.Volumes})
+	for _, l := range layers {
+		digest, digestErr := l.Digest()
+		err = errors.Join(err, digestErr)
+		fmt.Fprintln(h, digest)
+	}
+	return filepath.Join(passedFolder(cache), hex.EncodeToString(h.Sum(nil))), err
+}
+
+func check(ctx context.Context, command []string, config *v1.ConfigFile, layers []v1.Layer, open Open, cache string) error {
 	t := &tree{}
 	for _, l := range layers {
 		files, err := layerFiles(ctx, l, open, cache)
@@ -54,11 +87,17 @@ func folders(list string) []string {
 	return slices.DeleteFunc(strings.Split(list, ":"), func(s string) bool { return s == "" })
 }
 
-// format is part of the names in the cache.
+// format is part of the names in the cache. What is noted about files, and what an
+// image has to pass, changes with it.
 const format = "1"
 
 // Folder returns where Check remembers what layers hold, below a cache folder.
 func Folder(cache string) string { return filepath.Join(cache, "files-"+format) }
+
+func passedFolder(cache string) string { return filepath.Join(cache, "starts-"+format) }
+
+// Folders returns all folders that Check remembers something in.
+func Folders(cache string) []string { return []string{Folder(cache), passedFolder(cache)} }
 
 // layerFiles reads a layer, unless it is known from before what is in it.
 func layerFiles(ctx context.Context, l v1.Layer, open Open, cache string) (map[string]entry, error) {

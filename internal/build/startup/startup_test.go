@@ -6,6 +6,7 @@ import (
 	"context"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -160,6 +161,7 @@ func TestCheckRemembers(t *testing.T) {
 	open := func(ctx context.Context, l v1.Layer) (io.ReadCloser, error) { reads++; return opened(ctx, l) }
 	config := &v1.ConfigFile{Config: v1.Config{Entrypoint: []string{"sh"}, Cmd: []string{"-c", "true"}}}
 	for want, spoil := range []bool{false, false, true} {
+		config.Config.Cmd[1] = strings.Repeat("true;", want) // else it is known that it passes
 		if spoil {
 			names, err := filepath.Glob(filepath.Join(Folder(cache), "*"))
 			if err != nil || len(names) != 1 {
@@ -257,5 +259,43 @@ func TestCheckTakesListings(t *testing.T) {
 	config.Config.Cmd = []string{"zsh"}
 	if err := Check(t.Context(), config, []v1.Layer{l}, open, cache); fault.KindOf(err) != fault.Build {
 		t.Errorf("err = %v", err)
+	}
+}
+
+// An image that has passed is not looked into again; another start of it is.
+func TestCheckRemembersWhatHasPassed(t *testing.T) {
+	layers, cache := []v1.Layer{base(t)}, t.TempDir()
+	config := &v1.ConfigFile{Config: v1.Config{Cmd: []string{"sh"}}}
+	if err := Check(t.Context(), config, layers, opened, cache); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(Folder(cache)); err != nil {
+		t.Fatal(err)
+	}
+	open := func(context.Context, v1.Layer) (io.ReadCloser, error) { return nil, io.ErrClosedPipe }
+	if err := Check(t.Context(), config, layers, open, cache); err != nil {
+		t.Error(err)
+	}
+	for name, change := range map[string]func(c *v1.Config){
+		"command":     func(c *v1.Config) { c.Cmd = []string{"env"} },
+		"entry point": func(c *v1.Config) { c.Entrypoint = []string{"env"} },
+		"variable":    func(c *v1.Config) { c.Env = []string{"PATH=/old"} },
+		"folder":      func(c *v1.Config) { c.WorkingDir = "/app" },
+		"volume":      func(c *v1.Config) { c.Volumes = map[string]struct{}{"/usr": {}} },
+	} {
+		other := config.DeepCopy()
+		change(&other.Config)
+		if err := Check(t.Context(), other, layers, open, cache); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("another %s: %v", name, err)
+		}
+	}
+	if err := Check(t.Context(), config, append(layers, layerOf(t)), open, cache); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("another layer: %v", err)
+	}
+	config.Config.Cmd = []string{"zsh"}
+	for range 2 {
+		if err := Check(t.Context(), config, layers, opened, cache); fault.KindOf(err) != fault.Build {
+			t.Errorf("err = %v", err)
+		}
 	}
 }

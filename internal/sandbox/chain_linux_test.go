@@ -52,7 +52,7 @@ func TestSecondGuestSeesThePartsOfTheOverlay(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	if err := box.Call(t.Context(), Call{Overlay: overlay, Guest: "change", Then: &Then{Guest: "list"}, Reply: &got}); err != nil {
+	if err := box.Call(t.Context(), Call{Overlay: overlay, Guest: "change", Then: &Then{Guest: "list", Reply: &got}}); err != nil {
 		t.Fatal(err)
 	}
 	if want := []string{"/lower", "/upper", "/lower/old", "/upper/new", "../lower", "../upper"}; !slices.Equal(got, want) {
@@ -60,7 +60,7 @@ func TestSecondGuestSeesThePartsOfTheOverlay(t *testing.T) {
 	}
 	// The first one's failure is the call's, and the second does not run.
 	got = nil
-	err := box.Call(t.Context(), Call{Overlay: overlay, Guest: "fail", Then: &Then{Guest: "list"}, Reply: &got})
+	err := box.Call(t.Context(), Call{Overlay: overlay, Guest: "fail", Then: &Then{Guest: "list", Reply: &got}})
 	if fault.KindOf(err) != fault.Build || got != nil {
 		t.Errorf("%v, and the second guest says %q", err, got)
 	}

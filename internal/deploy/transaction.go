@@ -17,7 +17,7 @@ import (
 const (
 	writeTimeout = time.Minute
 	undoTimeout  = 20 * time.Second
-	backTimeout  = 45 * time.Second // several writes, and controllers to wait for
+	backTimeout  = 90 * time.Second // several writes, and controllers to wait for
 )
 
 // Run deploys spec. The error's kind says how far it came: Partial when the

@@ -47,6 +47,9 @@ func Abort(ctx context.Context, cluster Cluster, service string, report Report) 
 	if left.svc == nil {
 		return nil, fault.New(fault.NotFound, "deploy.abort", "service/"+service, "it was deleted meanwhile")
 	}
+	if left.pinned {
+		report.Warn(d.pinnedNow())
+	}
 	if left.named != nil {
 		report.Warn(stillNamed(r.Former, left.named))
 	}

@@ -51,7 +51,7 @@ func (d *deployer) left(s state) string {
 	case s.restored:
 		text := fmt.Sprintf("%s is as before (traffic: %s); %s gets no traffic and is left in place for debugging", name, d.serves(s.svc), revision)
 		if s.pinned {
-			text += fmt.Sprintf("\nits traffic followed the latest revision before and is pinned now; to follow again: `%s`", d.command("traffic split -s "+name+" @latest=100"))
+			text += "\n" + d.pinnedNow()
 		}
 		if s.named != nil {
 			text += "\n" + stillNamed(d.p.former.Former, s.named)
@@ -60,9 +60,18 @@ func (d *deployer) left(s state) string {
 	case d.p.fresh:
 		return fmt.Sprintf("nothing serves %s yet; it is left in place for debugging: deploy again once this is fixed, or remove it with `%s`", name, d.command("delete "+name))
 	case s.replaced:
-		return fmt.Sprintf("somebody else has changed %s since; traffic: %s", name, d.serves(s.svc))
+		text := fmt.Sprintf("somebody else has changed %s since; traffic: %s", name, d.serves(s.svc))
+		if s.pinned {
+			text += "\n" + d.pinnedNow()
+		}
+		return text
 	}
 	return fmt.Sprintf("nothing was undone; traffic: %s", d.serves(s.svc))
+}
+
+// pinnedNow says how the traffic follows the latest revision again.
+func (d *deployer) pinnedNow() string {
+	return fmt.Sprintf("its traffic followed the latest revision before and is pinned now; to follow again: `%s`", d.command("traffic split -s "+d.spec.Service+" @latest=100"))
 }
 
 // serves returns the split by the names of the revisions that have it.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/traffic"
@@ -132,5 +133,43 @@ func TestHistoryGivesWay(t *testing.T) {
 	svc.Annotations["large"] = strings.Repeat("x", annotationBudget-20)
 	if TrimHistory(svc); svc.Annotations[traffic.HistoryKey] != "" {
 		t.Error("it stays although the service cannot be written with it")
+	}
+}
+
+// TestAbortAfterAnotherDeploy: what somebody else has deployed gets its traffic
+// when the deploy before it is given up, as soon as it is ready.
+func TestAbortAfterAnotherDeploy(t *testing.T) {
+	for _, ready := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCluster()
+			apply(t, c, "one")
+			c.set(only("fn-v1", corev1.ConditionUnknown))
+			ctx, cancel := context.WithCancel(t.Context())
+			defer time.AfterFunc(3*time.Second, cancel).Stop()
+			if _, err := Run(ctx, c, spec("2"), options()); err == nil {
+				t.Fatal("it was not interrupted")
+			}
+			c.set(func(r *servingv1.Revision) corev1.ConditionStatus {
+				if r.Name == "fn-v1" || r.Name == "fn-00001" {
+					return corev1.ConditionTrue
+				}
+				return corev1.ConditionUnknown
+			})
+			apply(t, c, "three")
+			if ready {
+				time.AfterFunc(10*time.Second, func() { c.set(nil) })
+			}
+			want, said := "fn-00001=100", &quiet{}
+			if _, err := Abort(t.Context(), c, "fn", said); err != nil {
+				t.Fatal(err)
+			}
+			if ready {
+				want = c.service.Status.LatestCreatedRevisionName + "=100"
+			}
+			warned := strings.Contains(strings.Join(said.lines, "\n"), "to follow again")
+			if split(c.service) != want || warned == ready || recordOf(c.service) != nil {
+				t.Errorf("theirs is ready: %v: split %s, warned %v", ready, split(c.service), warned)
+			}
+		})
 	}
 }

@@ -48,7 +48,7 @@ func (d *deployer) undo(ctx context.Context) state {
 		return done
 	}
 	done.restored, done.replaced, done.named = restored, replaced, named
-	if r := d.p.former; restored && r != nil && r.follows() && !follows(SplitOf(done.svc.Spec.Traffic)) {
+	if r := d.p.former; (restored || replaced) && r != nil && r.follows() && !follows(SplitOf(done.svc.Spec.Traffic)) {
 		done.pinned = true
 	}
 	d.disown(bounded)
@@ -164,6 +164,9 @@ func (d *deployer) finish(ctx context.Context, svc *servingv1.Service, replaced 
 	former := d.formerOf(svc)
 	if former != nil && former.follows() {
 		now, err := settled(ctx, d.cluster, svc.Name)
+		if err == nil && now != nil && replaced {
+			now, err = d.awaitTheirs(ctx, now)
+		}
 		if err != nil || now == nil {
 			return svc, err
 		}
@@ -181,6 +184,28 @@ func (d *deployer) finish(ctx context.Context, svc *servingv1.Service, replaced 
 		next.Spec.Traffic = former.Traffic
 	}
 	return next, nil
+}
+
+// awaitTheirs waits a while until the template that somebody else has deployed
+// since has a revision that is ready: following the latest one before that would
+// give the traffic to the revision that is being given up.
+func (d *deployer) awaitTheirs(ctx context.Context, svc *servingv1.Service) (*servingv1.Service, error) {
+	bounded, cancel := context.WithTimeout(ctx, controllerTimeout)
+	defer cancel()
+	err := poll(bounded, func() (bool, error) {
+		if svc == nil || svc.Status.LatestReadyRevisionName != d.p.revision || svc.Status.LatestCreatedRevisionName == d.p.revision {
+			return true, nil
+		}
+		now, err := d.cluster.FindService(bounded, d.spec.Service)
+		if err == nil {
+			svc = now
+		}
+		return false, err
+	})
+	if bounded.Err() != nil && ctx.Err() == nil {
+		err = nil // it is not ready: the split stays as it is
+	}
+	return svc, err
 }
 
 // formerOf returns the state to go back to: what the service says, since

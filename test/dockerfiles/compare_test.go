@@ -102,7 +102,7 @@ func TestSameAsBuildkit(t *testing.T) {
 				c.prepare(t, s, name)
 				ours, said, err := s.ours(t, c)
 				s.compare(t, c, buildkit, ours, said, err)
-				if c.buildah && (i%6 == 0 || os.Getenv("FULL") == "1") {
+				if c.buildah && (i%12 == 0 || os.Getenv("FULL") == "1") {
 					s.compare(t, c, buildah, ours, said, err)
 				}
 			})

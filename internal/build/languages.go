@@ -13,6 +13,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/lang/node"
 	"github.com/kn-lite/kn-lite/internal/build/lang/python"
 	"github.com/kn-lite/kn-lite/internal/build/lang/rust"
+	"github.com/kn-lite/kn-lite/internal/build/ruby"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
@@ -78,6 +79,11 @@ func choose(spec Spec) (lang.Language, error) {
 		return nil, err
 	}
 	defer tree.Close()
+	// It may have a package.json for what browsers load.
+	if ruby.Detect(tree.FS()) {
+		return nil, fault.New(fault.Usage, "build.plan", spec.Dir, "a Ruby application is built by a Dockerfile").
+			WithHint("let one be written: kn-lite func adopt; or build with the one that is there: --builder dockerfile")
+	}
 	var found []lang.Language
 	for _, l := range table() {
 		if l.Detect(tree.FS()) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/dockerfile"
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/ruby"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/regular"
@@ -30,6 +31,8 @@ type Recognised struct {
 	Dockerfile bool
 	// Beside are the languages of code beside the Dockerfile.
 	Beside []string
+	// Files have to be written for a build: name → content. None is there yet.
+	Files map[string]string
 }
 
 // Recognise looks at the code in dir without running anything. language may be ""
@@ -46,7 +49,12 @@ func Recognise(ctx context.Context, dir, language string, environ []string) (*Re
 		return nil, err
 	}
 	found := detected(tree.FS())
-	if language == DockerfileLanguage || language == "" && len(found) == 0 && HasDockerfile(dir) {
+	// A Rails application has a package.json for what browsers load.
+	rack := language == "" && ruby.Detect(tree.FS())
+	if rack && !HasDockerfile(dir) {
+		return recogniseRuby(tree.FS())
+	}
+	if language == DockerfileLanguage || rack || language == "" && len(found) == 0 && HasDockerfile(dir) {
 		return recogniseDockerfile(dir, found)
 	}
 	chosen, err := candidate(found, dir, language)
@@ -85,6 +93,23 @@ func recogniseDockerfile(dir string, beside []lang.Language) (*Recognised, error
 		Language: DockerfileLanguage, Runtime: DockerfileLanguage, Style: style, Evidence: []string{dockerfile.DefaultFile},
 		Command: summary.Command, Base: summary.Base, Beside: namesOf(beside),
 	}, nil
+}
+
+// recogniseRuby is Recognise for a Ruby application, whose image a Dockerfile of
+// ours makes.
+func recogniseRuby(files fs.FS) (*Recognised, error) {
+	app, err := ruby.Inspect(files)
+	if err != nil {
+		return nil, err
+	}
+	found := &Recognised{
+		Language: DockerfileLanguage, Runtime: DockerfileLanguage, Style: app.Style(), Evidence: app.Evidence,
+		Command: app.Command(), Base: app.Base(), Files: map[string]string{dockerfile.DefaultFile: app.Dockerfile()}, Advice: app.Advice(),
+	}
+	if _, err := fs.Stat(files, ".dockerignore"); errors.Is(err, fs.ErrNotExist) {
+		found.Files[".dockerignore"] = app.Ignore()
+	}
+	return found, nil
 }
 
 // orDockerfile adds to an error that there is another way.
@@ -132,7 +157,7 @@ func candidate(found []lang.Language, dir, language string) (lang.Language, erro
 			WithHint("say which one the service is written in: --language %s", names[0]))
 	}
 	return nil, fault.New(fault.Usage, "build.recognise", dir, "there is no code of a language that is known, and no Dockerfile").
-		WithHint("name the folder with the go.mod, pom.xml, package.json, Cargo.toml, requirements.txt, pyproject.toml or Dockerfile\nlanguages: %s", strings.Join(Languages(), ", "))
+		WithHint("name the folder with the go.mod, pom.xml, package.json, Cargo.toml, requirements.txt, pyproject.toml, config.ru or Dockerfile\nlanguages: %s", strings.Join(Languages(), ", "))
 }
 
 // checkRegular returns an error if one of the files by which people and tools know

@@ -3,7 +3,9 @@ package cli
 import (
 	"cmp"
 	"context"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,6 +32,7 @@ type adoptedProject struct {
 	Evidence   []string `json:"evidence"` // the files that told
 	Command    []string `json:"command"`  // how its container will start
 	Base       string   `json:"base,omitempty"`
+	Written    []string `json:"written,omitempty"` // files beside func.yaml
 	File       string   `json:"file"`
 }
 
@@ -39,15 +42,16 @@ func newFuncAdoptCmd(f *Factory) *cobra.Command {
 		Use:   "adopt [DIR]",
 		Short: "Write a func.yaml for existing code",
 		Long: `Look at the code in DIR, or in the working folder, say what it is and how it
-will be started, and write a func.yaml for it. Nothing else is written, nothing is
-run, and a func.yaml that is there already is left alone.
+will be started, and write a func.yaml for it. Nothing is run, no file of yours is
+changed, and nothing else is written but for Ruby, see below.
 
 It knows Go programs and functions, Rust programs, Node.js and TypeScript with a
 start script (Express, NestJS, Next.js) or as a site of files (Vite), Spring Boot, Quarkus and other Maven or Gradle
 projects with a main class, and Python with a Procfile, Django, Flask, FastAPI, or a main
-program. Where there is no such code, a Dockerfile makes the image (Ruby on Rails and
-everything else); --language dockerfile takes it where there is both. What it cannot
-start it says, and what is missing.
+program. Where there is no such code, a Dockerfile makes the image; --language
+dockerfile takes it where there is both. A Ruby on Rails or Rack application without a
+Dockerfile gets one, and a .dockerignore, after those of new Rails applications.
+What it cannot start it says, and what is missing.
 
 Prints the file.`,
 		Example: `  kn-lite func adopt
@@ -98,7 +102,7 @@ func runFuncAdopt(ctx context.Context, o *funcAdoptOptions) error {
 			return err
 		}
 	}
-	if err := scaffold.Adopt(o.Dir, name, found.Runtime, f.Sys.Now()); err != nil {
+	if err := scaffold.Adopt(o.Dir, name, found.Runtime, found.Files, f.Sys.Now()); err != nil {
 		return err
 	}
 	file := filepath.Join(o.Dir, function.File)
@@ -108,6 +112,7 @@ func runFuncAdopt(ctx context.Context, o *funcAdoptOptions) error {
 		Object: adoptedProject{
 			APIVersion: apiVersion, Kind: "AdoptedProject", Name: name, Language: found.Language, Style: found.Style,
 			Evidence: append([]string{}, found.Evidence...), Command: found.Command, Base: found.Base, File: file,
+			Written: slices.Sorted(maps.Keys(found.Files)),
 		},
 		Names: []string{name},
 		Table: func() error { return f.IO.Answer("%s", file) },
@@ -124,6 +129,12 @@ func (f *Factory) tellAdopted(name string, found *build.Recognised) {
 		}
 		f.IO.Note("starts with: %s", command)
 		f.IO.Note("on:          %s", found.Base)
+		if len(found.Files) > 0 {
+			f.IO.Note("wrote:       %s, which are yours to change", strings.Join(slices.Sorted(maps.Keys(found.Files)), ", "))
+		}
+		for _, text := range found.Advice {
+			f.IO.Note("%s", text)
+		}
 		if len(found.Beside) > 0 {
 			f.IO.Note("beside it:   %s code, which kn-lite can build without the Dockerfile: set `runtime: %s`", strings.Join(found.Beside, " and "), found.Beside[0])
 		}

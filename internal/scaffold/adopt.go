@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
@@ -29,12 +31,48 @@ func adoptedAlready(file string) error {
 		WithHint("build it: kn-lite build; or remove the file to write it anew")
 }
 
-// Adopt writes a func.yaml for the code in dir, and nothing else. It never
-// replaces one.
-func Adopt(dir, name, language string, created time.Time) (err error) {
+// Adopt writes a func.yaml for the code in dir, and the files that a build of it
+// needs besides. It never replaces one, and after an error none is there.
+func Adopt(dir, name, language string, files map[string]string, created time.Time) (err error) {
 	if err := function.CheckName(name); err != nil {
 		return err
 	}
+	var written []string
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, at := range written {
+			err = errors.Join(err, os.Remove(at))
+		}
+	}()
+	for _, file := range slices.Sorted(maps.Keys(files)) {
+		at := filepath.Join(dir, file)
+		made, err := writeNew(at, files[file])
+		if made {
+			written = append(written, at)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return adoptFolder(dir, name, language, created)
+}
+
+// writeNew writes a file that is not there yet.
+func writeNew(at, text string) (made bool, err error) {
+	f, err := os.OpenFile(at, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return false, &fault.Error{Op: "scaffold.adopt", Subject: at, Err: err}
+	}
+	_, err = f.WriteString(text)
+	if err = errors.Join(err, f.Close()); err != nil {
+		err = &fault.Error{Op: "scaffold.adopt", Subject: at, Err: err}
+	}
+	return true, err
+}
+
+func adoptFolder(dir, name, language string, created time.Time) error {
 	file := filepath.Join(dir, function.File)
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {

@@ -18,10 +18,10 @@ func TestAdopt(t *testing.T) {
 	if err := Unadopted(dir); err != nil {
 		t.Error(err)
 	}
-	if err := Adopt(dir, "Bad_Name", "go", at); fault.KindOf(err) != fault.Usage || len(tree(t, dir)) != 1 {
+	if err := Adopt(dir, "Bad_Name", "go", nil, at); fault.KindOf(err) != fault.Usage || len(tree(t, dir)) != 1 {
 		t.Errorf("%v; %v", err, tree(t, dir))
 	}
-	if err := Adopt(dir, "hello", "go", at); err != nil {
+	if err := Adopt(dir, "hello", "go", nil, at); err != nil {
 		t.Fatal(err)
 	}
 	f, err := function.Load(dir)
@@ -29,7 +29,7 @@ func TestAdopt(t *testing.T) {
 		t.Errorf("%+v, %v", f, err)
 	}
 	before := tree(t, dir)[function.File]
-	for _, err := range []error{Unadopted(dir), Adopt(dir, "other", "node", at)} {
+	for _, err := range []error{Unadopted(dir), Adopt(dir, "other", "node", nil, at)} {
 		if fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "a project already") {
 			t.Errorf("%v", err)
 		}
@@ -45,10 +45,30 @@ func TestAdoptDoesNotFollowLinks(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(dir, function.File)); err != nil {
 		t.Skip(err)
 	}
-	if err := Adopt(dir, "hello", "go", time.Now()); fault.KindOf(err) != fault.Conflict {
+	if err := Adopt(dir, "hello", "go", nil, time.Now()); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("%v", err)
 	}
 	if _, err := os.Stat(outside); err == nil {
 		t.Error("wrote through the link")
+	}
+}
+
+// What a build needs besides is written with func.yaml or not at all, and never
+// over a file of the user's.
+func TestAdoptWithFiles(t *testing.T) {
+	dir := t.TempDir()
+	files := map[string]string{"Dockerfile": "FROM scratch\n", ".dockerignore": ".git\n"}
+	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("theirs"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := Adopt(dir, "hello", "dockerfile", files, time.Now()); err == nil || len(tree(t, dir)) != 1 {
+		t.Errorf("over a file: %v, %v", err, tree(t, dir))
+	}
+	if raw, err := os.ReadFile(filepath.Join(dir, "Dockerfile")); string(raw) != "theirs" || err != nil {
+		t.Errorf("%q, %v", raw, err)
+	}
+	dir = t.TempDir()
+	if err := Adopt(dir, "hello", "dockerfile", files, time.Now()); err != nil || len(tree(t, dir)) != 3 {
+		t.Errorf("%v, %v", err, tree(t, dir))
 	}
 }

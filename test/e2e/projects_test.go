@@ -21,14 +21,15 @@ import (
 // generated is a project as its ecosystem's own generator makes it, or as a tutorial
 // has its readers write it. Nobody edits a file of it afterwards.
 type generated struct {
-	files map[string]string // what a tutorial says to write
-	make  [][]string        // commands, run beside these files or in an empty folder
-	dir   string            // the folder that is adopted
-	adopt []string          // more arguments of func adopt
-	env   []string          // for kn-lite, such as the base image's setting
-	path  string            // that is asked; "" is /
-	code  int               // of the answer; 0 is 200
-	want  string            // in the answer
+	files  map[string]string // what a tutorial says to write
+	make   [][]string        // commands, run beside these files or in an empty folder
+	dir    string            // the folder that is adopted
+	adopt  []string          // more arguments of func adopt
+	deploy []string          // and of deploy
+	env    []string          // for kn-lite, such as the base image's setting
+	path   string            // that is asked; "" is /
+	code   int               // of the answer; 0 is 200
+	want   string            // in the answer
 	// quick projects belong to the usual whole run. The others would make it too long.
 	quick bool
 }
@@ -37,7 +38,7 @@ type generated struct {
 // that answers, without an edit of any of their files.
 func TestProjects(t *testing.T) {
 	all := map[string]generated{}
-	for _, language := range []map[string]generated{nodeProjects(), goProjects()} {
+	for _, language := range []map[string]generated{nodeProjects(), goProjects(), pythonProjects(), rustProjects()} {
 		for name, p := range language {
 			if _, twice := all[name]; twice {
 				t.Fatalf("two projects are called %s", name)
@@ -82,7 +83,7 @@ func (p generated) live(t *testing.T) {
 
 	s.Dir = filepath.Join(root, filepath.FromSlash(p.dir))
 	s.knLite(0, append([]string{"func", "adopt", "--name", "hello"}, p.adopt...)...)
-	s.knLite(0, "deploy", "--timeout", "15m") // a build of Next.js alone takes minutes on a busy machine
+	s.knLite(0, append([]string{"deploy", "--timeout", "15m"}, p.deploy...)...) // a build of Next.js alone takes minutes on a busy machine
 	host, code, path := s.host("hello"), p.code, "/"+strings.TrimPrefix(p.path, "/")
 	if code == 0 {
 		code = http.StatusOK

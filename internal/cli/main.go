@@ -49,7 +49,11 @@ func Main(ctx context.Context, sys *System) int {
 	factory := newFactory(sys)
 	root := newRootCmd(factory)
 	root.SetArgs(sys.Args[1:])
-	return factory.report(ctx, execute(ctx, root))
+	err := execute(ctx, root)
+	if err == nil {
+		err = sys.IO.Broken()
+	}
+	return factory.report(ctx, err)
 }
 
 // execute runs the command; a panic in it is its error.

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/parallel"
 )
 
 // The channels of a container's streams inside of a WebSocket
@@ -44,7 +45,7 @@ func (c *Client) AttachInput(ctx context.Context, pod, container string, in io.R
 		_ = s.Close()
 	}()
 	ended := make(chan error, 1)
-	go func() { ended <- c.hear(s) }()
+	go func() { ended <- parallel.Guard(func() error { return c.hear(s) })() }()
 	sent := make(chan error, 1)
 	go func() {
 		buffer := make([]byte, attachChunk)

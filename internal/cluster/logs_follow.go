@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/parallel"
 )
 
 // follower reads many logs at once, with one reader for each container of each
@@ -39,7 +40,7 @@ func (c *Client) followLogs(ctx context.Context, o LogOptions, emit func(LogLine
 			}
 			readers[s.key] = true
 			s.fromStart = !first
-			f.wg.Go(func() { f.read(s) })
+			f.wg.Go(parallel.Watched(f.cancel, func() { f.read(s) }))
 		}
 		first = false
 		return nil

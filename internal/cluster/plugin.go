@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/parallel"
 )
 
 // boundPlugin puts the credential plugin of a kubeconfig, where there is one, under
@@ -40,8 +41,12 @@ func (p *pluginTransport) RoundTrip(request *http.Request) (*http.Response, erro
 	}
 	answers := make(chan answer, 1)
 	go func() {
-		response, err := p.inner.RoundTrip(traced) //nolint:bodyclose // RoundTrip's caller closes it
-		answers <- answer{response, err}
+		var a answer
+		a.err = parallel.Guard(func() (err error) {
+			a.response, err = p.inner.RoundTrip(traced) //nolint:bodyclose // RoundTrip's caller closes it
+			return err
+		})()
+		answers <- a
 	}()
 	select {
 	case a := <-answers:

@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
-	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/parallel"
 )
 
 // Right is something to be done in the client's namespace, in the words of
@@ -44,11 +44,14 @@ type accessAttributes struct {
 // request itself will tell.
 func (c *Client) MissingRights(ctx context.Context, rights []Right) []Right {
 	denied := make([]bool, len(rights))
-	var all sync.WaitGroup
+	all, ctx := parallel.WithContext(ctx)
 	for i, right := range rights {
-		all.Go(func() { denied[i] = c.denies(ctx, right) })
+		all.Go(func() error {
+			denied[i] = c.denies(ctx, right)
+			return nil
+		})
 	}
-	all.Wait()
+	fault.Again(all.Wait())
 	var out []Right
 	for i, right := range rights {
 		if denied[i] {

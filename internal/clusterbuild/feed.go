@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/parallel"
 )
 
 // feed sends the order and the context, and from then on a sign of life now and
@@ -76,7 +77,7 @@ func (r *run) attach(ctx context.Context, pod string, write func(context.Context
 	reader, writer := io.Pipe()
 	wrote := make(chan error, 1)
 	go func() {
-		err := write(connected, writer)
+		err := parallel.Guard(func() error { return write(connected, writer) })()
 		wrote <- errors.Join(err, writer.CloseWithError(err))
 	}()
 	err := r.cluster.AttachInput(ctx, pod, container, reader)

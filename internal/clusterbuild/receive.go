@@ -17,6 +17,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/parallel"
 )
 
 // errLost is a client that is not there any more.
@@ -62,8 +63,12 @@ func (c *Client) Receive(ctx context.Context, dir string) (*Order, error) {
 	}
 	done := make(chan received, 1)
 	go func() {
-		order, err := c.receive(dir)
-		done <- received{order, err}
+		var got received
+		got.err = parallel.Guard(func() (err error) {
+			got.order, err = c.receive(dir)
+			return err
+		})()
+		done <- got
 	}()
 	select {
 	case got := <-done:

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/parallel"
 )
 
 // errSeen ends a watch.
@@ -118,7 +119,7 @@ func (r *run) awaitStart(ctx context.Context, job *batchv1.Job) (*corev1.Pod, er
 	var mu sync.Mutex // over what both write
 	watched, stop := context.WithCancelCause(limited)
 	var wg sync.WaitGroup
-	wg.Go(func() { r.awaitRefusal(watched, job.Name, &mu, &refused, stop) })
+	wg.Go(parallel.Watched(stop, func() { r.awaitRefusal(watched, job.Name, &mu, &refused, stop) }))
 	err := r.cluster.WatchPods(watched, buildKey+"="+r.name, func(pods []*corev1.Pod) error {
 		if len(pods) == 0 {
 			return nil
@@ -194,7 +195,7 @@ func (r *run) follow(ctx context.Context, pod *corev1.Pod) (*Result, error) {
 	watching, stopWatch := context.WithCancelCause(ctx)
 	ended := make(chan struct{})
 	var wg sync.WaitGroup
-	wg.Go(func() {
+	wg.Go(parallel.Watched(stopWatch, func() {
 		defer close(r.told)
 		err := r.cluster.FollowLog(telling, pod.Name, container, ended, r.story.line)
 		switch {
@@ -204,8 +205,8 @@ func (r *run) follow(ctx context.Context, pod *corev1.Pod) (*Result, error) {
 		default:
 			stopWatch(err) // without a log nothing begins
 		}
-	})
-	wg.Go(func() {
+	}))
+	wg.Go(parallel.Watched(stopWatch, func() {
 		if err := r.feed(feeding, pod.Name); err != nil && feeding.Err() == nil {
 			if fault.KindOf(err) == fault.Transient {
 				// The pod may know better what is wrong; it gets a moment to say so.
@@ -213,7 +214,7 @@ func (r *run) follow(ctx context.Context, pod *corev1.Pod) (*Result, error) {
 			}
 			stopWatch(err)
 		}
-	})
+	}))
 	last := pod
 	err := r.cluster.WatchPods(watching, buildKey+"="+r.name, func(pods []*corev1.Pod) error {
 		if len(pods) == 0 {

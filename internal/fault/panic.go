@@ -17,7 +17,19 @@ func Catch(err *error) {
 	}
 }
 
+// Again panics with an error that was a panic in another goroutine, for those who
+// wait for one and have no error to return.
+func Again(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
 func fromPanic(value any, stack string) *Error {
+	// One that comes from another goroutine says where it was.
+	if err, ok := value.(*Error); ok && err.Op == Panic {
+		return err
+	}
 	return New(Failure, Panic, "", "kn-lite has a mistake: %v", value).
 		WithHint("it is not yours; please report it at https://github.com/kn-lite/kn-lite/issues with the command and these lines:\n%s", ownFrames(stack))
 }

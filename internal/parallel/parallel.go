@@ -37,3 +37,17 @@ func Guard(f func() error) func() error {
 		return f()
 	}
 }
+
+// Watched is f for a goroutine that has no error to return: a panic in it is the
+// cause with which stop ends a context.
+func Watched(stop context.CancelCauseFunc, f func()) func() {
+	return func() {
+		err := Guard(func() error {
+			f()
+			return nil
+		})()
+		if err != nil {
+			stop(err)
+		}
+	}
+}

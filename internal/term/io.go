@@ -43,6 +43,15 @@ type IO struct {
 
 	mu   sync.Mutex // guards Err while a live region is on the screen
 	live *region    // nil when nothing is being redrawn
+
+	broken error // a panic while it was redrawn
+}
+
+// Broken is the panic that has ended the redrawing of the screen, if there was one.
+func (s *IO) Broken() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken
 }
 
 // System wires the process's own streams.

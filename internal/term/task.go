@@ -8,6 +8,8 @@ import (
 
 	"charm.land/bubbles/v2/progress"
 	"github.com/charmbracelet/x/ansi"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
 // redrawEvery is fast enough to look alive and slow enough to cost nothing.
@@ -124,17 +126,28 @@ func newRegion(s *IO) *region {
 			case <-r.stop:
 				return
 			case <-tick.C:
-				s.mu.Lock()
-				if s.live == r {
-					r.frame++
-					s.eraseLive()
-					s.drawLive()
+				if !s.redraw(r) {
+					return
 				}
-				s.mu.Unlock()
 			}
 		}
 	}()
 	return r
+}
+
+// redraw reports whether to go on. A panic does not end the work whose progress it
+// should have shown, and is the command's error when that is done.
+func (s *IO) redraw(r *region) (ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer func() { ok = s.broken == nil }()
+	defer fault.Catch(&s.broken)
+	if s.live == r {
+		r.frame++
+		s.eraseLive()
+		s.drawLive()
+	}
+	return true
 }
 
 // eraseLive and drawLive are called with IO.mu held.

@@ -156,3 +156,23 @@ func TestBytesAndDuration(t *testing.T) {
 		}
 	}
 }
+
+// What goes wrong while the screen is redrawn is an error in the end, and does not
+// end the work.
+func TestPanicOfARedraw(t *testing.T) {
+	s, _, _ := Test()
+	s.errTTY = true
+	task := s.Start(1000, "pushing")
+	s.width = func() int { panic("boom") }
+	s.mu.Lock()
+	live := s.live
+	s.mu.Unlock()
+	if s.redraw(live) {
+		t.Error("it goes on")
+	}
+	s.width = func() int { return 80 }
+	task.Done("pushed")
+	if err := s.Broken(); err == nil || err.Error() != "kn-lite has a mistake: boom" {
+		t.Errorf("err = %v", err)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kn-lite/kn-lite/internal/build/layer"
+	"github.com/kn-lite/kn-lite/internal/parallel"
 )
 
 // Steps keeps the layers of steps where other machines find them. Names are 64
@@ -59,7 +60,7 @@ func (b *builder) keep(ctx context.Context, key string, l *layer.Layer) {
 	if b.Steps == nil || b.lossy {
 		return
 	}
-	b.keeping.Go(func() error { return b.Steps.Keep(ctx, layer.Name(key, b.Epoch), l) })
+	b.keeping.Go(parallel.Guard(func() error { return b.Steps.Keep(ctx, layer.Name(key, b.Epoch), l) }))
 }
 
 // kept waits until all layers have been handed on. That some have not been is no

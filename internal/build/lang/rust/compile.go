@@ -71,6 +71,9 @@ func compile(ctx context.Context, p *lang.Project, found *cargo.Project, platfor
 	if err := c.forget(ctx, packages); err != nil {
 		return nil, nil, err
 	}
+	if err := c.checkProgram(); err != nil {
+		return nil, nil, err
+	}
 	args := []string{
 		"build", "--quiet", "--release", "--locked", "--target", c.target.triple, "--package", found.Package, "--bin", found.Program,
 	}
@@ -85,8 +88,11 @@ func compile(ctx context.Context, p *lang.Project, found *cargo.Project, platfor
 	}
 	// A copy, since the next build of the folder writes over it.
 	program := filepath.Join(scratch.Dir, "function")
-	size, err := copyFile(filepath.Join(c.folder, c.target.triple, "release", found.Program), program)
+	size, err := copyFile(c.program(), program)
 	if err != nil {
+		return nil, scratch.Close, err
+	}
+	if err := c.noteProgram(program); err != nil {
 		return nil, scratch.Close, err
 	}
 	file := layer.File{Path: binary, Mode: 0o755, Size: size, Open: func() (io.ReadCloser, error) { return regular.Open(program) }}
@@ -193,15 +199,8 @@ func (c *compilation) forget(ctx context.Context, packages []pkg) error {
 		if now[p.ID] = sum; before[p.ID] == sum {
 			continue
 		}
-		// Of the program and of what runs here to make it.
-		for _, profile := range []string{filepath.Join(c.target.triple, "release"), "release"} {
-			// The pattern is ours, so it has no mistake.
-			marks, _ := filepath.Glob(filepath.Join(c.folder, profile, ".fingerprint", p.Name+"-*"))
-			for _, mark := range marks {
-				if err := os.RemoveAll(mark); err != nil {
-					return err
-				}
-			}
+		if err := c.makeAgain(p.Name); err != nil {
+			return err
 		}
 	}
 	text, err := json.Marshal(now)

@@ -103,6 +103,17 @@ func TestCompile(t *testing.T) {
 	if second, err := build(t, elsewhere); err != nil || sum(second) != sum(first) {
 		t.Errorf("another folder: %s, want %s, %v", sum(second), sum(first), err)
 	}
+	// Cargo does not look into what it has made before.
+	made, err := filepath.Glob(filepath.Join(p.CacheDir, "rust", "target-*", "*", "release", "app"))
+	if err != nil || len(made) != 1 {
+		t.Fatalf("%q, %v", made, err)
+	}
+	if err := os.Truncate(made[0], 1000); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := build(t, p); err != nil || sum(again) != sum(first) {
+		t.Errorf("after its program was cut: %s, want %s, %v", sum(again), sum(first), err)
+	}
 	if entries, err := os.ReadDir(here); err != nil || len(entries) != 4 {
 		t.Errorf("the build left something in the project: %v, %v", entries, err)
 	}

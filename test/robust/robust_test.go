@@ -15,6 +15,7 @@ func TestRobust(t *testing.T) {
 		"several at once":  testAtOnce,
 		"harmed caches":    testHarmedCaches,
 		"unreadable":       testUnreadable,
+		"secrets":          testSecrets,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, l) })
 	}

@@ -24,6 +24,8 @@ func Inspect(class Class, content []byte) string {
 		return ""
 	case Certain:
 		return "its name"
+	case Listing:
+		return inListing(content)
 	}
 	content = bytes.TrimPrefix(content, []byte("\ufeff"))
 	if privateKey(content) {
@@ -41,6 +43,16 @@ func Inspect(class Class, content []byte) string {
 	}
 	if class == Strict && !understood && !public(content) {
 		return "its name, and content that cannot be judged"
+	}
+	return ""
+}
+
+// inListing looks at all URLs, whatever the form of the file.
+func inListing(content []byte) string {
+	for _, url := range regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^\s"'<>,;]+`).FindAllString(string(content), -1) {
+		if userinfo(url) {
+			return "a URL with a password"
+		}
 	}
 	return ""
 }

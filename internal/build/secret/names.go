@@ -23,6 +23,7 @@ const (
 	Strict                // in only if it is understood and there is no secret in it
 	Lenient               // in unless there is a secret in it
 	Template              // in unless there is a key or a token in it: passwords are examples
+	Listing               // in unless a place that packages come from has its password in it
 )
 
 // Names are the names that say something.
@@ -79,6 +80,20 @@ func NewNames() *Names {
 	return n
 }
 
+// AddListings adds the files that say where packages come from. What is installed
+// already has no use for them; a build that installs has.
+func (n *Names) AddListings() {
+	for _, pattern := range []string{"requirements*.txt", "*requirements.txt", "constraints*.txt"} {
+		n.globs = append(n.globs, newGlob(pattern, Listing))
+	}
+	for _, name := range []string{
+		"pipfile", "pipfile.lock", "poetry.lock", "uv.lock", "pdm.lock", "pylock.toml", "pyproject.toml",
+		"package-lock.json", ".package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml",
+	} {
+		n.exact[name] = Listing
+	}
+}
+
 // Classify returns the class of the file or folder at the slash-separated path name,
 // and the part of the path that decides: name itself or a folder above it.
 func (n *Names) Classify(name string, dir bool) (Class, string) {
@@ -121,6 +136,8 @@ func (n *Names) classifyFile(parts []string) Class {
 	base := withoutBackup(parts[len(parts)-1])
 	parts[len(parts)-1] = base
 	switch {
+	case n.exact[base] == Listing:
+		return Listing
 	case strings.HasSuffix(base, ".pub"), isCode(base):
 		return Ordinary
 	case isTemplate(base):

@@ -156,3 +156,28 @@ func pemCertificate(t *testing.T) string {
 	}
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}))
 }
+
+// Files that say where packages come from go in unless they say the password, too.
+func TestListings(t *testing.T) {
+	names := NewNames()
+	if class, _ := names.Classify("requirements.txt", false); class != Ordinary {
+		t.Errorf("a Dockerfile needs requirements.txt: %v", class)
+	}
+	names.AddListings()
+	for _, name := range []string{"requirements.txt", "requirements-dev.txt", "deep/requirements.txt", "dev-requirements.txt", "Pipfile.lock", "package-lock.json", "uv.lock"} {
+		class, _ := names.Classify(name, false)
+		for content, want := range map[string]string{
+			"--index-url https://ada:k3yW0rd@pypi.corp.example/simple\nwords==1.0\n":       "a URL with a password",
+			`{"resolved": "https://ada:k3yW0rd@npm.corp.example/words/-/words-1.0.0.tgz"}`: "a URL with a password",
+			"words @ git+https://ada:k3yW0rd@git.corp.example/words\n":                     "a URL with a password",
+			"--index-url https://ada:${PASSWORD}@pypi.corp.example/simple\n":               "",
+			"--index-url https://pypi.corp.example/simple\nwords==1.0 # ada:k3yW0rd@x\n":   "",
+			`{"resolved": "https://registry.npmjs.org/@scope/words/-/words-1.0.0.tgz"}`:    "",
+			"git+ssh://git@github.com/x/y":                                                 "",
+		} {
+			if got := Inspect(class, []byte(content)); got != want {
+				t.Errorf("%s with %q: %q, want %q", name, content, got, want)
+			}
+		}
+	}
+}

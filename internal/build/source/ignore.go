@@ -89,7 +89,9 @@ func ReadIgnoreOf(project fs.FS, only []string, warn func(string), more ...strin
 	if ignore.all, err = pattern.New(append(patterns, own...)); err != nil {
 		return nil, err
 	}
-	ignore.secrets, err = NewSecrets(project, IgnoreFile, "", own, warn)
+	if ignore.secrets, err = NewSecrets(project, IgnoreFile, "", own, warn); err == nil {
+		ignore.secrets.names.AddListings()
+	}
 	return ignore, err
 }
 

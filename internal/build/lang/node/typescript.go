@@ -175,9 +175,10 @@ func (t *transpile) run(ctx context.Context) (files []layer.File, cleanup func()
 // stage copies the project, and what npm reads beside it.
 func (t *transpile) stage(dir string) error {
 	files := t.sources
-	for name, text := range map[string][]byte{".npmrc": t.found.npmrc} {
+	// What stays out of the image for a password in it is for the manager all the same.
+	for name, text := range map[string][]byte{".npmrc": t.found.npmrc, t.found.lockName: t.found.lockRaw} {
 		present := func(f layer.File) bool { return f.Path == name }
-		if text != nil && !slices.ContainsFunc(files, present) {
+		if name != "" && text != nil && !slices.ContainsFunc(files, present) {
 			files = append(files, layer.Bytes(name, 0o600, text))
 		}
 	}

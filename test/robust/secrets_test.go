@@ -135,6 +135,10 @@ func testSecrets(t *testing.T, l *lab) {
 			"main.go": "package main\n\nimport \"example.com/private\"\n\nfunc main() { private.X() }\n",
 		}, env: []string{"GOPROXY=https://ada:" + proxy + "@127.0.0.1:1", "GONOSUMDB=*", "GOFLAGS=-mod=mod"}},
 	} {
+		// At gate size one case of each tool.
+		if os.Getenv("FULL") == "" && c.name != "pip, in the requirements" && c.name != "npm, in the lock" && c.language != "go" {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			var p project
 			for _, p = range projects() {

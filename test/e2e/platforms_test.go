@@ -75,7 +75,7 @@ func platforms(t *testing.T, amd64, arm64 string, files map[string]string) {
 
 	image := s.kubectl("-n", s.Namespace, "get", "ksvc", "hello", "-o", "jsonpath={.spec.template.spec.containers[0].image}")
 	at := s.emulate(image)
-	s.eventually(time.Minute, "the arm64 image answers", func() string {
+	s.eventually(3*time.Minute, "the arm64 image answers", func() string {
 		resp, err := http.Get("http://" + at)
 		if err != nil {
 			return err.Error()

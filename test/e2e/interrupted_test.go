@@ -43,7 +43,7 @@ func TestInterruptedDeploys(t *testing.T) {
 		maker := makers[(n+int(seed%5))%len(makers)]
 		i := &interruption{
 			sandbox: s, maker: maker, image: image, service: "fn" + strconv.Itoa(n),
-			signal: signals[n%3], next: n / 3 % 3,
+			signal: signals[n%3], next: (n + n/3) % 3,
 			when:  moments()[random.IntN(len(moments()))],
 			after: time.Duration(random.Int64N(int64(500 * time.Millisecond))),
 		}
@@ -202,7 +202,9 @@ func (i *interruption) goOn(t *testing.T, line string, deploy []string, before s
 			t.Errorf("%s: %s is refused: %s", line, i.maker.name, r.Stderr)
 		}
 		if i.annotation() != "" { // pinned until somebody gives the deploy up
-			i.run(i.program(t, "kn-lite"), "-n", i.Namespace, "deploy", "--abort", "-s", i.service)
+			if r := i.run(i.program(t, "kn-lite"), "-n", i.Namespace, "deploy", "--abort", "-s", i.service); r.Code != 0 {
+				t.Errorf("%s: --abort: exit %d\n%s", line, r.Code, r.Stderr)
+			}
 		}
 	}
 	i.answers(i.host, func(body string) bool { return strings.Contains(body, want) })

@@ -175,12 +175,16 @@ func testUnreadable(t *testing.T, l *lab) {
 	w.build()
 	w.edit("first")
 	out := t.TempDir()
-	for _, dir := range []string{w.dir, w.home, w.temp, w.cache, out} {
+	open := func(dir string) {
 		for parent := dir; len(parent) > len(os.TempDir()); parent = filepath.Dir(parent) {
 			if err := os.Chmod(parent, 0o755); err != nil {
 				t.Fatal(err)
 			}
 		}
+	}
+	open(filepath.Dir(w.program))
+	for _, dir := range []string{w.dir, w.home, w.temp, w.cache, out} {
+		open(dir)
 		err := filepath.WalkDir(dir, func(at string, entry os.DirEntry, err error) error {
 			if err == nil && (entry.IsDir() || !strings.HasPrefix(at, w.cache)) {
 				err = os.Lchown(at, stranger, stranger)

@@ -74,7 +74,7 @@ func TestNpmDependencies(t *testing.T) {
 	}
 	url, integrity, asked := npmRegistry(t)
 	dir := project(t,
-		file{"package.json", `{"name":"app","version":"1.0.0","scripts":{"start":"tiny","prepare":"exit 1","postinstall":"exit 1"},"dependencies":{"tiny":"1.0.0"}}`},
+		file{"package.json", `{"name":"app","version":"1.0.0","scripts":{"start":"tiny","prepare":"exit 1"},"dependencies":{"tiny":"1.0.0"}}`},
 		file{"package-lock.json", fmt.Sprintf(`{"name":"app","version":"1.0.0","lockfileVersion":3,"packages":{
 			"":{"name":"app","version":"1.0.0","hasInstallScript":true,"dependencies":{"tiny":"1.0.0"}},
 			"node_modules/tiny":{"version":"1.0.0","resolved":"%s/tiny/-/tiny-1.0.0.tgz","integrity":"%s","hasInstallScript":true,"bin":{"tiny":"cli.js"}}}}`, url, integrity)},

@@ -1,26 +1,58 @@
 package node
 
 import (
-	"fmt"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
 )
 
+// scriptOf is a script of the project, or of a package in one of its folders.
+type scriptOf struct{ folder, name string }
+
 // builds reports whether the project has a build script, which runs with the
 // development dependencies; they are not in the image.
-func (p *project) builds() bool { return len(p.builtFolders()) > 0 }
+func (p *project) builds() bool {
+	return slices.ContainsFunc(p.scripts(), func(s scriptOf) bool { return s.name == "build" })
+}
 
-// builtFolders returns the folders in which a build script runs, in that order.
-func (p *project) builtFolders() []string {
+// runs reports whether the project has scripts that make a part of the image: a build
+// script, or its own around the installation, such as patch-package.
+func (p *project) runs() bool {
+	return slices.ContainsFunc(p.scripts(), func(s scriptOf) bool { return s.name != "prepare" })
+}
+
+// scripts returns those that run after the installation, in their order.
+func (p *project) scripts() []scriptOf {
 	if p.workspace != nil {
-		return p.workspace.built
+		return p.workspace.scripts
 	}
-	if strings.TrimSpace(p.manifest.Scripts["build"]) != "" {
-		return []string{"."}
+	return append(installScripts(&p.manifest, "."), buildScript(&p.manifest, ".")...)
+}
+
+// installScripts returns a package's own scripts that its manager runs when the
+// dependencies are there.
+func installScripts(m *manifest, folder string) []scriptOf {
+	var out []scriptOf
+	for _, name := range []string{"install", "postinstall", "prepare"} {
+		if script := strings.TrimSpace(m.Scripts[name]); script != "" && !setsHooks(script) {
+			out = append(out, scriptOf{folder, name})
+		}
 	}
-	return nil
+	return out
+}
+
+// setsHooks reports whether a script only sets up hooks of Git, whose folder is not
+// where the build runs.
+func setsHooks(script string) bool {
+	return regexp.MustCompile(`^(npx |is-ci \|\| )?(husky|husky install|lefthook install|simple-git-hooks)( \|\| (true|exit 0|:))?$`).MatchString(script)
+}
+
+func buildScript(m *manifest, folder string) []scriptOf {
+	if strings.TrimSpace(m.Scripts["build"]) == "" {
+		return nil
+	}
+	return []scriptOf{{folder, "build"}}
 }
 
 // leftovers are what build tools remember beside what they make.
@@ -53,11 +85,8 @@ func (p *project) installAll() []string {
 // advice says what of the manifest has no effect.
 func (p *project) advice() []string {
 	var out []string
-	for _, name := range []string{"preinstall", "install", "postinstall"} {
-		if p.manifest.Scripts[name] != "" {
-			out = append(out, fmt.Sprintf("the project's own %s script is not run where the image's dependencies are installed: what it changes in node_modules is not in the image; "+
-				"say it in the build script, or build with a Dockerfile", name))
-		}
+	if script := p.manifest.Scripts["preinstall"]; script != "" && !strings.Contains(script, "only-allow") {
+		out = append(out, "the project's own preinstall script is not run: what it needs of the project is not there yet; say it in postinstall")
 	}
 	if p.manifest.Scripts["poststart"] != "" {
 		out = append(out, "the poststart script is not run: it would wait for the end of the service")

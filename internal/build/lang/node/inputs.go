@@ -24,7 +24,7 @@ func (Language) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*
 		return nil, fmt.Errorf("a plan of another language: %T", plan.Detail)
 	}
 	p = found.at(p)
-	if found.builds() {
+	if found.runs() {
 		in, err := builtInputs(ctx, p, found)
 		if err == nil && found.start.static {
 			in.Facts = append(in.Facts, lang.Fact{Name: "server of the site", Value: siteLayer().Key})

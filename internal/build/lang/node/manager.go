@@ -73,7 +73,7 @@ func (p *project) chooseLock(files fs.FS) error {
 
 // unlocked says that no lock chooses the versions that the build installs.
 func (p *project) unlocked() *lang.Unlocked {
-	installs := p.manifest.hasDependencies() || p.builds() && len(p.manifest.DevDependencies) > 0
+	installs := p.manifest.hasDependencies() || p.runs() && len(p.manifest.DevDependencies) > 0
 	if p.lockName != "" || !installs {
 		return nil
 	}

@@ -310,8 +310,8 @@ func TestScriptsAroundStart(t *testing.T) {
 			t.Errorf("%s: %q, %v", start, got.command, err)
 		}
 	}
-	p := &project{manifest: manifest{Scripts: map[string]string{"postinstall": "patch-package", "poststart": "x"}}}
-	if said := strings.Join(p.advice(), "\n"); !strings.Contains(said, "own postinstall script is not run") || !strings.Contains(said, "poststart") {
+	p := &project{manifest: manifest{Scripts: map[string]string{"preinstall": "node check.js", "poststart": "x"}}}
+	if said := strings.Join(p.advice(), "\n"); !strings.Contains(said, "own preinstall script is not run") || !strings.Contains(said, "poststart") {
 		t.Error(said)
 	}
 }

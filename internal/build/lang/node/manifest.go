@@ -73,6 +73,7 @@ type project struct {
 	npmrc       []byte       // for the installation only; never in the image
 	manager     manager      // that installs the dependencies
 	settings    []layer.File // what it reads besides the manifest, the lock and .npmrc
+	devPackages []string     // folders of packages that only development has, where the lock says it
 	devPrograms []string     // programs of packages that only development has
 	scripted    []string     // dependencies that run a script when they are installed
 	start       start
@@ -143,6 +144,7 @@ func (p *project) checkLock(files fs.FS) error {
 	for name, entry := range lock.Packages {
 		if name == "" || entry.Dev {
 			if entry.Dev {
+				p.devPackages = append(p.devPackages, name)
 				p.devPrograms = append(p.devPrograms, entry.programs(name)...)
 			}
 			continue

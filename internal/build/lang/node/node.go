@@ -73,10 +73,10 @@ func (Language) Layers(ctx context.Context, p *lang.Project, plan *lang.Plan, ta
 		}
 		layers = append(layers, *dependencies)
 	}
-	if project.builds() {
+	if project.runs() {
 		t := &transpile{project: p, found: project}
 		key, err := t.key(ctx)
-		return append(layers, lang.Layer{Name: "application", From: "what the build script makes of the project's files", Key: key, Files: t.run}), err
+		return append(layers, lang.Layer{Name: "application", From: "what the scripts make of the project's files", Key: key, Files: t.run}), err
 	}
 	return append(layers, lang.Layer{
 		Name: "application",

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -82,7 +84,7 @@ func (t *transpile) key(ctx context.Context) (string, error) {
 		return "", err
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "2 %t %s", t.found.start.static, t.version)
+	fmt.Fprintf(h, "3 %t %s", t.found.start.static, t.version)
 	rules, err := read(t.project.Source.FS(), source.IgnoreFile)
 	if err != nil {
 		return "", err
@@ -131,22 +133,20 @@ func (t *transpile) run(ctx context.Context) (files []layer.File, cleanup func()
 	if err != nil {
 		return nil, cleanup, err
 	}
-	type step struct {
-		folder string
-		args   []string
-	}
-	var steps []step
 	if !ready {
-		steps = append(steps, step{"", t.found.installAll()})
+		if err := t.install(ctx, dir, command); err != nil {
+			return nil, cleanup, err
+		}
 	}
-	for _, folder := range t.found.builtFolders() {
-		steps = append(steps, step{folder, t.found.manager.script("build")})
+	installed, err := readModules(dir)
+	if err != nil {
+		return nil, cleanup, err
 	}
-	for _, s := range steps {
-		args := s.args
-		output, err := lang.Run(ctx, filepath.Join(dir, filepath.FromSlash(s.folder)), t.found.manager.environ(t.project.Environ), command[0], append(slices.Clone(command[1:]), args...)...)
+	for _, s := range t.found.scripts() {
+		args := append(slices.Clone(command[1:]), t.found.manager.script(s.name)...)
+		output, err := lang.Run(ctx, filepath.Join(dir, filepath.FromSlash(s.folder)), t.found.manager.environ(t.project.Environ), command[0], args...)
 		if err != nil {
-			return nil, cleanup, t.explain(args[0], output, err)
+			return nil, cleanup, t.explain(s.name, output, err)
 		}
 	}
 	tree, err := scratch.Open("")
@@ -168,8 +168,50 @@ func (t *transpile) run(ctx context.Context) (files []layer.File, cleanup func()
 		if files, err = siteFiles(files, sources, t.project.Label); err != nil {
 			return nil, cleanup, err
 		}
+		return files, cleanup, kept.giveBack(filepath.Join(dir, modules))
+	}
+	// What scripts have changed there is in the image, above what was installed for it.
+	changed, err := t.found.changedModules(ctx, dir, tree, installed)
+	if err != nil || len(changed) > 0 {
+		return append(files, changed...), cleanup, err // and is not to be found by the next build
 	}
 	return files, cleanup, kept.giveBack(filepath.Join(dir, modules))
+}
+
+// install installs all dependencies, without the project's own scripts: those run
+// afterwards, so that it is known what they change.
+func (t *transpile) install(ctx context.Context, dir string, command []string) error {
+	isManifest := func(f layer.File) bool { return path.Base(f.Path) == manifestFile && f.Mode.IsRegular() }
+	var own []layer.File
+	for _, f := range t.sources {
+		at := filepath.Join(dir, filepath.FromSlash(f.Path))
+		if !isManifest(f) {
+			continue
+		}
+		raw, err := read(t.project.Source.FS(), f.Path)
+		if err != nil {
+			return err
+		}
+		bare, err := withoutScripts(f.Path, raw)
+		if err != nil {
+			continue // a file of that name that is no manifest, for a test
+		}
+		own = append(own, f)
+		if err := os.WriteFile(at, bare, 0o600); err != nil {
+			return err
+		}
+	}
+	args := append(slices.Clone(command[1:]), t.found.installAll()...)
+	output, err := lang.Run(ctx, dir, t.found.manager.environ(t.project.Environ), command[0], args...)
+	if err != nil {
+		return t.explain("", output, err)
+	}
+	for _, f := range own {
+		if err := os.Remove(filepath.Join(dir, filepath.FromSlash(f.Path))); err != nil {
+			return err
+		}
+	}
+	return lang.WriteFiles(dir, own)
 }
 
 // stage copies the project, and what npm reads beside it.
@@ -192,13 +234,13 @@ func (t *transpile) stage(dir string) error {
 	return lang.WriteFiles(dir, files)
 }
 
-func (t *transpile) explain(verb, output string, err error) error {
+func (t *transpile) explain(script, output string, err error) error {
 	if _, ran := errors.AsType[*exec.ExitError](err); !ran {
 		return err
 	}
 	words := strings.TrimSpace(output)
-	if verb == "run" {
-		return fault.New(fault.Build, "build.typescript", t.project.Label, "the build script failed\n%s", words)
+	if script != "" {
+		return fault.New(fault.Build, "build.typescript", t.project.Label, "the %s script failed\n%s", script, words)
 	}
 	return fault.New(fault.Build, "build.typescript", t.project.Label, "%s could not install the dependencies\n%s", t.found.manager.name, words).
 		WithHint("if %s and the lockfile disagree, run `%s install` and keep the result", manifestFile, t.found.manager.name)

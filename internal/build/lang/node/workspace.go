@@ -23,12 +23,12 @@ const pnpmWorkspace = "pnpm-workspace.yaml"
 // workspace is what one package of several is built in: the lock is in a folder above,
 // and so are the packages that it depends on. See docs/decisions/0019.
 type workspace struct {
-	dir    string       // of the root, absolute
-	tree   *source.Tree // the root
-	member string       // the folder of the package that starts, from the root
-	name   string       // of that package
-	needed []string     // folders of the packages in the image: those that the member depends on, and itself
-	built  []string     // folders with a build script, each after those that it depends on
+	dir     string       // of the root, absolute
+	tree    *source.Tree // the root
+	member  string       // the folder of the package that starts, from the root
+	name    string       // of that package
+	needed  []string     // folders of the packages in the image: those that the member depends on, and itself
+	scripts []scriptOf   // those of the root and of the packages, each after those that it depends on
 }
 
 // member is a package of a workspace.
@@ -120,10 +120,21 @@ func openWorkspace(ctx context.Context, dir, folder string, patterns []string) (
 	}
 	w.name = members[folder].Name
 	w.needed = closure(members, folder, false)
-	for _, at := range closure(members, folder, true) {
-		if strings.TrimSpace(members[at].Scripts["build"]) != "" {
-			w.built = append(w.built, at)
+	used := closure(members, folder, true)
+	// The root's own build script is for all of its packages, and is not run.
+	if raw, err := read(tree.FS(), manifestFile); err == nil && raw != nil {
+		var root manifest
+		if json.Unmarshal(raw, &root) == nil { // it is read once more, where a mistake is reported
+			w.scripts = installScripts(&root, ".")
 		}
+	}
+	for _, at := range used {
+		m := members[at].manifest
+		w.scripts = append(w.scripts, installScripts(&m, at)...)
+	}
+	for _, at := range used {
+		m := members[at].manifest
+		w.scripts = append(w.scripts, buildScript(&m, at)...)
 	}
 	return w, nil
 }

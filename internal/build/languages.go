@@ -18,6 +18,9 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
+// KeepVariable names files that go into the image beside a compiled program.
+const KeepVariable = lang.KeepVariable
+
 // table is every language that can be built. A language is added here and
 // nowhere else.
 func table() []lang.Language {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -26,7 +27,8 @@ type Recognised struct {
 	Evidence []string // the files that told
 	Command  []string // how its container will start
 	Base     string   // the default base image; "" is the built-in one
-	Advice   []string // what the user may want to do
+	Reads    []string // files that the program seems to read: the image has them if func.yaml says it
+	Advice   []string // what else the user may want to do
 	// Dockerfile is true when there is one beside the code.
 	Dockerfile bool
 	// Beside are the languages of code beside the Dockerfile.
@@ -75,7 +77,8 @@ func Recognise(ctx context.Context, dir, language string, environ []string) (*Re
 	return &Recognised{
 		Language: chosen.Name(), Runtime: theirs(chosen.Name()), Style: plan.Style, Evidence: evidence(tree.FS(), chosen.Name()),
 		Command: plan.Entrypoint, Base: plan.Base.Ref, Dockerfile: HasDockerfile(dir),
-		Advice: plan.Advice,
+		Reads:  plan.Reads,
+		Advice: slices.DeleteFunc(plan.Advice, func(text string) bool { return text == lang.KeepAdvice(plan.Reads) }),
 	}, nil
 }
 

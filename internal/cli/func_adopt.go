@@ -102,7 +102,11 @@ func runFuncAdopt(ctx context.Context, o *funcAdoptOptions) error {
 			return err
 		}
 	}
-	if err := scaffold.Adopt(o.Dir, name, found.Runtime, found.Files, f.Sys.Now()); err != nil {
+	var variables [][2]string
+	if len(found.Reads) > 0 {
+		variables = append(variables, [2]string{build.KeepVariable, strings.Join(found.Reads, ":")})
+	}
+	if err := scaffold.Adopt(o.Dir, name, found.Runtime, found.Files, variables, f.Sys.Now()); err != nil {
 		return err
 	}
 	file := filepath.Join(o.Dir, function.File)
@@ -147,6 +151,9 @@ func (f *Factory) tellAdopted(name string, found *build.Recognised) {
 	f.IO.Note("starts with: %s", strings.Join(found.Command, " "))
 	if found.Base != "" {
 		f.IO.Note("on:          %s; --base-image names another", found.Base)
+	}
+	if len(found.Reads) > 0 {
+		f.IO.Note("with it:     %s, which the code names: func.yaml has them put into the image (%s)", strings.Join(found.Reads, ", "), build.KeepVariable)
 	}
 	for _, text := range found.Advice {
 		f.IO.Note("%s", text)

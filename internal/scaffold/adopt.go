@@ -33,7 +33,8 @@ func adoptedAlready(file string) error {
 
 // Adopt writes a func.yaml for the code in dir, and the files that a build of it
 // needs besides. It never replaces one, and after an error none is there.
-func Adopt(dir, name, language string, files map[string]string, created time.Time) (err error) {
+// variables are for the build: NAME and value.
+func Adopt(dir, name, language string, files map[string]string, variables [][2]string, created time.Time) (err error) {
 	if err := function.CheckName(name); err != nil {
 		return err
 	}
@@ -56,7 +57,7 @@ func Adopt(dir, name, language string, files map[string]string, created time.Tim
 			return err
 		}
 	}
-	return adoptFolder(dir, name, language, created)
+	return adoptFolder(dir, name, language, variables, created)
 }
 
 // writeNew writes a file that is not there yet.
@@ -72,7 +73,7 @@ func writeNew(at, text string) (made bool, err error) {
 	return true, err
 }
 
-func adoptFolder(dir, name, language string, created time.Time) error {
+func adoptFolder(dir, name, language string, variables [][2]string, created time.Time) error {
 	file := filepath.Join(dir, function.File)
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
@@ -88,6 +89,15 @@ name: %s
 runtime: %s
 created: %s
 `, function.SpecVersion, name, language, created.UTC().Format(time.RFC3339))
+	if len(variables) > 0 {
+		_, writeErr := fmt.Fprint(f, "build:\n  buildEnvs:\n")
+		err = errors.Join(err, writeErr)
+	}
+	for _, v := range variables {
+		// A string of Go in ASCII is one of YAML.
+		_, writeErr := fmt.Fprintf(f, "  - name: %s\n    value: %+q\n", v[0], v[1])
+		err = errors.Join(err, writeErr)
+	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return &fault.Error{Op: "scaffold.adopt", Subject: file, Err: errors.Join(err, os.Remove(file))}
 	}

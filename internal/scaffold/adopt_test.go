@@ -18,18 +18,21 @@ func TestAdopt(t *testing.T) {
 	if err := Unadopted(dir); err != nil {
 		t.Error(err)
 	}
-	if err := Adopt(dir, "Bad_Name", "go", nil, at); fault.KindOf(err) != fault.Usage || len(tree(t, dir)) != 1 {
+	if err := Adopt(dir, "Bad_Name", "go", nil, nil, at); fault.KindOf(err) != fault.Usage || len(tree(t, dir)) != 1 {
 		t.Errorf("%v; %v", err, tree(t, dir))
 	}
-	if err := Adopt(dir, "hello", "go", nil, at); err != nil {
+	if err := Adopt(dir, "hello", "go", nil, [][2]string{{"BP_KEEP_FILES", "static:a \"b\""}}, at); err != nil {
 		t.Fatal(err)
 	}
 	f, err := function.Load(dir)
 	if err != nil || f.Name != "hello" || f.Runtime != "go" || !f.Created.Equal(at) || len(f.Warnings) > 0 || len(tree(t, dir)) != 2 {
 		t.Errorf("%+v, %v", f, err)
 	}
+	if envs := f.Build.BuildEnvs; len(envs) != 1 || envs[0].Name != "BP_KEEP_FILES" || envs[0].Value.Text != `static:a "b"` {
+		t.Errorf("variables of the build: %+v", envs)
+	}
 	before := tree(t, dir)[function.File]
-	for _, err := range []error{Unadopted(dir), Adopt(dir, "other", "node", nil, at)} {
+	for _, err := range []error{Unadopted(dir), Adopt(dir, "other", "node", nil, nil, at)} {
 		if fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "a project already") {
 			t.Errorf("%v", err)
 		}
@@ -45,7 +48,7 @@ func TestAdoptDoesNotFollowLinks(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(dir, function.File)); err != nil {
 		t.Skip(err)
 	}
-	if err := Adopt(dir, "hello", "go", nil, time.Now()); fault.KindOf(err) != fault.Conflict {
+	if err := Adopt(dir, "hello", "go", nil, nil, time.Now()); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("%v", err)
 	}
 	if _, err := os.Stat(outside); err == nil {
@@ -61,14 +64,14 @@ func TestAdoptWithFiles(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("theirs"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := Adopt(dir, "hello", "dockerfile", files, time.Now()); err == nil || len(tree(t, dir)) != 1 {
+	if err := Adopt(dir, "hello", "dockerfile", files, nil, time.Now()); err == nil || len(tree(t, dir)) != 1 {
 		t.Errorf("over a file: %v, %v", err, tree(t, dir))
 	}
 	if raw, err := os.ReadFile(filepath.Join(dir, "Dockerfile")); string(raw) != "theirs" || err != nil {
 		t.Errorf("%q, %v", raw, err)
 	}
 	dir = t.TempDir()
-	if err := Adopt(dir, "hello", "dockerfile", files, time.Now()); err != nil || len(tree(t, dir)) != 3 {
+	if err := Adopt(dir, "hello", "dockerfile", files, nil, time.Now()); err != nil || len(tree(t, dir)) != 3 {
 		t.Errorf("%v, %v", err, tree(t, dir))
 	}
 }

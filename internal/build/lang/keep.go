@@ -2,6 +2,7 @@ package lang
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"path"
 	"strings"
@@ -25,6 +26,12 @@ func KeptPatterns(environ []string) []string {
 		}
 	}
 	return out
+}
+
+// KeepAdvice says that a program seems to read files that the image does not hold.
+func KeepAdvice(names []string) string {
+	return fmt.Sprintf("the code names %s, and the image holds the program alone: if it reads this at run time, embed it with //go:embed, or set the variable %s to %s in func.yaml's build.buildEnvs",
+		strings.Join(names, ", "), KeepVariable, strings.Join(names, ":"))
 }
 
 // KeptFiles are the files of tree that KeepVariable names, as they shall stand

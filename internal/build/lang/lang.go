@@ -60,6 +60,10 @@ type Plan struct {
 	// Unlocked says what lock the project lacks; nil when its versions are chosen.
 	Unlocked *Unlocked
 
+	// Reads are files and folders of the project that the program seems to read, and
+	// that are not in its image. Who writes a func.yaml names them there.
+	Reads []string
+
 	// Advice is what the user may want to do, in sentences.
 	Advice []string
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -48,9 +47,24 @@ func runTimeFolders() []string {
 	return []string{"assets", "config", "configs", "html", "i18n", "locales", "migrations", "public", "static", "templates", "tmpl", "views", "web", "www"}
 }
 
-// readFolders are the folders that the module's code names in its strings, which
+// dataFiles returns the files beside the program that hold data.
+func dataFiles(p *lang.Project) []string {
+	// What cannot be listed has none for this user.
+	entries, _ := os.ReadDir(p.Dir)
+	var out []string
+	for _, entry := range entries {
+		name := entry.Name()
+		data := slices.Contains([]string{".csv", ".html", ".json", ".sql", ".tmpl", ".toml", ".txt", ".xml", ".yaml", ".yml"}, filepath.Ext(name))
+		if data && entry.Type().IsRegular() && !strings.HasPrefix(name, ".") && name != "func.yaml" {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// readAtRunTime are the folders, and the files beside the program, that the module's code names in its strings, which
 // are there and neither embedded nor kept.
-func readFolders(p *lang.Project) []string {
+func readAtRunTime(p *lang.Project) []string {
 	root, err := moduleRoot(p.Dir)
 	if err != nil {
 		return nil
@@ -61,6 +75,7 @@ func readFolders(p *lang.Project) []string {
 			candidates = append(candidates, name)
 		}
 	}
+	candidates = append(candidates, dataFiles(p)...)
 	kept := lang.KeptPatterns(p.Environ)
 	candidates = slices.DeleteFunc(candidates, func(name string) bool {
 		return slices.ContainsFunc(kept, func(pattern string) bool { return pattern == name || strings.HasPrefix(pattern, name+"/") })
@@ -68,7 +83,11 @@ func readFolders(p *lang.Project) []string {
 	if len(candidates) == 0 {
 		return nil
 	}
-	literal := regexp.MustCompile("[\"`](?:\\./)?(" + strings.Join(candidates, "|") + ")(?:/[^\"`]*)?[\"`]")
+	var quoted []string
+	for _, name := range candidates {
+		quoted = append(quoted, regexp.QuoteMeta(name))
+	}
+	literal := regexp.MustCompile("[\"`](?:\\./)?(" + strings.Join(quoted, "|") + ")(?:/[^\"`]*)?[\"`]")
 	embedded := regexp.MustCompile(`(?m)^//go:embed (.*)$`)
 	named, excluded, folders := map[string]bool{}, map[string]bool{}, 0
 	// What cannot be read is the compiler's to complain about.
@@ -105,14 +124,12 @@ func readFolders(p *lang.Project) []string {
 	return slices.DeleteFunc(candidates, func(name string) bool { return !named[name] || excluded[name] })
 }
 
-// keepAdvice offers to put folders into the image, nil when there is none.
-func keepAdvice(p *lang.Project) []string {
-	folders := readFolders(p)
-	if len(folders) == 0 {
+// keepAdvice offers to put files into the image, nil when there is none.
+func keepAdvice(names []string) []string {
+	if len(names) == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("the code names %s, and the image holds the program alone: if it reads this at run time, embed it with //go:embed, or set the variable %s to %s in func.yaml's build.buildEnvs",
-		strings.Join(folders, ", "), lang.KeepVariable, strings.Join(folders, ":"))}
+	return []string{lang.KeepAdvice(names)}
 }
 
 func isDir(at string) bool {

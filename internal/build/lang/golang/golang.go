@@ -68,9 +68,11 @@ func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	reads := readAtRunTime(p)
 	return &lang.Plan{
 		Style:      pkg.describe(),
-		Advice:     keepAdvice(p),
+		Reads:      reads,
+		Advice:     keepAdvice(reads),
 		Unlocked:   unlocked(p),
 		Base:       lang.Base{BuiltIn: true},
 		Entrypoint: []string{"/" + binary},

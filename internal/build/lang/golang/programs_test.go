@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -179,9 +180,22 @@ func TestNoAdvice(t *testing.T) {
 		"//go:embed static\nvar files embed.FS\n\nvar x = \"static/x.css\"\n", "var x = \"/static/x.css\"\n", "// static\n",
 	} {
 		dir := folder(t, map[string]string{"go.mod": "module app\n", "main.go": "package main\n\nimport \"embed\"\n\n" + code, "static/x.css": "x"})
-		if advice := keepAdvice(open(t, dir)); len(advice) > 0 {
-			t.Errorf("%s: %v", code, advice)
+		if names := readAtRunTime(open(t, dir)); len(names) > 0 {
+			t.Errorf("%s: %v", code, names)
 		}
+	}
+}
+
+func TestFilesThatTheCodeNames(t *testing.T) {
+	dir := folder(t, map[string]string{
+		"go.mod": "module app\n", "main.go": "package main\n\nfunc main() { print(\"products.json\", \"./templates/*.html\", \"func.yaml\") }\n",
+		"products.json": "[]", "productsXjson.json": "[]", "other.json": "[]", "templates/a.html": "", "func.yaml": "name: app",
+	})
+	if got := readAtRunTime(open(t, dir)); !slices.Equal(got, []string{"templates", "products.json"}) {
+		t.Errorf("read at run time: %v", got)
+	}
+	if got := readAtRunTime(open(t, dir, lang.KeepVariable+"=templates:products.json")); len(got) > 0 {
+		t.Errorf("in the image already: %v", got)
 	}
 }
 

@@ -35,11 +35,8 @@ func TestScriptsChangeDependencies(t *testing.T) {
 		name, scripts string
 		dep, client   string
 	}{
-		{"postinstall", `"postinstall":"node patch.js"`, untouched + " // patched", ""},
-		{"build", `"build":"node generate.js"`, untouched, "generated"},
 		{"both", `"postinstall":"node patch.js","build":"node generate.js"`, untouched + " // patched", "generated"},
 		{"hooks of Git", `"postinstall":"husky install","prepare":"husky || true"`, untouched, ""},
-		{"prepare without a build", `"prepare":"exit 1"`, untouched, ""},
 	} {
 		got, _, err := imageOf(t, patched(public, tt.scripts))
 		if err != nil {

@@ -55,9 +55,9 @@ func recipeOf(language string) (recipe, error) {
 		}, nil
 	case "node": // like docker.io/library/node:slim: Debian's Node.js, a shell and coreutils
 		return recipe{name: "test base: node 2", packages: []string{"nodejs"}, command: "node"}, nil
-	case "python": // like docker.io/library/python:slim, with the C++ library, which wheels expect
+	case "python": // like docker.io/library/python:slim, with its time zones, and the C++ library, which wheels expect
 		return recipe{
-			name: "test base: python 2", packages: []string{"python3", "libstdc++6"}, command: "python3",
+			name: "test base: python 3", packages: []string{"python3", "libstdc++6", "tzdata"}, command: "python3",
 			env: []string{"PYTHON_VERSION=3.11.2"},
 		}, nil
 	}

@@ -38,7 +38,7 @@ func Vars() ([]string, error) {
 			values["RUSTUP_HOME"] = toolchains
 		}
 	}
-	names := []string{"SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "GOCOVERDIR", "CARGO_HOME", "JAVA_HOME", "MAVEN_OPTS", "MAVEN_ARGS"}
+	names := []string{"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GOCOVERDIR", "CARGO_HOME", "JAVA_HOME", "MAVEN_OPTS", "MAVEN_ARGS"}
 	prefixes := []string{"npm_config_", "pip_", "cargo_http_", "cargo_net_", "rustup_", "http_proxy", "https_proxy", "no_proxy"}
 	for _, entry := range os.Environ() {
 		name, value, _ := strings.Cut(entry, "=")

@@ -38,7 +38,7 @@ type generated struct {
 // that answers, without an edit of any of their files.
 func TestProjects(t *testing.T) {
 	all := map[string]generated{}
-	for _, language := range []map[string]generated{nodeProjects(), goProjects(), pythonProjects(), rustProjects()} {
+	for _, language := range []map[string]generated{nodeProjects(), goProjects(), pythonProjects(), rustProjects(), javaProjects()} {
 		for name, p := range language {
 			if _, twice := all[name]; twice {
 				t.Fatalf("two projects are called %s", name)

@@ -7,6 +7,7 @@ package bases
 import (
 	"context"
 	"fmt"
+	"path"
 	"strings"
 	"time"
 
@@ -41,7 +42,8 @@ func Index(ctx context.Context, language, cacheDir string, archs ...string) (v1.
 	return index, nil
 }
 
-// Languages are those that Index has a base for.
+// Languages are those whose images kn-lite makes on a base by itself; "ruby" is
+// for Dockerfiles.
 func Languages() []string { return []string{"java", "node", "python"} }
 
 func recipeOf(language string) (recipe, error) {
@@ -60,6 +62,13 @@ func recipeOf(language string) (recipe, error) {
 			name: "test base: python 3", packages: []string{"python3", "libstdc++6", "tzdata"}, command: "python3",
 			env: []string{"PYTHON_VERSION=3.11.2"},
 		}, nil
+	case "ruby": // like docker.io/library/ruby, with Debian's Rails in place of a way to rubygems.org
+		return recipe{
+			name: "test base: ruby 1", packages: []string{"ruby", "bundler", "puma", "ruby-rails", "tzdata"}, command: "irb",
+			env: []string{"BUNDLE_APP_CONFIG=/usr/local/bundle"},
+			// What is in this folder counts more than variables do.
+			files: map[string]string{"usr/local/bundle/config": "---\nBUNDLE_PATH__SYSTEM: \"true\"\nBUNDLE_DEPLOYMENT: \"false\"\n"},
+		}, nil
 	}
 	return recipe{}, fmt.Errorf("there is no base for %q", language)
 }
@@ -71,6 +80,7 @@ type recipe struct {
 	command  string
 	env      []string
 	links    map[string]string // more links; ARCH stands for the architecture
+	files    map[string]string // more files
 }
 
 func image(ctx context.Context, cacheDir string, r recipe, arch string) (v1.Image, error) {
@@ -87,6 +97,9 @@ func image(ctx context.Context, cacheDir string, r recipe, arch string) (v1.Imag
 		}
 		for at, target := range r.links {
 			files = append(files, layer.Symlink(at, strings.ReplaceAll(target, "ARCH", arch)))
+		}
+		for at, text := range r.files {
+			files = append(files, layer.Dir(path.Dir(at), 0o755), layer.Bytes(at, 0o644, []byte(text)))
 		}
 		if content, _, err = store.Write(ctx, files, epoch); err != nil {
 			return nil, err

@@ -18,7 +18,7 @@ import (
 func main() {
 	log.SetFlags(0)
 	cache := flag.String("cache", "", "folder that keeps the result for the next time")
-	language := flag.String("language", "node", "java, node or python")
+	language := flag.String("language", "node", "java, node, python or ruby")
 	archs := flag.String("arch", "amd64", "architectures, with commas between them")
 	flag.Parse()
 	if *cache == "" || flag.NArg() != 1 {

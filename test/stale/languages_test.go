@@ -285,13 +285,16 @@ func rust() language {
 				slow(edit("another member of the workspace", "words/src/lib.rs", `"one"`, `"two"`)),
 				buildEnv("PUBLIC_API_URL", "https://staging.example"),
 				namedAgain("https://production.example"),
-				slow(setVariable("a variable of the tool", "RUSTFLAGS", "-C debug-assertions=on")),
+				slow(change{"a variable of the tool", seen, setVariable("", "RUSTFLAGS", "-C debug-assertions=on").make, false}),
 				slow(change{"settings of the user", differs, func(s *state) {
 					s.write(filepath.Join(s.variable["CARGO_HOME"], "config.toml"), "[profile.release]\nopt-level = 1\n")
 				}, false}),
 				slow(addFile("settings above the folder", ".cargo/config.toml", "[profile.release]\nopt-level = 2\n")),
-				slow(edit("the lock file", "Cargo.lock", "version = 3", "version = 4")),
-				slow(edit("the manifest", "app/Cargo.toml", "0.1.0", "0.1.1")),
+				slow(change{"the lock file", seen, edit("", "Cargo.lock", "version = 3", "version = 4").make, false}),
+				slow(change{"the manifest", seen, func(s *state) {
+					s.replace("app/Cargo.toml", "0.1.0", "0.1.1")
+					s.replace("Cargo.lock", "name = \"app\"\nversion = \"0.1.0\"", "name = \"app\"\nversion = \"0.1.1\"")
+				}, false}),
 				slow(link("a link to a file outside", "app/src/linked.rs", "other/linked.rs", "pub const WORD: &str = \"c\";\n")),
 				wrapTool("the tool's version", "rustc", `case "$*" in "--version --verbose") "$REAL" "$@" | sed 's/^rustc 1/rustc 9/'; exit;; esac; exec "$REAL" "$@"`),
 			}
@@ -328,11 +331,12 @@ func java() language {
 				buildEnv("PUBLIC_API_URL", "https://staging.example"),
 				namedAgain("https://production.example"),
 				slow(edit("the manifest", "app/pom.xml", "<version>1.0", "<version>1.1")),
-				slow(addFile("settings of the project", "app/.mvn/maven.config", "-Dflavour=project\n")),
 				{"settings of the user", differs, func(s *state) {
 					s.write(filepath.Join(s.home, ".m2/settings.xml"), settings("user"))
 					s.variable["MAVEN_OPTS"] += " -Duser.home=" + s.home
 				}, false},
+				// It wins over those of the user.
+				slow(addFile("settings of the project", "app/.mvn/maven.config", "-Dflavour=project\n")),
 				slow(change{"settings that a flag names", differs, func(s *state) {
 					s.write(filepath.Join(s.home, "other.xml"), settings("named"))
 					s.variable["MAVEN_ARGS"] = "-s " + filepath.Join(s.home, "other.xml")

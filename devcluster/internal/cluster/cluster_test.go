@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -55,11 +57,15 @@ func record(t *testing.T, home, name string, pids ...int) *state.Record {
 	return r
 }
 
+// unused is the name of no instance of this machine: what belongs to an instance is
+// found by its name, outside of its folder too.
+func unused() string { return fmt.Sprintf("test-%d", os.Getpid()) }
+
 func TestDownRemovesTheFolderAndIsIdempotent(t *testing.T) {
 	h, home := host(t)
-	r := record(t, home, "dev")
+	r := record(t, home, unused())
 	for _, want := range []bool{true, false} {
-		was, err := Down(t.Context(), h, "dev", false)
+		was, err := Down(t.Context(), h, unused(), false)
 		if err != nil || was != want {
 			t.Errorf("Down = %t, %v; want %t", was, err, want)
 		}
@@ -80,8 +86,8 @@ func TestDownNamesWhatStays(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	// A component outside any machine: nothing that `down` ends reaches it.
-	record(t, home, "dev", cmd.Process.Pid)
-	_, err := Down(t.Context(), h, "dev", false)
+	record(t, home, unused(), cmd.Process.Pid)
+	_, err := Down(t.Context(), h, unused(), false)
 	if err == nil || !strings.Contains(err.Error(), "process ") {
 		t.Errorf("error = %v, want one that names the process", err)
 	}
@@ -94,7 +100,7 @@ func TestDownLeavesARecycledPIDAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	r := record(t, home, "dev", cmd.Process.Pid)
+	r := record(t, home, unused(), cmd.Process.Pid)
 	stranger := r.Components[0].ID
 	stranger.Start--
 	r.Components[0].ID = stranger
@@ -102,7 +108,7 @@ func TestDownLeavesARecycledPIDAlone(t *testing.T) {
 	if err := r.Save(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Down(t.Context(), h, "dev", false); err != nil {
+	if _, err := Down(t.Context(), h, unused(), false); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Process.Signal(syscall.Signal(0)); err != nil {
@@ -112,53 +118,53 @@ func TestDownLeavesARecycledPIDAlone(t *testing.T) {
 
 func TestDownForgetsWhatAnEarlierBootOfTheKernelHad(t *testing.T) {
 	h, home := host(t)
-	r := record(t, home, "dev", os.Getpid())
+	r := record(t, home, unused(), os.Getpid())
 	r.BootID = "another"
 	r.Machine = &machine.Machine{Init: r.Components[0].ID}
 	if err := r.Save(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Down(t.Context(), h, "dev", false); err != nil {
+	if _, err := Down(t.Context(), h, unused(), false); err != nil {
 		t.Fatal(err) // and this test still runs
 	}
 }
 
 func TestDownOfABrokenRecordNeedsForce(t *testing.T) {
 	h, home := host(t)
-	record(t, home, "dev")
-	if err := os.WriteFile(filepath.Join(home, "dev", "state.json"), []byte("{"), 0o600); err != nil {
+	record(t, home, unused())
+	if err := os.WriteFile(filepath.Join(home, unused(), "state.json"), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Down(t.Context(), h, "dev", false); err == nil || !strings.Contains(err.Error(), "--force") {
+	if _, err := Down(t.Context(), h, unused(), false); err == nil || !strings.Contains(err.Error(), "--force") {
 		t.Errorf("error = %v, want one that names --force", err)
 	}
-	if was, err := Down(t.Context(), h, "dev", true); err != nil || !was {
+	if was, err := Down(t.Context(), h, unused(), true); err != nil || !was {
 		t.Errorf("with force: %t, %v", was, err)
 	}
 }
 
 func TestDownRefusesACopiedFolder(t *testing.T) {
 	h, home := host(t)
-	record(t, home, "dev")
-	if err := os.Rename(filepath.Join(home, "dev"), filepath.Join(home, "copy")); err != nil {
+	record(t, home, unused())
+	if err := os.Rename(filepath.Join(home, unused()), filepath.Join(home, "copy")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Down(t.Context(), h, "copy", false); err == nil || !strings.Contains(err.Error(), "/dev") {
+	if _, err := Down(t.Context(), h, "copy", false); err == nil || !strings.Contains(err.Error(), "/"+unused()) {
 		t.Errorf("error = %v, want one that names the folder in the record", err)
 	}
 }
 
 func TestLoadNamesTheClustersThereAre(t *testing.T) {
 	h, home := host(t)
-	record(t, home, "dev")
-	if _, err := h.Load("dve"); err == nil || !strings.Contains(err.Error(), `["dev"]`) {
-		t.Errorf("error = %v, want one that lists dev", err)
+	record(t, home, unused())
+	if _, err := h.Load(unused() + "x"); err == nil || !strings.Contains(err.Error(), `[`+strconv.Quote(unused())+`]`) {
+		t.Errorf("error = %v, want one that lists it", err)
 	}
 }
 
 func TestStatusOfAKilledCluster(t *testing.T) {
 	_, home := host(t)
-	r := record(t, home, "dev", os.Getpid())
+	r := record(t, home, unused(), os.Getpid())
 	r.Components[0].ID.Start++
 	s, err := Look(t.Context(), r)
 	if err != nil {
@@ -205,7 +211,7 @@ func TestUntilGivesTheLastAnswerOrTheCause(t *testing.T) {
 
 func TestLastLines(t *testing.T) {
 	_, home := host(t)
-	r := record(t, home, "dev")
+	r := record(t, home, unused())
 	if got := lastLines(r, "etcd", 2); got != "" {
 		t.Errorf("without a log: %q", got)
 	}

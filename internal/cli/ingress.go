@@ -39,6 +39,9 @@ func (d *ingressDialer) dial(ctx context.Context, network, address string) (net.
 		direct = err
 	}
 	found, err := d.find(ctx)
+	if fault.KindOf(err) == fault.NotFound {
+		return nil, err // no way of sending it would help
+	}
 	if err != nil {
 		return nil, d.unreachable(host, errors.Join(direct, err))
 	}

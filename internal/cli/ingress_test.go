@@ -54,12 +54,15 @@ func TestIngressDialer(t *testing.T) {
 		{"DNS leads nowhere", ingressDialer{look: known, find: finds(other)}, gone, other, ""},
 		{"the first that accepts", ingressDialer{look: unknown, find: finds(gone, other, live)}, "fn.example.invalid:80", other, ""},
 		{"none accepts", ingressDialer{look: unknown, find: finds(gone)}, "fn.example.invalid:80", "", "no way to reach it from here"},
+		{"there is nothing to reach", ingressDialer{look: unknown, find: func(context.Context) ([]string, error) {
+			return nil, fault.New(fault.NotFound, "cluster.ingress", "service/fn", "no revision of it has been ready").WithHint("describe it")
+		}}, "fn.example.invalid:80", "", "no revision of it"},
 		{"the cluster does not tell", ingressDialer{look: unknown, find: noFind}, "fn.example.invalid:80", "", "not permitted"},
 	}
 	for _, tt := range tests {
 		conn, err := tt.dialer.dial(t.Context(), "tcp", tt.address)
 		if tt.want == "" {
-			if err == nil || !strings.Contains(err.Error(), tt.text) || fault.KindOf(err) != fault.Transient || fault.HintOf(err) == "" {
+			if err == nil || !strings.Contains(err.Error(), tt.text) || fault.KindOf(err) != fault.Transient && fault.KindOf(err) != fault.NotFound || fault.HintOf(err) == "" {
 				t.Errorf("%s: %v", tt.name, err)
 			}
 			continue

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
@@ -67,14 +68,23 @@ func (c *Client) IngressAddresses(ctx context.Context, service string, private b
 		}
 	}
 	if len(out) == 0 {
-		return nil, fault.New(fault.NotFound, "cluster.ingress", "service/"+service, "the cluster's ingress has no address for it yet").
+		return nil, fault.New(fault.Transient, "cluster.ingress", "service/"+service, "the cluster's ingress has no address for it yet").
 			WithHint("give it with --ingress HOST:PORT or the setting `ingress`")
 	}
 	return out, nil
 }
 
 func (c *Client) ingress(ctx context.Context, service string) (*ingressStatus, error) {
-	raw, err := c.rest.Get().AbsPath("/apis/networking.internal.knative.dev/v1alpha1/namespaces", c.namespace, "ingresses", service).DoRaw(ctx)
+	got := c.rest.Get().AbsPath("/apis/networking.internal.knative.dev/v1alpha1/namespaces", c.namespace, "ingresses", service).Do(ctx)
+	// The error of Raw does not say whether the object or the whole kind is missing.
+	switch err := got.Error(); {
+	case apierrors.IsNotFound(err) && !missingAPI(err):
+		return nil, fault.New(fault.NotFound, "cluster.ingress", "service/"+service, "the ingress does not know it, since no revision of it has been ready").
+			WithHint("`kn-lite describe %s` says what is wrong with it", service)
+	case err != nil:
+		return nil, c.explain(call{verb: "get", resource: ingresses, name: service}, err)
+	}
+	raw, err := got.Raw()
 	if err != nil {
 		return nil, c.explain(call{verb: "get", resource: ingresses, name: service}, err)
 	}

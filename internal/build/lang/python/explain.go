@@ -22,7 +22,7 @@ func (i *install) explain(output string, err error) error {
 	// pip says it in no other form.
 	if found := regexp.MustCompile(`No matching distribution found for (\S+)`).FindStringSubmatch(output); found != nil {
 		return fault.New(fault.Build, "build.python", i.from, "%s has no wheel for Python %s on %s\n%s", found[1], majorMinor(i.version), i.platform, words).
-			WithHint("if it is a typing mistake, correct it; if there is only its source, make a wheel on such a machine and let pip find it:\n  pip wheel %s -w wheels && PIP_FIND_LINKS=$PWD/wheels kn-lite build", found[1])
+			WithHint("if it is a typing mistake, correct it; if there is only its source, make a wheel on such a machine and let pip find it:\n  pip wheel '%s' -w wheels && PIP_FIND_LINKS=$PWD/wheels kn-lite build", found[1])
 	}
 	return fault.New(fault.Build, "build.python", i.from, "pip could not install the dependencies\n%s", words)
 }

@@ -306,7 +306,7 @@ func TestWhatHasNoWheelIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err := installed(t, wheels, "demo\n", target("amd64", "3.11"))
-	if fault.KindOf(err) != fault.Build || !strings.Contains(err.Error(), "native has no wheel for Python 3.11 on linux/amd64") || !strings.Contains(fault.HintOf(err), "pip wheel native") {
+	if fault.KindOf(err) != fault.Build || !strings.Contains(err.Error(), "native has no wheel for Python 3.11 on linux/amd64") || !strings.Contains(fault.HintOf(err), "pip wheel 'native'") {
 		t.Errorf("%v", err)
 	}
 }

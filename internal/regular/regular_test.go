@@ -105,3 +105,17 @@ func TestLargeFilesAreRefused(t *testing.T) {
 		t.Errorf("err = %v", err)
 	}
 }
+
+func TestDigest(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte("hello"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const want = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+	if got, err := Digest(file); err != nil || got != want {
+		t.Errorf("%s, %v, want %s", got, err, want)
+	}
+	if got, err := Digest(filepath.Dir(file)); err == nil {
+		t.Errorf("a folder has the digest %s", got)
+	}
+}

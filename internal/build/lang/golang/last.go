@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -68,12 +67,5 @@ func digest(file string) (string, error) {
 	if err := regular.Check(file, info.Mode()); err != nil {
 		return "", err
 	}
-	f, err := regular.Open(file)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	_, err = io.Copy(h, f)
-	return hex.EncodeToString(h.Sum(nil)), err
+	return regular.Digest(file)
 }

@@ -96,7 +96,7 @@ func (i *install) download(ctx context.Context, tool, dir string) (string, error
 	}
 	var lines strings.Builder
 	for _, w := range wheels {
-		sum, err := sumOf(filepath.Join(into, w.Name()))
+		sum, err := regular.Digest(filepath.Join(into, w.Name()))
 		if err != nil {
 			return "", err
 		}
@@ -137,16 +137,6 @@ func (p *project) localSum(from *lang.Project) (string, error) {
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-func sumOf(file string) (string, error) {
-	f, err := regular.Open(file)
-	if err != nil {
-		return "", err
-	}
-	h := sha256.New()
-	_, err = io.Copy(h, f)
-	return hex.EncodeToString(h.Sum(nil)), errors.Join(err, f.Close())
 }
 
 // staged returns requirements with the names of the project's files as they are

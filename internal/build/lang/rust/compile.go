@@ -235,8 +235,26 @@ func (c *compilation) digest(ctx context.Context, p pkg) (string, error) {
 // digest is over the names and contents of the files in a folder.
 func digest(ctx context.Context, dir string) (string, error) {
 	all := sha256.New()
+	err := walkSources(ctx, dir, func(at, rel string, info fs.FileInfo) error {
+		if info.IsDir() {
+			return nil
+		}
+		one, err := regular.Digest(at)
+		if err != nil {
+			return err
+		}
+		_, err = all.Write([]byte(rel + "\x00" + one + "\n"))
+		return err
+	})
+	return hex.EncodeToString(all.Sum(nil)), err
+}
+
+// walkSources visits the folders and regular files below dir that cargo may compile,
+// each with its path and its path below dir. A link to a file is one; other links, and
+// what is neither, are no sources.
+func walkSources(ctx context.Context, dir string, visit func(at, rel string, info fs.FileInfo) error) error {
 	skip := skipper(dir, nil)
-	err := filepath.WalkDir(dir, func(at string, entry fs.DirEntry, err error) error {
+	return filepath.WalkDir(dir, func(at string, entry fs.DirEntry, err error) error {
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
@@ -250,23 +268,12 @@ func digest(ctx context.Context, dir string) (string, error) {
 			}
 			return nil
 		}
-		info, err := os.Stat(at) // what a link leads to
-		if err != nil || !info.Mode().IsRegular() {
+		info, err := os.Stat(at)
+		if err != nil || !entry.IsDir() && !info.Mode().IsRegular() {
 			return nil
 		}
-		f, err := regular.Open(at)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		one := sha256.New()
-		if _, err := io.Copy(one, f); err != nil {
-			return err
-		}
-		_, err = all.Write([]byte(rel + "\x00" + hex.EncodeToString(one.Sum(nil)) + "\n"))
-		return err
+		return visit(at, rel, info)
 	})
-	return hex.EncodeToString(all.Sum(nil)), err
 }
 
 func copyFile(from, to string) (size int64, err error) {

@@ -1,10 +1,7 @@
 package rust
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -23,7 +20,7 @@ func (c *compilation) programNote() string { return filepath.Join(c.folder, c.fo
 // checkProgram makes cargo link the program again if it is not the one that the
 // last build has left. Cargo goes by the times of files and does not look into them.
 func (c *compilation) checkProgram() error {
-	got, err := fileDigest(c.program())
+	got, err := regular.Digest(c.program())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -37,7 +34,7 @@ func (c *compilation) checkProgram() error {
 // noteProgram remembers the program; it is asked for the copy, which nobody else
 // writes to.
 func (c *compilation) noteProgram(made string) error {
-	sum, err := fileDigest(made)
+	sum, err := regular.Digest(made)
 	if err != nil {
 		return err
 	}
@@ -57,15 +54,4 @@ func (c *compilation) makeAgain(name string) error {
 		}
 	}
 	return nil
-}
-
-func fileDigest(file string) (string, error) {
-	f, err := regular.Open(file)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	_, err = io.Copy(h, f)
-	return hex.EncodeToString(h.Sum(nil)), err
 }

@@ -76,29 +76,12 @@ func writeLock(ctx context.Context, tool string, p *lang.Project, dir string) er
 
 // copyWorkspace copies what cargo compiles. Links become what they lead to.
 func copyWorkspace(ctx context.Context, root, into string) error {
-	skip := skipper(root, nil)
-	return filepath.WalkDir(root, func(at string, entry fs.DirEntry, err error) error {
-		if err = errors.Join(err, ctx.Err()); err != nil {
-			return err
+	return walkSources(ctx, root, func(at, rel string, info fs.FileInfo) error {
+		copied := filepath.Join(into, rel)
+		if info.IsDir() {
+			return os.Mkdir(copied, 0o755)
 		}
-		rel, err := filepath.Rel(root, at)
-		if err != nil || rel == "." {
-			return err
-		}
-		if out, _ := skip(filepath.ToSlash(rel), entry.IsDir()); out {
-			if entry.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if entry.IsDir() {
-			return os.Mkdir(filepath.Join(into, rel), 0o755)
-		}
-		info, err := os.Stat(at)
-		if err != nil || !info.Mode().IsRegular() {
-			return nil // as in the digest of the sources
-		}
-		_, err = copyFile(at, filepath.Join(into, rel))
-		return errors.Join(err, os.Chtimes(filepath.Join(into, rel), info.ModTime(), info.ModTime()))
+		_, err := copyFile(at, copied)
+		return errors.Join(err, os.Chtimes(copied, info.ModTime(), info.ModTime()))
 	})
 }

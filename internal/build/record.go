@@ -187,7 +187,7 @@ func (p *Prepared) writeRecord(id *key.Key, result *Result) error {
 		}
 		digest := v1.Hash{Algorithm: "sha256", Hex: hexDigest(raw)}
 		r.Small = append(r.Small, digest)
-		return key.WriteFile(blobFile(p.builder.spec.CacheDir, digest), raw)
+		return sealed.WriteFile(blobFile(p.builder.spec.CacheDir, digest), raw)
 	}
 	if result.Index != nil {
 		if err := keep(result.Index.RawManifest()); err != nil {

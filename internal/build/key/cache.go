@@ -3,10 +3,8 @@ package key
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -113,24 +111,4 @@ func (c *Cache) Save() error {
 		out.WriteString(value + "\t" + path + "\n")
 	}
 	return sealed.Write(c.file, out.Bytes())
-}
-
-// WriteFile writes a file that is there as a whole or not at all, readable by
-// its owner only: names of files are nobody else's business.
-func WriteFile(file string, content []byte) (err error) {
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(file), ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = sealed.Place(f.Name(), file)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
 }

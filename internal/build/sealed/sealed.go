@@ -20,9 +20,15 @@ var ErrDamaged = errors.New("the file is damaged, or another one's")
 
 const header = "kn-lite sealed "
 
-// Write writes a file that is there as a whole or not at all, readable by its
-// owner only: names of files are nobody else's business.
-func Write(file string, content []byte) (err error) {
+// Write writes a file that Read knows again.
+func Write(file string, content []byte) error {
+	return WriteFile(file, append(seal(file, content), content...))
+}
+
+// WriteFile writes a file that is there as a whole or not at all, readable by its
+// owner only: names of files are nobody else's business. What the content is has to
+// be seen from the file's name.
+func WriteFile(file string, content []byte) (err error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
@@ -30,7 +36,7 @@ func Write(file string, content []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(append(seal(file, content), content...))
+	_, err = f.Write(content)
 	// A full disk may show at the close only.
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = Place(f.Name(), file)

@@ -5,6 +5,7 @@
 package startup
 
 import (
+	"bytes"
 	"cmp"
 	"compress/gzip"
 	"context"
@@ -14,16 +15,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/kn-lite/kn-lite/internal/build/key"
 	"github.com/kn-lite/kn-lite/internal/build/lang"
-	"github.com/kn-lite/kn-lite/internal/regular"
+	"github.com/kn-lite/kn-lite/internal/build/sealed"
 )
 
 // Open returns the uncompressed content of a layer.
@@ -42,14 +41,16 @@ func Check(ctx context.Context, config *v1.ConfigFile, layers []v1.Layer, open O
 	if err != nil {
 		return err
 	}
-	if info, err := os.Lstat(passed); cache != "" && err == nil && info.Mode().IsRegular() {
-		return nil
+	if cache != "" {
+		if _, err := sealed.Read(passed); err == nil {
+			return nil
+		}
 	}
 	if err := check(ctx, command, config, layers, open, cache); err != nil || cache == "" {
 		return err
 	}
 	// What is not remembered is checked again.
-	_ = errors.Join(os.MkdirAll(filepath.Dir(passed), 0o755), key.WriteFile(passed, nil))
+	_ = sealed.Write(passed, nil)
 	return nil
 }
 
@@ -145,12 +146,11 @@ func listingFile(cache string, digest v1.Hash) string {
 }
 
 func readFiles(file string) (map[string]entry, error) {
-	f, err := regular.Open(file)
+	raw, err := sealed.Read(file)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	r, err := gzip.NewReader(f)
+	r, err := gzip.NewReader(bytes.NewReader(raw))
 	if err != nil {
 		return nil, err
 	}
@@ -160,10 +160,10 @@ func readFiles(file string) (map[string]entry, error) {
 }
 
 func writeFiles(file string, files map[string]entry) error {
-	var out strings.Builder
+	var out bytes.Buffer
 	w := gzip.NewWriter(&out)
 	if err := errors.Join(json.NewEncoder(w).Encode(files), w.Close()); err != nil {
 		return err
 	}
-	return errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), key.WriteFile(file, []byte(out.String())))
+	return sealed.Write(file, out.Bytes())
 }

@@ -187,6 +187,9 @@ func (p *Prepared) Close() error {
 func (p *Prepared) Build(ctx context.Context) (*Result, error) {
 	b := p.builder
 	p.NoteWithheld(ctx)
+	if len(b.plan.Reads) > 0 {
+		b.spec.Progress.Note(lang.KeepAdvice(b.plan.Reads))
+	}
 	for _, text := range b.plan.Advice {
 		b.spec.Progress.Note(text)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -78,7 +77,7 @@ func Recognise(ctx context.Context, dir, language string, environ []string) (*Re
 		Language: chosen.Name(), Runtime: theirs(chosen.Name()), Style: plan.Style, Evidence: evidence(tree.FS(), chosen.Name()),
 		Command: plan.Entrypoint, Base: plan.Base.Ref, Dockerfile: HasDockerfile(dir),
 		Reads:  plan.Reads,
-		Advice: slices.DeleteFunc(plan.Advice, func(text string) bool { return text == lang.KeepAdvice(plan.Reads) }),
+		Advice: plan.Advice,
 	}, nil
 }
 

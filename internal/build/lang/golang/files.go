@@ -124,14 +124,6 @@ func readAtRunTime(p *lang.Project) []string {
 	return slices.DeleteFunc(candidates, func(name string) bool { return !named[name] || excluded[name] })
 }
 
-// keepAdvice offers to put files into the image, nil when there is none.
-func keepAdvice(names []string) []string {
-	if len(names) == 0 {
-		return nil
-	}
-	return []string{lang.KeepAdvice(names)}
-}
-
 func isDir(at string) bool {
 	info, err := os.Stat(at)
 	return err == nil && info.IsDir()

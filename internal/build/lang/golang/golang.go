@@ -68,11 +68,9 @@ func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	reads := readAtRunTime(p)
 	return &lang.Plan{
 		Style:      pkg.describe(),
-		Reads:      reads,
-		Advice:     keepAdvice(reads),
+		Reads:      readAtRunTime(p),
 		Unlocked:   unlocked(p),
 		Base:       lang.Base{BuiltIn: true},
 		Entrypoint: []string{"/" + binary},
@@ -95,7 +93,7 @@ func (Language) Layers(_ context.Context, p *lang.Project, plan *lang.Plan, targ
 		Name: "application",
 		From: "the module's sources, go.sum and the go command",
 		Files: func(ctx context.Context) ([]layer.File, func() error, error) {
-			return compile(ctx, p, pkg, target.Platform)
+			return compile(ctx, p, plan, pkg, target.Platform)
 		},
 	}), nil
 }
@@ -105,7 +103,7 @@ func (Language) Layers(_ context.Context, p *lang.Project, plan *lang.Plan, targ
 // one build to the next, the wrapper's paths included. That is why the program
 // keeps its build ID: it names the inputs by content alone, and it is how the go
 // command knows that the program of the last build is still the right one.
-func compile(ctx context.Context, p *lang.Project, pkg *pkg, platform v1.Platform) (files []layer.File, cleanup func() error, err error) {
+func compile(ctx context.Context, p *lang.Project, plan *lang.Plan, pkg *pkg, platform v1.Platform) (files []layer.File, cleanup func() error, err error) {
 	tool, err := findGo()
 	if err != nil {
 		return nil, nil, err
@@ -125,7 +123,7 @@ func compile(ctx context.Context, p *lang.Project, pkg *pkg, platform v1.Platfor
 	}
 	cleanup = func() error { return os.RemoveAll(dir) }
 	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-o", program}, readFlags(p.Environ).LinkArguments()...)
-	if unlocked(p) != nil {
+	if plan.Unlocked != nil {
 		more, err := lockElsewhere(p, dir)
 		if err != nil {
 			return nil, cleanup, err

@@ -43,7 +43,7 @@ func (Language) Inputs(ctx context.Context, p *lang.Project, plan *lang.Plan) (*
 		folder = pkg.folder
 	}
 	found.Facts = append(found.Facts, lang.Fact{Name: "package", Value: path.Join(filepath.ToSlash(below), folder)})
-	if missing := unlocked(p); missing != nil {
+	if missing := plan.Unlocked; missing != nil {
 		found.Unknown = missing.Why
 	}
 	settings := goSettings(p.Environ)

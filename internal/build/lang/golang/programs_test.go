@@ -137,7 +137,7 @@ func TestProgramsOfAModule(t *testing.T) {
 		t.Errorf("%q %v", got, beside)
 	}
 	plan, err := Language{}.Plan(context.Background(), open(t, dir))
-	if err != nil || plan.Style != "program cmd/server" || len(plan.Advice) != 1 || !strings.Contains(plan.Advice[0], "the code names templates,") {
+	if err != nil || plan.Style != "program cmd/server" || len(plan.Reads) != 1 || !strings.Contains(lang.KeepAdvice(plan.Reads), "the code names templates,") {
 		t.Errorf("%+v, %v", plan, err)
 	}
 	if got, _ := said(t, open(t, filepath.Join(dir, "cmd/server"))); !strings.HasPrefix(got, "server") {

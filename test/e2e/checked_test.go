@@ -75,9 +75,12 @@ func TestNothingWritten(t *testing.T) {
 	s := newSandbox(t)
 	image := s.brokenImage("amd64")
 	s.knLite(0, "deploy", "-s", "fn", "--image", image, "--env", "MODE=ok", "--tag", "one")
+	// The autoscaler writes into the status of revisions at any time: of them all else counts.
 	state := func() string {
-		return s.kubectl("-n", s.Namespace, "get", "ksvc,configuration.serving.knative.dev,route.serving.knative.dev,revision,secret,configmap,job",
-			"-o", `jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.resourceVersion} {.metadata.generation}{"\n"}{end}`)
+		return s.kubectl("-n", s.Namespace, "get", "ksvc,configuration.serving.knative.dev,route.serving.knative.dev,secret,configmap,job",
+			"-o", `jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.resourceVersion} {.metadata.generation}{"\n"}{end}`) +
+			s.kubectl("-n", s.Namespace, "get", "revision",
+				"-o", `jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.generation} {.metadata.labels} {.metadata.annotations} {.spec}{"\n"}{end}`)
 	}
 	var before string
 	s.eventually(20*time.Second, "nothing changes any more", func() string {

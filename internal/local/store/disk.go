@@ -1,0 +1,207 @@
+package store
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// versionStep is how far the version on the disk is ahead of the one in use: after
+// a crash no version is given out twice, though not each is written.
+const versionStep = 1 << 20
+
+// disk writes objects behind the back of who changes them: all that is waiting
+// goes into one transaction, so that a burst of changes costs one write.
+type disk struct {
+	db *bolt.DB
+
+	mu      sync.Mutex
+	waiting map[place][]byte // nil is a deletion
+	ceiling uint64           // versions below it may be used
+	batch   *batch           // takes in what is waiting
+	begun   chan struct{}    // closed by what is first in a batch
+	ended   chan struct{}
+	stop    chan struct{}
+	once    sync.Once
+}
+
+// batch is one transaction to come.
+type batch struct {
+	done chan struct{}
+	err  error
+}
+
+func openDisk(path string) (*disk, error) {
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
+	if err != nil {
+		return nil, fault.New(fault.Failure, "local.store", path, "%w", err).
+			WithHint("another platform may be using it: see `kn-lite local status`")
+	}
+	return &disk{db: db, waiting: map[place][]byte{}, batch: newBatch(), begun: make(chan struct{}, 1), ended: make(chan struct{}), stop: make(chan struct{})}, nil
+}
+
+func newBatch() *batch { return &batch{done: make(chan struct{})} }
+
+func (d *disk) abandon(err error) error { return errors.Join(err, d.db.Close()) }
+
+func metaBucket() []byte    { return []byte("meta") }
+func versionKey() []byte    { return []byte("version") }
+func bucket(k *Kind) []byte { return []byte(k.Resource + "." + k.Group) }
+
+// load fills the store and starts the writer.
+func (d *disk) load(s *Store) error {
+	err := d.db.Update(func(tx *bolt.Tx) error {
+		meta, err := tx.CreateBucketIfNotExists(metaBucket())
+		if err != nil {
+			return err
+		}
+		if raw := meta.Get(versionKey()); len(raw) == 8 {
+			s.version = binary.BigEndian.Uint64(raw)
+		}
+		d.ceiling = s.version + versionStep
+		if err := meta.Put(versionKey(), binary.BigEndian.AppendUint64(nil, d.ceiling)); err != nil {
+			return err
+		}
+		for _, kind := range s.kinds {
+			if !kind.Kept {
+				continue
+			}
+			b, err := tx.CreateBucketIfNotExists(bucket(kind))
+			if err != nil {
+				return err
+			}
+			if err := b.ForEach(func(k, raw []byte) error { return s.load(kind, string(k), raw) }); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fault.New(fault.Failure, "local.store", d.db.Path(), "%w", err)
+	}
+	go d.write()
+	return nil
+}
+
+func (s *Store) load(kind *Kind, name string, raw []byte) error {
+	object := kind.New()
+	if err := json.Unmarshal(raw, object); err != nil {
+		return fmt.Errorf("%s %s: %w", kind.Resource, name, err)
+	}
+	s.objects[kind][name] = object
+	s.index.add(place{kind, name}, object)
+	return nil
+}
+
+// set notes what is to be written. The caller holds the store's lock, so that notes
+// are in the order of versions.
+func (d *disk) set(at place, object Object, version uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	raise := version+versionStep/2 > d.ceiling
+	if !at.kind.Kept && !raise {
+		return
+	}
+	if raise {
+		d.ceiling = version + versionStep
+	}
+	if at.kind.Kept {
+		// An object that was read or checked as JSON is one that JSON can hold.
+		raw, _ := json.Marshal(object)
+		if object == nil {
+			raw = nil
+		}
+		d.waiting[at] = raw
+	}
+	select {
+	case d.begun <- struct{}{}:
+	default:
+	}
+}
+
+// write writes one batch after the other until stop.
+func (d *disk) write() {
+	defer close(d.ended)
+	for {
+		select {
+		case <-d.begun:
+			d.commit()
+		case <-d.stop:
+			d.commit()
+			return
+		}
+	}
+}
+
+func (d *disk) commit() {
+	d.mu.Lock()
+	waiting, ceiling, current := d.waiting, d.ceiling, d.batch
+	d.waiting, d.batch = map[place][]byte{}, newBatch()
+	d.mu.Unlock()
+	current.err = d.db.Update(func(tx *bolt.Tx) error {
+		for at, raw := range waiting {
+			b := tx.Bucket(bucket(at.kind))
+			var err error
+			if raw == nil {
+				err = b.Delete([]byte(at.key))
+			} else {
+				err = b.Put([]byte(at.key), raw)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return tx.Bucket(metaBucket()).Put(versionKey(), binary.BigEndian.AppendUint64(nil, ceiling))
+	})
+	if current.err != nil {
+		d.again(waiting)
+	}
+	close(current.done)
+}
+
+// again puts back what could not be written, unless it has been overtaken.
+func (d *disk) again(waiting map[place][]byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for at, raw := range waiting {
+		if _, newer := d.waiting[at]; !newer {
+			d.waiting[at] = raw
+		}
+	}
+}
+
+func (d *disk) flush() error {
+	d.mu.Lock()
+	current := d.batch
+	d.mu.Unlock()
+	select {
+	case d.begun <- struct{}{}:
+	default:
+	}
+	select {
+	case <-current.done:
+	case <-d.ended:
+		return fault.New(fault.Failure, "local.store", d.db.Path(), "the store is closed")
+	}
+	if current.err != nil {
+		return fault.New(fault.Failure, "local.store", d.db.Path(), "%w", current.err).WithHint("is the disk full?")
+	}
+	return nil
+}
+
+// close may be called again.
+func (d *disk) close() (err error) {
+	d.once.Do(func() {
+		close(d.stop)
+		<-d.ended
+		err = d.db.Close()
+	})
+	return err
+}

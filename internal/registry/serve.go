@@ -37,10 +37,7 @@ func Serve(ctx context.Context, listener net.Listener, opts ServeOptions) (err e
 		return errors.Join(err, listener.Close())
 	}
 	defer func() { err = errors.Join(err, remove()) }()
-	blobs, err := newBlobFiles(dir, opts.Now, withSubjects(registry.New(
-		registry.WithBlobHandler(registry.NewDiskBlobHandler(dir)), registry.WithReferrersSupport(true),
-		registry.Logger(log.New(io.Discard, "", 0)),
-	)))
+	blobs, err := newBlobFiles(dir, opts.Now, withSubjects(manifestsOver(dir)))
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -68,6 +65,13 @@ func Serve(ctx context.Context, listener net.Listener, opts ServeOptions) (err e
 		err = errors.Join(err, served)
 	}
 	return err
+}
+
+// manifestsOver is go-containerregistry's handler, which has manifests in memory
+// and blobs in dir.
+func manifestsOver(dir string) http.Handler {
+	return registry.New(registry.WithBlobHandler(registry.NewDiskBlobHandler(dir)), registry.WithReferrersSupport(true),
+		registry.Logger(log.New(io.Discard, "", 0)))
 }
 
 // withSubjects says of manifests with a subject that they are listed among its

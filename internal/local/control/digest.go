@@ -1,0 +1,160 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
+	"github.com/kn-lite/kn-lite/internal/local/store"
+)
+
+const (
+	// resolveTimeout is how long one image may take.
+	resolveTimeout = 10 * time.Second
+	// resolvers is how many revisions are resolved at once.
+	resolvers = 8
+)
+
+// resolveDigests writes the digests of a revision's images into its status. It does not
+// wait: what goes over the network is done meanwhile, and wakes the revision.
+func (c *Controller) resolveDigests(rev *servingv1.Revision) (bool, error) {
+	if len(rev.Status.ContainerStatuses)+len(rev.Status.InitContainerStatuses) == len(rev.Spec.Containers)+len(rev.Spec.InitContainers) {
+		return true, nil
+	}
+	found := map[string]string{}
+	var unknown []string
+	for _, container := range slices.Concat(rev.Spec.InitContainers, rev.Spec.Containers) {
+		if c.Resolver == nil || strings.Contains(container.Image, "@sha256:") {
+			found[container.Image] = container.Image
+		} else {
+			unknown = append(unknown, container.Image)
+		}
+	}
+	if len(unknown) > 0 {
+		slices.Sort(unknown)
+		resolved, err := c.digests.resolve(rev, slices.Compact(unknown), pullSecrets(c.Store, rev.Namespace, &rev.Spec.PodSpec))
+		if resolved == nil || err != nil {
+			return false, err
+		}
+		maps.Copy(found, resolved)
+	}
+	rev.Status.ContainerStatuses = containerDigests(rev.Spec.Containers, found)
+	rev.Status.InitContainerStatuses = containerDigests(rev.Spec.InitContainers, found)
+	return true, nil
+}
+
+func containerDigests(containers []corev1.Container, digests map[string]string) []servingv1.ContainerStatus {
+	var out []servingv1.ContainerStatus
+	for _, container := range containers {
+		out = append(out, servingv1.ContainerStatus{Name: container.Name, ImageDigest: digests[container.Image]})
+	}
+	return out
+}
+
+// pullSecrets returns the docker configs that a pod's images are pulled with: those of
+// the pod, and those of its service account.
+func pullSecrets(s *store.Store, namespace string, spec *corev1.PodSpec) [][]byte {
+	references := slices.Clone(spec.ImagePullSecrets)
+	account := spec.ServiceAccountName
+	if account == "" {
+		account = defaultAccount
+	}
+	if sa, ok := store.Get[*corev1.ServiceAccount](s, namespace, account); ok {
+		references = append(references, sa.ImagePullSecrets...)
+	}
+	var out [][]byte
+	for _, reference := range references {
+		if secret, ok := store.Get[*corev1.Secret](s, namespace, reference.Name); ok {
+			if config := secret.Data[corev1.DockerConfigJsonKey]; config != nil {
+				out = append(out, config)
+			}
+		}
+	}
+	return out
+}
+
+// digests resolves images in the background, for a few revisions at once.
+type digests struct {
+	resolver Resolver
+	wake     func(task)
+	slots    chan struct{}
+
+	mu      sync.Mutex
+	ctx     context.Context
+	group   sync.WaitGroup
+	results map[types.UID]*resolution
+}
+
+// resolution is what has become of a revision's images; done says that it is known.
+type resolution struct {
+	done   bool
+	images map[string]string
+	err    error
+}
+
+func newDigests(r Resolver, wake func(task)) *digests {
+	return &digests{resolver: r, wake: wake, slots: make(chan struct{}, resolvers), results: map[types.UID]*resolution{}}
+}
+
+func (d *digests) start(ctx context.Context) { d.ctx = ctx }
+
+func (d *digests) wait() { d.group.Wait() }
+
+// resolve returns the images' digests, or nil while they are being found. A failure is
+// returned once; the next call tries again.
+func (d *digests) resolve(rev *servingv1.Revision, images []string, secrets [][]byte) (map[string]string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	r := d.results[rev.UID]
+	if r == nil {
+		r = &resolution{}
+		d.results[rev.UID] = r
+		d.group.Go(func() { d.find(r, task{doRevision, rev.Namespace, rev.Name}, images, secrets) })
+		return nil, nil
+	}
+	if !r.done {
+		return nil, nil
+	}
+	delete(d.results, rev.UID)
+	return r.images, r.err
+}
+
+func (d *digests) find(r *resolution, t task, images []string, secrets [][]byte) {
+	select {
+	case d.slots <- struct{}{}:
+		defer func() { <-d.slots }()
+	case <-d.ctx.Done():
+		return
+	}
+	found := map[string]string{}
+	var failure error
+	for _, image := range images {
+		ctx, cancel := context.WithTimeout(d.ctx, resolveTimeout)
+		digest, err := d.resolver.Resolve(ctx, image, secrets)
+		cancel()
+		if err != nil {
+			failure = fmt.Errorf("%s: %w", servingv1.RevisionContainerMissingMessage(image, "failed to resolve image to digest"), err)
+			break
+		}
+		found[image] = digest
+	}
+	d.mu.Lock()
+	r.done, r.images, r.err = true, found, failure
+	d.mu.Unlock()
+	d.wake(t)
+}
+
+// forget drops what is known of a revision that is gone.
+func (d *digests) forget(uid types.UID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.results, uid)
+}

@@ -1,0 +1,61 @@
+package kubelet
+
+import (
+	"context"
+	"syscall"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// stop ends the container: with its stop signal, and when force ends by SIGKILL.
+func (c *container) stop(force context.Context) {
+	c.w.mu.Lock()
+	process := c.process
+	c.w.mu.Unlock()
+	if process == nil {
+		return
+	}
+	select {
+	case <-process.Done():
+		c.ended(process)
+		return
+	default:
+	}
+	c.event(corev1.EventTypeNormal, "Killing", "Stopping container "+c.spec.Name)
+	if c.terminate(force, process) {
+		c.ended(process)
+	}
+}
+
+// terminate ends a process and reports whether it is gone.
+func (c *container) terminate(force context.Context, process Process) bool {
+	if force.Err() == nil {
+		c.preStop(force)
+		// It may have ended by itself meanwhile, which is as good.
+		_ = process.Signal(c.stopSignal())
+	}
+	select {
+	case <-process.Done():
+		return true
+	case <-force.Done():
+	}
+	_ = process.Signal(syscall.SIGKILL)
+	timer := time.NewTimer(closeWithin)
+	defer timer.Stop()
+	select {
+	case <-process.Done():
+		return true
+	case <-timer.C:
+		return false // The sandbox's Close is the next to try.
+	}
+}
+
+func (c *container) stopSignal() syscall.Signal {
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	if c.stopWith != 0 {
+		return c.stopWith
+	}
+	return syscall.SIGTERM
+}

@@ -1,0 +1,250 @@
+package kubelet
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// worker makes one pod true. What it knows is written to the pod's status with
+// each change.
+type worker struct {
+	k    *Kubelet
+	uid  types.UID
+	name types.NamespacedName
+	dir  string        // of its logs
+	done chan struct{} // closed when nothing is left of the pod
+
+	// life ends when the pod is to end: nothing is started from then on.
+	life context.Context
+	end  context.CancelFunc
+	// force ends when there is no time left: the rest is killed.
+	force context.Context
+	kill  context.CancelFunc
+	// draining ends when nobody waits for requests in flight any longer.
+	draining context.Context
+	drained  context.CancelFunc
+
+	inits, containers []*container
+	running           sync.WaitGroup // of the containers' goroutines
+	volumes           map[string]volume
+
+	mu      sync.Mutex
+	pod     *corev1.Pod // as last seen in the store
+	sandbox Sandbox
+	grace   time.Duration // from the end of life on
+	timer   *time.Timer   // of the end of grace
+}
+
+func newWorker(k *Kubelet, p *corev1.Pod) *worker {
+	w := &worker{
+		k: k, uid: p.UID, name: nameOf(p), pod: p, done: make(chan struct{}), volumes: map[string]volume{},
+		dir: filepath.Join(k.o.Dir, p.Namespace+"_"+p.Name+"_"+string(p.UID)),
+	}
+	w.life, w.end = context.WithCancel(context.Background())
+	w.force, w.kill = context.WithCancel(context.Background())
+	w.draining, w.drained = context.WithCancel(w.force)
+	for i := range p.Spec.InitContainers {
+		w.inits = append(w.inits, newContainer(w, &p.Spec.InitContainers[i], true, podInitializing))
+	}
+	reason := containerCreating
+	if len(w.inits) > 0 {
+		reason = podInitializing
+	}
+	for i := range p.Spec.Containers {
+		w.containers = append(w.containers, newContainer(w, &p.Spec.Containers[i], false, reason))
+	}
+	return w
+}
+
+// set notes what the store has; the containers are those of the first time.
+func (w *worker) set(p *corev1.Pod) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if versionOf(p) > versionOf(w.pod) {
+		w.pod = p
+	}
+}
+
+// versionOf orders the states of a pod: watches are a little behind.
+func versionOf(p *corev1.Pod) uint64 {
+	version, _ := strconv.ParseUint(p.ResourceVersion, 10, 64) // the store's are numbers
+	return version
+}
+
+func (w *worker) current() *corev1.Pod {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.pod
+}
+
+func (w *worker) currentSandbox() Sandbox {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.sandbox
+}
+
+// remove ends the pod within grace; 0 is at once, also when it is ending already.
+func (w *worker) remove(grace time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if grace == 0 {
+		w.end()
+		w.kill()
+		return
+	}
+	w.endWithin(grace)
+}
+
+// shutDown ends the pod because the platform ends: what sends requests is gone.
+func (w *worker) shutDown(bound time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.drained()
+	w.endWithin(min(graceOf(w.pod), bound))
+	if w.timer != nil && w.grace > bound {
+		w.timer.Reset(bound)
+	}
+}
+
+// endWithin begins the end, once, with w.mu held.
+func (w *worker) endWithin(grace time.Duration) {
+	if w.life.Err() != nil {
+		return
+	}
+	w.grace = grace
+	w.timer = time.AfterFunc(grace, w.kill)
+	w.end()
+}
+
+// run is the pod's goroutine.
+func (w *worker) run() {
+	defer w.kill()
+	w.update(func() {})
+	if err := w.bringUp(); err != nil && w.life.Err() == nil {
+		w.event("", corev1.EventTypeWarning, "FailedCreatePodSandBox", "Failed to create pod sandbox: "+err.Error())
+	}
+	<-w.life.Done()
+	w.running.Wait()
+	w.takeDown()
+}
+
+// bringUp starts everything and returns when it runs.
+func (w *worker) bringUp() error {
+	sandbox, err := w.makeSandbox()
+	if err != nil {
+		return err
+	}
+	w.update(func() { w.sandbox = sandbox })
+	if err := w.mountVolumes(); err != nil {
+		return err
+	}
+	for _, c := range w.inits {
+		if !c.runToEnd() {
+			return nil
+		}
+	}
+	for _, c := range w.containers {
+		w.running.Go(c.keepRunning)
+	}
+	return nil
+}
+
+// makeSandbox tries again when the machine has not let it.
+func (w *worker) makeSandbox() (Sandbox, error) {
+	p := w.current()
+	for delay := newBackoff(); ; {
+		sandbox, err := w.k.o.Runtime.Sandbox(w.life, p.Namespace+"/"+p.Name, hostname(p))
+		if err == nil || w.life.Err() != nil {
+			return sandbox, err
+		}
+		w.event("", corev1.EventTypeWarning, "FailedCreatePodSandBox", "Failed to create pod sandbox: "+err.Error())
+		if !w.pause(delay.next()) {
+			return nil, w.life.Err()
+		}
+	}
+}
+
+// takeDown ends the containers and removes the pod.
+func (w *worker) takeDown() {
+	w.mu.Lock()
+	p, sandbox := w.pod, w.sandbox
+	w.mu.Unlock()
+	if d := w.k.o.Drain; d != nil && sandbox != nil && w.draining.Err() == nil {
+		// What goes wrong there ends with the grace, as everything.
+		_ = d.Drain(w.draining, p)
+	}
+	var stopping sync.WaitGroup
+	for _, c := range w.all() {
+		stopping.Go(func() { c.stop(w.force) })
+	}
+	stopping.Wait()
+	if sandbox != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+		err := sandbox.Close(ctx)
+		cancel()
+		if err != nil {
+			w.event("", corev1.EventTypeWarning, "FailedKillPod", "error killing pod: "+err.Error())
+		}
+	}
+	w.closeLogs()
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	// A pod that only ends because the platform does stays in the store.
+	if p := w.current(); p.DeletionTimestamp != nil {
+		w.k.o.Store.Remove(p)
+	}
+}
+
+func (w *worker) closeLogs() {
+	for _, c := range w.all() {
+		c.closeLog()
+	}
+	if err := os.RemoveAll(w.dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+		w.event("", corev1.EventTypeWarning, "FailedKillPod", "the pod's logs cannot be removed: "+err.Error())
+	}
+}
+
+// update changes what is known and writes it to the status.
+func (w *worker) update(change func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change()
+	next := w.pod.DeepCopy()
+	next.Status = podStatus(next, w.sandbox != nil, statuses(w.inits), statuses(w.containers))
+	// The kubelet alone writes it: whatever else has changed since is no conflict.
+	next.ResourceVersion = ""
+	if written, err := w.k.o.Store.UpdateStatus(next); err == nil {
+		if p, ok := written.(*corev1.Pod); ok {
+			w.pod = p
+		}
+	}
+}
+
+// pause waits; false says that the pod is to end.
+func (w *worker) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-w.life.Done():
+		return false
+	}
+}
+
+func (w *worker) event(fieldPath, kind, reason, message string) {
+	w.k.events.record(refTo(w.current(), fieldPath), kind, reason, message)
+}
+
+// all are the containers in the order of their start.
+func (w *worker) all() []*container { return slices.Concat(w.inits, w.containers) }

@@ -265,6 +265,9 @@ func (p *fakeProcess) Signal(signal syscall.Signal) error {
 }
 
 func (p *fakeProcess) Exec(ctx context.Context, args []string, out io.Writer) (int, error) {
+	if out == nil {
+		out = io.Discard
+	}
 	result := make(chan int, 1)
 	go func() { result <- Program(p.system(args, out, out)) }()
 	select {

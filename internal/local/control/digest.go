@@ -21,13 +21,18 @@ const (
 	resolveTimeout = 10 * time.Second
 	// resolvers is how many revisions are resolved at once.
 	resolvers = 8
+	// firstResolveRetry and lastResolveRetry bound how long a failure stands until the
+	// registry is asked again.
+	firstResolveRetry = time.Second
+	lastResolveRetry  = 5 * time.Minute
 )
 
 // resolveDigests writes the digests of a revision's images into its status. It does not
-// wait: what goes over the network is done meanwhile, and wakes the revision.
-func (c *Controller) resolveDigests(rev *servingv1.Revision) (bool, error) {
+// wait: what goes over the network is done meanwhile, and wakes the revision. After a
+// failure, after is when to come back.
+func (c *Controller) resolveDigests(rev *servingv1.Revision) (resolved bool, after time.Duration, err error) {
 	if len(rev.Status.ContainerStatuses)+len(rev.Status.InitContainerStatuses) == len(rev.Spec.Containers)+len(rev.Spec.InitContainers) {
-		return true, nil
+		return true, 0, nil
 	}
 	found := map[string]string{}
 	var unknown []string
@@ -40,15 +45,15 @@ func (c *Controller) resolveDigests(rev *servingv1.Revision) (bool, error) {
 	}
 	if len(unknown) > 0 {
 		slices.Sort(unknown)
-		resolved, err := c.digests.resolve(rev, slices.Compact(unknown), pullSecrets(c.Store, rev.Namespace, &rev.Spec.PodSpec))
-		if resolved == nil || err != nil {
-			return false, err
+		digests, after, err := c.digests.resolve(rev, slices.Compact(unknown), pullSecrets(c.Store, rev.Namespace, &rev.Spec.PodSpec))
+		if digests == nil || err != nil {
+			return false, after, err
 		}
-		maps.Copy(found, resolved)
+		maps.Copy(found, digests)
 	}
 	rev.Status.ContainerStatuses = containerDigests(rev.Spec.Containers, found)
 	rev.Status.InitContainerStatuses = containerDigests(rev.Spec.InitContainers, found)
-	return true, nil
+	return true, 0, nil
 }
 
 func containerDigests(containers []corev1.Container, digests map[string]string) []servingv1.ContainerStatus {
@@ -93,11 +98,13 @@ type digests struct {
 	results map[types.UID]*resolution
 }
 
-// resolution is what has become of a revision's images; done says that it is known.
+// resolution is what has become of a revision's images.
 type resolution struct {
-	done   bool
-	images map[string]string
-	err    error
+	running  bool
+	images   map[string]string
+	err      error // stands until retry
+	failures int
+	retry    time.Time
 }
 
 func newDigests(r Resolver, wake func(task)) *digests {
@@ -108,23 +115,29 @@ func (d *digests) start(ctx context.Context) { d.ctx = ctx }
 
 func (d *digests) wait() { d.group.Wait() }
 
-// resolve returns the images' digests, or nil while they are being found. A failure is
-// returned once; the next call tries again.
-func (d *digests) resolve(rev *servingv1.Revision, images []string, secrets [][]byte) (map[string]string, error) {
+// resolve returns the images' digests, or nil while they are being found. A failure
+// stands for a while, longer each time; after is how long still.
+func (d *digests) resolve(rev *servingv1.Revision, images []string, secrets [][]byte) (found map[string]string, after time.Duration, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	r := d.results[rev.UID]
 	if r == nil {
 		r = &resolution{}
 		d.results[rev.UID] = r
-		d.group.Go(func() { d.find(r, task{doRevision, rev.Namespace, rev.Name}, images, secrets) })
-		return nil, nil
 	}
-	if !r.done {
-		return nil, nil
+	switch left := time.Until(r.retry); {
+	case r.running:
+		return nil, 0, nil
+	case r.images != nil:
+		delete(d.results, rev.UID)
+		return r.images, 0, nil
+	case r.err != nil && left > 0:
+		return nil, left, r.err
 	}
-	delete(d.results, rev.UID)
-	return r.images, r.err
+	r.running = true
+	d.group.Go(func() { d.find(r, task{doRevision, rev.Namespace, rev.Name}, images, secrets) })
+	// What failed last time goes on to be said until the registry has answered anew.
+	return nil, 0, r.err
 }
 
 func (d *digests) find(r *resolution, t task, images []string, secrets [][]byte) {
@@ -146,10 +159,21 @@ func (d *digests) find(r *resolution, t task, images []string, secrets [][]byte)
 		}
 		found[image] = digest
 	}
-	d.mu.Lock()
-	r.done, r.images, r.err = true, found, failure
-	d.mu.Unlock()
+	d.settle(r, found, failure)
 	d.wake(t)
+}
+
+func (d *digests) settle(r *resolution, found map[string]string, failure error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	r.running = false
+	if failure == nil {
+		r.images = found
+		return
+	}
+	r.err = failure
+	r.retry = time.Now().Add(min(firstResolveRetry<<min(r.failures, 20), lastResolveRetry))
+	r.failures++
 }
 
 // forget drops what is known of a revision that is gone.

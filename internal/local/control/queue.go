@@ -39,8 +39,13 @@ type queue struct {
 	ready   *sync.Cond
 	closed  bool
 	waiting []task
+	urgent  []task // go first
 	tasks   map[task]*state
 }
+
+// urgent reports whether a task is one that a request may be waiting for: pods are made
+// before anything else, however much else there is to do.
+func (t task) urgent() bool { return t.work == doDeployment }
 
 // state is what a queue knows of a task that is waiting, running or due later.
 type state struct {
@@ -74,7 +79,11 @@ func (q *queue) push(t task) {
 		s.again = true
 	default:
 		s.waiting = true
-		q.waiting = append(q.waiting, t)
+		if t.urgent() {
+			q.urgent = append(q.urgent, t)
+		} else {
+			q.waiting = append(q.waiting, t)
+		}
 		q.ready.Signal()
 	}
 }
@@ -83,14 +92,17 @@ func (q *queue) push(t task) {
 func (q *queue) take() (t task, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.waiting) == 0 && !q.closed {
+	for len(q.urgent)+len(q.waiting) == 0 && !q.closed {
 		q.ready.Wait()
 	}
 	if q.closed {
 		return task{}, false
 	}
-	t = q.waiting[0]
-	q.waiting = q.waiting[1:]
+	line := &q.waiting
+	if len(q.urgent) > 0 {
+		line = &q.urgent
+	}
+	t, *line = (*line)[0], (*line)[1:]
 	s := q.tasks[t]
 	s.waiting, s.running = false, true
 	return t, true

@@ -28,10 +28,13 @@ func (c *Controller) syncRevision(rev *servingv1.Revision) (time.Duration, error
 	} else if rev.IsFailed() {
 		was = corev1.ConditionFalse
 	}
-	resolved, err := c.resolveDigests(rev)
+	resolved, after, err := c.resolveDigests(rev)
 	if err != nil {
+		if was != corev1.ConditionFalse {
+			c.events.record(rev, corev1.EventTypeWarning, "InternalError", "%v", err)
+		}
 		rev.Status.MarkContainerHealthyFalse(servingv1.ReasonContainerMissing, err.Error())
-		return 0, err
+		return after, nil
 	}
 	if !resolved {
 		rev.Status.MarkResourcesAvailableUnknown(servingv1.ReasonResolvingDigests, "")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -137,12 +138,18 @@ func (c *Controller) createPod(d *appsv1.Deployment, hash string) error {
 	return nil
 }
 
+// podPrefix is what the names of a deployment's pods begin with. It leaves room for five
+// letters behind it: where the name is too long, its own end is what is cut off.
+func podPrefix(name, hash string) string {
+	const letters = "xxxxx"
+	return strings.TrimSuffix(kmeta.ChildName(name, "-"+hash+"-"+letters), letters)
+}
+
 // newPod is a pod of a deployment, with what a cluster's admission and scheduler add.
 func newPod(d *appsv1.Deployment, hash string, account *corev1.ServiceAccount, node string, now time.Time) *corev1.Pod {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			// The hash and the letters behind it are never cut off.
-			GenerateName:    kmeta.ChildName(d.Name, "-"+hash+"-"),
+			GenerateName:    podPrefix(d.Name, hash),
 			Namespace:       d.Namespace,
 			Labels:          union(d.Spec.Template.Labels, map[string]string{appsv1.DefaultDeploymentUniqueLabelKey: hash}),
 			Annotations:     union(d.Spec.Template.Annotations, nil),

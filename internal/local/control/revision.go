@@ -84,8 +84,8 @@ func (c *Controller) revisionDeployment(rev *servingv1.Revision, was corev1.Cond
 // is gone with the platform's last run, with the least that it may have.
 func firstReplicas(rev *servingv1.Revision, autoscaler *autoscalingv1alpha1.PodAutoscaler, was corev1.ConditionStatus) int32 {
 	switch {
-	case autoscaler != nil && autoscaler.Status.DesiredScale != nil:
-		return max(*autoscaler.Status.DesiredScale, 0)
+	case autoscaler != nil && autoscaler.Status.GetDesiredScale() >= 0:
+		return autoscaler.Status.GetDesiredScale()
 	case was != corev1.ConditionUnknown && rev.GetRoutingState() == servingv1.RoutingStateReserve:
 		return 0
 	case was == corev1.ConditionTrue:
@@ -197,12 +197,13 @@ func (c *Controller) revisionAutoscaler(rev *servingv1.Revision, deployment *app
 
 // continueScaling gives the new autoscaler of a revision that was ready in the
 // platform's last run what it had come to: its initial scale is not tried again, and
-// the revision stays ready at zero.
+// the revision stays ready at zero. It is what the autoscaler itself would say, who then
+// has nothing to write.
 func continueScaling(pa *autoscalingv1alpha1.PodAutoscaler, replicas int32, now time.Time) {
 	status := &pa.Status
 	status.InitializeConditions()
 	status.ServiceName, status.MetricsServiceName = pa.Name, pa.Name+"-private"
-	status.MarkSKSReady()
+	status.MarkSKSNotReady("K8s Service is not ready")
 	status.MarkScaleTargetInitialized()
 	status.DesiredScale, status.ActualScale = &replicas, new(int32)
 	if replicas == 0 {

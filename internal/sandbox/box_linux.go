@@ -35,6 +35,7 @@ type Box struct {
 	// Then does.
 	overlays, chains bool
 	roots            atomic.Int64
+	spawner          spawner
 }
 
 // maxBoxes is how many processes of a user may build at once.
@@ -199,5 +200,6 @@ func (b *Box) Folder(dir string) error {
 
 // Close removes everything in the box.
 func (b *Box) Close(ctx context.Context) error {
+	defer b.spawner.end()
 	return errors.Join(b.clean(ctx, b.dir, ""), b.lock.Close())
 }

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,8 @@ import (
 
 // maxProcesses ends a fork bomb before it ends the machine.
 const maxProcesses = 4096
+
+func (o *order) processes() int { return cmp.Or(o.Processes, maxProcesses) }
 
 // command runs the program and returns its exit code. prepare runs before: / is the
 // root then, with nothing mounted in it. This process is the first
@@ -38,43 +41,18 @@ func (o *order) command(out io.Writer, prepare func() error) (int, error) {
 			return 0, err
 		}
 	}
-	who, err := LookupUser(c.User)
+	p, err := o.program()
 	if err != nil {
 		return 0, err
-	}
-	if err := o.giveOutput(who); err != nil {
-		return 0, err
-	}
-	env := c.Env
-	if lookup(env, "HOME") == "" {
-		env = append(env, "HOME="+who.Home)
-	}
-	// os/exec looks for the program in this process's PATH.
-	program, err := findProgram(c.Args[0], lookup(env, "PATH"), c.Dir)
-	if err != nil {
-		return 0, err
-	}
-	limit := &unix.Rlimit{Cur: maxProcesses, Max: maxProcesses}
-	if err := unix.Setrlimit(unix.RLIMIT_NPROC, limit); err != nil {
-		return 0, fmt.Errorf("limit processes: %w", err)
-	}
-	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
-		return 0, fmt.Errorf("no core files: %w", err)
 	}
 	if err := scopeSockets(); err != nil {
 		return 0, err
 	}
-	if err := filter(o.Single); err != nil {
+	if err := o.confine(); err != nil {
 		return 0, err
 	}
-	if err := dropCapabilities(); err != nil {
-		return 0, err
-	}
-	cmd := &exec.Cmd{Path: program, Args: c.Args, Env: env, Dir: c.Dir, Stdout: out, Stderr: out}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if !o.Single {
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: who.UID, Gid: who.GID, Groups: who.Groups}
-	}
+	cmd := &exec.Cmd{Path: p.path, Args: c.Args, Env: p.env, Dir: c.Dir, Stdout: out, Stderr: out}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: p.credential}
 	err = cmd.Run()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
@@ -82,13 +60,65 @@ func (o *order) command(out io.Writer, prepare func() error) (int, error) {
 		}
 		return exit.ExitCode(), nil
 	}
+	return 0, p.explain(err)
+}
+
+// program is what to run, and as whom.
+type program struct {
+	path       string
+	env        []string
+	credential *syscall.Credential // nil where there is one user only
+}
+
+// program looks up the user and the file of the command, in what is / by now.
+func (o *order) program() (p program, err error) {
+	c := o.Command
+	who, err := LookupUser(c.User)
+	if err != nil {
+		return p, err
+	}
+	who.Groups = append(who.Groups, o.Groups...)
+	if err := o.giveOutput(who); err != nil {
+		return p, err
+	}
+	p.env = c.Env
+	if lookup(p.env, "HOME") == "" {
+		p.env = append(p.env, "HOME="+who.Home)
+	}
+	// os/exec looks for the program in this process's PATH.
+	if p.path, err = findProgram(c.Args[0], lookup(p.env, "PATH"), c.Dir); err != nil {
+		return p, err
+	}
+	if !o.Single {
+		p.credential = &syscall.Credential{Uid: who.UID, Gid: who.GID, Groups: who.Groups}
+	}
+	return p, nil
+}
+
+// explain says why the program did not start.
+func (p program) explain(err error) error {
 	if errors.Is(err, syscall.ENOEXEC) {
-		return 0, fault.New(fault.Build, "sandbox.run", "", "%s: not a program of this machine's architecture, or a script with no #! line", program)
+		return fault.New(fault.Build, "sandbox.run", "", "%s: not a program of this machine's architecture, or a script with no #! line", p.path)
 	}
 	if err != nil {
-		return 0, fault.New(fault.Build, "sandbox.run", "", "%w", err)
+		return fault.New(fault.Build, "sandbox.run", "", "%w", err)
 	}
-	return 0, nil
+	return nil
+}
+
+// confine limits this thread and what it will start.
+func (o *order) confine() error {
+	limit := &unix.Rlimit{Cur: uint64(o.processes()), Max: uint64(o.processes())}
+	if err := unix.Setrlimit(unix.RLIMIT_NPROC, limit); err != nil {
+		return fmt.Errorf("limit processes: %w", err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return fmt.Errorf("no core files: %w", err)
+	}
+	if err := filter(o.Single); err != nil {
+		return err
+	}
+	return dropCapabilities()
 }
 
 // giveOutput checks that there is such a user here, and makes standard output and

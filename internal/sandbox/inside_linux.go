@@ -40,7 +40,7 @@ func own(raw json.RawMessage, _ io.Reader, _ io.Writer) (any, error) {
 // it does what it was told and returns the process's exit code; otherwise ours
 // is false. in and out are the process's own streams.
 func Inside(args []string, in io.Reader, out io.Writer, guests map[string]Guest) (code int, ours bool) {
-	if len(args) == 0 || args[0] != argEnter && args[0] != argRemap {
+	if len(args) == 0 || args[0] != argEnter && args[0] != argRemap && args[0] != argPod && args[0] != argContainer {
 		return 0, false
 	}
 	// Capabilities and filters belong to threads: everything happens on this one.
@@ -49,13 +49,22 @@ func Inside(args []string, in io.Reader, out io.Writer, guests map[string]Guest)
 	if os.Getpid() != 1 || orders == nil || answers == nil {
 		return 125, true // somebody typed the name
 	}
-	if args[0] == argRemap {
-		return remap(orders), true
+	last := firstInherited
+	switch {
+	case args[0] == argRemap && len(args) == 2:
+		return remap(orders, args[1]), true
+	case args[0] == argPod || args[0] == argContainer:
+		last = firstOfPod
+	case args[0] != argEnter:
+		return 125, true
 	}
-	for fd := range firstInherited {
+	for fd := range last {
 		if fd > 2 {
 			unix.CloseOnExec(fd)
 		}
+	}
+	if last == firstOfPod {
+		return insidePod(args[0], orders, answers), true
 	}
 	got := guarded(orders, in, out, guests)
 	raw, err := json.Marshal(got)
@@ -82,7 +91,7 @@ func guarded(orders *os.File, in io.Reader, out io.Writer, guests map[string]Gue
 
 // remap waits for the first byte of the order, by when newuidmap has made this
 // process uid 0, and starts over: executing as uid 0 brings the capabilities.
-func remap(orders *os.File) int {
+func remap(orders *os.File, as string) int {
 	poll := []unix.PollFd{{Fd: int32(orders.Fd()), Events: unix.POLLIN}}
 	for {
 		if _, err := unix.Poll(poll, -1); err == nil {
@@ -91,7 +100,7 @@ func remap(orders *os.File) int {
 			return 125
 		}
 	}
-	_ = unix.Exec("/proc/self/exe", []string{argEnter}, nil)
+	_ = unix.Exec("/proc/self/exe", []string{as}, nil)
 	return 125
 }
 
@@ -108,10 +117,14 @@ func serve(orders *os.File, in io.Reader, out io.Writer, guests map[string]Guest
 	if err != nil {
 		return fail(fmt.Errorf("no order: %w", err))
 	}
-	for _, step := range []func() error{o.harden, o.reach, o.becomeRoot} {
-		if err := step(); err != nil {
-			return fail(err)
+	err = harden("build", firstInherited)
+	for _, step := range []func() error{o.reach, o.becomeRoot} {
+		if err == nil {
+			err = step()
 		}
+	}
+	if err != nil {
+		return fail(err)
 	}
 	if o.Command != nil {
 		code, err := o.command(out, func() (err error) {
@@ -171,8 +184,9 @@ func guest(name string, args json.RawMessage, in io.Reader, out io.Writer, guest
 }
 
 // harden cuts what the process has inherited: death with its parent, file
-// descriptors of whoever started the parent, the session's keys, groups.
-func (o *order) harden() error {
+// descriptors of whoever started the parent, the session's keys, groups. The
+// descriptors from first on are not ours.
+func harden(hostname string, first int) error {
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
 		return fmt.Errorf("death signal: %w", err)
 	}
@@ -180,16 +194,19 @@ func (o *order) harden() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("not dumpable: %w", err)
 	}
-	if err := unix.CloseRange(firstInherited, 1<<31-1, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+	if err := unix.CloseRange(uint(first), 1<<31-1, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("close inherited files (needs Linux 5.11): %w", err)
 	}
-	if err := closeInherited(); err != nil {
+	if err := closeInherited(first); err != nil {
 		return err
 	}
 	// Kernels without keys have none to hide.
 	_, _ = unix.KeyctlJoinSessionKeyring("")
 	unix.Umask(0o022)
-	return unix.Sethostname([]byte("build"))
+	if hostname == "" {
+		return nil // it is the pod's
+	}
+	return unix.Sethostname([]byte(hostname))
 }
 
 // becomeRoot makes this process root inside. It was that already where root
@@ -216,14 +233,14 @@ func (o *order) becomeRoot() error {
 
 // closeInherited closes what was left open by whoever started the parent. The
 // anonymous files are the Go runtime's own.
-func closeInherited() error {
+func closeInherited(first int) error {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
 		fd, err := strconv.Atoi(e.Name())
-		if err != nil || fd < firstInherited {
+		if err != nil || fd < first {
 			continue
 		}
 		target, err := os.Readlink("/proc/self/fd/" + e.Name())

@@ -159,7 +159,7 @@ func (o *order) proc() error {
 	}
 	// From Linux 6.14 on it is the number of processes in here, whoever's they are;
 	// before, only the host's root could change it.
-	_ = os.WriteFile("proc/sys/kernel/pid_max", strconv.AppendInt(nil, maxProcesses, 10), 0)
+	_ = os.WriteFile("proc/sys/kernel/pid_max", strconv.AppendInt(nil, int64(o.processes()), 10), 0)
 	for _, name := range []string{"bus", "fs", "irq", "sys", "sysrq-trigger", "acpi", "scsi"} {
 		at := filepath.Join("proc", name)
 		if _, err := os.Lstat(at); err != nil {

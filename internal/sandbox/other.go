@@ -4,11 +4,14 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"runtime"
+	"syscall"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
@@ -62,6 +65,41 @@ func (*Box) Remove(context.Context, string) error { return nil }
 
 // Call does nothing.
 func (*Box) Call(context.Context, Call) error { return nil }
+
+// Pod needs Linux.
+type Pod struct{}
+
+// Pod fails as Open does.
+func (*Box) Pod(context.Context, string) (*Pod, error) { return nil, errors.ErrUnsupported }
+
+// Start starts nothing.
+func (*Pod) Start(context.Context, Start) (*Process, error) { return nil, errors.ErrUnsupported }
+
+// Dial connects to nothing.
+func (*Pod) Dial(context.Context, int) (net.Conn, error) { return nil, errors.ErrUnsupported }
+
+// Done is never the case.
+func (*Pod) Done() <-chan struct{} { return nil }
+
+// Close has nothing to do.
+func (*Pod) Close() error { return nil }
+
+// Process needs Linux.
+type Process struct{}
+
+// Done is never the case.
+func (*Process) Done() <-chan struct{} { return nil }
+
+// Exit is that of nothing.
+func (*Process) Exit() Exit { return Exit{} }
+
+// Signal reaches nobody.
+func (*Process) Signal(syscall.Signal) error { return errors.ErrUnsupported }
+
+// Exec runs nothing.
+func (*Process) Exec(context.Context, []string, io.Writer) (int, error) {
+	return 0, errors.ErrUnsupported
+}
 
 // Close has nothing to do.
 func (*Box) Close(context.Context) error { return nil }

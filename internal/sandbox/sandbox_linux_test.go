@@ -29,6 +29,10 @@ func TestMain(m *testing.M) {
 	if code, ours := Inside(os.Args, os.Stdin, os.Stdout, guests); ours {
 		os.Exit(code)
 	}
+	if len(os.Args) > 2 && os.Args[1] == argMember {
+		member(os.Args[2:])
+		return
+	}
 	if len(os.Args) > 2 && os.Args[1] == argProbe {
 		probe(os.Args[2])
 		return
@@ -71,7 +75,7 @@ func fail(json.RawMessage, io.Reader, io.Writer) (any, error) {
 }
 
 // openBox skips where this machine has no sandbox, and says why.
-func openBox(t *testing.T) *Box {
+func openBox(t testing.TB) *Box {
 	t.Helper()
 	box, err := Open(context.Background(), Options{Dir: t.TempDir(), Path: os.Getenv("PATH")})
 	if fault.KindOf(err) == fault.Conflict {

@@ -30,8 +30,14 @@ type order struct {
 	Overlay *Overlay `json:",omitempty"`
 	Apart   bool     `json:",omitempty"`
 	Then    *then    `json:",omitempty"`
-	places  places
-	apart   int // where Then is root
+	// Of a container.
+	Groups         []uint32 `json:",omitempty"`
+	ReadOnly       bool     `json:",omitempty"`
+	NoNewPrivilege bool     `json:",omitempty"`
+	Processes      int      `json:",omitempty"`
+
+	places places
+	apart  int // where Then is root
 }
 
 type then struct {
@@ -58,9 +64,14 @@ func (e *ExitError) Error() string { return fmt.Sprintf("exit code %d", e.Code) 
 // answers and the lock of the box are before it.
 const firstInherited = 6
 
+// firstOfPod is the same for pods, which have a channel before it.
+const firstOfPod = firstInherited + 1
+
 const (
-	argEnter = "kn-lite-sandbox"
-	argRemap = "kn-lite-sandbox-remap"
+	argEnter     = "kn-lite-sandbox"
+	argRemap     = "kn-lite-sandbox-remap"
+	argPod       = "kn-lite-pod"
+	argContainer = "kn-lite-container"
 )
 
 // Call does one thing inside and waits for it. A Command that fails is an
@@ -134,7 +145,7 @@ func (b *Box) start(ctx context.Context, raw []byte, call Call) (got answer, err
 	cmd := exec.CommandContext(ctx, "/proc/self/exe")
 	cmd.Args = []string{argEnter}
 	if b.ids.identity == Ranges {
-		cmd.Args[0] = argRemap
+		cmd.Args = []string{argRemap, argEnter}
 	}
 	cmd.Env = []string{}
 	cmd.Dir = "/"

@@ -1,0 +1,256 @@
+package sandbox
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// containerOrder is what the first process of a container is asked for on its
+// channel.
+type containerOrder struct {
+	ID     int
+	Signal syscall.Signal `json:",omitempty"` // to the program, or to the one that was started as ID
+	// Exec runs another program beside it. The file of the message gets its output.
+	Exec []string `json:",omitempty"`
+}
+
+// containerReply says how the program that was started for ID has ended.
+type containerReply struct {
+	ID    int
+	Error string `json:",omitempty"`
+	Exit  int
+}
+
+// container is the first process of a container: it starts the program, collects
+// what that leaves behind, and ends with it.
+type container struct {
+	order   order
+	program program
+	channel *channel
+	execs   chan execRequest
+
+	mutex sync.Mutex // held while something starts, so that its end is not seen before
+	main  int        // process id
+	other map[int]int
+	ended chan int // exit code of the program
+}
+
+type execRequest struct {
+	id   int
+	args []string
+	out  int
+}
+
+// insidePod is Inside for the processes of pods.
+func insidePod(as string, orders, answers *os.File) int {
+	lock, control := os.NewFile(firstInherited-1, "lock"), os.NewFile(firstInherited, "channel")
+	var err error
+	if as == argPod {
+		err = servePod(orders, answers, lock, control)
+	} else {
+		err = serveContainer(orders, answers, control)
+	}
+	if err != nil {
+		return 125
+	}
+	return 0
+}
+
+// serveContainer is the life of a container's first process.
+func serveContainer(orders, answers, control *os.File) error {
+	c := &container{execs: make(chan execRequest), other: map[int]int{}, ended: make(chan int, 1)}
+	say := func(got answer) error {
+		raw, err := json.Marshal(got)
+		if err == nil {
+			_, err = answers.Write(append(raw, '\n'))
+		}
+		return err
+	}
+	err := c.start(orders, control)
+	if err != nil {
+		return say(answer{Error: err.Error(), Usage: fault.KindOf(err) == fault.Build, Full: errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)})
+	}
+	if err := say(answer{}); err != nil {
+		return err
+	}
+	go c.reap()
+	go c.listen()
+	// What limits programs belongs to this thread: it starts all of them.
+	for {
+		select {
+		case r := <-c.execs:
+			c.exec(r)
+		case code := <-c.ended:
+			return say(answer{Exit: code})
+		}
+	}
+}
+
+func (c *container) start(orders, control *os.File) error {
+	line, err := bufio.NewReader(orders).ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &c.order)
+	}
+	if err != nil {
+		return fmt.Errorf("no order: %w", err)
+	}
+	o := &c.order
+	if err := errors.Join(orders.Close(), harden("", firstOfPod)); err != nil {
+		return err
+	}
+	for _, step := range []func() error{o.reach, o.becomeRoot, o.enterContainer} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	if c.program, err = o.program(); err != nil {
+		return err
+	}
+	if o.NoNewPrivilege {
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return fmt.Errorf("no new privileges: %w", err)
+		}
+	}
+	if c.channel, err = openChannel(control); err != nil {
+		return err
+	}
+	if err := raiseFiles(); err != nil {
+		return err
+	}
+	if err := o.confine(); err != nil {
+		return err
+	}
+	c.main, err = c.run(c.program.path, o.Command.Args, 1, 2)
+	return c.program.explain(err)
+}
+
+// run starts a program with the limits of this thread.
+func (c *container) run(path string, args []string, out, errOut uintptr) (int, error) {
+	pid, err := syscall.ForkExec(path, args, &syscall.ProcAttr{
+		Dir: c.order.Command.Dir, Env: c.program.env, Files: []uintptr{0, out, errOut},
+		Sys: &syscall.SysProcAttr{Setsid: true, Credential: c.program.credential},
+	})
+	if err != nil {
+		return 0, &os.PathError{Op: "exec", Path: path, Err: err}
+	}
+	return pid, nil
+}
+
+// enterContainer makes the container's files the root.
+func (o *order) enterContainer() error {
+	before := func() error { return errors.Join(o.system(), o.gather()) }
+	after := func() error {
+		for _, dir := range []string{"proc", "dev", "sys"} {
+			if err := os.Mkdir("/"+dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+				return err
+			}
+		}
+		if err := o.place(); err != nil {
+			return err
+		}
+		if o.ReadOnly {
+			return restrict("/", unix.MS_RDONLY)
+		}
+		return nil
+	}
+	return o.enter(before, after)
+}
+
+// raiseFiles lets programs open as many files as this process may.
+func raiseFiles() error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	limit.Cur = limit.Max
+	return unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
+}
+
+// listen serves what comes on the channel.
+func (c *container) listen() {
+	for {
+		var o containerOrder
+		files, err := c.channel.receive(&o)
+		if err != nil {
+			return
+		}
+		switch {
+		case len(o.Exec) > 0 && len(files) == 1:
+			c.execs <- execRequest{o.ID, o.Exec, files[0]}
+			continue
+		case o.Signal > 0:
+			c.signal(o)
+		}
+		closeAll(files)
+	}
+}
+
+// signal sends a signal to the program, or to one beside it and all of its session.
+func (c *container) signal(o containerOrder) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if o.ID == 0 && c.main > 0 {
+		_ = syscall.Kill(c.main, o.Signal) // it may be gone by itself
+	}
+	for pid, id := range c.other {
+		if id == o.ID {
+			_ = syscall.Kill(-pid, o.Signal)
+		}
+	}
+}
+
+func (c *container) exec(r execRequest) {
+	defer unix.Close(r.out)
+	path, err := findProgram(r.args[0], lookup(c.program.env, "PATH"), c.order.Command.Dir)
+	if err == nil {
+		c.mutex.Lock()
+		var pid int
+		if pid, err = c.run(path, r.args, uintptr(r.out), uintptr(r.out)); err == nil {
+			c.other[pid] = r.id
+		}
+		c.mutex.Unlock()
+	}
+	if err != nil {
+		_ = c.channel.send(containerReply{ID: r.id, Error: err.Error()})
+	}
+}
+
+// reap waits for everything that runs here, whoever has started it, until the
+// program has ended.
+func (c *container) reap() {
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, 0, nil)
+		if errors.Is(err, syscall.EINTR) {
+			continue
+		}
+		if err != nil {
+			c.ended <- 125 // the program is a child: this cannot be
+			return
+		}
+		c.mutex.Lock()
+		id, isExec := c.other[pid]
+		delete(c.other, pid)
+		over := pid == c.main
+		if over {
+			c.main = 0
+		}
+		c.mutex.Unlock()
+		if isExec {
+			_ = c.channel.send(containerReply{ID: id, Exit: exitCode(status)})
+		}
+		if over {
+			c.ended <- exitCode(status)
+			return
+		}
+	}
+}

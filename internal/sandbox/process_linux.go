@@ -1,0 +1,291 @@
+package sandbox
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// drainFor is how long the last output of a program may take after its end.
+const drainFor = 2 * time.Second
+
+// Process is a container that was started in a Pod.
+type Process struct {
+	pod     *Pod
+	id      int
+	channel *channel
+	answers *bufio.Reader
+	closer  io.Closer // of answers
+	output  sync.WaitGroup
+	readers []*os.File
+	done    chan struct{}
+	exit    Exit
+
+	mutex sync.Mutex
+	next  int
+	execs map[int]chan containerReply
+}
+
+// Start starts a program in a container of its own. It runs when Start returns.
+// That it cannot be started is a fault.Build: the image's, or the caller's, mistake.
+func (p *Pod) Start(ctx context.Context, s Start) (*Process, error) {
+	b := p.box
+	raw, err := json.Marshal(order{
+		Root: s.Root, Overlay: s.Overlay, Stage: b.stage(), Command: &s.Command,
+		Single: b.ids.identity == Single, Shifted: b.ids.identity == Shifted, Highest: b.ids.highest(),
+		Groups: s.Groups, ReadOnly: s.ReadOnly, NoNewPrivilege: s.NoNewPrivilege, Processes: s.Processes,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c := &Process{pod: p, done: make(chan struct{}), execs: map[int]chan containerReply{}}
+	if err := c.start(ctx, raw, s); err != nil {
+		return nil, err
+	}
+	go c.listen()
+	return c, nil
+}
+
+// start hands the container's ends of everything to the pod's first process.
+func (c *Process) start(ctx context.Context, raw []byte, s Start) (err error) {
+	var theirs []*os.File
+	give := func(ours, other *os.File, err error) (*os.File, error) {
+		if err == nil {
+			theirs = append(theirs, other)
+		}
+		return ours, err
+	}
+	var ordersOut, answers *os.File
+	defer func() {
+		for _, f := range theirs {
+			_ = f.Close()
+		}
+		if err != nil {
+			c.abandon()
+		}
+	}()
+	in, out, err := os.Pipe()
+	if ordersOut, err = give(out, in, err); err != nil {
+		return err
+	}
+	defer ordersOut.Close()
+	in, out, err = os.Pipe()
+	if answers, err = give(in, out, err); err != nil {
+		return err
+	}
+	c.closer, c.answers = answers, bufio.NewReader(answers)
+	var other *os.File
+	if c.channel, other, err = channelPair(); err != nil {
+		return err
+	}
+	theirs = append(theirs, other)
+	for _, to := range []io.Writer{s.Out, s.Err} {
+		writer, err := c.connect(to)
+		if err != nil {
+			return err
+		}
+		theirs = append(theirs, writer)
+	}
+	var files []int
+	for _, f := range theirs {
+		files = append(files, int(f.Fd()))
+	}
+	got, err := c.pod.ask(ctx, podRequest{Start: true}, c, files...)
+	if err == nil && got.Error != "" {
+		err = errors.New(got.Error)
+	}
+	if err != nil {
+		return fault.New(fault.Failure, "sandbox.start", "", "%w", err)
+	}
+	// A process that dies early shows in its answer, not in a broken pipe.
+	_, _ = ordersOut.Write(append(raw, '\n'))
+	return c.awaitStart(ctx)
+}
+
+// awaitStart reads whether the program has been started.
+func (c *Process) awaitStart(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { _ = c.kill() })
+	var got answer
+	line, err := c.answers.ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &got)
+	}
+	switch {
+	case !stop() || ctx.Err() != nil:
+		return errors.Join(ctx.Err(), c.kill())
+	case err != nil:
+		return fault.New(fault.Failure, "sandbox.start", "", "the first process of the container ended early: %w", err)
+	case got.Full:
+		return c.pod.box.diskFull(fault.New(fault.Failure, "sandbox.start", "", "%s", got.Error))
+	case got.Usage:
+		return fault.New(fault.Build, "sandbox.start", "", "%s", got.Error)
+	case got.Error != "":
+		return fault.New(fault.Failure, "sandbox.start", "", "%s", got.Error)
+	}
+	return nil
+}
+
+// connect makes the pipe of an output.
+func (c *Process) connect(to io.Writer) (*os.File, error) {
+	if to == nil {
+		to = io.Discard
+	}
+	reader, writer, err := Pipe()
+	if err != nil {
+		return nil, err
+	}
+	c.readers = append(c.readers, reader)
+	c.output.Go(func() { _, _ = io.Copy(to, reader) })
+	if ids := c.pod.box.ids; ids.identity == Shifted {
+		err = writer.Chown(ids.shiftTo, ids.shiftTo)
+	}
+	return writer, err
+}
+
+// abandon lets go of what a start that failed has made.
+func (c *Process) abandon() {
+	for _, r := range c.readers {
+		_ = r.Close()
+	}
+	if c.channel != nil {
+		_ = c.channel.close()
+	}
+	if c.closer != nil {
+		_ = c.closer.Close()
+	}
+}
+
+// end is called when no process of the container is left.
+func (c *Process) end(gone podReply) {
+	defer close(c.done)
+	c.exit.Code = gone.Exit
+	var got answer
+	line, err := c.answers.ReadBytes('\n')
+	if err == nil && json.Unmarshal(line, &got) == nil {
+		c.exit.Code = got.Exit
+	} else if gone.Exit != 128+int(syscall.SIGKILL) {
+		c.exit.Trouble = fault.New(fault.Failure, "sandbox.start", "", "the first process of the container ended early, with code %d", gone.Exit)
+	}
+	written := make(chan struct{})
+	go func() {
+		c.output.Wait()
+		close(written)
+	}()
+	timer := time.NewTimer(drainFor)
+	defer timer.Stop()
+	select {
+	case <-written:
+	case <-timer.C: // whoever reads is too slow
+	}
+	c.abandon()
+}
+
+// Done is closed when the program, and everything that it has started, is gone, and
+// its output was written.
+func (c *Process) Done() <-chan struct{} { return c.done }
+
+// Exit is how it has ended, once Done is closed.
+func (c *Process) Exit() Exit { return c.exit }
+
+// Signal sends a signal to the program. SIGKILL is for all that it has started, too.
+func (c *Process) Signal(signal syscall.Signal) error {
+	select {
+	case <-c.done:
+		return os.ErrProcessDone
+	default:
+	}
+	if signal == syscall.SIGKILL {
+		return c.kill()
+	}
+	return c.channel.send(containerOrder{Signal: signal})
+}
+
+func (c *Process) kill() error { return c.pod.channel.send(podRequest{ID: c.id, Kill: true}) }
+
+// Exec runs another program in the container and returns its exit code. out, if
+// not nil, gets its output.
+func (c *Process) Exec(ctx context.Context, args []string, out io.Writer) (int, error) {
+	if len(args) == 0 {
+		return 0, fault.New(fault.Build, "sandbox.exec", "", "there is no program to run")
+	}
+	if out == nil {
+		out = io.Discard
+	}
+	reader, writer, err := Pipe()
+	if err != nil {
+		return 0, err
+	}
+	copied := make(chan struct{})
+	go func() {
+		defer close(copied)
+		_, _ = io.Copy(out, reader)
+	}()
+	defer func() {
+		_ = reader.Close()
+		<-copied
+	}()
+	if ids := c.pod.box.ids; ids.identity == Shifted {
+		err = writer.Chown(ids.shiftTo, ids.shiftTo)
+	}
+	to := make(chan containerReply, 1)
+	c.mutex.Lock()
+	c.next++
+	id := c.next
+	c.execs[id] = to
+	c.mutex.Unlock()
+	defer func() {
+		c.mutex.Lock()
+		delete(c.execs, id)
+		c.mutex.Unlock()
+	}()
+	if err == nil {
+		err = c.channel.send(containerOrder{ID: id, Exec: args}, int(writer.Fd()))
+	}
+	if err = errors.Join(err, writer.Close()); err != nil {
+		return 0, err
+	}
+	select {
+	case got := <-to:
+		if got.Error != "" {
+			return 0, fault.New(fault.Build, "sandbox.exec", "", "%s", got.Error)
+		}
+		timer := time.NewTimer(drainFor)
+		defer timer.Stop()
+		select {
+		case <-copied:
+		case <-timer.C: // something that it has started still has the output open
+		}
+		return got.Exit, nil
+	case <-ctx.Done():
+		_ = c.channel.send(containerOrder{ID: id, Signal: syscall.SIGKILL})
+		return 0, ctx.Err()
+	case <-c.done:
+		return 0, os.ErrProcessDone
+	}
+}
+
+// listen hands out the ends of programs that Exec has started.
+func (c *Process) listen() {
+	for {
+		var got containerReply
+		files, err := c.channel.receive(&got)
+		if err != nil {
+			return
+		}
+		closeAll(files)
+		c.mutex.Lock()
+		to := c.execs[got.ID]
+		c.mutex.Unlock()
+		if to != nil {
+			to <- got
+		}
+	}
+}

@@ -33,6 +33,7 @@ func (c credential) anonymous() bool {
 // usual places are searched in order. (ggcr's default keychain lets an existing
 // ~/.docker/config.json hide REGISTRY_AUTH_FILE without a word.)
 type keychain struct {
+	auths    [][]byte
 	authFile string
 	from     string // where authFile was named
 	env      func(string) string
@@ -113,8 +114,14 @@ func (k *keychain) lookup(ctx context.Context, host, repository string) (credent
 	if password, ok := k.passwords[host]; ok {
 		return credential{user: User, password: password, from: "the platform of this machine"}, nil
 	}
-	var cred credential
+	cred, err := k.given(ctx, host, repository)
+	if err != nil {
+		return credential{}, err
+	}
 	for _, p := range k.places() {
+		if !cred.anonymous() {
+			break
+		}
 		config, err := readDockerConfig(p)
 		if err != nil {
 			return credential{}, err
@@ -125,9 +132,6 @@ func (k *keychain) lookup(ctx context.Context, host, repository string) (credent
 		if cred, err = config.credential(ctx, p, host, repository); err != nil {
 			return credential{}, err
 		}
-		if !cred.anonymous() {
-			break
-		}
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -136,6 +140,25 @@ func (k *keychain) lookup(ctx context.Context, host, repository string) (credent
 	}
 	k.found[host] = cred
 	return cred, nil
+}
+
+// given looks in what came with the options: whoever has made that must not choose
+// programs of this machine to run.
+func (k *keychain) given(ctx context.Context, host, repository string) (credential, error) {
+	p := place{label: "the pull secrets"}
+	for _, raw := range k.auths {
+		var config dockerConfig
+		if err := json.Unmarshal(raw, &config); err != nil {
+			return credential{}, fault.New(fault.Auth, "registry.credentials", p.label, "%w", err).
+				WithHint("a pull secret must hold what `docker login` writes, under .dockerconfigjson")
+		}
+		config.CredsStore, config.CredHelpers = "", nil
+		cred, err := config.credential(ctx, p, host, repository)
+		if err != nil || !cred.anonymous() {
+			return cred, err
+		}
+	}
+	return credential{}, nil
 }
 
 // dockerConfig is the part of docker's config.json and podman's auth.json that

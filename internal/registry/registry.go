@@ -34,6 +34,7 @@ import (
 type Options struct {
 	AuthFile     string              // docker config.json or podman auth.json to use instead of all others
 	AuthFileFrom string              // where AuthFile was named, for messages; default --authfile
+	Auths        [][]byte            // contents of docker config.json files that come before all others; no helper in them is run
 	Env          func(string) string // environment, for credentials and proxies; nil is an empty one
 	Insecure     []string            // host or host:port that may be spoken to in plain HTTP, besides loopback
 	Mirrors      map[string][]string // registry host → "host[:port][/prefix]" to pull from before it, in order
@@ -165,7 +166,7 @@ func New(opts Options) (*Client, error) {
 	opts.Policy = opts.Policy.withDefaults()
 	c := &Client{
 		opts:      opts,
-		creds:     &keychain{authFile: opts.AuthFile, from: opts.AuthFileFrom, env: opts.Env, passwords: opts.Passwords},
+		creds:     &keychain{auths: opts.Auths, authFile: opts.AuthFile, from: opts.AuthFileFrom, env: opts.Env, passwords: opts.Passwords},
 		plain:     map[string]bool{},
 		endpoints: map[string]*endpoint{},
 		sessions:  map[string]*session{},

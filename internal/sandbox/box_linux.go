@@ -49,7 +49,7 @@ func Open(ctx context.Context, options Options) (*Box, error) {
 	if err != nil {
 		return nil, &fault.Error{Op: "sandbox.open", Subject: options.Dir, Err: err, Hint: "set XDG_CACHE_HOME to a folder that you can write to, and as root nobody else can"}
 	}
-	if err := b.take(home); err != nil {
+	if err := b.take(home, options.First); err != nil {
 		return nil, &fault.Error{Op: "sandbox.open", Subject: home, Err: err}
 	}
 	if err := b.prepare(ctx, options.Temp); err != nil {
@@ -109,11 +109,18 @@ func (b *Box) Home() string {
 	return filepath.Join(b.dir, fmt.Sprintf("%s-%d", b.ids.identity, b.ids.first()))
 }
 
+// HostIDs are what a user and a group inside are outside. They are not ok where
+// this process may not give files to them.
+func (b *Box) HostIDs(uid, gid int) (hostUID, hostGID int, ok bool) {
+	ids := b.ids
+	return ids.shiftTo + uid, ids.shiftTo + gid, ids.identity == Shifted && max(uid, gid) < ids.shiftCount
+}
+
 // take finds a number that no process uses. The process and all that runs in
 // its sandboxes hold the lock, and the kernel lets it go when they are dead.
-func (b *Box) take(home string) error {
+func (b *Box) take(home string, first int) error {
 	assigned := assignedIDs()
-	for n := range maxBoxes {
+	for n := first; n < maxBoxes; n++ {
 		ids := b.ids.forBox(n)
 		if ids.overlaps(assigned) {
 			continue

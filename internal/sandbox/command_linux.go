@@ -149,7 +149,7 @@ func findProgram(name, path, dir string) (string, error) {
 			name = filepath.Join(dir, name)
 		}
 		if _, err := os.Stat(name); err != nil {
-			return "", fault.New(fault.Build, "sandbox.run", "", "%s: there is no such program in the image", name)
+			return "", fault.New(fault.Build, "sandbox.run", "", "%w", &noProgramError{name, ""})
 		}
 		return name, nil
 	}
@@ -162,7 +162,14 @@ func findProgram(name, path, dir string) (string, error) {
 			return file, nil
 		}
 	}
-	return "", fault.New(fault.Build, "sandbox.run", "", "%s: there is no such program in the image's PATH", name)
+	return "", fault.New(fault.Build, "sandbox.run", "", "%w", &noProgramError{name, "'s PATH"})
+}
+
+// noProgramError is a program that the image has not.
+type noProgramError struct{ name, where string }
+
+func (e *noProgramError) Error() string {
+	return fmt.Sprintf("%s: there is no such program in the image%s", e.name, e.where)
 }
 
 func lookup(env []string, name string) string {

@@ -113,7 +113,7 @@ func (c *container) start(orders, control *os.File) error {
 		}
 	}
 	if c.program, err = o.program(); err != nil {
-		return err
+		return asContainer(err)
 	}
 	if o.NoNewPrivilege {
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
@@ -130,7 +130,23 @@ func (c *container) start(orders, control *os.File) error {
 		return err
 	}
 	c.main, err = c.run(c.program.path, o.Command.Args, 1, 2)
-	return c.program.explain(err)
+	return asContainer(err)
+}
+
+// asContainer says why a program did not start in the words that runtimes of
+// containers have for it: whoever looks for causes knows them.
+func asContainer(err error) error {
+	if missing, ok := errors.AsType[*noProgramError](err); ok {
+		cause := syscall.ENOENT.Error()
+		if missing.where != "" {
+			cause = "executable file not found in $PATH"
+		}
+		return fault.New(fault.Build, "sandbox.start", "", "exec: %q: %s", missing.name, cause)
+	}
+	if failed, ok := errors.AsType[*os.PathError](err); ok && failed.Op == "exec" {
+		return fault.New(fault.Build, "sandbox.start", "", "exec: %q: %w", failed.Path, failed.Err)
+	}
+	return err
 }
 
 // run starts a program with the limits of this thread.
@@ -220,7 +236,7 @@ func (c *container) exec(r execRequest) {
 		c.mutex.Unlock()
 	}
 	if err != nil {
-		_ = c.channel.send(containerReply{ID: r.id, Error: err.Error()})
+		_ = c.channel.send(containerReply{ID: r.id, Error: asContainer(err).Error()})
 	}
 }
 

@@ -45,6 +45,9 @@ func (*Box) Identity() (Identity, string) { return Single, "" }
 // Home is nowhere.
 func (*Box) Home() string { return "" }
 
+// HostIDs are nobody's.
+func (*Box) HostIDs(int, int) (uid, gid int, ok bool) { return 0, 0, false }
+
 // Own does nothing.
 func (*Box) Own(context.Context, string, fs.FileMode, int, int) error { return nil }
 

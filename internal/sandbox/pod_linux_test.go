@@ -265,10 +265,15 @@ func TestProgramsEndAsTheySay(t *testing.T) {
 	if err := p.Signal(syscall.SIGTERM); !errors.Is(err, os.ErrProcessDone) {
 		t.Errorf("a signal to what is gone: %v", err)
 	}
-	for _, args := range [][]string{{"/nothing"}, {"nothing"}, {"/etc"}} {
-		_, err := pod.Start(context.Background(), Start{Root: root, Command: Command{Args: args, Dir: "/"}})
-		if fault.KindOf(err) != fault.Build {
-			t.Errorf("%q: %v", args, err)
+	if err := os.WriteFile(filepath.Join(root, "damaged"), []byte("\x7fELF"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for program, want := range map[string]string{
+		"/nothing": "no such file or directory", "nothing": "executable file not found in $PATH", "/proc": "permission denied", "/damaged": "exec format error",
+	} {
+		_, err := pod.Start(context.Background(), Start{Root: root, Command: Command{Args: []string{program}, Dir: "/"}})
+		if fault.KindOf(err) != fault.Build || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", program, err, want)
 		}
 	}
 	_, err := pod.Start(context.Background(), Start{Root: root, Command: Command{Args: []string{"/probe"}, User: "nobody-here"}})

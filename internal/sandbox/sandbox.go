@@ -34,6 +34,9 @@ type Options struct {
 	Temp string
 	// Path is where newuidmap is looked for, as $PATH has it.
 	Path string
+	// First is the lowest number of a box to take: who stays for long, and wants to
+	// find its Home again, begins above those who come and go.
+	First int
 }
 
 // Identity is who the sandbox's users are on the host.

@@ -1,0 +1,326 @@
+package runtime
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kn-lite/kn-lite/internal/build/rootfs"
+	"github.com/kn-lite/kn-lite/internal/build/snapshot"
+	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/local/pod"
+	"github.com/kn-lite/kn-lite/internal/registry"
+	"github.com/kn-lite/kn-lite/internal/sandbox"
+)
+
+// An archive that grows by more than this, once it is large, is taken for one that
+// is made to fill the disk.
+const (
+	bombRatio = 200
+	bombSize  = 1 << 30
+)
+
+// unpacked is an image whose files are on the disk.
+type unpacked struct {
+	Image pod.Image
+	Files string // the name under which the store knows them
+	tree  snapshot.Tree
+}
+
+// images are those that were pulled.
+type images struct {
+	r       *Runtime
+	store   *snapshot.Store
+	nothing string // an empty folder
+	mutex   sync.Mutex
+	ready   map[string]*unpacked // by reference with digest
+	flights flights              // pulls, by reference, and layers, by name
+	clients map[string]*registry.Client
+}
+
+func openImages(ctx context.Context, r *Runtime) (*images, error) {
+	i := &images{r: r, ready: map[string]*unpacked{}, clients: map[string]*registry.Client{}}
+	var err error
+	if i.nothing, err = r.box.Root(); err != nil {
+		return nil, err
+	}
+	i.store, err = openStore(ctx, r)
+	if err == nil {
+		err = os.MkdirAll(i.configs(), 0o700)
+	}
+	return i, err
+}
+
+func (i *images) close(ctx context.Context) error {
+	for _, c := range i.clients {
+		c.Close()
+	}
+	return i.store.Close(ctx)
+}
+
+func (i *images) forget() {
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
+	clear(i.ready)
+}
+
+// configs is the folder with what is known of images whose files are in the store.
+func (i *images) configs() string { return filepath.Join(i.r.box.Home(), "configs") }
+
+// Resolve returns ref with the digest that its registry gives it now.
+func (r *Runtime) Resolve(ctx context.Context, ref string, secrets [][]byte) (string, error) {
+	if parsed, err := registry.Parse(ref); err != nil || parsed.Digest != "" {
+		return ref, err
+	}
+	client, err := r.images.client(secrets)
+	if err != nil {
+		return "", err
+	}
+	return client.Digest(ctx, ref)
+}
+
+// Pull makes an image ready to run. Of one that is, nothing is asked again.
+func (r *Runtime) Pull(ctx context.Context, ref string, secrets [][]byte) (pod.Image, error) {
+	ref, err := r.Resolve(ctx, ref, secrets)
+	if err != nil {
+		return pod.Image{}, err
+	}
+	if known := r.images.find(ref); known != nil {
+		return known.Image, nil
+	}
+	got, err := r.images.flights.do(ctx, r.life, ref+" "+hash(secrets...), func(ctx context.Context) (any, error) {
+		return r.images.pull(ctx, ref, secrets)
+	})
+	if err != nil {
+		return pod.Image{}, err
+	}
+	return got.(*unpacked).Image, nil //nolint:errcheck // it is what pull returns
+}
+
+// client returns a client that has the credentials of pull secrets before all others.
+func (i *images) client(secrets [][]byte) (*registry.Client, error) {
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
+	key := hash(secrets...)
+	if known := i.clients[key]; known != nil {
+		return known, nil
+	}
+	options := i.r.options.Registry
+	options.Auths = secrets
+	client, err := registry.New(options)
+	if err == nil {
+		i.clients[key] = client
+	}
+	return client, err
+}
+
+// find returns an image that is ready: from an earlier run of the platform, too.
+func (i *images) find(ref string) *unpacked {
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
+	if known := i.ready[ref]; known != nil {
+		return known
+	}
+	raw, err := os.ReadFile(i.config(ref))
+	if err != nil {
+		return nil
+	}
+	var known unpacked
+	if json.Unmarshal(raw, &known) != nil || known.Image.Ref != ref {
+		return nil
+	}
+	saved, ok := i.store.Find(known.Files)
+	if !ok {
+		return nil
+	}
+	known.tree = saved.Tree
+	i.ready[ref] = &known
+	return &known
+}
+
+func (i *images) config(ref string) string { return filepath.Join(i.configs(), hash([]byte(ref))) }
+
+// pull brings the image here.
+func (i *images) pull(ctx context.Context, ref string, secrets [][]byte) (*unpacked, error) {
+	client, err := i.client(secrets)
+	if err != nil {
+		return nil, err
+	}
+	image, err := client.Pull(ctx, ref, i.r.platform)
+	if err != nil {
+		return nil, err
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		return nil, fault.New(fault.Failure, "local.pull", ref, "the image's config is damaged: %w", err)
+	}
+	u := &unpacked{Image: pod.Image{
+		Ref: ref, Entrypoint: config.Config.Entrypoint, Cmd: config.Config.Cmd, Env: config.Config.Env,
+		Dir: config.Config.WorkingDir, User: config.Config.User, StopSignal: stopSignal(config.Config.StopSignal),
+	}}
+	layers, err := image.Layers()
+	if err != nil {
+		return nil, err
+	}
+	if u.Files, u.tree, err = i.unpack(ctx, layers); err != nil {
+		if ctx.Err() == nil && fault.KindOf(err) == fault.Failure {
+			err = fault.New(fault.Failure, "local.pull", ref, "%w", err).WithHint("%s", fault.HintOf(err))
+		}
+		return nil, err
+	}
+	raw, err := json.Marshal(u)
+	if err != nil {
+		return nil, err
+	}
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
+	i.ready[ref] = u
+	return u, os.WriteFile(i.config(ref), raw, 0o600)
+}
+
+// unpack unpacks those layers that no other image has brought.
+func (i *images) unpack(ctx context.Context, layers []v1.Layer) (name string, tree snapshot.Tree, err error) {
+	name = hash([]byte("nothing"))
+	for len(layers) > 0 {
+		// The kernel has a limit for folders on top of each other: the last one holds
+		// all layers that are left.
+		n := 1
+		if len(tree) == sandbox.MaxLower-1 || !i.r.box.Overlays() {
+			n = len(layers)
+		}
+		below := tree
+		for _, l := range layers[:n] {
+			diffID, err := l.DiffID()
+			if err != nil {
+				return "", nil, err
+			}
+			name = hash([]byte(name), []byte(diffID.String()))
+		}
+		files, group := name, layers[:n]
+		got, err := i.flights.do(ctx, i.r.life, files, func(ctx context.Context) (any, error) {
+			return i.unpackOnTop(ctx, below, group, files)
+		})
+		if err != nil {
+			return "", nil, err
+		}
+		tree, layers = got.(snapshot.Tree), layers[n:] //nolint:errcheck // it is what unpackOnTop returns
+	}
+	return name, tree, nil
+}
+
+// unpackOnTop unpacks layers into one folder above others, unless that was done.
+func (i *images) unpackOnTop(ctx context.Context, below snapshot.Tree, layers []v1.Layer, name string) (snapshot.Tree, error) {
+	if saved, ok := i.store.Find(name); ok {
+		return saved.Tree, nil
+	}
+	top, err := i.store.New()
+	if err != nil {
+		return nil, err
+	}
+	for n, l := range layers {
+		bytes, err := i.unpackLayer(ctx, below, top, l, n == 0)
+		if err != nil {
+			return nil, err // what was unpacked is removed with all that has no name
+		}
+		top.Bytes += bytes
+	}
+	tree := append(below[:len(below):len(below)], top)
+	return tree, i.store.Save(name, snapshot.Saved{Tree: tree})
+}
+
+func (i *images) unpackLayer(ctx context.Context, below snapshot.Tree, top snapshot.Layer, l v1.Layer, fresh bool) (int64, error) {
+	size, err := l.Size()
+	if err != nil {
+		return 0, err
+	}
+	content, err := l.Uncompressed()
+	if err != nil {
+		return 0, err
+	}
+	limit := max(bombSize, size*bombRatio)
+	source := &limited{in: content, left: limit}
+	identity, _ := i.r.box.Identity()
+	call := sandbox.Call{
+		Guest: rootfs.GuestUnpack, In: source,
+		Args: rootfs.UnpackArgs{Dest: "/", Layer: true, Loose: identity == sandbox.Single, Limit: limit},
+	}
+	if i.r.box.Overlays() {
+		call.Overlay = &sandbox.Overlay{Lower: i.folders(below), Upper: i.store.Top(top), Work: i.store.Kernel(top), Fresh: fresh}
+	} else {
+		call.Root = i.store.Top(top)
+	}
+	err = i.r.box.Call(ctx, call)
+	if source.err != nil {
+		err = source.err // the other end has seen half an archive only
+	}
+	return source.got, errors.Join(err, content.Close())
+}
+
+// folders are those of a tree, the lowest first.
+func (i *images) folders(tree snapshot.Tree) []string {
+	var out []string
+	for _, l := range tree {
+		out = append(out, i.store.Top(l))
+	}
+	if len(out) == 0 {
+		out = []string{i.nothing}
+	}
+	return out
+}
+
+// limited reads so much and no more, and remembers what it ended with.
+type limited struct {
+	in        io.Reader
+	got, left int64
+	err       error
+}
+
+func (l *limited) Read(p []byte) (int, error) {
+	n, err := l.in.Read(p)
+	l.got += int64(n)
+	if l.left -= int64(n); l.left < 0 {
+		n, err = 0, fmt.Errorf("a layer unpacks to more than %d times its size: it is made to fill the disk", bombRatio)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		l.err = err
+	}
+	return n, err
+}
+
+func hash(parts ...[]byte) string {
+	h := sha256.New()
+	for _, part := range parts {
+		fmt.Fprintf(h, "%d:%s,", len(part), part)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// stopSignal reads a STOPSIGNAL; SIGTERM is what is neither known nor a number.
+func stopSignal(text string) syscall.Signal {
+	var number int
+	if n, err := fmt.Sscanf(text, "%d", &number); n == 1 && err == nil && number > 0 && number < 65 {
+		return syscall.Signal(number)
+	}
+	if known, ok := signals()["SIG"+strings.TrimPrefix(strings.ToUpper(text), "SIG")]; ok {
+		return known
+	}
+	return syscall.SIGTERM
+}
+
+func signals() map[string]syscall.Signal {
+	return map[string]syscall.Signal{
+		"SIGHUP": syscall.SIGHUP, "SIGINT": syscall.SIGINT, "SIGQUIT": syscall.SIGQUIT, "SIGKILL": syscall.SIGKILL,
+		"SIGUSR1": 10, "SIGUSR2": 12, "SIGWINCH": 28, "SIGTERM": syscall.SIGTERM,
+	}
+}

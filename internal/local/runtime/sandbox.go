@@ -1,0 +1,199 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/kn-lite/kn-lite/internal/build/rootfs"
+	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/local/pod"
+	"github.com/kn-lite/kn-lite/internal/sandbox"
+)
+
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// group implements pod.Sandbox in namespaces of its own.
+type group struct {
+	r        *Runtime
+	pod      *sandbox.Pod
+	hostname string
+
+	mutex sync.Mutex
+	dir   string // volumes and files of containers; "" once it is closed
+	count int
+}
+
+// Sandbox makes the namespaces of a pod.
+func (r *Runtime) Sandbox(ctx context.Context, id, hostname string) (pod.Sandbox, error) {
+	p, err := r.box.Pod(ctx, hostname)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := r.box.Root()
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return &group{r: r, pod: p, hostname: hostname, dir: dir}, nil
+}
+
+// Port is the one that is wanted: each pod has all of them.
+func (*group) Port(want int32) int32 { return want }
+
+// Dial connects to a port of the pod.
+func (g *group) Dial(ctx context.Context, port int32) (net.Conn, error) {
+	return g.pod.Dial(ctx, int(port))
+}
+
+// Close ends the pod and removes its files.
+func (g *group) Close(ctx context.Context) error {
+	err := g.pod.Close()
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	if g.dir == "" {
+		return err
+	}
+	if removeErr := g.r.box.Remove(ctx, g.dir); removeErr != nil {
+		return errors.Join(err, removeErr)
+	}
+	g.dir = ""
+	return err
+}
+
+// next makes a folder of the pod's own.
+func (g *group) next(kind string) (string, error) {
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	if g.dir == "" {
+		return "", fault.New(fault.Conflict, "local.sandbox", g.hostname, "the pod was closed")
+	}
+	g.count++
+	dir := filepath.Join(g.dir, kind+"-"+strconv.Itoa(g.count))
+	return dir, g.r.box.Folder(dir)
+}
+
+// Volume makes a folder that containers may write to.
+func (g *group) Volume(string) (string, error) {
+	dir, err := g.next("volume")
+	if err != nil {
+		return "", err
+	}
+	return dir, os.Chmod(dir, 0o777)
+}
+
+// Start starts a container on its image.
+func (g *group) Start(ctx context.Context, c pod.Container) (pod.Process, error) {
+	image := g.r.images.find(c.Image.Ref)
+	if image == nil {
+		return nil, fault.New(fault.NotFound, "local.start", c.Image.Ref, "the image was not pulled, or was removed since")
+	}
+	start := sandbox.Start{
+		Command:  sandbox.Command{Args: c.Args, Env: g.env(c), Dir: c.Dir, User: c.User},
+		ReadOnly: c.ReadOnly, NoNewPrivilege: c.NoNewPrivilege, Out: c.Stdout, Err: c.Stderr,
+	}
+	for _, gid := range c.Groups {
+		start.Groups = append(start.Groups, uint32(gid))
+	}
+	if len(c.Args) == 0 {
+		return nil, fault.New(fault.Build, "local.start", c.Name, "no command specified: the image has neither ENTRYPOINT nor CMD")
+	}
+	if start.Command.Dir == "" {
+		start.Command.Dir = "/"
+	}
+	mounts, err := g.mounts(c)
+	if err != nil {
+		return nil, err
+	}
+	start.Command.Mounts = mounts
+	dir, err := g.next("container")
+	if err != nil {
+		return nil, err
+	}
+	if err := g.files(ctx, image, dir, &start); err != nil {
+		return nil, errors.Join(err, g.r.box.Remove(context.WithoutCancel(ctx), dir))
+	}
+	p, err := g.pod.Start(ctx, start)
+	if err != nil {
+		return nil, errors.Join(err, g.r.box.Remove(context.WithoutCancel(ctx), dir))
+	}
+	return &process{p}, nil
+}
+
+// files gives a container its root file system: a folder on top of the image's, or
+// a copy of them where the machine has no overlays.
+func (g *group) files(ctx context.Context, image *unpacked, dir string, start *sandbox.Start) error {
+	box := g.r.box
+	if box.Overlays() {
+		overlay := &sandbox.Overlay{Lower: g.r.images.folders(image.tree), Upper: filepath.Join(dir, "upper"), Work: filepath.Join(dir, "kernel"), Fresh: true}
+		start.Overlay = overlay
+		return errors.Join(box.Folder(overlay.Upper), box.Folder(overlay.Work))
+	}
+	start.Root = filepath.Join(dir, "root")
+	if err := box.Folder(start.Root); err != nil {
+		return err
+	}
+	identity, _ := box.Identity()
+	loose := identity == sandbox.Single
+	for _, from := range g.r.images.folders(image.tree) {
+		reader, writer, err := sandbox.Pipe()
+		if err != nil {
+			return err
+		}
+		taken := make(chan error, 1)
+		go func() {
+			err := box.Call(ctx, sandbox.Call{
+				Root: from, Guest: rootfs.GuestTake, Out: writer,
+				Args: rootfs.TakeArgs{Sources: []rootfs.Source{{Path: "/", Dir: true}}, Loose: loose},
+			})
+			taken <- errors.Join(err, writer.Close())
+		}()
+		err = box.Call(ctx, sandbox.Call{
+			Root: start.Root, Guest: rootfs.GuestUnpack, In: reader,
+			Args: rootfs.UnpackArgs{Dest: "/", Loose: loose, Limit: 1 << 62},
+		})
+		if err := errors.Join(err, reader.Close(), <-taken); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// env completes an environment as every runtime of containers does.
+func (g *group) env(c pod.Container) []string {
+	env := c.Env[:len(c.Env):len(c.Env)]
+	for name, value := range map[string]string{"PATH": defaultPath, "HOSTNAME": g.hostname} {
+		if !has(env, name) {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
+
+func has(env []string, name string) bool {
+	for _, kv := range env {
+		if strings.HasPrefix(kv, name+"=") {
+			return true
+		}
+	}
+	return false
+}
+
+// process implements pod.Process.
+type process struct{ of *sandbox.Process }
+
+func (p *process) Done() <-chan struct{} { return p.of.Done() }
+
+func (p *process) Exit() (code int, outOfMemory bool) { return p.of.Exit().Code, false }
+
+func (p *process) Signal(signal syscall.Signal) error { return p.of.Signal(signal) }
+
+func (p *process) Exec(ctx context.Context, args []string, out io.Writer) (int, error) {
+	return p.of.Exec(ctx, args, out)
+}

@@ -326,3 +326,91 @@ func TestRestartStartsIdleServicesAtZero(t *testing.T) {
 		t.Errorf("the conditions changed from %v to %v", before.Conditions, after.Conditions)
 	}
 }
+
+// A revision that failed, and that no route wants any longer, is not tried at each start.
+func TestRestartLeavesFailedRevisionsAlone(t *testing.T) {
+	p := newPlatform(t)
+	p.pods = func(pod *corev1.Pod) corev1.PodStatus {
+		if pod.Labels[serving.RevisionLabelKey] == "hello-v1" {
+			return readyStatus()
+		}
+		return corev1.PodStatus{Phase: corev1.PodRunning, ContainerStatuses: []corev1.ContainerStatus{{
+			LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 7}},
+		}}}
+	}
+	p.start()
+	p.service("hello", revisionName("hello-v1"))
+	p.awaitReady("hello")
+	p.update("hello", revisionName("hello-v2"), traffic(servingv1.TrafficTarget{RevisionName: "hello-v1", Percent: share(100)}))
+	awaitCondition[*servingv1.Revision](p, "default", "hello-v2", "Ready", corev1.ConditionFalse, "ExitCode7", "")
+	p.await("nobody wants it", func() error {
+		if state := p.revision("hello-v2").GetRoutingState(); state != servingv1.RoutingStateReserve {
+			return errors.New(string(state))
+		}
+		return nil
+	})
+	p.stop()
+	p.start()
+	p.await("the deployments are there", func() error {
+		if n := len(store.List[*appsv1.Deployment](p.store, "default")); n != 2 {
+			return fmt.Errorf("%d", n)
+		}
+		return nil
+	})
+	d, _ := store.Get[*appsv1.Deployment](p.store, "default", "hello-v2-deployment")
+	if *d.Spec.Replicas != 0 {
+		t.Errorf("it has %d replicas", *d.Spec.Replicas)
+	}
+	awaitCondition[*servingv1.Revision](p, "default", "hello-v2", "Ready", corev1.ConditionFalse, "ExitCode7", "")
+}
+
+// A registry that was away for a moment must not cost a revision its pods.
+func TestDigestIsFoundLater(t *testing.T) {
+	p := newPlatform(t)
+	p.resolver.broken = 1
+	p.start()
+	p.service("hello")
+	awaitCondition[*servingv1.Revision](p, "default", "hello-00001", "ContainerHealthy", corev1.ConditionFalse, "ContainerMissing", "connection refused")
+	p.awaitReady("hello")
+	if n := p.resolver.asked["registry.example/hello"]; n != 2 {
+		t.Errorf("the registry was asked %d times", n)
+	}
+}
+
+func TestNoWorkerWaitsForARegistry(t *testing.T) {
+	p := newPlatform(t)
+	p.resolver.open = make(chan struct{})
+	p.start()
+	for i := range 20 {
+		p.service(fmt.Sprint("slow", i))
+	}
+	p.service("fast", image("registry.example/fast@sha256:abc"))
+	p.awaitReady("fast")
+	awaitCondition[*servingv1.Revision](p, "default", "slow0-00001", "ResourcesAvailable", corev1.ConditionUnknown, "ResolvingDigests", "")
+	close(p.resolver.open)
+	for i := range 20 {
+		p.awaitReady(fmt.Sprint("slow", i))
+	}
+}
+
+func TestRolloutRestart(t *testing.T) {
+	p := newPlatform(t).start()
+	p.service("hello")
+	p.awaitReady("hello")
+	first := store.List[*corev1.Pod](p.store, "default")[0]
+	for {
+		d, _ := store.Get[*appsv1.Deployment](p.store, "default", "hello-00001-deployment")
+		d = d.DeepCopy()
+		d.Spec.Template.Annotations["kubectl.kubernetes.io/restartedAt"] = "now"
+		if _, err := p.store.Update(d); err == nil {
+			break
+		}
+	}
+	p.await("another pod has taken its place", func() error {
+		pods := store.List[*corev1.Pod](p.store, "default")
+		if len(pods) != 1 || pods[0].Name == first.Name || pods[0].Annotations["kubectl.kubernetes.io/restartedAt"] != "now" {
+			return fmt.Errorf("%d pods", len(pods))
+		}
+		return nil
+	})
+}

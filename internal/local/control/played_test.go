@@ -45,6 +45,8 @@ type resolver struct {
 	mu    sync.Mutex
 	asked map[string]int
 	open  chan struct{} // closed when it may answer
+	// broken is how many answers fail.
+	broken int
 }
 
 func (r *resolver) Resolve(ctx context.Context, image string, _ [][]byte) (string, error) {
@@ -55,6 +57,11 @@ func (r *resolver) Resolve(ctx context.Context, image string, _ [][]byte) (strin
 	case <-r.open:
 	case <-ctx.Done():
 		return "", ctx.Err()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.broken--; r.broken >= 0 {
+		return "", errors.New("connection refused")
 	}
 	if strings.Contains(image, "missing") {
 		return "", errors.New("GET https://registry.example/v2/: NAME_UNKNOWN: 100% sure")

@@ -22,12 +22,7 @@ import (
 // syncRevision resolves the digests of a revision, makes its deployment and its
 // autoscaler, and takes over what they and the pods say.
 func (c *Controller) syncRevision(rev *servingv1.Revision) (time.Duration, error) {
-	was := corev1.ConditionUnknown
-	if rev.IsReady() {
-		was = corev1.ConditionTrue
-	} else if rev.IsFailed() {
-		was = corev1.ConditionFalse
-	}
+	was := outcome(rev)
 	resolved, after, err := c.resolveDigests(rev)
 	if err != nil {
 		if was != corev1.ConditionFalse {
@@ -53,14 +48,34 @@ func (c *Controller) syncRevision(rev *servingv1.Revision) (time.Duration, error
 	return 0, nil
 }
 
+// outcome returns what had become of a revision before: ready, failed with its pods, or
+// neither yet.
+func outcome(rev *servingv1.Revision) corev1.ConditionStatus {
+	switch {
+	case rev.IsReady():
+		return corev1.ConditionTrue
+	case rev.IsFailed() && len(rev.Status.ContainerStatuses) > 0:
+		return corev1.ConditionFalse
+	}
+	return corev1.ConditionUnknown
+}
+
+// givenUp reports whether a revision has failed and no route wants it: the platform does
+// not try it anew when it starts.
+func givenUp(rev *servingv1.Revision, was corev1.ConditionStatus) bool {
+	return was == corev1.ConditionFalse && rev.GetRoutingState() == servingv1.RoutingStateReserve
+}
+
 // revisionDeployment makes the deployment of a revision, or takes over what it says.
 func (c *Controller) revisionDeployment(rev *servingv1.Revision, was corev1.ConditionStatus) (*appsv1.Deployment, error) {
 	name := deploymentName(rev)
 	have, ok := store.Get[*appsv1.Deployment](c.Store, rev.Namespace, name)
 	if !ok {
 		autoscaler, _ := store.Get[*autoscalingv1alpha1.PodAutoscaler](c.Store, rev.Namespace, rev.Name)
-		rev.Status.MarkResourcesAvailableUnknown(servingv1.ReasonDeploying, "")
-		rev.Status.MarkContainerHealthyUnknown(servingv1.ReasonDeploying, "")
+		if !givenUp(rev, was) {
+			rev.Status.MarkResourcesAvailableUnknown(servingv1.ReasonDeploying, "")
+			rev.Status.MarkContainerHealthyUnknown(servingv1.ReasonDeploying, "")
+		}
 		made, err := create(c, desiredDeployment(rev, firstReplicas(rev, autoscaler, was)))
 		if err != nil {
 			return nil, fmt.Errorf("failed to create deployment %q: %w", name, err)
@@ -86,7 +101,7 @@ func firstReplicas(rev *servingv1.Revision, autoscaler *autoscalingv1alpha1.PodA
 	switch {
 	case autoscaler != nil && autoscaler.Status.GetDesiredScale() >= 0:
 		return autoscaler.Status.GetDesiredScale()
-	case was != corev1.ConditionUnknown && rev.GetRoutingState() == servingv1.RoutingStateReserve:
+	case givenUp(rev, was), was == corev1.ConditionTrue && rev.GetRoutingState() == servingv1.RoutingStateReserve:
 		return 0
 	case was == corev1.ConditionTrue:
 		return scaleAnnotation(rev, autoscaling.MinScaleAnnotation, 0)
@@ -170,8 +185,8 @@ func (c *Controller) revisionAutoscaler(rev *servingv1.Revision, deployment *app
 	have, ok := store.Get[*autoscalingv1alpha1.PodAutoscaler](c.Store, rev.Namespace, rev.Name)
 	if !ok {
 		want := desiredAutoscaler(rev, deployment)
-		if was == corev1.ConditionTrue {
-			continueScaling(want, *deployment.Spec.Replicas, c.Now())
+		if was == corev1.ConditionTrue || givenUp(rev, was) {
+			continueScaling(want, *deployment.Spec.Replicas, was == corev1.ConditionTrue, c.Now())
 		}
 		made, err := create(c, want)
 		if err != nil {
@@ -195,20 +210,24 @@ func (c *Controller) revisionAutoscaler(rev *servingv1.Revision, deployment *app
 	return nil
 }
 
-// continueScaling gives the new autoscaler of a revision that was ready in the
-// platform's last run what it had come to: its initial scale is not tried again, and
-// the revision stays ready at zero. It is what the autoscaler itself would say, who then
-// has nothing to write.
-func continueScaling(pa *autoscalingv1alpha1.PodAutoscaler, replicas int32, now time.Time) {
+// continueScaling gives the new autoscaler of a revision what it had come to in the
+// platform's last run: one that was ready stays so at zero, and its initial scale is not
+// tried again. It is what the autoscaler itself would say, who then has nothing to write.
+func continueScaling(pa *autoscalingv1alpha1.PodAutoscaler, replicas int32, ready bool, now time.Time) {
 	status := &pa.Status
 	status.InitializeConditions()
 	status.ServiceName, status.MetricsServiceName = pa.Name, pa.Name+"-private"
 	status.MarkSKSNotReady("K8s Service is not ready")
-	status.MarkScaleTargetInitialized()
 	status.DesiredScale, status.ActualScale = &replicas, new(int32)
-	if replicas == 0 {
+	if ready {
+		status.MarkScaleTargetInitialized()
+	}
+	switch {
+	case !ready:
+		status.MarkInactive("TimedOut", "The target could not be activated.")
+	case replicas == 0:
 		status.MarkInactive("NoTraffic", "The target is not receiving traffic.")
-	} else {
+	default:
 		status.MarkActivating("Queued", "Requests to the target are being buffered as resources are provisioned.")
 	}
 	for i := range status.Conditions {

@@ -1,11 +1,14 @@
 package control
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/local/store"
@@ -83,5 +86,60 @@ func (p *platform) report(what string, services, most int, begin time.Time) {
 	p.Logf("%s %d services: %d tasks each, in %v: %v", what, services, all/services, time.Since(begin).Round(time.Millisecond), kinds)
 	if all > most*services {
 		p.Errorf("%d tasks for each service, not %d at most", all/services, most)
+	}
+}
+
+// A request that waits for its first pod waits for this as well.
+func BenchmarkFirstPod(b *testing.B) {
+	s, err := store.Open("")
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := New(Options{Store: s, Domain: "example.com", Node: "here"})
+	ctx, cancel := context.WithCancel(b.Context())
+	done := make(chan error)
+	go func() { done <- c.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			b.Error(err)
+		}
+	}()
+	d := testDeployment(0)
+	d.Namespace = "default"
+	if _, err := s.Create(d); err != nil {
+		b.Fatal(err)
+	}
+	watch := s.Watch(s.Version())
+	scale := func(n int32) {
+		for {
+			have, _ := store.Get[*appsv1.Deployment](s, "default", "d")
+			next := have.DeepCopy()
+			next.Spec.Replicas = &n
+			if _, err := s.Update(next); err == nil {
+				return
+			}
+		}
+	}
+	await := func(change store.Change) {
+		for {
+			events, err := watch.Next(ctx)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for _, e := range events {
+				if pod, ok := e.Object.(*corev1.Pod); ok && e.Change == change {
+					s.Remove(pod)
+					return
+				}
+			}
+		}
+	}
+	for b.Loop() {
+		b.StopTimer()
+		scale(0)
+		b.StartTimer()
+		scale(1)
+		await(store.Added)
 	}
 }

@@ -1,0 +1,140 @@
+package api
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	sigsjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kn-lite/kn-lite/internal/local/store"
+)
+
+// bodyLimit is a cluster's.
+const bodyLimit = 3 << 20
+
+// acceptedBodies is what an object may be sent as.
+const acceptedBodies = "application/json, application/yaml"
+
+func readBody(r *http.Request) ([]byte, error) {
+	raw, err := io.ReadAll(io.LimitReader(r.Body, bodyLimit+1))
+	switch {
+	case err != nil:
+		return nil, badRequest("reading the body: %v", err)
+	case len(raw) > bodyLimit:
+		return nil, apierrors.NewRequestEntityTooLargeError("limit is 3145728")
+	}
+	return raw, nil
+}
+
+// readInto decodes a body that is not about an object of the store.
+func readInto(r *http.Request, raw []byte, into any) error {
+	if len(raw) == 0 {
+		return nil
+	}
+	if mediaType(r) == protobufMedia {
+		_, raw, err := readEnvelope(raw)
+		if err != nil {
+			return err
+		}
+		return unmarshalProtobuf(raw, into)
+	}
+	// JSON is YAML.
+	if err := yaml.Unmarshal(raw, into); err != nil {
+		return badRequest("%v", err)
+	}
+	return nil
+}
+
+func mediaType(r *http.Request) string {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return strings.TrimSpace(r.Header.Get("Content-Type"))
+	}
+	return media
+}
+
+// readObject decodes the body as an object of the request's kind, and warns of
+// what it does not know.
+func (r *request) readObject(w http.ResponseWriter) (store.Object, error) {
+	raw, err := readBody(r.Request)
+	if err != nil {
+		return nil, err
+	}
+	switch mediaType(r.Request) {
+	case "", "application/json":
+	case protobufMedia:
+		return r.readProtobufObject(raw)
+	case "application/yaml":
+		if raw, err = yaml.YAMLToJSONStrict(raw); err != nil {
+			return nil, badRequest("%v", err)
+		}
+	default:
+		return nil, unsupportedMedia(acceptedBodies)
+	}
+	return r.decode(w, raw)
+}
+
+// decode makes an object of JSON. A client says by fieldValidation what becomes
+// of unknown and double fields: an error, a warning or nothing.
+func (r *request) decode(w http.ResponseWriter, raw []byte) (store.Object, error) {
+	object := r.kind.New()
+	strict, err := sigsjson.UnmarshalStrict(raw, object, sigsjson.DisallowUnknownFields, sigsjson.DisallowDuplicateFields)
+	if err != nil {
+		return nil, badRequest("%s in version %q cannot be handled as a %s: %v", r.kind.Kind, r.kind.Version, r.kind.Kind, err)
+	}
+	if len(strict) > 0 {
+		switch mode := r.query.Get("fieldValidation"); mode {
+		case "Strict":
+			return nil, badRequest("%s in version %q cannot be handled as a %s: %v", r.kind.Kind, r.kind.Version, r.kind.Kind, runtime.NewStrictDecodingError(strict))
+		case "Ignore":
+		default:
+			for _, warning := range strict {
+				warn(w, warning.Error())
+			}
+		}
+	}
+	return object, r.checkKind(object)
+}
+
+// checkKind refuses an object that is said to be of another kind.
+func (r *request) checkKind(object store.Object) error {
+	got, want := object.GetObjectKind().GroupVersionKind(), r.kind.GroupVersionKind
+	switch {
+	case got.GroupVersion().String() != "" && got.GroupVersion() != want.GroupVersion():
+		return badRequest("the API version in the data (%s) does not match the expected API version (%s)", got.GroupVersion(), want.GroupVersion())
+	case got.Kind != "" && got.Kind != want.Kind:
+		return badRequest("the kind in the data (%s) does not match the expected kind (%s)", got.Kind, want.Kind)
+	}
+	object.GetObjectKind().SetGroupVersionKind(want)
+	return nil
+}
+
+// checkOptions refuses values of the query that mean nothing.
+func (r *request) checkOptions() error {
+	var wrong []error
+	switch r.query.Get("fieldValidation") {
+	case "", "Strict", "Warn", "Ignore":
+	default:
+		wrong = append(wrong, badRequest("fieldValidation: Unsupported value: %q: supported values: \"Ignore\", \"Strict\", \"Warn\"", r.query.Get("fieldValidation")))
+	}
+	for _, value := range r.query["dryRun"] {
+		if value != "All" {
+			wrong = append(wrong, badRequest("dryRun: Unsupported value: %q: supported values: \"All\"", value))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+func (r *request) dryRun() bool { return r.query.Get("dryRun") == "All" }
+
+// warn adds a warning that clients show to their users.
+func warn(w http.ResponseWriter, message string) {
+	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", " ", "\r", " ").Replace(message)
+	w.Header().Add("Warning", `299 - "`+quoted+`"`)
+}

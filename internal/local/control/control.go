@@ -28,7 +28,7 @@ type Options struct {
 	Domain string
 	// Resolver finds digests; nil takes images as they are.
 	Resolver Resolver
-	// Node is the name of the one node; "" is the host's name.
+	// Node is the name of the one node; "" is kn-lite.
 	Node string
 	// Workers is how many tasks are done at once; 0 is a few.
 	Workers int
@@ -68,7 +68,7 @@ func New(o Options) *Controller {
 		o.Workers = 4
 	}
 	if o.Node == "" {
-		o.Node = hostname()
+		o.Node = defaultNode
 	}
 	c := &Controller{Options: o, queue: newQueue(), routes: newReferences(), observe: func(task) {}}
 	c.events = newRecorder(o.Store, o.Now)

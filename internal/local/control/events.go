@@ -52,6 +52,9 @@ func (r *recorder) record(about store.Object, kind, reason, format string, args 
 			return
 		}
 	}
+	if namespace, ok := store.Get[*corev1.Namespace](r.store, "", about.GetNamespace()); !ok || namespace.DeletionTimestamp != nil {
+		return
+	}
 	gvk := r.store.KindOf(about).GroupVersionKind
 	event := &corev1.Event{
 		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%s.%x", about.GetName(), at.UnixNano()), Namespace: about.GetNamespace()},

@@ -18,6 +18,9 @@ import (
 // defaultAccount is the service account that each namespace has.
 const defaultAccount = "default"
 
+// defaultNode is the name of this machine as a node.
+const defaultNode = "kn-lite"
+
 // bootstrap makes what is there before any client comes.
 func (c *Controller) bootstrap() error {
 	for _, name := range []string{metav1.NamespaceDefault, metav1.NamespaceSystem} {
@@ -69,6 +72,13 @@ func (c *Controller) reconcileNamespace(name string) error {
 	return err
 }
 
+// alive reports whether a namespace is there to stay; "" is where objects are that belong
+// to none.
+func (c *Controller) alive(name string) bool {
+	namespace, ok := store.Get[*corev1.Namespace](c.Store, "", name)
+	return name == "" || ok && namespace.DeletionTimestamp == nil
+}
+
 // emptyNamespace deletes all that is in a namespace; owners first, so that nothing is
 // made anew meanwhile.
 func (c *Controller) emptyNamespace(name string) error {
@@ -105,7 +115,7 @@ func newNode(name string, now time.Time) *corev1.Node {
 			Capacity: resources, Allocatable: resources,
 			Addresses: []corev1.NodeAddress{
 				{Type: corev1.NodeInternalIP, Address: net.IPv4(127, 0, 0, 1).String()},
-				{Type: corev1.NodeHostName, Address: name},
+				{Type: corev1.NodeHostName, Address: hostname()},
 			},
 			Conditions: []corev1.NodeCondition{{
 				Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady", Message: "kubelet is posting ready status",

@@ -129,6 +129,28 @@ func TestNamespaces(t *testing.T) {
 	}
 }
 
+// A namespace that has finalizers is there until it is empty: nothing may be made in it
+// meanwhile.
+func TestNamespaceThatEndsSlowly(t *testing.T) {
+	p := newPlatform(t).start()
+	namespace := newNamespace("team")
+	namespace.Finalizers = []string{"example.com/wait"}
+	stored := p.create(namespace)
+	for i := range 5 {
+		p.create(newService(fmt.Sprint("s", i), func(svc *servingv1.Service) { svc.Namespace = "team" }))
+	}
+	awaitCondition[*servingv1.Service](p, "team", "s4", "Ready", corev1.ConditionTrue, "", "")
+	p.delete(stored)
+	p.await("it is empty", func() error { return leftovers(p.store, "team") })
+	p.create(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "late", Namespace: "team"}})
+	p.await("it is empty again", func() error {
+		if events := store.List[*corev1.Event](p.store, "team"); len(events) > 0 {
+			return fmt.Errorf("%s: %s", events[0].Reason, events[0].Message)
+		}
+		return leftovers(p.store, "team")
+	})
+}
+
 func TestRouteThatIsDeletedLeavesNoMark(t *testing.T) {
 	p := newPlatform(t).start()
 	config := &servingv1.Configuration{ObjectMeta: metav1.ObjectMeta{Name: "c", Namespace: "default"}}
@@ -199,6 +221,9 @@ func TestEvents(t *testing.T) {
 	now := noon
 	other, err := store.Open("")
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Create(newNamespace("default")); err != nil {
 		t.Fatal(err)
 	}
 	r := newRecorder(other, func() time.Time { return now })

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -88,11 +89,16 @@ func (c *Controller) writeStatus(old, next store.Object) error {
 	return err
 }
 
-// create stores an object, and returns it as stored.
+// create stores an object, and returns it as stored. A namespace that is being deleted
+// takes nothing new, or it would never be empty.
 func create[T store.Object](c *Controller, object T) (T, error) {
+	var none T
+	if namespace := object.GetNamespace(); !c.alive(namespace) {
+		return none, apierrors.NewForbidden(c.Store.KindOf(object).GroupResource(), object.GetName(),
+			fmt.Errorf("unable to create new content in namespace %s because it is being terminated", namespace))
+	}
 	stored, err := c.Store.Create(object)
 	if err != nil {
-		var none T
 		return none, err
 	}
 	return cast[T](stored), nil

@@ -49,6 +49,10 @@ func (c *Controller) changed(e store.Event) {
 			c.events.added(func() { c.queue.add(task{work: doExpire}) })
 		}
 	}
+	if e.Change == store.Added && !c.alive(namespace) {
+		// It came in when the namespace had been emptied already.
+		c.queue.add(task{doNamespace, "", namespace})
+	}
 	c.ownership(e)
 }
 

@@ -145,9 +145,9 @@ func (r *Router) reload() {
 			r.applyPod(pod.object, true)
 		}
 	}
-	for at, revision := range r.revisions {
-		if revision.limits.Load().exists && !seen[revision] {
-			r.forgetRevision(at)
+	for _, revision := range r.revisions {
+		if have := revision.limits.Load(); have.exists && !seen[revision] {
+			r.applyRevision(have.object, true)
 		}
 	}
 	r.watch = r.store.Watch(version)

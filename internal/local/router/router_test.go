@@ -117,10 +117,31 @@ func (p *platform) revision(name string, change ...func(*servingv1.Revision)) {
 	p.create(r)
 }
 
+func concurrency(n int64) func(*servingv1.Revision) {
+	return func(r *servingv1.Revision) { r.Spec.ContainerConcurrency = &n }
+}
+
+func h2c(r *servingv1.Revision) {
+	r.Spec.Containers[0].Ports = []corev1.ContainerPort{{Name: "h2c", ContainerPort: 8080}}
+}
+
 func timeouts(total, start, idle int64) func(*servingv1.Revision) {
 	return func(r *servingv1.Revision) {
 		r.Spec.TimeoutSeconds, r.Spec.ResponseStartTimeoutSeconds, r.Spec.IdleTimeoutSeconds = &total, &start, &idle
 	}
+}
+
+// known is what the router has of a revision.
+func (p *platform) known(name string) *revision {
+	p.t.Helper()
+	p.router.catchUp()
+	p.router.mu.Lock()
+	defer p.router.mu.Unlock()
+	v := p.router.revisions[key{"default", name}]
+	if v == nil {
+		p.t.Fatalf("the router does not know %s", name)
+	}
+	return v
 }
 
 // pod starts an instance that is ready.
@@ -409,7 +430,7 @@ func TestHeldInVain(t *testing.T) {
 	if _, err := p.do(p.request(http.MethodGet, "hello.default.localhost", "/", nil).WithContext(ctx)); err == nil {
 		t.Error("it was answered")
 	}
-	v := p.router.revisions[key{"default", "v1"}]
+	v := p.known("v1")
 	p.eventually("the waiting request goes", func() bool {
 		v.mu.Lock()
 		defer v.mu.Unlock()

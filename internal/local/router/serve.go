@@ -31,6 +31,10 @@ func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, fmt.Sprintf("service %s has no revision that is ready; `kn-lite describe` says why", found.route.name()), http.StatusServiceUnavailable)
 		return
 	}
+	if !v.limits.Load().exists {
+		http.Error(w, fmt.Sprintf("revision %s of service %s does not exist any longer", v.name, found.route.name()), http.StatusServiceUnavailable)
+		return
+	}
 	r.serve(w, req, v, tag)
 }
 
@@ -115,8 +119,10 @@ func (x *exchange) fail(w http.ResponseWriter, req *http.Request, err error) {
 	case cause != nil:
 		// The client has gone: nobody reads this, but the figures do.
 		x.response.status = statusClientClosed
+	case errors.As(err, new(*dialError)):
+		http.Error(w, fmt.Sprintf("no instance of revision %s accepts connections on port %d: %v", x.revision.name, x.revision.limits.Load().port, err), http.StatusBadGateway)
 	default:
-		http.Error(w, fmt.Sprintf("an instance of revision %s broke off: %v", x.revision.name, err), http.StatusBadGateway)
+		http.Error(w, fmt.Sprintf("an instance of revision %s closed the connection without an answer: %v", x.revision.name, err), http.StatusBadGateway)
 	}
 }
 

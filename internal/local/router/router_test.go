@@ -319,12 +319,49 @@ func TestHosts(t *testing.T) {
 
 func (p *platform) delete(kind, name string) {
 	p.t.Helper()
+	namespace := "default"
+	if kind == "ConfigMap" {
+		namespace = "knative-serving"
+	}
 	for _, k := range p.store.Kinds() {
-		if k.Kind == kind && k.Group != "" || k.Kind == kind && kind == "Pod" {
-			if _, err := p.store.Delete(k, "default", name, 30, nil); err != nil {
+		if k.Kind == kind && (k.Group != "" || kind != "Service") {
+			if _, err := p.store.Delete(k, namespace, name, 30, nil); err != nil {
 				p.t.Fatal(err)
 			}
 		}
+	}
+}
+
+func TestTagByHeader(t *testing.T) {
+	p := newPlatform(t)
+	for _, name := range []string{"v1", "v2"} {
+		p.revision(name)
+		p.pod(name, func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, name, " ", r.Header.Get("Knative-Serving-Default-Route"))
+		})
+	}
+	p.route("hello", "v1=100", "next:v2=0")
+	ask := func(tag string) string {
+		req := p.request(http.MethodGet, "hello.default.localhost", "/", nil)
+		req.Header.Set("Knative-Serving-Tag", tag)
+		got, err := p.do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.body
+	}
+	if got := ask("next"); got != "v1" {
+		t.Errorf("where nobody wants it, a header leads to %q", got)
+	}
+	p.create(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "knative-serving", Name: "config-features"}, Data: map[string]string{"tag-header-based-routing": "enabled"}})
+	for tag, want := range map[string]string{"next": "v2", "other": "v1 true", "": "v1 true"} {
+		if got := ask(tag); got != want {
+			t.Errorf("tag %q leads to %q, want %q", tag, got, want)
+		}
+	}
+	p.delete("ConfigMap", "config-features")
+	if got := ask("next"); got != "v1" {
+		t.Errorf("after the flag is gone, a header leads to %q", got)
 	}
 }
 

@@ -26,7 +26,7 @@ func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if answerProbe(w, req) {
 		return
 	}
-	v, tag := found.choose(req)
+	v, tag := found.choose(req, r.byTag.Load())
 	if v == nil {
 		http.Error(w, fmt.Sprintf("service %s has no revision that is ready; `kn-lite describe` says why", found.route.name()), http.StatusServiceUnavailable)
 		return
@@ -39,12 +39,13 @@ func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // choose returns the revision for a request, and the tag that led to it.
-func (t *target) choose(req *http.Request) (v *revision, tag string) {
+func (t *target) choose(req *http.Request, byTag bool) (v *revision, tag string) {
 	if t.revision != nil {
 		return t.revision, t.tag
 	}
 	s := t.route.split.Load()
-	if wanted := req.Header.Get(tagHeader); wanted != "" && s != nil {
+	if byTag && s != nil {
+		wanted := req.Header.Get(tagHeader)
 		if tagged := s.tags[wanted]; tagged != nil {
 			return tagged, wanted
 		}

@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -422,36 +421,5 @@ func TestEndOfThePlatform(t *testing.T) {
 	p.stop()
 	if took := time.Since(begun); took > 4*time.Second {
 		t.Errorf("took %s", took)
-	}
-}
-
-// A pod's last changes are seen after it has ended: they must not begin it again.
-func TestManyShortLives(t *testing.T) {
-	p := start(t, nil)
-	var mu sync.Mutex
-	started := map[string]int{}
-	p.runtime.OnStart = func(c runtimetest.Container) {
-		mu.Lock()
-		defer mu.Unlock()
-		started[variables(c)["UID"]]++
-	}
-	for range 300 {
-		pod := onePod("wait=0")
-		pod.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "UID", ValueFrom: fromField("metadata.uid")}}
-		p.create(pod)
-		p.until("running", func(got *corev1.Pod) bool { return first(got).State.Running != nil })
-		p.remove(30)
-		p.until("gone", gone)
-	}
-	p.stop()
-	mu.Lock()
-	defer mu.Unlock()
-	if len(started) != 300 {
-		t.Errorf("%d pods were started", len(started))
-	}
-	for uid, times := range started {
-		if times != 1 {
-			t.Errorf("pod %s was started %d times", uid, times)
-		}
 	}
 }

@@ -2,10 +2,8 @@ package kubelet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"strings"
 	"time"
 
@@ -31,10 +29,7 @@ func (k *Kubelet) Logs(ctx context.Context, namespace, name string, o *corev1.Po
 		return nil, err
 	}
 	reader, err := log.Read(logOptions(o))
-	switch {
-	case errors.Is(err, fs.ErrNotExist): // removed with its pod, a moment ago
-		return nil, apierrors.NewNotFound(corev1.Resource("pods"), name)
-	case err != nil:
+	if err != nil {
 		return nil, apierrors.NewInternalError(err)
 	}
 	reader.StopWith(ctx)

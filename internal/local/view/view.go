@@ -70,27 +70,40 @@ type Figures func(namespace, revision string) Requests
 func Read(s *store.Store, figures Figures, now time.Time) State {
 	state := State{At: now, Services: []Service{}}
 	for _, svc := range store.List[*servingv1.Service](s, "") {
-		one := Service{Namespace: svc.Namespace, Name: svc.Name, ResourceVersion: svc.ResourceVersion}
-		if svc.Status.URL != nil {
-			one.URL = svc.Status.URL.String()
-		}
-		one.Ready, one.Reason, one.Message = condition(svc.Status.GetCondition(apis.ConditionReady))
-		for _, rev := range store.Labelled[*servingv1.Revision](s, svc.Namespace, serving.ServiceLabelKey, svc.Name) {
-			one.Revisions = append(one.Revisions, revision(s, svc, rev, figures))
-		}
-		slices.SortStableFunc(one.Revisions, func(a, b Revision) int {
-			return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(b.Name, a.Name))
-		})
-		for _, r := range one.Revisions {
-			for _, p := range r.Pods {
-				if p.State == serves {
-					state.Instances++
-				}
-			}
-		}
+		one := ReadService(s, svc, figures)
+		state.Instances += one.Instances()
 		state.Services = append(state.Services, one)
 	}
 	return state
+}
+
+// ReadService is the state of one service.
+func ReadService(s *store.Store, svc *servingv1.Service, figures Figures) Service {
+	out := Service{Namespace: svc.Namespace, Name: svc.Name, ResourceVersion: svc.ResourceVersion, Revisions: []Revision{}}
+	if svc.Status.URL != nil {
+		out.URL = svc.Status.URL.String()
+	}
+	out.Ready, out.Reason, out.Message = condition(svc.Status.GetCondition(apis.ConditionReady))
+	for _, rev := range store.Labelled[*servingv1.Revision](s, svc.Namespace, serving.ServiceLabelKey, svc.Name) {
+		out.Revisions = append(out.Revisions, revision(s, svc, rev, figures))
+	}
+	slices.SortStableFunc(out.Revisions, func(a, b Revision) int {
+		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(b.Name, a.Name))
+	})
+	return out
+}
+
+// Instances is how many of a service's instances serve.
+func (s Service) Instances() int {
+	sum := 0
+	for _, r := range s.Revisions {
+		for _, p := range r.Pods {
+			if p.State == serves {
+				sum++
+			}
+		}
+	}
+	return sum
 }
 
 func revision(s *store.Store, svc *servingv1.Service, rev *servingv1.Revision, figures Figures) Revision {

@@ -2,6 +2,7 @@ package control
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -11,7 +12,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/dump"
 	"k8s.io/apimachinery/pkg/util/rand"
 	"knative.dev/pkg/kmeta"
 
@@ -51,10 +51,11 @@ func (c *Controller) reconcileDeployment(t task) (time.Duration, error) {
 	return after, failure
 }
 
-// templateHash tells pods of one template from those of another.
+// templateHash tells pods of one template from those of another. It is that of the JSON,
+// in which equal quantities look the same, whoever wrote the deployment last.
 func templateHash(d *appsv1.Deployment) string {
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(dump.ForHash(d.Spec.Template)))
+	_ = json.NewEncoder(h).Encode(d.Spec.Template) // it came in as JSON
 	return rand.SafeEncodeString(fmt.Sprint(h.Sum32()))
 }
 

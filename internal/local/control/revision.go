@@ -25,7 +25,7 @@ func (c *Controller) syncRevision(rev *servingv1.Revision) (time.Duration, error
 	was := outcome(rev)
 	resolved, after, err := c.resolveDigests(rev)
 	if err != nil {
-		if was != corev1.ConditionFalse {
+		if said := rev.Status.GetCondition(servingv1.RevisionConditionContainerHealthy); said.GetMessage() != err.Error() {
 			c.events.record(rev, corev1.EventTypeWarning, "InternalError", "%v", err)
 		}
 		rev.Status.MarkContainerHealthyFalse(servingv1.ReasonContainerMissing, err.Error())
@@ -33,6 +33,10 @@ func (c *Controller) syncRevision(rev *servingv1.Revision) (time.Duration, error
 	}
 	if !resolved {
 		rev.Status.MarkResourcesAvailableUnknown(servingv1.ReasonResolvingDigests, "")
+		return 0, nil
+	}
+	if c.takesOver(rev) {
+		rev.Status.MarkResourcesAvailableUnknown(servingv1.ReasonDeploying, "")
 		return 0, nil
 	}
 	deployment, err := c.revisionDeployment(rev, was)
@@ -46,6 +50,17 @@ func (c *Controller) syncRevision(rev *servingv1.Revision) (time.Duration, error
 		c.events.record(rev, corev1.EventTypeNormal, "RevisionReady", "Revision becomes ready upon all resources being ready")
 	}
 	return 0, nil
+}
+
+// takesOver reports whether what an earlier revision of this name has left is still
+// there. Its deletion brings the task back.
+func (c *Controller) takesOver(rev *servingv1.Revision) bool {
+	deployment, ok := store.Get[*appsv1.Deployment](c.Store, rev.Namespace, deploymentName(rev))
+	if ok && c.doomed(deployment) {
+		return true
+	}
+	autoscaler, ok := store.Get[*autoscalingv1alpha1.PodAutoscaler](c.Store, rev.Namespace, rev.Name)
+	return ok && c.doomed(autoscaler)
 }
 
 // outcome returns what had become of a revision before: ready, failed with its pods, or

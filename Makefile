@@ -13,9 +13,9 @@ GO_BUILD := go build -trimpath
 PKG ?= ./...
 RUN ?=
 
-export FULL KEEP DEVCLUSTER
+export FULL KEEP DEVCLUSTER PLATFORM
 
-.PHONY: help build demo test e2e bench verify update cluster-up cluster-down peers buildah buildkit tools clean
+.PHONY: help build demo test e2e conformance bench verify update cluster-up cluster-down peers buildah buildkit tools clean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,10 +27,14 @@ test: ## unit and script tests: no root, no cluster (PKG=./internal/traffic RUN=
 	go test $(if $(RUN),-run '$(RUN)') $(PKG)
 ifeq ($(PKG)$(RUN),./...)
 	cd devcluster && go test ./internal/... ./cmd/devcluster
+	cd test/conformance && go test .
 endif
 
 e2e: ## tests on real Knative in a devcluster (RUN=main|seed|REGEXP, KEEP=1, DEVCLUSTER=name, FULL=1)
 	test/e2e/run '$(value RUN)'
+
+conformance: ## Knative's own conformance tests (PLATFORM=devcluster, RUN=REGEXP, KEEP=1, DEVCLUSTER=name)
+	test/conformance/run '$(value RUN)'
 
 demo: ## the main job on real Knative, told step by step
 	test/e2e/run demo

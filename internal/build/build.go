@@ -62,12 +62,13 @@ type Spec struct {
 	Progress Progress         // may be nil
 
 	// For the key; without Builder there is none.
-	Builder  string   // the release of kn-lite, or a digest of the program where that says too little
-	BuildEnv []string // what func.yaml gives to the build, as KEY=value
-	Resolve  Resolver // may be nil when the base has a digest or is built in
-	Fresh    bool     // make every layer, also those that an earlier build has made
-	AnyStart bool     // accept an image whose command is not in it
-	AnyLock  bool     // accept a project without a lock, in CI too
+	Builder  string        // the release of kn-lite, or a digest of the program where that says too little
+	BuildEnv []string      // what func.yaml gives to the build, as KEY=value
+	Resolve  Resolver      // may be nil when the base has a digest or is built in
+	Answers  *lang.Answers // what tools have said to builds before this one; may be nil
+	Fresh    bool          // make every layer, also those that an earlier build has made
+	AnyStart bool          // accept an image whose command is not in it
+	AnyLock  bool          // accept a project without a lock, in CI too
 
 	// Documents that go with the image. An image that was found by its key has those
 	// of the build that made it, so a key tells builds with others apart.
@@ -216,7 +217,7 @@ func (p *Prepared) Build(ctx context.Context) (*Result, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	b.store.Prune(append(startup.Folders(b.spec.CacheDir), filepath.Join(b.spec.CacheDir, b.language.Name()), b.records(), b.histories(), stamps(b.spec.CacheDir), made(b.spec.CacheDir), inventories(b.spec.CacheDir), filepath.Join(b.spec.CacheDir, verifyFolder))...)
+	b.store.Prune(append(startup.Folders(b.spec.CacheDir), filepath.Join(b.spec.CacheDir, b.language.Name()), b.records(), b.histories(), stamps(b.spec.CacheDir), made(b.spec.CacheDir), inventories(b.spec.CacheDir), unpacked(b.spec.CacheDir), filepath.Join(b.spec.CacheDir, verifyFolder))...)
 	return result, result.finish()
 }
 
@@ -274,6 +275,7 @@ func (b *builder) open() (*lang.Project, error) {
 		Source:   tree,
 		CacheDir: b.spec.CacheDir,
 		Report:   b.spec.Progress,
+		Answers:  b.spec.Answers,
 	}, nil
 }
 

@@ -37,6 +37,7 @@ type invokeOptions struct {
 	Tag         string
 	Revision    string
 	Ingress     string
+	Target      string // local, remote or a URL; "" finds out
 }
 
 // invocation is what invoke prints as JSON.
@@ -62,13 +63,20 @@ func newInvokeCmd(f *Factory) *cobra.Command {
 status and how long it took go to stderr. An answer with a status of 400 or more
 is printed too, and makes the exit code 1; no answer is 75, or 8 past --timeout.
 
+In a folder whose function runs by kn-lite run, the request goes to that process,
+unless a service, a tag, a revision, an ingress or a cluster is named. --target local
+insists on the process, --target remote on the service; a URL is asked as it is.
+
 Where DNS does not know the service's host name, the cluster's ingress is asked
 for by its address: --ingress, KN_LITE_INGRESS, the setting "ingress", or what
 the cluster says about it. Redirects are shown, not followed.`,
 		Example: `  kn-lite invoke
   kn-lite invoke hello --data '{"name": "Ada"}'
   kn-lite invoke hello --tag next -X PUT -H 'X-Trace: 1' --path /items/7 --file item.json
-  date | kn-lite invoke hello --file -`,
+  date | kn-lite invoke hello --file -
+
+  # The service, while the function runs here too
+  kn-lite invoke --target remote`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: f.completeServices(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -90,7 +98,9 @@ the cluster says about it. Redirects are shown, not followed.`,
 	flags.StringVar(&o.Tag, "tag", "", "send it to the URL of this `TAG`")
 	flags.StringVar(&o.Revision, "revision", "", "send it to this `REVISION`, which needs a tag or all of the traffic")
 	flags.StringVar(&o.Ingress, "ingress", "", "`HOST:PORT` to connect to instead of asking DNS")
+	flags.StringVar(&o.Target, "target", "", "`local` (kn-lite run in this folder), remote (the service) or a URL (default: local where it runs, else remote)")
 	_ = cmd.MarkFlagFilename("file")
+	_ = cmd.RegisterFlagCompletionFunc("target", cobra.FixedCompletions([]string{targetLocal, targetRemote}, cobra.ShellCompDirectiveNoFileComp))
 	f.completeServiceFlag(cmd)
 	f.completeRevisionFlag(cmd)
 	f.completeTagFlag(cmd)
@@ -111,6 +121,13 @@ func runInvoke(ctx context.Context, f *Factory, o *invokeOptions) error {
 	path, err := parsePath(o.Path)
 	if err != nil {
 		return err
+	}
+	direct, err := f.directTarget(o)
+	if err != nil {
+		return err
+	}
+	if direct != nil {
+		return f.invokeDirect(ctx, o, direct, path, header)
 	}
 	service, err := f.serviceName(o.Service)
 	if err != nil {

@@ -70,6 +70,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 		newBuildCmd(f),
 		newPushCmd(f),
 		newImageCmd(f),
+		newRunCmd(f),
 		newDeployCmd(f),
 		newTrafficCmd(f),
 		newListCmd(f),

@@ -62,6 +62,12 @@ func CacheDir(env func(string) string) string {
 	return userDir(env("XDG_CACHE_HOME"), env("LocalAppData"), env("HOME"), ".cache")
 }
 
+// StateDir is where what has to outlast a restart of the machine is kept:
+// $XDG_STATE_HOME/kn-lite, else ~/.local/state/kn-lite; "" as for Dir.
+func StateDir(env func(string) string) string {
+	return userDir(env("XDG_STATE_HOME"), env("LocalAppData"), env("HOME"), filepath.Join(".local", "state"))
+}
+
 func userDir(xdg, windows, home, below string) string {
 	for _, base := range []string{xdg, windows} {
 		// A relative path is to be ignored, says the XDG specification.

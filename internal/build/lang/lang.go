@@ -36,7 +36,8 @@ type Project struct {
 	Environ []string     // for child processes
 	// Platforms are those that will be built, at least one when the plan is made.
 	Platforms []v1.Platform
-	CacheDir  string // for intermediate results; a language writes below CacheDir/NAME only
+	Answers   *Answers // may be nil
+	CacheDir  string   // for intermediate results; a language writes below CacheDir/NAME only
 	Report    Reporter
 }
 
@@ -90,7 +91,10 @@ type Base struct {
 
 // Target is what one image is for.
 type Target struct {
-	Platform   v1.Platform
+	Platform v1.Platform
+	// Local means that the files are for a process of this machine and not for an
+	// image: there is no base, and the toolchain's own runtime reads them.
+	Local      bool
 	BaseRef    string     // the base image; "" for the built-in one
 	BaseDigest string     // digest of the base image for the platform; "" for the built-in one
 	BaseConfig *v1.Config // of that image; nil for the built-in one

@@ -50,8 +50,9 @@ func dependencies(ctx context.Context, p *lang.Project, project *project, target
 		install.checkVersion(version, target.BaseConfig)
 	}
 	l := &lang.Layer{Name: "dependencies", From: "package.json, the lockfile, the base and the platform", Files: install.run}
-	// Without a lockfile npm decides anew each time.
-	if project.lockName != "" {
+	// Without a lockfile npm decides anew each time, but a process that is only
+	// started again gets what it had.
+	if project.lockName != "" || target.Local {
 		l.Key = hex.EncodeToString(key.Sum(nil))
 	}
 	return l, nil
@@ -60,7 +61,7 @@ func dependencies(ctx context.Context, p *lang.Project, project *project, target
 // runsHere tells whether what an install script compiles on this machine runs
 // in the image.
 func runsHere(target lang.Target) bool {
-	return goruntime.GOOS == target.Platform.OS && goruntime.GOARCH == target.Platform.Architecture && libcOf(target) == "glibc"
+	return target.Local || goruntime.GOOS == target.Platform.OS && goruntime.GOARCH == target.Platform.Architecture && libcOf(target) == "glibc"
 }
 
 // libcOf is the base image's C library: musl where the name says Alpine.

@@ -156,6 +156,9 @@ type pipSettings struct {
 // settings returns what pip is told besides its arguments, credentials among it.
 func (i *install) settings() (pipSettings, error) {
 	out := pipSettings{Markers: i.markers(), Indexes: map[string][]string{}}
+	if i.local {
+		out.Markers = nil // pip's own
+	}
 	for name, locations := range i.indexes {
 		out.Indexes[name] = []string{}
 		for _, location := range locations {
@@ -171,9 +174,13 @@ func (i *install) settings() (pipSettings, error) {
 
 // markers returns what decides markers in the image.
 func (i *install) markers() map[string]string {
+	system := map[string]string{"sys_platform": "linux", "platform_system": "Linux"}
+	if i.platform.OS == "darwin" {
+		system = map[string]string{"sys_platform": "darwin", "platform_system": "Darwin"}
+	}
 	return map[string]string{
 		"python_version": majorMinor(i.version), "python_full_version": i.version,
-		"os_name": "posix", "sys_platform": "linux", "platform_system": "Linux", "platform_machine": machine(i.platform),
+		"os_name": "posix", "sys_platform": system["sys_platform"], "platform_system": system["platform_system"], "platform_machine": machine(i.platform),
 		"platform_release": "", "platform_version": "",
 		"implementation_name": "cpython", "implementation_version": i.version, "platform_python_implementation": "CPython",
 	}

@@ -36,22 +36,42 @@ var serverRequirements []byte
 // targetVersion returns the version of the image's Python: what the official images
 // say in their environment, else this machine's own.
 func targetVersion(ctx context.Context, p *lang.Project, target lang.Target) (string, error) {
-	if target.BaseConfig != nil {
+	if !target.Local && target.BaseConfig != nil {
 		if version := lang.Lookup(target.BaseConfig.Env, "PYTHON_VERSION"); strings.Contains(version, ".") {
 			return version, nil
 		}
 	}
+	version, err := askPython(ctx, p, "'%d.%d.%d' % sys.version_info[:3]")
+	if err != nil {
+		return "", err
+	}
+	if target.Local {
+		return version, nil
+	}
+	p.Report.Warn(fmt.Sprintf("the base image %s does not say which Python it has in PYTHON_VERSION: the dependencies are for %s, as this machine's", target.BaseRef, majorMinor(version)))
+	return version, nil
+}
+
+// askPython returns what an expression of this machine's Python is.
+func askPython(ctx context.Context, p *lang.Project, expression string) (string, error) {
 	tool, err := findPython()
 	if err != nil {
 		return "", err
 	}
-	out, err := lang.Run(ctx, p.Dir, p.Environ, tool, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])")
-	if err != nil {
-		return "", err
+	return p.Answers.Get(tool+" "+expression, func() (string, error) {
+		out, err := lang.Run(ctx, p.Dir, p.Environ, tool, "-c", "import sys; print("+expression+")")
+		return strings.TrimSpace(out), err
+	})
+}
+
+var _ lang.Locator = Language{}
+
+// Locate implements lang.Locator.
+func (Language) Locate(ctx context.Context, p *lang.Project, program string) (string, error) {
+	if program != "python3" && program != "python" {
+		return program, nil
 	}
-	version := strings.TrimSpace(out)
-	p.Report.Warn(fmt.Sprintf("the base image %s does not say which Python it has in PYTHON_VERSION: the dependencies are for %s, as this machine's", target.BaseRef, majorMinor(version)))
-	return version, nil
+	return askPython(ctx, p, "sys.executable")
 }
 
 // majorMinor returns the first two numbers of a version.
@@ -78,6 +98,7 @@ type install struct {
 	credentials  *credentials
 	from         string // what the requirements are called
 	platform     v1.Platform
+	local        bool // for this machine's own Python
 	musl         bool
 	version      string // of Python
 	into         string // folder in the image
@@ -85,7 +106,7 @@ type install struct {
 
 func newInstall(p *lang.Project, target lang.Target, version string) *install {
 	return &install{
-		project: p, platform: target.Platform, version: version, musl: strings.Contains(target.BaseRef, "alpine"),
+		project: p, platform: target.Platform, local: target.Local, version: version, musl: strings.Contains(target.BaseRef, "alpine"),
 		credentials: newCredentials(p, nil),
 	}
 }
@@ -95,6 +116,9 @@ func newInstall(p *lang.Project, target lang.Target, version string) *install {
 func (i *install) key() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "2\n%s\n%v\n%s\n%s\n%v\n", i.platform, i.musl, majorMinor(i.version), i.into, i.complete)
+	if i.local {
+		fmt.Fprintln(h, "for this machine")
+	}
 	for _, text := range [][]byte{i.requirements, i.constraints, []byte(strings.Join(i.unhashed, "\n"))} {
 		fmt.Fprintf(h, "%d:%s\n", len(text), text)
 	}
@@ -137,7 +161,8 @@ func dependencyLayer(p *lang.Project, found *project, target lang.Target, versio
 		return i.run(ctx)
 	}
 	sum, err := found.localSum(p)
-	if found.pinned {
+	// What is only started again gets what it had.
+	if found.pinned || target.Local {
 		l.Key = i.key() + sum
 	}
 	return l, err
@@ -221,10 +246,12 @@ func (i *install) pip(ctx context.Context, tool, dir, verb string, more ...strin
 	// -I: neither PYTHONPATH nor the folder changes what pip is.
 	args := []string{
 		"-I", "-c", pipProgram, filepath.Join(dir, settingsFile), verb, "--disable-pip-version-check", "--no-input", "--progress-bar=off", "--quiet",
-		"--only-binary=:all:", "--implementation=cp", "--python-version=" + majorMinor(i.version),
 	}
-	for _, tag := range tags(i.platform, i.musl) {
-		args = append(args, "--platform="+tag)
+	if !i.local {
+		args = append(args, "--only-binary=:all:", "--implementation=cp", "--python-version="+majorMinor(i.version))
+		for _, tag := range tags(i.platform, i.musl) {
+			args = append(args, "--platform="+tag)
+		}
 	}
 	output, err := lang.Run(ctx, dir, i.project.Environ, tool, append(args, more...)...)
 	if err != nil {

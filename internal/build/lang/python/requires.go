@@ -45,6 +45,10 @@ func (p *project) checkPython(files fs.FS, version string, target lang.Target) e
 		return err
 	}
 	for _, wanted := range requirements {
+		if !wanted.Allows(version) && target.Local {
+			return fault.New(fault.Conflict, "build.python", wanted.file, "%s is %q, and this machine's python3 is %s", wanted.key, wanted.Text, version).
+				WithHint("put such a Python first in PATH, as python3")
+		}
 		if !wanted.Allows(version) {
 			return fault.New(fault.Usage, "build.python", wanted.file, "%s is %q, and %s has Python %s", wanted.key, wanted.Text, target.BaseRef, version).
 				WithHint("choose a base image with such a Python: --base-image docker.io/library/python:VERSION-slim")

@@ -13,7 +13,7 @@ try:
     import pip._vendor.packaging.markers as module
 
     here = module.default_environment
-    module.default_environment = lambda: {**here(), **settings["markers"]}
+    module.default_environment = lambda: {**here(), **(settings["markers"] or {})}
 except (ImportError, AttributeError):
     print("warning: this pip decides by the markers of this machine", file=sys.stderr)
 

@@ -135,6 +135,9 @@ func (c *compilation) flags(packages []pkg) []string {
 		buildID = "link-arg=--build-id=none"
 	}
 	flags := []string{"-C", "target-feature=+crt-static", "-C", buildID}
+	if c.target.shared {
+		flags = nil
+	}
 	hide := func(from, to string) { flags = append(flags, "--remap-path-prefix="+from+"="+to) }
 	// The last one that fits holds.
 	if home := cargo.Home(c.project.Environ); home != "" {

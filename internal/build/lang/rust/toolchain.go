@@ -68,6 +68,7 @@ type target struct {
 	triple string
 	linker string // "" leaves it to cargo
 	bare   bool   // the linker is no compiler, and takes its flags unwrapped
+	shared bool   // linked as the system has it, with its libraries
 }
 
 // triples are Rust's names of a platform, the better one first: musl is made for
@@ -94,6 +95,9 @@ func triples(platform v1.Platform) []string {
 // targetFor is the first of the platform's names that this machine can compile
 // and link for. One that the user has set goes first.
 func (t *toolchain) targetFor(platform v1.Platform, set *cargo.Settings) (target, error) {
+	if platform.OS != "linux" {
+		return target{triple: t.host, shared: true}, nil // a process of this machine, not an image
+	}
 	names := triples(platform)
 	if wish := set.Text("build", "target"); slices.Contains(names, wish) {
 		names = append([]string{wish}, slices.DeleteFunc(names, func(name string) bool { return name == wish })...)

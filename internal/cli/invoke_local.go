@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/kn-lite/kn-lite/internal/config"
+	"github.com/kn-lite/kn-lite/internal/devrun"
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// Values of --target beside a URL.
+const (
+	targetLocal  = "local"
+	targetRemote = "remote"
+)
+
+// directTarget is the URL that a request is sent to without asking a cluster: of the
+// function that runs in this folder, or one that was named. nil means the service.
+func (f *Factory) directTarget(o *invokeOptions) (*url.URL, error) {
+	named := f.namesCluster(o)
+	switch {
+	case o.Target == targetRemote:
+		return nil, nil
+	case o.Target != "" && named != "":
+		return nil, fault.Usagef("--target %s and %s cannot both say where to", o.Target, named)
+	case strings.Contains(o.Target, "://"):
+		return parseTarget(o.Target)
+	case o.Target != "" && o.Target != targetLocal:
+		return nil, fault.Usagef("--target %s: use %s, %s or a URL such as http://localhost:8080", o.Target, targetLocal, targetRemote)
+	case named != "":
+		return nil, nil
+	}
+	record, err := f.runHere()
+	switch {
+	case err != nil:
+		return nil, err
+	case record != nil:
+		f.IO.Note("sent to %s, which runs in this folder (process %d); --target remote sends to the service", record.Name, record.PID)
+		return url.Parse(record.URL)
+	case o.Target == targetLocal:
+		return nil, fault.New(fault.NotFound, "invoke", "", "no function runs from this folder").WithHint("start it in another terminal: kn-lite run")
+	}
+	return nil, nil
+}
+
+// namesCluster returns the first argument or flag that means a service of a cluster.
+func (f *Factory) namesCluster(o *invokeOptions) string {
+	for _, flag := range []struct{ name, value string }{
+		{"the service " + o.Service, o.Service},
+		{"--tag", o.Tag},
+		{"--revision", o.Revision},
+		{"--ingress", o.Ingress},
+		{"--namespace", f.Flags.Namespace},
+		{"--context", f.Flags.Context},
+		{"--kubeconfig", f.Flags.Kubeconfig},
+	} {
+		if flag.value != "" {
+			return flag.name
+		}
+	}
+	return ""
+}
+
+// runHere returns what kn-lite run in this folder has said about itself; nil when
+// none runs.
+func (f *Factory) runHere() (*devrun.Record, error) {
+	state := config.StateDir(f.Sys.Env)
+	if state == "" {
+		return nil, nil
+	}
+	dir, err := f.Sys.Dir()
+	if err != nil {
+		return nil, err
+	}
+	return devrun.Find(state, dir)
+}
+
+// parseTarget reads the URL of --target, whose path is --path's business.
+func parseTarget(text string) (*url.URL, error) {
+	target, err := url.Parse(text)
+	if err != nil || target.Scheme != "http" && target.Scheme != "https" || target.Host == "" || strings.Trim(target.Path, "/") != "" || target.RawQuery != "" {
+		return nil, fault.Usagef("--target %s: not a URL of http or https and a host", text).WithHint("such as http://localhost:8080; the path is --path's")
+	}
+	return target, nil
+}
+
+// invokeDirect sends the request to target and to nothing else.
+func (f *Factory) invokeDirect(ctx context.Context, o *invokeOptions, target, path *url.URL, header http.Header) error {
+	body, err := f.invokeBody(o)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := f.withTimeout(ctx, invokeTimeout)
+	defer cancel()
+	target.Path, target.RawPath, target.RawQuery = path.Path, path.RawPath, path.RawQuery
+	request, err := newRequest(ctx, o, target, body, header)
+	if err != nil {
+		return err
+	}
+	return f.exchange(request, &ingressDialer{fixed: target.Host})
+}

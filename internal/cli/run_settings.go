@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/kn-lite/kn-lite/internal/build"
+	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/function"
+)
+
+// runSettings reads what func.yaml says about a process: anew for each build of it,
+// since the file may be saved too.
+type runSettings struct {
+	factory *Factory
+	options *runOptions
+	name    string
+
+	mu   sync.Mutex
+	said map[string]bool
+}
+
+// read returns what to build, and the variables of the process.
+func (s *runSettings) read() (build.Spec, []string, error) {
+	project, err := s.factory.projectIn(s.options.Dir)
+	if err != nil {
+		return build.Spec{}, nil, err
+	}
+	spec, err := s.factory.buildSpec(s.options.Dir, project, &buildFlags{Builder: "auto", AnyLock: true})
+	if err != nil {
+		return build.Spec{}, nil, err
+	}
+	if spec.Dockerfile != nil {
+		return build.Spec{}, nil, fault.New(fault.Usage, "run", s.options.Dir, "only its Dockerfile says how it is started, and that makes an image, not a process of this machine").
+			WithHint("run the image: kn-lite local up, then kn-lite deploy")
+	}
+	spec.Progress = &runProgress{buildProgress: buildProgress{s.factory.IO}, once: s.once}
+	env := []string{"K_SERVICE=" + s.name, "K_CONFIGURATION=" + s.name, "K_REVISION=" + s.name + "-local"}
+	if project != nil {
+		for _, w := range project.Warnings {
+			if s.once(w.String()) {
+				s.factory.IO.Warn("%s", w)
+			}
+		}
+		more, err := s.variables(project)
+		if err != nil {
+			return build.Spec{}, nil, err
+		}
+		env = append(env, more...)
+	}
+	for _, e := range s.options.Env {
+		name, _, set := strings.Cut(e, "=")
+		if !set {
+			name = strings.TrimSuffix(e, "-")
+		}
+		env = slices.DeleteFunc(env, func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
+		if set {
+			env = append(env, e)
+		}
+	}
+	return spec, env, nil
+}
+
+// variables are func.yaml's run.envs as far as this machine has them.
+func (s *runSettings) variables(project *function.Function) ([]string, error) {
+	var out []string
+	values := map[string]string{}
+	for _, env := range project.Run.Envs {
+		value, err := s.factory.localValue("run.envs: "+env.Name, env.Value)
+		if err != nil {
+			return nil, err
+		}
+		if value.Origin != function.Literal {
+			s.missing("run.envs: "+env.Name, value.String())
+			continue
+		}
+		text := expandReferences(value.Text, values)
+		values[env.Name] = text
+		out = append(out, env.Name+"="+text)
+	}
+	for _, v := range project.Run.Volumes {
+		s.missing("run.volumes: "+v.Path, "the volume")
+	}
+	return out, nil
+}
+
+// missing says once what only a cluster has.
+func (s *runSettings) missing(what, value string) {
+	if s.once(what + value) {
+		s.factory.IO.Warn("%s: %s is the cluster's and not here; for this run set variables with --env NAME=VALUE", strings.TrimSuffix(what, ": "), value)
+	}
+}
+
+// once reports whether text is said for the first time.
+func (s *runSettings) once(text string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.said == nil {
+		s.said = map[string]bool{}
+	}
+	was := s.said[text]
+	s.said[text] = true
+	return !was
+}
+
+// expandReferences puts in the values of variables that stand before, where a value
+// has $(NAME), as Kubernetes does; $$ is one $, and what is not known stays.
+func expandReferences(text string, values map[string]string) string {
+	var out strings.Builder
+	for text != "" {
+		before, after, found := strings.Cut(text, "$")
+		out.WriteString(before)
+		if !found {
+			break
+		}
+		name, rest, closed := strings.Cut(strings.TrimPrefix(after, "("), ")")
+		value, known := values[name]
+		switch {
+		case strings.HasPrefix(after, "$"):
+			out.WriteString("$")
+			text = after[1:]
+		case strings.HasPrefix(after, "(") && closed && known:
+			out.WriteString(value)
+			text = rest
+		default:
+			out.WriteString("$")
+			text = after
+		}
+	}
+	return out.String()
+}
+
+// runProgress says each thing once, however often the function is built.
+type runProgress struct {
+	buildProgress
+	once func(text string) bool
+}
+
+// Note implements build.Progress.
+func (p *runProgress) Note(text string) {
+	if p.once(text) {
+		p.buildProgress.Note(text)
+	}
+}
+
+// Warn implements build.Progress.
+func (p *runProgress) Warn(text string) {
+	if p.once(text) {
+		p.buildProgress.Warn(text)
+	}
+}

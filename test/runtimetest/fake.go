@@ -80,6 +80,9 @@ func (f *Fake) Sandbox(ctx context.Context, id, hostname string) (pod.Sandbox, e
 			return nil, err
 		}
 	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	dir, err := os.MkdirTemp(f.Dir, "sandbox-")
 	if err != nil {
 		return nil, err
@@ -87,7 +90,7 @@ func (f *Fake) Sandbox(ctx context.Context, id, hostname string) (pod.Sandbox, e
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.open++
-	return &fakeSandbox{fake: f, dir: dir, hostname: hostname, ports: map[int32]net.Addr{}}, ctx.Err()
+	return &fakeSandbox{fake: f, dir: dir, hostname: hostname, ports: map[int32]net.Addr{}}, nil
 }
 
 type fakeSandbox struct {

@@ -23,6 +23,7 @@ type recorder struct {
 	store *store.Store
 
 	mu    sync.Mutex
+	last  int64 // the time in the last event's name
 	known map[eventKey]*corev1.Event
 	order []eventKey // by their first time
 }
@@ -54,15 +55,17 @@ func (r *recorder) record(object corev1.ObjectReference, kind, reason, message s
 			return
 		}
 	}
+	// Two in the same instant are two.
+	r.last = max(now.UnixNano(), r.last+1)
 	written, err := r.store.Create(&corev1.Event{
-		ObjectMeta:     metav1.ObjectMeta{Namespace: object.Namespace, Name: fmt.Sprintf("%s.%x", object.Name, now.UnixNano())},
+		ObjectMeta:     metav1.ObjectMeta{Namespace: object.Namespace, Name: fmt.Sprintf("%s.%x", object.Name, r.last)},
 		InvolvedObject: object, Type: kind, Reason: reason, Message: message,
 		Source:         corev1.EventSource{Component: component, Host: nodeName},
 		FirstTimestamp: now, LastTimestamp: now, Count: 1,
 		ReportingController: component, ReportingInstance: nodeName,
 	})
 	if err != nil {
-		return // A name that is taken: two events in the same nanosecond.
+		return // There is nobody to tell.
 	}
 	if r.known[key] == nil {
 		r.order = append(r.order, key)

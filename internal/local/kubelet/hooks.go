@@ -21,6 +21,18 @@ func (c *container) preStop(force context.Context) {
 	}
 }
 
+// postStart runs the container's hook beside its program; one that fails ends it.
+func (c *container) postStart(ctx context.Context, process Process) {
+	if c.spec.Lifecycle == nil || c.spec.Lifecycle.PostStart == nil {
+		return
+	}
+	if err := c.hook(ctx, process, c.spec.Lifecycle.PostStart); err != nil && ctx.Err() == nil {
+		c.event(corev1.EventTypeWarning, "FailedPostStartHook", "PostStartHook failed")
+		c.event(corev1.EventTypeNormal, "Killing", "FailedPostStartHook")
+		c.end(process, c.specGrace())
+	}
+}
+
 func (c *container) hook(ctx context.Context, process Process, h *corev1.LifecycleHandler) error {
 	t := target{c, process}
 	switch {

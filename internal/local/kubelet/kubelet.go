@@ -138,16 +138,33 @@ func (k *Kubelet) sync(p *corev1.Pod) {
 	k.mu.Lock()
 	w := k.workers[p.UID]
 	if w == nil {
-		w = newWorker(k, p)
-		k.workers[p.UID] = w
-		k.byName[nameOf(p)] = w
-		go k.work(w)
+		w = k.begin(p)
 	}
 	k.mu.Unlock()
+	if w == nil {
+		return
+	}
 	w.set(p)
 	if p.DeletionTimestamp != nil {
 		w.remove(graceOf(p))
 	}
+}
+
+// begin takes up a pod that is new, with k.mu held; nil is for one that is not: the
+// watch is behind, and still shows what has ended.
+func (k *Kubelet) begin(p *corev1.Pod) *worker {
+	now, ok := store.Get[*corev1.Pod](k.o.Store, p.Namespace, p.Name)
+	if !ok || now.UID != p.UID {
+		return nil
+	}
+	if now.DeletionTimestamp != nil {
+		k.o.Store.Remove(now)
+		return nil
+	}
+	w := newWorker(k, now)
+	k.workers[p.UID], k.byName[nameOf(p)] = w, w
+	go k.work(w)
+	return w
 }
 
 // work runs one pod until nothing is left of it.

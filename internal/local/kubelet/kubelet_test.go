@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -268,6 +269,7 @@ func TestPodIsDeleted(t *testing.T) {
 }
 
 func TestGraceEnds(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil)
 	p.create(onePod("ignore"))
 	p.until("running", func(got *corev1.Pod) bool { return first(got).State.Running != nil })
@@ -365,6 +367,7 @@ func TestCrashLoop(t *testing.T) {
 }
 
 func TestImageCannotBePulled(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil)
 	p.runtime.FailPull = func(context.Context, string, [][]byte) error {
 		return errors.New("reg.example/fn: 401 Unauthorized")
@@ -406,6 +409,7 @@ func TestProgramCannotBeStarted(t *testing.T) {
 }
 
 func TestEndOfThePlatform(t *testing.T) {
+	t.Parallel()
 	p := start(t, func(o *kubelet.Options) { o.StopWithin = time.Second })
 	for i := range 5 {
 		pod := server()
@@ -421,5 +425,37 @@ func TestEndOfThePlatform(t *testing.T) {
 	p.stop()
 	if took := time.Since(begun); took > 4*time.Second {
 		t.Errorf("took %s", took)
+	}
+}
+
+// A pod's last changes are seen after it has ended: they must not begin it again.
+func TestManyShortLives(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil)
+	var mu sync.Mutex
+	started := map[string]int{}
+	p.runtime.OnStart = func(c runtimetest.Container) {
+		mu.Lock()
+		defer mu.Unlock()
+		started[variables(c)["UID"]]++
+	}
+	for range 100 {
+		pod := onePod("wait=0")
+		pod.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "UID", ValueFrom: fromField("metadata.uid")}}
+		p.create(pod)
+		p.until("running", func(got *corev1.Pod) bool { return first(got).State.Running != nil })
+		p.remove(30)
+		p.until("gone", gone)
+	}
+	p.stop()
+	mu.Lock()
+	defer mu.Unlock()
+	if len(started) != 100 {
+		t.Errorf("%d pods were started", len(started))
+	}
+	for uid, times := range started {
+		if times != 1 {
+			t.Errorf("pod %s was started %d times", uid, times)
+		}
 	}
 }

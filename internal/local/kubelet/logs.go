@@ -2,8 +2,10 @@ package kubelet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -29,7 +31,10 @@ func (k *Kubelet) Logs(ctx context.Context, namespace, name string, o *corev1.Po
 		return nil, err
 	}
 	reader, err := log.Read(logOptions(o))
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // removed with its pod, a moment ago
+		return nil, apierrors.NewNotFound(corev1.Resource("pods"), name)
+	case err != nil:
 		return nil, apierrors.NewInternalError(err)
 	}
 	reader.StopWith(ctx)

@@ -58,6 +58,7 @@ func (c *container) readiness() *corev1.Probe {
 func (c *container) probe(process Process) (stop func()) {
 	ctx, cancel := context.WithCancel(c.w.life)
 	var probing sync.WaitGroup
+	probing.Go(func() { c.postStart(ctx, process) })
 	probing.Go(func() {
 		if !c.awaitStartup(ctx, process) {
 			return
@@ -236,15 +237,9 @@ func (c *container) keepAlive(ctx context.Context, process Process, spec *corev1
 // restart ends the process; that it is started again is for keepRunning.
 func (c *container) restart(process Process, kind string, spec *corev1.Probe) {
 	c.event(corev1.EventTypeNormal, "Killing", fmt.Sprintf("Container %s failed %s probe, will be restarted", c.spec.Name, strings.ToLower(kind)))
-	p := c.w.current()
-	grace := time.Duration(corev1.DefaultTerminationGracePeriodSeconds) * time.Second
-	if seconds := p.Spec.TerminationGracePeriodSeconds; seconds != nil {
-		grace = time.Duration(*seconds) * time.Second
+	grace := c.specGrace()
+	if n := spec.TerminationGracePeriodSeconds; n != nil {
+		grace = seconds(*n)
 	}
-	if seconds := spec.TerminationGracePeriodSeconds; seconds != nil {
-		grace = time.Duration(*seconds) * time.Second
-	}
-	force, cancel := context.WithTimeout(c.w.force, grace)
-	defer cancel()
-	c.terminate(force, process)
+	c.end(process, grace)
 }

@@ -28,6 +28,21 @@ func (c *container) stop(force context.Context) {
 	}
 }
 
+// end ends a process of a pod that goes on, within grace.
+func (c *container) end(process Process, grace time.Duration) {
+	force, cancel := context.WithTimeout(c.w.force, grace)
+	defer cancel()
+	c.terminate(force, process)
+}
+
+// specGrace is how long the pod's containers have to stop.
+func (c *container) specGrace() time.Duration {
+	if n := c.w.current().Spec.TerminationGracePeriodSeconds; n != nil {
+		return seconds(*n)
+	}
+	return seconds(corev1.DefaultTerminationGracePeriodSeconds)
+}
+
 // terminate ends a process and reports whether it is gone.
 func (c *container) terminate(force context.Context, process Process) bool {
 	if force.Err() == nil {

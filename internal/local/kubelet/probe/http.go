@@ -73,18 +73,17 @@ func newRequest(ctx context.Context, action *corev1.HTTPGetAction, port int32) (
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("User-Agent", userAgent)
-	request.Header.Set("Accept", "*/*")
-	for i, h := range action.HTTPHeaders {
+	for _, h := range action.HTTPHeaders {
 		if strings.EqualFold(h.Name, "Host") {
 			request.Host = h.Value
 			continue
 		}
-		if i == 0 || request.Header.Get(h.Name) == userAgent || request.Header.Get(h.Name) == "*/*" {
-			request.Header.Set(h.Name, h.Value)
-			continue
-		}
 		request.Header.Add(h.Name, h.Value)
+	}
+	for name, value := range map[string]string{"User-Agent": userAgent, "Accept": "*/*"} {
+		if request.Header.Get(name) == "" {
+			request.Header.Set(name, value)
+		}
 	}
 	return request, nil
 }

@@ -324,7 +324,7 @@ func TestAssignTraffic(t *testing.T) {
 			route := &servingv1.Route{ObjectMeta: metav1.ObjectMeta{Name: "s", Namespace: "n", Labels: map[string]string{serving.ServiceLabelKey: "s"}}}
 			route.Spec.Traffic = test.traffic
 			route.Status.InitializeConditions()
-			markRoute(route, assignTraffic(route, find), "example.com")
+			markRoute(route, assignTraffic(route, find), "example.com", public)
 			var got []string
 			for _, traffic := range route.Status.Traffic {
 				got = append(got, fmt.Sprintf("%s/%s/%d", traffic.RevisionName, traffic.Tag, *traffic.Percent))
@@ -340,20 +340,22 @@ func TestAssignTraffic(t *testing.T) {
 	}
 }
 
+func public(string) bool { return false }
+
 func TestRouteURL(t *testing.T) {
-	route := func(name, visibility string) *servingv1.Route {
-		return &servingv1.Route{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "n", Labels: map[string]string{visibilityLabel: visibility}}}
-	}
 	for _, test := range []struct {
-		name, visibility, tag, domain, want string
+		name, tag, domain string
+		private           bool
+		want              string
 	}{
-		{"hello", "", "", "127.0.0.1.sslip.io:7080", "http://hello.n.127.0.0.1.sslip.io:7080"},
-		{"hello", "", "v1", "127.0.0.1.sslip.io", "http://v1-hello.n.127.0.0.1.sslip.io"},
-		{"hello", "cluster-local", "", "example.com:7080", "http://hello.n.svc.cluster.local"},
-		{"hello", "cluster-local", "v1", "example.com:7080", "http://v1-hello.n.svc.cluster.local"},
-		{strings.Repeat("a", 63), "", "b", "example.com:7080", "domain name error: invalid domain name"},
+		{"hello", "", "127.0.0.1.sslip.io:7080", false, "http://hello.n.127.0.0.1.sslip.io:7080"},
+		{"hello", "v1", "127.0.0.1.sslip.io", false, "http://v1-hello.n.127.0.0.1.sslip.io"},
+		{"hello", "", "example.com:7080", true, "http://hello.n.svc.cluster.local"},
+		{"hello", "v1", "example.com:7080", true, "http://v1-hello.n.svc.cluster.local"},
+		{strings.Repeat("a", 63), "b", "example.com:7080", false, "domain name error: invalid domain name"},
 	} {
-		got, err := routeURL(route(test.name, test.visibility), test.tag, test.domain)
+		route := &servingv1.Route{ObjectMeta: metav1.ObjectMeta{Name: test.name, Namespace: "n"}}
+		got, err := routeURL(route, test.tag, test.domain, test.private)
 		if text := fmt.Sprint(got, err); !strings.Contains(text, test.want) {
 			t.Errorf("%+v is %s", test, text)
 		}
@@ -365,7 +367,7 @@ func TestRouteThatCannotHaveAName(t *testing.T) {
 	route := &servingv1.Route{ObjectMeta: metav1.ObjectMeta{Name: "s", Namespace: "n"}}
 	share := int64(100)
 	route.Status.InitializeConditions()
-	markRoute(route, assignment{traffic: []servingv1.TrafficTarget{{RevisionName: "r", Tag: strings.Repeat("t", 63), Percent: &share}}}, "example.com")
+	markRoute(route, assignment{traffic: []servingv1.TrafficTarget{{RevisionName: "r", Tag: strings.Repeat("t", 63), Percent: &share}}}, "example.com", public)
 	got := route.Status.GetCondition(servingv1.RouteConditionAllTrafficAssigned)
 	if !got.IsFalse() || got.Reason != "ErrorConfig" || !strings.Contains(got.Message, "domain name error") {
 		t.Errorf("%+v", got)

@@ -86,16 +86,7 @@ func (c *Controller) revisionDeployment(rev *servingv1.Revision, was corev1.Cond
 	name := deploymentName(rev)
 	have, ok := store.Get[*appsv1.Deployment](c.Store, rev.Namespace, name)
 	if !ok {
-		autoscaler, _ := store.Get[*autoscalingv1alpha1.PodAutoscaler](c.Store, rev.Namespace, rev.Name)
-		if !givenUp(rev, was) {
-			rev.Status.MarkResourcesAvailableUnknown(servingv1.ReasonDeploying, "")
-			rev.Status.MarkContainerHealthyUnknown(servingv1.ReasonDeploying, "")
-		}
-		made, err := create(c, desiredDeployment(rev, firstReplicas(rev, autoscaler, was)))
-		if err != nil {
-			return nil, fmt.Errorf("failed to create deployment %q: %w", name, err)
-		}
-		return made, nil
+		return c.createDeployment(rev, was)
 	}
 	if !metav1.IsControlledBy(have, rev) {
 		rev.Status.MarkResourcesAvailableFalse(servingv1.ReasonNotOwned, servingv1.ResourceNotOwnedMessage("Deployment", name))
@@ -107,6 +98,25 @@ func (c *Controller) revisionDeployment(rev *servingv1.Revision, was corev1.Cond
 	}
 	markDeployment(rev, have, pod)
 	return have, nil
+}
+
+func (c *Controller) createDeployment(rev *servingv1.Revision, was corev1.ConditionStatus) (*appsv1.Deployment, error) {
+	autoscaler, _ := store.Get[*autoscalingv1alpha1.PodAutoscaler](c.Store, rev.Namespace, rev.Name)
+	if !givenUp(rev, was) {
+		rev.Status.MarkResourcesAvailableUnknown(servingv1.ReasonDeploying, "")
+		rev.Status.MarkContainerHealthyUnknown(servingv1.ReasonDeploying, "")
+	}
+	want := desiredDeployment(rev, firstReplicas(rev, autoscaler, was))
+	if *want.Spec.Replicas == 0 {
+		// There is nothing to wait for, and with many services much to write.
+		want.Generation = 1
+		markReplicas(want, templateHash(want), nil, nil, c.Now())
+	}
+	made, err := create(c, want)
+	if err != nil {
+		return nil, fmt.Errorf("failed to create deployment %q: %w", want.Name, err)
+	}
+	return made, nil
 }
 
 // firstReplicas returns with how many pods a deployment starts; was is the revision's

@@ -53,8 +53,14 @@ func (c *Controller) syncRoute(route *servingv1.Route) (time.Duration, error) {
 	c.routes.watch(route.Namespace, route.Name, found.targets)
 	found = assignTraffic(route, c.lookup(route.Namespace))
 	c.routes.watch(route.Namespace, route.Name, found.targets)
-	markRoute(route, found, c.Domain)
-	return 0, nil
+	if !markRoute(route, found, c.Domain, func(tag string) bool { return c.private(route, tag) }) {
+		return 0, nil
+	}
+	owned, err := c.placeholders(route)
+	if owned && err == nil {
+		route.GetConditionSet().Manage(&route.Status).MarkTrue(servingv1.RouteConditionIngressReady)
+	}
+	return 0, err
 }
 
 func (c *Controller) lookup(namespace string) lookup {
@@ -68,47 +74,45 @@ func (c *Controller) lookup(namespace string) lookup {
 	}
 }
 
-// markRoute writes the status of a route. Its ingress is the router of this process,
-// which follows the status: it is ready as soon as that is written.
-func markRoute(route *servingv1.Route, found assignment, domain string) {
+// markRoute writes the status of a route, and reports whether its requests have somewhere
+// to go. Its ingress is the router of this process, which follows the status: nothing has
+// to be waited for.
+func markRoute(route *servingv1.Route, found assignment, domain string, private func(tag string) bool) bool {
 	status := &route.Status
-	url, err := routeURL(route, "", domain)
+	url, err := routeURL(route, "", domain, private(""))
 	if err != nil {
 		status.MarkRevisionTargetTrafficError("ErrorConfig", err.Error())
-		return
+		return false
 	}
 	status.URL = url
 	if found.bad != nil {
 		found.bad.mark(status)
-		return
+		return false
 	}
 	traffic := slices.Clone(found.traffic)
 	for i := range traffic {
-		if traffic[i].Tag == "" {
+		tag := traffic[i].Tag
+		if tag == "" {
 			continue
 		}
-		if traffic[i].URL, err = routeURL(route, traffic[i].Tag, domain); err != nil {
+		if traffic[i].URL, err = routeURL(route, tag, domain, private(tag)); err != nil {
 			status.MarkRevisionTargetTrafficError("ErrorConfig", err.Error())
-			return
+			return false
 		}
 	}
 	status.Traffic = traffic
 	status.MarkTrafficAssigned()
 	status.Address = &duckv1.Addressable{URL: &apis.URL{Scheme: "http", Host: route.Name + "." + route.Namespace + "." + localDomain}}
 	status.MarkTLSNotEnabled(servingv1.ExternalDomainTLSNotEnabledMessage)
-	route.GetConditionSet().Manage(status).MarkTrue(servingv1.RouteConditionIngressReady)
+	return true
 }
 
 // routeURL is where a route, or a tag of it, is reached.
-func routeURL(route *servingv1.Route, tag, domain string) (*apis.URL, error) {
-	name := route.Name
-	if tag != "" {
-		name = tag + "-" + name
-	}
-	if route.Labels[visibilityLabel] == serving.VisibilityClusterLocal {
+func routeURL(route *servingv1.Route, tag, domain string, private bool) (*apis.URL, error) {
+	if private {
 		domain = localDomain
 	}
-	host := name + "." + route.Namespace + "." + domain
+	host := placeholderName(route, tag) + "." + route.Namespace + "." + domain
 	bare := host
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		bare = h

@@ -44,6 +44,12 @@ func (c *Controller) changed(e store.Event) {
 		if e.Change == store.Deleted && name == defaultAccount {
 			c.queue.add(task{doNamespace, "", namespace})
 		}
+	case *corev1.Service:
+		if route, ok := o.Labels[serving.RouteLabelKey]; ok {
+			c.queue.add(task{doRoute, namespace, route})
+		} else if e.Change == store.Deleted {
+			c.nameIsFree(namespace, name)
+		}
 	case *corev1.Event:
 		if e.Change == store.Added {
 			c.events.added(func() { c.queue.add(task{work: doExpire}) })
@@ -85,6 +91,21 @@ func (c *Controller) revisionChanged(e store.Event, rev *servingv1.Revision) {
 		c.digests.forget(rev.UID)
 	}
 	c.referred(e, target{kindRevision, rev.Namespace, rev.Name})
+}
+
+// nameIsFree wakes the routes that may have waited for the name of a Kubernetes service:
+// it is theirs, or TAG-ROUTE.
+func (c *Controller) nameIsFree(namespace, name string) {
+	for {
+		if _, ok := store.Get[*servingv1.Route](c.Store, namespace, name); ok {
+			c.queue.add(task{doRoute, namespace, name})
+		}
+		_, rest, ok := strings.Cut(name, "-")
+		if !ok {
+			return
+		}
+		name = rest
+	}
 }
 
 // podChanged wakes the deployment, and the revision that explains what is wrong

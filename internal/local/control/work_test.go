@@ -19,7 +19,7 @@ import (
 // what depends on it once; the bounds leave room for other orders of the same events.
 const (
 	mostTasks      = 60
-	mostTasksAgain = 16
+	mostTasksAgain = 12
 )
 
 // What a service costs must not depend on how many others there are.

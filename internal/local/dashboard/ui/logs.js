@@ -7,7 +7,7 @@ const most = 2000; // lines in the page
 
 export class Logs {
   #service = null;
-  #chosen = ''; // REVISION or REVISION/POD
+  #chosen = ''; // value of a choice
   #source = null;
   #address = '';
   #paused = false;
@@ -36,7 +36,7 @@ export class Logs {
   }
 
   #connect() {
-    const [revision, pod] = this.#chosen.split('/');
+    const [revision, pod] = this.#chosen ? JSON.parse(this.#chosen) : [];
     const wanted = this.#service && revision && !this.#paused && !document.hidden
       ? '/logs?' + new URLSearchParams({ namespace: this.#service.namespace, revision, pod: pod ?? '' }) : '';
     if (wanted === this.#address) return;
@@ -97,8 +97,8 @@ const busiest = (choices) => choices.reduce((a, c) => (!a || c.weight > a.weight
 
 function choicesOf(service) {
   return service.revisions.slice(0, 20).flatMap((r) => [
-    { value: r.name, label: `${shortName(r.name, service.name).short}: all instances`, weight: (r.pods?.length ? 1000 : 0) + r.percent },
-    ...(r.pods?.length > 1 ? r.pods : []).map((p) => ({ value: `${r.name}/${p.name}`, label: `${p.name} (${p.state})`, weight: -1 })),
+    { value: JSON.stringify([r.name]), label: `${shortName(r.name, service.name).short}: all instances`, weight: (r.pods?.length ? 1000 : 0) + r.percent },
+    ...(r.pods?.length > 1 ? r.pods : []).map((p) => ({ value: JSON.stringify([r.name, p.name]), label: `${p.name} (${p.state})`, weight: -1 })),
   ]);
 }
 

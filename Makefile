@@ -15,7 +15,7 @@ RUN ?=
 
 export FULL KEEP DEVCLUSTER PLATFORM
 
-.PHONY: help build demo test e2e conformance bench verify update cluster-up cluster-down peers buildah buildkit tools clean
+.PHONY: help build demo demo-cluster test e2e conformance bench verify update cluster-up cluster-down peers buildah buildkit tools clean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,7 +36,10 @@ e2e: ## tests on real Knative in a devcluster (RUN=main|seed|REGEXP, KEEP=1, DEV
 conformance: ## Knative's own conformance tests (PLATFORM=devcluster, RUN=REGEXP, KEEP=1, DEVCLUSTER=name)
 	test/conformance/run '$(value RUN)'
 
-demo: ## the main job on real Knative, told step by step
+demo: build ## the main job on the embedded platform, told step by step
+	test/demo/run
+
+demo-cluster: ## the same on real Knative, in a devcluster; wants root
 	test/e2e/run demo
 
 bench: build peers buildkit buildah ## start-up, builds and Dockerfile builds beside kn, ko, func, buildkit, buildah and kaniko (FULL=1 for more runs)
@@ -61,6 +64,9 @@ cluster-down: ## take it down and leave nothing (DEVCLUSTER=name)
 peers: $(BIN)/kn $(BIN)/ko $(BIN)/func $(BIN)/kaniko ## bin/kn, ko, func and kaniko, for tests and benchmarks
 
 tools: $(BIN)/golangci-lint $(BIN)/gofumpt $(BIN)/goreleaser ## the linters and the release tool
+
+$(BIN)/hey: test/peers/hey/go.mod test/peers/hey/go.sum
+	cd test/peers/hey && $(GO_BUILD) -ldflags '-s -w' -o $@ github.com/rakyll/hey
 
 $(BIN)/kn: test/peers/kn/go.mod test/peers/kn/go.sum
 	cd test/peers/kn && $(GO_BUILD) -ldflags '-s -w' -o $@ knative.dev/client/cmd/kn

@@ -28,13 +28,17 @@ func (f *Factory) clusterFor(project *function.Function) (*cluster.Client, error
 
 // clusterIn is Cluster for a namespace, "" for the kubeconfig context's own.
 func (f *Factory) clusterIn(namespace string) (*cluster.Client, error) {
-	return cluster.New(cluster.Options{
+	return cluster.New(f.clusterOptions(namespace))
+}
+
+func (f *Factory) clusterOptions(namespace string) cluster.Options {
+	return cluster.Options{
 		Kubeconfig: f.Flags.Kubeconfig,
 		Context:    f.Flags.Context,
 		Namespace:  namespace,
 		Env:        f.Sys.Env,
 		UserAgent:  "kn-lite/" + currentVersion().Version,
-	})
+	}
 }
 
 // namespace is the one to work in, or "" for the kubeconfig context's own:

@@ -215,7 +215,7 @@ func runDeploy(ctx context.Context, f *Factory, o *deployOptions) error {
 	if o.DryRun == "client" {
 		return f.dryRunClient(ctx, o, spec, project, wanted)
 	}
-	client, err := f.clusterFor(project)
+	client, err := f.clusterOrLocal(ctx, project)
 	if err != nil {
 		return err
 	}

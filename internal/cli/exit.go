@@ -51,6 +51,16 @@ func exitCode(kind fault.Kind) int {
 	return 1
 }
 
+// kindOfExit is the kind that exitCode makes code of; Failure for any other one.
+func kindOfExit(code int) fault.Kind {
+	for kind := fault.Failure; kind <= fault.Transient; kind++ {
+		if exitCode(kind) == code {
+			return kind
+		}
+	}
+	return fault.Failure
+}
+
 // signalCode is 128 plus the number of the signal that cancelled ctx, or 0.
 func signalCode(ctx context.Context) int {
 	if ctx.Err() == nil {
@@ -88,19 +98,22 @@ func (f *Factory) report(ctx context.Context, err error) int {
 	return code
 }
 
+// errorReport is an error for pipelines that asked for JSON.
+type errorReport struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Reason     string `json:"reason"`
+	Op         string `json:"op,omitempty"`
+	Subject    string `json:"subject,omitempty"`
+	Message    string `json:"message"`
+	Hint       string `json:"hint,omitempty"`
+	ExitCode   int    `json:"exitCode"`
+}
+
 // reportJSON writes the error as one line of JSON on stderr, for pipelines
 // that asked for JSON.
 func (f *Factory) reportJSON(err error, code int) {
-	object := struct {
-		APIVersion string `json:"apiVersion"`
-		Kind       string `json:"kind"`
-		Reason     string `json:"reason"`
-		Op         string `json:"op,omitempty"`
-		Subject    string `json:"subject,omitempty"`
-		Message    string `json:"message"`
-		Hint       string `json:"hint,omitempty"`
-		ExitCode   int    `json:"exitCode"`
-	}{APIVersion: apiVersion, Kind: "Error", Reason: fault.KindOf(err).String(), Message: err.Error(), Hint: fault.HintOf(err), ExitCode: code}
+	object := errorReport{APIVersion: apiVersion, Kind: "Error", Reason: fault.KindOf(err).String(), Message: err.Error(), Hint: fault.HintOf(err), ExitCode: code}
 	if e, ok := errors.AsType[*fault.Error](err); ok {
 		object.Op, object.Subject = e.Op, e.Subject
 	}

@@ -30,7 +30,10 @@ func (d *ingressDialer) dial(ctx context.Context, network, address string) (net.
 		return d.first(ctx, network, []string{withPort(d.fixed, address)})
 	}
 	var direct error
-	host, _, _ := net.SplitHostPort(address)
+	host, port, _ := net.SplitHostPort(address)
+	if ip := spelledOut(host); ip != "" {
+		return d.first(ctx, network, []string{net.JoinHostPort(ip, port)})
+	}
 	if direct = d.resolves(ctx, host); direct == nil {
 		conn, err := d.first(ctx, network, []string{address})
 		if err == nil || ctx.Err() != nil {
@@ -53,6 +56,24 @@ func (d *ingressDialer) dial(ctx context.Context, network, address string) (net.
 		return nil, d.unreachable(host, errors.Join(direct, err))
 	}
 	return conn, err
+}
+
+// spelledOut is the address in a name that says it itself: NAME.localhost (RFC 6761,
+// 6.3) and NAME.A.B.C.D.sslip.io, which a network may have no DNS for. "" for others.
+func spelledOut(host string) string {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return "127.0.0.1"
+	}
+	name, ok := strings.CutSuffix(host, ".sslip.io")
+	if !ok {
+		return ""
+	}
+	labels := strings.Split(name, ".")
+	if ip := net.ParseIP(strings.Join(labels[max(0, len(labels)-4):], ".")); ip != nil {
+		return ip.String()
+	}
+	return ""
 }
 
 // first connects to the first address that accepts.

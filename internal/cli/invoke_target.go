@@ -93,7 +93,11 @@ func clusterLocal(u *url.URL) bool {
 }
 
 // proxyFor is what HTTP_PROXY, HTTPS_PROXY and NO_PROXY of f's environment say.
+// None leads to this machine.
 func (f *Factory) proxyFor(request *http.Request) (*url.URL, error) {
+	if ip := net.ParseIP(spelledOut(request.URL.Hostname())); ip.IsLoopback() {
+		return nil, nil
+	}
 	config := httpproxy.Config{
 		HTTPProxy:  cmp.Or(f.Sys.Env("HTTP_PROXY"), f.Sys.Env("http_proxy")),
 		HTTPSProxy: cmp.Or(f.Sys.Env("HTTPS_PROXY"), f.Sys.Env("https_proxy")),

@@ -44,27 +44,12 @@ func (f *Factory) addRegistryFlags(cmd *cobra.Command) {
 func (f *Factory) Registry() (*registry.Client, error) {
 	r := &f.registry
 	r.once.Do(func() {
-		cfg, err := f.Config()
+		opts, err := f.registryOptions()
 		if err != nil {
 			r.err = err
 			return
 		}
-		opts := registry.Options{
-			AuthFile: r.authFile,
-			Env:      f.Sys.Env,
-			Insecure: append(r.insecure, cfg.InsecureRegistries...),
-			Mirrors:  cfg.Mirrors,
-			CAFile:   r.caFile,
-		}
-		// $KN_LITE_AUTHFILE, which is in cfg.AuthFile too, is left for the client
-		// to find, so that it can name the variable.
-		if opts.AuthFile == "" && f.Sys.Env("KN_LITE_AUTHFILE") == "" {
-			opts.AuthFile, opts.AuthFileFrom = cfg.AuthFile, cfg.File
-		}
-		if opts.CAFile == "" {
-			opts.CAFile = cfg.CAFile
-		}
-		if opts.Certificates, r.err = clientCertificates(cfg.RegistryCerts, r.certs); r.err != nil {
+		if opts.Auths, r.err = f.localAuths(); r.err != nil {
 			return
 		}
 		r.progress = &transferProgress{io: f.IO}
@@ -72,6 +57,32 @@ func (f *Factory) Registry() (*registry.Client, error) {
 		r.client, r.err = registry.New(opts)
 	})
 	return r.client, r.err
+}
+
+// registryOptions are what flags and settings say about registries.
+func (f *Factory) registryOptions() (registry.Options, error) {
+	cfg, err := f.Config()
+	if err != nil {
+		return registry.Options{}, err
+	}
+	r := &f.registry
+	opts := registry.Options{
+		AuthFile: r.authFile,
+		Env:      f.Sys.Env,
+		Insecure: append(r.insecure, cfg.InsecureRegistries...),
+		Mirrors:  cfg.Mirrors,
+		CAFile:   r.caFile,
+	}
+	// $KN_LITE_AUTHFILE, which is in cfg.AuthFile too, is left for the client
+	// to find, so that it can name the variable.
+	if opts.AuthFile == "" && f.Sys.Env("KN_LITE_AUTHFILE") == "" {
+		opts.AuthFile, opts.AuthFileFrom = cfg.AuthFile, cfg.File
+	}
+	if opts.CAFile == "" {
+		opts.CAFile = cfg.CAFile
+	}
+	opts.Certificates, err = clientCertificates(cfg.RegistryCerts, r.certs)
+	return opts, err
 }
 
 // clientCertificates reads the settings' client certificates and then the flags',
@@ -90,8 +101,9 @@ func clientCertificates(lists ...[]string) (map[string]registry.KeyPair, error) 
 	return pairs, nil
 }
 
-// imageTag is where an image goes: the one that was named, else func.yaml's
-// image, else NAME in func.yaml's or the settings' registry.
+// imageTag is where an image goes: the one that was named, else, when the cluster
+// in use is the platform of this machine, its own registry, else func.yaml's image,
+// else NAME in func.yaml's or the settings' registry.
 func (f *Factory) imageTag(named string, project *function.Function) (string, error) {
 	if named != "" || project == nil {
 		if named == "" {
@@ -99,6 +111,11 @@ func (f *Factory) imageTag(named string, project *function.Function) (string, er
 		}
 		_, err := registry.ParseTag(named)
 		return named, err
+	}
+	if prefix, err := f.localPrefix(project); err != nil {
+		return "", err
+	} else if prefix != "" {
+		return prefix + "/" + project.Name + ":latest", nil
 	}
 	tag := project.Image
 	if tag == "" {
@@ -109,7 +126,7 @@ func (f *Factory) imageTag(named string, project *function.Function) (string, er
 		prefix := cfg.Registry(project.Registry)
 		if prefix == "" {
 			return "", fault.Usagef("no registry is known to put the image %q into", project.Name).
-				WithHint("set one: --image REGISTRY/%s, KN_LITE_REGISTRY=REGISTRY, or `registry:` in func.yaml", project.Name)
+				WithHint("`kn-lite local up -d` starts a platform that has one; or set one: --image REGISTRY/%s, KN_LITE_REGISTRY=REGISTRY, or `registry:` in func.yaml", project.Name)
 		}
 		tag = prefix + "/" + project.Name + ":latest"
 	}

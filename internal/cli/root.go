@@ -72,6 +72,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 		newImageCmd(f),
 		newRunCmd(f),
 		newDeployCmd(f),
+		newLocalCmd(f),
 		newTrafficCmd(f),
 		newListCmd(f),
 		newDescribeCmd(f),

@@ -24,7 +24,7 @@ const (
 )
 
 // noConfigHint is for people who have never had a cluster.
-const noConfigHint = "point KUBECONFIG or --kubeconfig at a cluster's kubeconfig file (looked in: %s)"
+const noConfigHint = "start a platform on this machine with `kn-lite local up -d`,\nor point KUBECONFIG or --kubeconfig at a cluster's kubeconfig file (looked in: %s)"
 
 // target is a resolved cluster.
 type target struct {

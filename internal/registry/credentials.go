@@ -38,8 +38,6 @@ type keychain struct {
 	from     string // where authFile was named
 	env      func(string) string
 
-	passwords map[string]string // by host:port, before all files
-
 	mu    sync.Mutex
 	found map[string]credential // by host
 }
@@ -111,9 +109,6 @@ func (k *keychain) describe(host string) string {
 // lookup finds the credentials for a repository; anonymous is no error, a file
 // that cannot be read or a helper that breaks is.
 func (k *keychain) lookup(ctx context.Context, host, repository string) (credential, error) {
-	if password, ok := k.passwords[host]; ok {
-		return credential{user: User, password: password, from: "the platform of this machine"}, nil
-	}
 	cred, err := k.given(ctx, host, repository)
 	if err != nil {
 		return credential{}, err

@@ -39,8 +39,12 @@ type Kept struct {
 	mu sync.Mutex // one change of the names at a time
 }
 
-// User is the name that goes with a Kept registry's password.
-const User = "kn-lite"
+// KeptAuth is what a client needs in Options.Auths for a Kept registry at host.
+func KeptAuth(host, password string) []byte {
+	// Strings have a JSON form.
+	raw, _ := json.Marshal(dockerConfig{Auths: map[string]authEntry{host: {Username: "kn-lite", Password: password}}})
+	return raw
+}
 
 // OpenKept opens the folder dir and makes it where there is none. Who does not say
 // the password, as a user of any name, gets 401.

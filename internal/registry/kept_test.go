@@ -27,7 +27,7 @@ func keptAt(t *testing.T, dir string) (*Kept, string, *Client) {
 	server := httptest.NewServer(kept)
 	t.Cleanup(server.Close)
 	host := strings.TrimPrefix(server.URL, "http://")
-	client, err := New(Options{Passwords: map[string]string{host: "secret"}})
+	client, err := New(Options{Auths: [][]byte{KeptAuth(host, "secret")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,10 +99,10 @@ func TestKeptAsksForThePassword(t *testing.T) {
 		status                             int
 	}{
 		{"none", "localhost:7080", "", "", "", http.StatusUnauthorized},
-		{"a wrong one", "127.0.0.1:7080", User, "guess", "", http.StatusUnauthorized},
-		{"the right one", "localhost:7080", User, "secret", "", http.StatusOK},
-		{"a name that stands for this machine", "evil.example:7080", User, "secret", "", http.StatusMisdirectedRequest},
-		{"a page of another origin", "localhost:7080", User, "secret", "http://evil.example", http.StatusForbidden},
+		{"a wrong one", "127.0.0.1:7080", "kn-lite", "guess", "", http.StatusUnauthorized},
+		{"the right one", "localhost:7080", "kn-lite", "secret", "", http.StatusOK},
+		{"a name that stands for this machine", "evil.example:7080", "kn-lite", "secret", "", http.StatusMisdirectedRequest},
+		{"a page of another origin", "localhost:7080", "kn-lite", "secret", "http://evil.example", http.StatusForbidden},
 	} {
 		request := httptest.NewRequest(http.MethodGet, "/v2/", nil)
 		request.Host = c.host

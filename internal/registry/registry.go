@@ -40,7 +40,6 @@ type Options struct {
 	Mirrors      map[string][]string // registry host → "host[:port][/prefix]" to pull from before it, in order
 	Routes       map[string]string   // host:port → host:port that is connected to instead, under the same name
 	CAFile       string              // PEM bundle trusted in addition to the system's certificates
-	Passwords    map[string]string   // host:port of a Kept registry of this user → its password
 	Certificates map[string]KeyPair  // host or host:port → the client certificate that it is shown
 
 	Jobs      int               // blobs moved at a time, default 4
@@ -166,7 +165,7 @@ func New(opts Options) (*Client, error) {
 	opts.Policy = opts.Policy.withDefaults()
 	c := &Client{
 		opts:      opts,
-		creds:     &keychain{auths: opts.Auths, authFile: opts.AuthFile, from: opts.AuthFileFrom, env: opts.Env, passwords: opts.Passwords},
+		creds:     &keychain{auths: opts.Auths, authFile: opts.AuthFile, from: opts.AuthFileFrom, env: opts.Env},
 		plain:     map[string]bool{},
 		endpoints: map[string]*endpoint{},
 		sessions:  map[string]*session{},

@@ -15,19 +15,18 @@ import (
 	"time"
 )
 
+// retries is how often a request goes to another instance because one broke off
+// before it answered. Refused connections are tried for dialTime.
 const (
-	// dialTime is how long instances that refuse connections are tried.
+	retries  = 2
 	dialTime = 10 * time.Second
-	// flushTime is how long a part of an answer may wait for more. Answers of unknown
-	// length, and events, do not wait at all.
-	flushTime = 5 * time.Millisecond
 )
 
 func newProxy(logger *slog.Logger) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Rewrite:       rewrite,
 		Transport:     transport{},
-		FlushInterval: flushTime,
+		FlushInterval: -1,
 		BufferPool:    &buffers{},
 		ErrorLog:      slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		ErrorHandler: func(w http.ResponseWriter, req *http.Request, err error) {
@@ -96,10 +95,9 @@ type transport struct{}
 func (transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := exchangeOf(req)
 	body := req.Body
-	var failed *pod
-	broken, refusing := false, time.Time{}
-	for {
-		p, err := x.revision.acquire(req.Context(), failed)
+	var refused time.Time
+	for attempt := 0; ; attempt++ {
+		p, err := x.revision.acquire(req.Context())
 		if err != nil {
 			return nil, err
 		}
@@ -112,19 +110,15 @@ func (transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err == nil {
 			return response, nil
 		}
-		refused := errors.As(err, new(*dialError))
-		if refused && refusing.IsZero() {
-			refusing = time.Now()
+		refusal := errors.As(err, new(*dialError))
+		if refused.IsZero() {
+			refused = time.Now()
 		}
-		again := refused && time.Since(refusing) < dialTime || !refused && !broken && idempotent(req)
+		again := refusal && time.Since(refused) < dialTime || !refusal && attempt < retries && idempotent(req)
 		if !again || req.Context().Err() != nil || !guarded.revoke() {
 			return nil, err
 		}
-		if refused {
-			p.pause()
-		}
-		broken = broken || !refused
-		failed = p
+		p.pause()
 		x.giveBack()
 	}
 }

@@ -40,7 +40,6 @@ type revision struct {
 	router          *Router
 	namespace, name string
 	limits          atomic.Pointer[limits]
-	users           int // routes and pods that know it; belongs to Router.mu
 
 	mu      sync.Mutex
 	ready   []*pod
@@ -68,11 +67,14 @@ func (r *Router) revision(at key) *revision {
 }
 
 func (r *Router) applyRevision(object *servingv1.Revision, deleted bool) *revision {
-	known := r.revision(key{object.Namespace, object.Name})
+	at := key{object.Namespace, object.Name}
 	if deleted {
-		known.limits.Store(defaultLimits())
-		r.forget(known)
+		r.forgetRevision(at)
 		return nil
+	}
+	known := r.revision(at)
+	if have := known.limits.Load(); have.object != nil && have.object.UID == object.UID && have.object.Generation == object.Generation {
+		return known
 	}
 	known.limits.Store(limitsOf(object))
 	known.mu.Lock()
@@ -81,21 +83,15 @@ func (r *Router) applyRevision(object *servingv1.Revision, deleted bool) *revisi
 	return known
 }
 
-// use counts the routes and pods of a revision, and forgets it with the last.
-func (r *Router) use(v *revision, n int) {
-	v.users += n
-	r.forget(v)
-}
-
-// forget drops a revision that is neither in the store nor in use.
-func (r *Router) forget(v *revision) {
-	if v.users > 0 || v.limits.Load().exists {
+func (r *Router) forgetRevision(at key) {
+	known := r.revisions[at]
+	if known == nil {
 		return
 	}
-	delete(r.revisions, key{v.namespace, v.name})
+	delete(r.revisions, at)
 	r.activeMu.Lock()
-	defer r.activeMu.Unlock()
-	delete(r.active, v)
+	delete(r.active, known)
+	r.activeMu.Unlock()
 }
 
 func limitsOf(object *servingv1.Revision) *limits {
@@ -133,11 +129,10 @@ func (v *revision) labels() (service, configuration string) {
 }
 
 // acquire waits for an instance that can take a request, and takes a place in it.
-// One that just failed is not asked again while there are others.
-func (v *revision) acquire(ctx context.Context, failed *pod) (*pod, error) {
+func (v *revision) acquire(ctx context.Context) (*pod, error) {
 	v.mu.Lock()
 	if v.waiting.Len() == 0 {
-		if p := v.pick(failed); p != nil {
+		if p := v.pick(); p != nil {
 			p.inFlight++
 			v.mu.Unlock()
 			return p, nil
@@ -180,14 +175,11 @@ func (v *revision) maxWaiting() int {
 
 // pick returns the ready instance with the fewest requests, of equals each in
 // its turn; nil when none has a free place.
-func (v *revision) pick(failed *pod) *pod {
+func (v *revision) pick() *pod {
 	limit := v.limits.Load().concurrency
 	var best *pod
 	for i := range v.ready {
 		p := v.ready[(v.turn+i)%len(v.ready)]
-		if p == failed && len(v.ready) > 1 {
-			continue
-		}
 		if !p.resting && (limit == 0 || p.inFlight < limit) && (best == nil || p.inFlight < best.inFlight) {
 			best = p
 		}
@@ -201,7 +193,7 @@ func (v *revision) pick(failed *pod) *pod {
 // dispatch hands free places to those who wait, first come first served.
 func (v *revision) dispatch() {
 	for at := v.waiting.Front(); at != nil; at = v.waiting.Front() {
-		p := v.pick(nil)
+		p := v.pick()
 		if p == nil {
 			return
 		}

@@ -100,9 +100,9 @@ func (s *Store) load(kind *Kind, name string, raw []byte) error {
 	return nil
 }
 
-// set notes what is to be written. The caller holds the store's lock, so that notes
+// set notes what is to be written, nil for a deletion. The caller holds the store's lock, so that notes
 // are in the order of versions.
-func (d *disk) set(at place, object Object, version uint64) {
+func (d *disk) set(at place, raw []byte, version uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	raise := version+versionStep/2 > d.ceiling
@@ -113,11 +113,6 @@ func (d *disk) set(at place, object Object, version uint64) {
 		d.ceiling = version + versionStep
 	}
 	if at.kind.Kept {
-		// An object that was read or checked as JSON is one that JSON can hold.
-		raw, _ := json.Marshal(object)
-		if object == nil {
-			raw = nil
-		}
 		d.waiting[at] = raw
 	}
 	select {

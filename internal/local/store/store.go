@@ -9,6 +9,7 @@
 package store
 
 import (
+	"encoding/json"
 	"reflect"
 	"slices"
 	"strconv"
@@ -274,10 +275,19 @@ func (s *Store) Remove(object Object) {
 	}
 }
 
-// put stores an object that nobody else has yet.
+// put stores an object that nobody else has yet. One that is kept is from now on what
+// its JSON says, as if it had been read: an empty map, say, is none.
 func (s *Store) put(kind *Kind, change Change, object Object) {
 	s.version++
 	object.SetResourceVersion(strconv.FormatUint(s.version, 10))
+	var raw []byte
+	if kind.Kept {
+		raw = encode(object)
+		read := reflect.ValueOf(kind.New())
+		if json.Unmarshal(raw, read.Interface()) == nil {
+			reflect.ValueOf(object).Elem().Set(read.Elem())
+		}
+	}
 	at := place{kind, key(object.GetNamespace(), object.GetName())}
 	old := s.objects[kind][at.key]
 	if old != nil {
@@ -287,8 +297,18 @@ func (s *Store) put(kind *Kind, change Change, object Object) {
 	s.index.add(at, object)
 	s.log.add(Event{change, s.version, kind, object, old})
 	if s.disk != nil {
-		s.disk.set(at, object, s.version)
+		s.disk.set(at, raw, s.version)
 	}
+}
+
+// encode is an object's JSON: what was read or checked as JSON is something that JSON
+// can hold.
+func encode(object Object) []byte {
+	raw, err := json.Marshal(object)
+	if err != nil {
+		panic("an object without JSON: " + err.Error())
+	}
+	return raw
 }
 
 func (s *Store) drop(kind *Kind, object Object) {

@@ -74,6 +74,17 @@ func TestVersionsAndGenerations(t *testing.T) {
 	}
 }
 
+// What is kept is what its JSON says, before the platform is started again, too.
+func TestKeptIsNormal(t *testing.T) {
+	s := open(t, "")
+	rev := revision("a", "x")
+	rev.Spec.Containers = []corev1.Container{{Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{}}}}
+	made := must[*servingv1.Revision](t)(s.Create(rev))
+	if found, _ := store.Get[*servingv1.Revision](s, "default", "a"); found.Spec.Containers[0].Resources.Limits != nil || found != made {
+		t.Errorf("an empty map stays: %+v", found.Spec.Containers[0].Resources)
+	}
+}
+
 func TestIndex(t *testing.T) {
 	s := open(t, "")
 	for _, name := range []string{"b", "a"} {

@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/local"
+	"github.com/kn-lite/kn-lite/internal/regular"
+)
+
+// localEvery is how often a platform that starts or stops is looked at.
+const localEvery = 5 * time.Millisecond
+
+// localDetached starts the platform in the background, with this command's own flags,
+// and waits until it serves.
+func (f *Factory) localDetached(ctx context.Context, place local.Place, o *localUpOptions, ready func(*local.Info) error) error {
+	if info, err := place.Running(); err != nil || info != nil {
+		if err == nil {
+			err = fault.New(fault.Conflict, "local.up", place.Dir, "the platform runs already, as process %d", info.PID).
+				WithHint("see `kn-lite local status`; `kn-lite local down` stops it")
+		}
+		return err
+	}
+	if err := place.Make(); err != nil {
+		return err
+	}
+	log, err := os.OpenFile(place.Log(), os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+	if err != nil {
+		return fault.New(fault.Failure, "local.up", place.Log(), "%w", err)
+	}
+	defer log.Close()
+	program, err := os.Executable()
+	if err != nil {
+		return fault.New(fault.Failure, "local.up", "", "%w", err)
+	}
+	args := o.foreground(f)
+	// Not bound to ctx: it is to outlive this command.
+	cmd := exec.Command(program, args...) //nolint:noctx // see above
+	cmd.Env, cmd.Dir = f.Sys.Vars, "/"
+	cmd.Stdout, cmd.Stderr = log, log
+	detach(cmd)
+	if err := cmd.Start(); err != nil {
+		return fault.New(fault.Failure, "local.up", program, "%w", err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // how it ended is in cmd.ProcessState
+	}()
+	ctx, cancel := f.withTimeout(ctx, localUpTimeout)
+	defer cancel()
+	tick := time.NewTicker(localEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			info, err := place.Running()
+			if err != nil {
+				return err
+			}
+			if info != nil && info.PID == cmd.Process.Pid {
+				return ready(info)
+			}
+		case <-ended:
+			return f.localFailed(place, cmd.ProcessState)
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), cmd.Process.Kill())
+		}
+	}
+}
+
+// foreground is the command line of the platform itself: its error is JSON, on the
+// last line of the log.
+func (o *localUpOptions) foreground(f *Factory) []string {
+	args := []string{
+		"local", "up", "--port", strconv.Itoa(o.Port), "--api-port", strconv.Itoa(o.APIPort), "--network", o.Network,
+		"--output", "json", "--no-input", "--color", "never",
+	}
+	if f.Flags.Kubeconfig != "" {
+		args = append(args, "--kubeconfig", f.Flags.Kubeconfig)
+	}
+	if f.Flags.Verbose {
+		args = append(args, "--verbose")
+	}
+	return args
+}
+
+// localFailed is the error of a platform in the background that has ended.
+func (f *Factory) localFailed(place local.Place, state *os.ProcessState) error {
+	raw, err := regular.ReadFile(place.Log())
+	said := strings.TrimSpace(string(raw))
+	var failed errorReport
+	if err == nil && json.Unmarshal([]byte(said[strings.LastIndex(said, "\n")+1:]), &failed) == nil && failed.Message != "" {
+		return fault.New(kindOfExit(failed.ExitCode), "local.up", "", "%s", failed.Message).WithHint("%s", failed.Hint)
+	}
+	return fault.New(fault.Failure, "local.up", "", "it ended at once: %s", state).WithHint("see `kn-lite local logs`")
+}
+
+// copyLog copies the platform's log, and with follow what comes after it, until ctx
+// or the platform ends.
+func copyLog(ctx context.Context, place local.Place, follow bool, to io.Writer) error {
+	log, err := regular.Open(place.Log())
+	if err != nil {
+		return fault.New(fault.NotFound, "local.logs", place.Log(), "there is none: only a platform in the background has one").WithHint("start it with `kn-lite local up -d`")
+	}
+	defer log.Close()
+	tick := time.NewTicker(20 * localEvery)
+	defer tick.Stop()
+	for {
+		if _, err := io.Copy(to, log); err != nil {
+			return err
+		}
+		if !follow {
+			return nil
+		}
+		if info, err := place.Running(); err != nil || info == nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/kn-lite/kn-lite/internal/cluster"
+	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/function"
+	"github.com/kn-lite/kn-lite/internal/local"
+	"github.com/kn-lite/kn-lite/internal/registry"
+)
+
+// localPrefix is the platform's own registry when the cluster in use is the platform
+// of this machine, else "". What is tried out here is not pushed anywhere else, whatever
+// func.yaml and the settings say about the real place.
+func (f *Factory) localPrefix(project *function.Function) (string, error) {
+	info, err := f.localPlace().Running()
+	if err != nil || info == nil {
+		return "", err
+	}
+	client, err := f.clusterFor(project)
+	if err != nil || client.Server() != info.API {
+		return "", nil // whoever needs a cluster hears about it
+	}
+	return info.Registry(), nil
+}
+
+// localAuths are the credentials for the platform's registry, while it runs.
+func (f *Factory) localAuths() ([][]byte, error) {
+	info, err := f.localPlace().Running()
+	if err != nil || info == nil {
+		return nil, err
+	}
+	return [][]byte{registry.KeptAuth(info.Registry(), info.Token)}, nil
+}
+
+// clusterOrLocal is clusterFor for who wants to deploy: where there is no cluster
+// anywhere, it offers to start the platform of this machine.
+func (f *Factory) clusterOrLocal(ctx context.Context, project *function.Function) (*cluster.Client, error) {
+	client, err := f.clusterFor(project)
+	if fault.KindOf(err) != fault.NotFound || f.Flags.Kubeconfig != "" || f.Flags.Context != "" || !f.IO.CanPrompt() {
+		return client, err
+	}
+	const start, leave = "start", "leave"
+	answer, askErr := f.IO.Choose("There is no cluster. Start the platform of this machine?", []string{start, leave},
+		[]string{"like `kn-lite local up -d`", "I have a cluster and will name it"})
+	if askErr != nil || answer == leave {
+		return nil, err
+	}
+	o := &localUpOptions{Port: local.DefaultPort, APIPort: local.DefaultAPIPort, Network: local.NetworkOpen}
+	if err := f.localDetached(ctx, f.localPlace(), o, f.tellLocal); err != nil {
+		return nil, err
+	}
+	return f.clusterFor(project)
+}

@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kn-lite/kn-lite/internal/cluster"
+	"github.com/kn-lite/kn-lite/internal/config"
+	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/local"
+)
+
+// localUpTimeout is how long a platform in the background may take to start.
+const localUpTimeout = 30 * time.Second
+
+type localUpOptions struct {
+	Detach  bool
+	Port    int
+	APIPort int
+	Network string
+}
+
+func newLocalUpCmd(f *Factory) *cobra.Command {
+	o := &localUpOptions{}
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Start the platform",
+		Long: `Up serves until Ctrl-C, or in the background with -d. It makes the context
+` + local.Context + ` the current one of your kubeconfig, and puts back the one
+before when it ends. Services, their splits and images are there again the next time.
+
+Functions are reached under http://NAME.NAMESPACE.127.0.0.1.sslip.io:PORT, a name
+that stands for this machine, or http://NAME.NAMESPACE.localhost:PORT. Nothing
+listens on other addresses than loopback. Instances run in sandboxes with a network
+of their own; --network none cuts them off from everything but other functions.
+Where this machine permits no sandbox they are plain processes. Linux only.`,
+		Example: `  kn-lite local up
+  kn-lite local up -d --port 8000`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runLocalUp(cmd.Context(), f, o) },
+	}
+	flags := cmd.Flags()
+	flags.BoolVarP(&o.Detach, "detach", "d", false, "start it in the background")
+	flags.IntVar(&o.Port, "port", local.DefaultPort, "port of functions, registry and dashboard; 0 is any free one")
+	flags.IntVar(&o.APIPort, "api-port", local.DefaultAPIPort, "port of the API server; 0 is any free one")
+	flags.StringVar(&o.Network, "network", local.NetworkOpen, "what instances reach: open or none")
+	// The flag is registered above, so an error here cannot happen.
+	_ = cmd.RegisterFlagCompletionFunc("network", cobra.FixedCompletions([]string{local.NetworkOpen, local.NetworkNone}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func (o *localUpOptions) check() error {
+	for flag, port := range map[string]int{"--port": o.Port, "--api-port": o.APIPort} {
+		if port < 0 || port > 65535 {
+			return fault.Usagef("%s %d: a port is between 0 and 65535", flag, port)
+		}
+	}
+	if o.Network != local.NetworkOpen && o.Network != local.NetworkNone {
+		return fault.Usagef("--network %s: use open or none", o.Network)
+	}
+	return nil
+}
+
+func runLocalUp(ctx context.Context, f *Factory, o *localUpOptions) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	place := f.localPlace()
+	if o.Detach {
+		return f.localDetached(ctx, place, o, f.printLocal)
+	}
+	access := f.clusterOptions("")
+	reach, err := f.registryOptions()
+	if err != nil {
+		return err
+	}
+	var added *local.Info
+	err = local.Up(ctx, local.Options{
+		Place: place, Version: currentVersion().Version, Port: o.Port, APIPort: o.APIPort, Network: o.Network,
+		CacheDir: config.CacheDir(f.Sys.Env), Temp: f.Sys.Env("TMPDIR"), Path: f.Sys.Env("PATH"),
+		Registry: reach,
+		Warn:     func(text string) { f.IO.Warn("%s", text) },
+		Debug:    func(text string) { f.IO.Debug("%s", text) },
+		Ready: func(info *local.Info) error {
+			file, previous, err := cluster.AddContext(access, cluster.Access{Name: local.Context, Server: info.API, CA: info.CA, Token: info.Token, Namespace: "default"})
+			if err != nil {
+				return err
+			}
+			info.Previous, added = previous, info
+			f.IO.Step("context %s is current in %s", local.Context, file)
+			return f.printLocal(info)
+		},
+	})
+	if added != nil {
+		if removeErr := cluster.RemoveContext(access, local.Context, added.Previous); err == nil {
+			err = removeErr
+		}
+	}
+	if ctx.Err() != nil && fault.KindOf(err) == fault.KindOf(ctx.Err()) {
+		f.IO.Note("the platform has stopped; what was deployed is there again after `kn-lite local up`")
+		return nil // that is how one ends it
+	}
+	return err
+}
+
+// printLocal is the answer once the platform serves.
+func (f *Factory) printLocal(info *local.Info) error {
+	object := f.describeLocal(info)
+	return f.print(answer{
+		Object: object,
+		Names:  []string{object.Context},
+		Table: func() error {
+			if err := f.tellLocal(info); err != nil {
+				return err
+			}
+			return f.IO.Answer("%s", object.URL)
+		},
+	})
+}
+
+func (f *Factory) tellLocal(info *local.Info) error {
+	f.IO.Step("the platform runs, as process %d; stop it with `kn-lite local down`", info.PID)
+	return nil
+}

@@ -1,0 +1,44 @@
+package local
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// front is what listens for functions: requests to this machine's own name are for
+// the platform itself, all others for functions.
+type front struct {
+	functions http.Handler
+	own       *http.ServeMux
+}
+
+func newFront(functions, images, metrics http.Handler) *front {
+	f := &front{functions: functions, own: http.NewServeMux()}
+	f.own.Handle("/metrics", metrics)
+	f.own.Handle("/v2/", images)
+	return f
+}
+
+// ServeHTTP implements http.Handler.
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if isOwnHost(r.Host) {
+		f.own.ServeHTTP(w, r)
+		return
+	}
+	f.functions.ServeHTTP(w, r)
+}
+
+// isOwnHost reports whether host, with or without a port, is localhost or an address.
+func isOwnHost(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	if host == "localhost" {
+		return true
+	}
+	_, err := netip.ParseAddr(host)
+	return err == nil
+}

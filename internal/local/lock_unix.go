@@ -1,0 +1,60 @@
+//go:build unix
+
+package local
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// A client that looks whether the lock is held has it for an instant; whoever wants
+// it tries for so long.
+const (
+	lockPatience = time.Second
+	lockEvery    = 20 * time.Millisecond
+)
+
+// lock takes the folder for this process, until the file is closed or the process
+// has ended, however it ends.
+func (p Place) lock(ctx context.Context) (*os.File, error) {
+	f, err := os.OpenFile(p.file("lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fault.New(fault.Failure, "local.lock", p.Dir, "%w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	tick := time.NewTicker(lockEvery)
+	defer tick.Stop()
+	for syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, errors.Join(fault.New(fault.Conflict, "local.up", p.Dir, "the platform runs already").
+				WithHint("see `kn-lite local status`; `kn-lite local down` stops it"), f.Close())
+		}
+	}
+	return f, nil
+}
+
+// lockHeld reports whether another process has the lock.
+func lockHeld(file string) (bool, error) {
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fault.New(fault.Failure, "local.lock", file, "%w", err)
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+	held := errors.Is(err, syscall.EWOULDBLOCK)
+	if err = f.Close(); err != nil {
+		return false, fault.New(fault.Failure, "local.lock", file, "%w", err)
+	}
+	return held, nil
+}

@@ -1,0 +1,134 @@
+// Package local is the embedded platform: Knative's API, its controllers, its data
+// plane and a registry in one process on loopback, with real processes for
+// instances. It puts the parts below it together, which know the store of objects
+// and not each other (docs/decisions/0035).
+//
+// Errors are *fault.Error.
+package local
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/regular"
+)
+
+// Context is the platform's name in kubeconfig files.
+const Context = "kn-lite-local"
+
+// Place is the folder of a platform: there is one for each user.
+//
+//	DIR/lock           held by the process
+//	DIR/platform.json  what clients need, while it runs: see Info
+//	DIR/credentials    token, key and certificate; they stay the same
+//	DIR/state.db       objects
+//	DIR/registry/      images
+//	DIR/pods/          logs and volumes, gone with their pods
+//	DIR/platform.log   what a platform in the background says
+type Place struct{ Dir string }
+
+// Info is a running platform.
+type Info struct {
+	PID      int       `json:"pid"`
+	Started  time.Time `json:"started"`
+	Version  string    `json:"version"`
+	API      string    `json:"api"`     // URL of the API server
+	Address  string    `json:"address"` // host:port of functions, registry and dashboard
+	Token    string    `json:"token"`   // for all of them
+	CA       []byte    `json:"ca"`      // PEM
+	Isolated bool      `json:"isolated"`
+	Network  string    `json:"network"`
+	Previous string    `json:"previousContext,omitempty"` // kubeconfig's, before this platform
+}
+
+// Registry is where images of the platform go: HOST:PORT.
+func (i *Info) Registry() string { return i.Address }
+
+func (p Place) file(name string) string { return filepath.Join(p.Dir, name) }
+
+// Log is the file of what a platform in the background says.
+func (p Place) Log() string { return p.file("platform.log") }
+
+// Make makes the folder, which is closed to others.
+func (p Place) Make() error {
+	if p.Dir == "" {
+		return fault.Usagef("there is no place for the platform's state").WithHint("set HOME, or XDG_STATE_HOME, to an absolute path")
+	}
+	if err := os.MkdirAll(p.Dir, 0o700); err != nil {
+		return fault.New(fault.Failure, "local.open", p.Dir, "%w", err)
+	}
+	if err := os.Chmod(p.Dir, 0o700); err != nil {
+		return fault.New(fault.Failure, "local.open", p.Dir, "%w", err).WithHint("it has to be yours")
+	}
+	return nil
+}
+
+// Running is the platform that runs from this folder; nil when none does.
+func (p Place) Running() (*Info, error) {
+	held, err := p.Held()
+	if err != nil || !held {
+		return nil, err
+	}
+	return p.read()
+}
+
+// Held reports whether a platform, also one that starts or stops, has the folder.
+func (p Place) Held() (bool, error) {
+	if p.Dir == "" {
+		return false, nil
+	}
+	return lockHeld(p.file("lock"))
+}
+
+func (p Place) read() (*Info, error) {
+	raw, err := regular.ReadFile(p.file("platform.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // it starts, or stops
+	}
+	var info Info
+	if err == nil {
+		err = json.Unmarshal(raw, &info)
+	}
+	if err != nil {
+		return nil, fault.New(fault.Failure, "local.read", p.file("platform.json"), "%w", err)
+	}
+	return &info, nil
+}
+
+// publish tells clients where the platform is.
+func (p Place) publish(info *Info) error {
+	raw, err := json.Marshal(info)
+	if err == nil {
+		err = replaceFile(p.file("platform.json"), raw)
+	}
+	if err != nil {
+		return fault.New(fault.Failure, "local.publish", p.Dir, "%w", err)
+	}
+	return nil
+}
+
+func (p Place) withdraw() error {
+	err := os.Remove(p.file("platform.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// replaceFile writes a file that nobody else may read, whole or not at all.
+func replaceFile(file string, raw []byte) error {
+	temp := file + "." + rand.Text()[:8]
+	if err := os.WriteFile(temp, raw, 0o600); err != nil {
+		return err
+	}
+	if err := os.Rename(temp, file); err != nil {
+		return errors.Join(err, os.Remove(temp))
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kn-lite/kn-lite/internal/local/api"
+	"github.com/kn-lite/kn-lite/internal/local/autoscale"
+	"github.com/kn-lite/kn-lite/internal/local/control"
+	"github.com/kn-lite/kn-lite/internal/local/kubelet"
+	"github.com/kn-lite/kn-lite/internal/local/router"
+	"github.com/kn-lite/kn-lite/internal/local/runtime"
+	"github.com/kn-lite/kn-lite/internal/local/store"
+	"github.com/kn-lite/kn-lite/internal/registry"
+)
+
+// platform is the parts, put together.
+type platform struct {
+	store   *store.Store
+	runtime *runtime.Runtime
+	front   http.Handler
+	api     http.Handler
+	loops   []func(context.Context) error
+}
+
+// assemble opens what there is on the disk and connects the parts. address is where
+// functions and registry are.
+func assemble(ctx context.Context, o Options, credentials *credentials, address string) (p *platform, err error) {
+	p = &platform{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close(ctx))
+		}
+	}()
+	if p.store, err = store.Open(o.Place.file("state.db")); err != nil {
+		return nil, err
+	}
+	images, err := registry.OpenKept(ctx, o.Place.file("registry"), credentials.Token)
+	if err != nil {
+		return nil, err
+	}
+	reach := o.Registry
+	reach.Auths = append(reach.Auths, registry.KeptAuth(address, credentials.Token))
+	if p.runtime, err = runtime.New(ctx, runtime.Options{Dir: o.CacheDir, Temp: o.Temp, Path: o.Path, Registry: reach, Warn: o.Warn, Now: o.Now}); err != nil {
+		return nil, err
+	}
+	return p, p.connect(o, credentials, images, address)
+}
+
+func (p *platform) connect(o Options, credentials *credentials, images *registry.Kept, address string) error {
+	_, port, _ := net.SplitHostPort(address)
+	domain := "127.0.0.1.sslip.io:" + port
+	late := &late{}
+	pods := kubelet.New(kubelet.Options{Store: p.store, Runtime: p.runtime, Dir: filepath.Join(o.Place.Dir, "pods"), Drain: late})
+	late.router = router.New(router.Options{Store: p.store, Domain: domain, Dial: pods, Activate: late.activate})
+	var err error
+	if late.scaler, err = autoscale.New(autoscale.Options{Store: p.store, Figures: late.router}); err != nil {
+		return err
+	}
+	controllers := control.New(control.Options{Store: p.store, Domain: domain, Resolver: p.runtime, Now: o.Now, Report: func(err error) { o.Debug(err.Error()) }})
+	server := api.New(api.Options{Store: p.store, Token: credentials.Token, Version: o.Version, Logs: podLogs{pods}, Report: o.Warn})
+	p.api = server
+	p.front = newFront(late.router, images, late.router.Metrics())
+	p.loops = []func(context.Context) error{
+		server.Run, controllers.Run, pods.Run, late.router.Run, late.scaler.Run,
+		func(ctx context.Context) error { return collectImages(ctx, p.store, images, o.Debug) },
+	}
+	return nil
+}
+
+// podLogs is the kubelet's logs as the API wants them.
+type podLogs struct{ pods *kubelet.Kubelet }
+
+// Logs implements api.Logs.
+func (l podLogs) Logs(ctx context.Context, namespace, pod string, o *corev1.PodLogOptions) (io.ReadCloser, error) {
+	return l.pods.Logs(ctx, namespace, pod, *o)
+}
+
+// late is for parts that need each other: it is filled before any of them runs.
+type late struct {
+	router *router.Router
+	scaler *autoscale.Autoscaler
+}
+
+// Drain implements kubelet.Drain.
+func (l *late) Drain(ctx context.Context, pod *corev1.Pod) error { return l.router.Drain(ctx, pod) }
+
+func (l *late) activate(namespace, revision string) { l.scaler.Activate(namespace, revision) }
+
+// close ends what assemble has begun.
+func (p *platform) close(ctx context.Context) error {
+	var failed []error
+	if p.runtime != nil {
+		failed = append(failed, p.runtime.Close(context.WithoutCancel(ctx)))
+	}
+	if p.store != nil {
+		failed = append(failed, p.store.Close())
+	}
+	return errors.Join(failed...)
+}
+
+// Purge removes everything that the platform has kept; it must not run.
+func (p Place) Purge(context.Context) error { return os.RemoveAll(p.Dir) }

@@ -3,7 +3,6 @@ package local
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -65,7 +64,7 @@ func (p *platform) connect(o Options, credentials *credentials, images *registry
 		return err
 	}
 	controllers := control.New(control.Options{Store: p.store, Domain: domain, Resolver: p.runtime, Now: o.Now, Report: func(err error) { o.Debug(err.Error()) }})
-	server := api.New(api.Options{Store: p.store, Token: credentials.Token, Version: o.Version, Logs: podLogs{pods}, Report: o.Warn})
+	server := api.New(api.Options{Store: p.store, Token: credentials.Token, Version: o.Version, Logs: pods, Report: o.Warn})
 	p.api = server
 	p.front = newFront(late.router, images, late.router.Metrics())
 	p.loops = []func(context.Context) error{
@@ -73,14 +72,6 @@ func (p *platform) connect(o Options, credentials *credentials, images *registry
 		func(ctx context.Context) error { return collectImages(ctx, p.store, images, o.Debug) },
 	}
 	return nil
-}
-
-// podLogs is the kubelet's logs as the API wants them.
-type podLogs struct{ pods *kubelet.Kubelet }
-
-// Logs implements api.Logs.
-func (l podLogs) Logs(ctx context.Context, namespace, pod string, o *corev1.PodLogOptions) (io.ReadCloser, error) {
-	return l.pods.Logs(ctx, namespace, pod, *o)
 }
 
 // late is for parts that need each other: it is filled before any of them runs.

@@ -297,3 +297,143 @@ func TestThatNeverStarts(t *testing.T) {
 		}
 	})
 }
+
+func TestOtherAnnotations(t *testing.T) {
+	run(t, func(p *platform) {
+		p.add("rps", map[string]string{autoscaling.MetricAnnotationKey: autoscaling.RPS, autoscaling.TargetAnnotationKey: "10", autoscaling.TargetUtilizationPercentageKey: "100"})
+		p.add("delayed", map[string]string{autoscaling.TargetAnnotationKey: "1", autoscaling.ScaleDownDelayAnnotationKey: "5m"})
+		p.add("limited", map[string]string{autoscaling.TargetAnnotationKey: "100", autoscaling.TargetUtilizationPercentageKey: "100"}, func(pa *autoscalingv1alpha1.PodAutoscaler) {
+			pa.Spec.ContainerConcurrency = 2
+		})
+		p.add("direct", map[string]string{autoscaling.TargetBurstCapacityKey: "0", autoscaling.WindowAnnotationKey: "10s"})
+		for revision, level := range map[string]float64{"rps": 35, "delayed": 3, "limited": 8} {
+			p.traffic.set(revision, level)
+		}
+		p.after(20 * time.Second)
+		p.wantReplicas("rps", 4)
+		p.wantReplicas("limited", 4)
+		p.wantReplicas("delayed", 5)
+		// One that its requests reach directly has the grace period on top of the window.
+		p.wantActive("direct", corev1.ConditionFalse, "NoTraffic")
+		p.wantReplicas("direct", 1)
+		p.after(15 * time.Second)
+		p.wantReplicas("direct", 1)
+		p.after(10 * time.Second)
+		p.wantReplicas("direct", 0)
+		for _, revision := range []string{"rps", "delayed", "limited"} {
+			p.traffic.set(revision, 0)
+		}
+		p.after(3 * time.Minute)
+		p.wantReplicas("rps", 0)
+		p.wantReplicas("limited", 0)
+		p.wantReplicas("delayed", 5)
+		p.after(20 * time.Minute) // each halving is delayed
+		p.wantReplicas("delayed", 0)
+	})
+}
+
+// A burst within the panic window counts at once, and is not forgotten at once.
+func TestPanic(t *testing.T) {
+	run(t, func(p *platform) {
+		p.add("v1", map[string]string{autoscaling.TargetAnnotationKey: "10", autoscaling.TargetUtilizationPercentageKey: "100"})
+		p.traffic.set("v1", 5)
+		p.after(2*time.Minute).wantReplicas("v1", 1)
+		p.traffic.set("v1", 100)
+		p.after(8*time.Second).wantReplicas("v1", 10)
+		p.traffic.set("v1", 5)
+		p.after(30*time.Second).wantReplicas("v1", 10)
+		p.after(2*time.Minute).wantReplicas("v1", 1)
+	})
+}
+
+func TestReachability(t *testing.T) {
+	run(t, func(p *platform) {
+		unreachable := func(pa *autoscalingv1alpha1.PodAutoscaler) {
+			pa.Spec.Reachability = autoscalingv1alpha1.ReachabilityUnreachable
+		}
+		p.add("v1", map[string]string{autoscaling.MinScaleAnnotationKey: "3"}, unreachable)
+		p.after(2*time.Minute).wantReplicas("v1", 0)
+		next := p.pa("v1").DeepCopy()
+		next.Spec.Reachability = autoscalingv1alpha1.ReachabilityReachable
+		if _, err := p.store.Update(next); err != nil {
+			t.Fatal(err)
+		}
+		p.after(time.Second).wantReplicas("v1", 3)
+		p.wantActive("v1", corev1.ConditionTrue, "")
+	})
+}
+
+// Settings are those of a cluster, from where a cluster has them.
+func TestSettings(t *testing.T) {
+	run(t, func(p *platform) {
+		settings := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "knative-serving", Name: "config-autoscaler"}, Data: map[string]string{
+			"allow-zero-initial-scale": "true", "stable-window": "6s", "scale-to-zero-grace-period": "1s", "container-concurrency-target-default": "1",
+		}}
+		if _, err := p.store.Create(settings); err != nil {
+			t.Fatal(err)
+		}
+		p.after(time.Millisecond)
+		p.add("lazy", map[string]string{autoscaling.InitialScaleAnnotationKey: "0"})
+		p.add("quick", nil)
+		p.after(time.Second).wantReplicas("lazy", 0)
+		p.wantActive("lazy", corev1.ConditionFalse, "NoTraffic")
+		if !p.pa("lazy").Status.IsScaleTargetInitialized() {
+			t.Error("with an initial scale of 0 there is nothing to wait for")
+		}
+		p.traffic.set("quick", 2)
+		p.after(4*time.Second).wantReplicas("quick", 3)
+		p.traffic.set("quick", 0)
+		p.after(20*time.Second).wantReplicas("quick", 0)
+		broken := settings.DeepCopy()
+		broken.Data["stable-window"] = "often"
+		if _, err := p.store.Update(broken); err != nil {
+			t.Fatal(err)
+		}
+		p.after(time.Millisecond)
+		if p.scaler.config.StableWindow != 6*time.Second {
+			t.Errorf("settings that cannot be read replace the others: %v", p.scaler.config.StableWindow)
+		}
+	})
+}
+
+// What rests costs no timer, and what is gone is forgotten.
+func TestAtRest(t *testing.T) {
+	run(t, func(p *platform) {
+		const many = 200
+		for i := range many {
+			p.add(fmt.Sprint("v", i), nil)
+		}
+		p.after(3 * time.Minute)
+		for i := range many {
+			p.wantReplicas(fmt.Sprint("v", i), 0)
+		}
+		version := p.store.Version()
+		p.after(time.Hour)
+		if n := len(p.scaler.scalers); n != 0 || p.store.Version() != version {
+			t.Errorf("%d of %d revisions at zero are looked at, %d changes", n, many, p.store.Version()-version)
+		}
+		p.scaler.Activate("default", "v7")
+		p.after(time.Second)
+		pa := p.pa("v7")
+		if _, err := p.store.Delete(p.store.KindOf(pa), "default", "v7", 0, nil); err != nil {
+			t.Fatal(err)
+		}
+		p.after(time.Millisecond)
+		p.scaler.Activate("default", "v7")
+		p.scaler.Activate("default", "never-there")
+		if n := len(p.scaler.scalers); n != 0 {
+			t.Errorf("%d revisions are looked at that are gone", n)
+		}
+	})
+}
+
+func TestOtherClass(t *testing.T) {
+	run(t, func(p *platform) {
+		p.add("v1", map[string]string{autoscaling.ClassAnnotationKey: autoscaling.HPA})
+		p.after(time.Hour).wantReplicas("v1", 1)
+		events := store.List[*corev1.Event](p.store, "default")
+		if len(events) != 1 || events[0].Reason != "AutoscalerClassNotSupported" || events[0].InvolvedObject.Name != "v1" {
+			t.Errorf("%+v", events)
+		}
+	})
+}

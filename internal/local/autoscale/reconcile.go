@@ -1,14 +1,17 @@
 package autoscale
 
 import (
+	"fmt"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"knative.dev/serving/pkg/apis/autoscaling"
 	autoscalingv1alpha1 "knative.dev/serving/pkg/apis/autoscaling/v1alpha1"
 	"knative.dev/serving/pkg/apis/serving"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	"knative.dev/serving/pkg/autoscaler/config/autoscalerconfig"
 
 	"github.com/kn-lite/kn-lite/internal/local/store"
@@ -74,6 +77,9 @@ func (a *Autoscaler) reconcileOnce(at key, pa *autoscalingv1alpha1.PodAutoscaler
 	pa.Status.MetricsServiceName = at.name + "-private"
 	pa.Status.ObservedGeneration = pa.Generation
 
+	if !isKPA(pa) {
+		a.warnOfClass(pa)
+	}
 	s := a.scaler(at, pa)
 	s.ready = have.ready
 	want, apply := s.want(pa, a.config, now)
@@ -120,7 +126,7 @@ func (s *scaler) note(want int32, now time.Time) {
 func (s *scaler) want(pa *autoscalingv1alpha1.PodAutoscaler, c *autoscalerconfig.Config, now time.Time) (scale int32, apply bool) {
 	if !isKPA(pa) {
 		least, _ := pa.ScaleBounds(c)
-		return max(least, 1), true // there is no other autoscaler here: as many as it asks for at least
+		return max(least, 1), true // see warnOfClass
 	}
 	if s.desired < 0 && !pa.Status.IsActivating() {
 		return s.desired, false
@@ -228,3 +234,21 @@ func activeThreshold(pa *autoscalingv1alpha1.PodAutoscaler, c *autoscalerconfig.
 
 // isKPA reports whether Knative's own autoscaler is wanted, and not Kubernetes'.
 func isKPA(pa *autoscalingv1alpha1.PodAutoscaler) bool { return pa.Class() == autoscaling.KPA }
+
+// warnOfClass says, once for each revision, what becomes of one that wants
+// another autoscaler.
+func (a *Autoscaler) warnOfClass(pa *autoscalingv1alpha1.PodAutoscaler) {
+	now := metav1.Now()
+	event := &corev1.Event{
+		ObjectMeta: metav1.ObjectMeta{Namespace: pa.Namespace, Name: pa.Name + ".autoscaler-class"},
+		InvolvedObject: corev1.ObjectReference{
+			APIVersion: servingv1.SchemeGroupVersion.String(), Kind: "Revision", Namespace: pa.Namespace, Name: pa.Name,
+		},
+		Type: corev1.EventTypeWarning, Reason: "AutoscalerClassNotSupported",
+		Message: fmt.Sprintf("there is no autoscaler %s here: the revision keeps as many instances as its min-scale says, and at least one", pa.Class()),
+		Source:  corev1.EventSource{Component: "autoscaler"}, FirstTimestamp: now, LastTimestamp: now, Count: 1,
+	}
+	if _, err := a.store.Create(event); err == nil {
+		a.log.Warn(event.Message, "revision", pa.Namespace+"/"+pa.Name)
+	}
+}

@@ -186,7 +186,7 @@ func (p *platform) events() []string {
 }
 
 func (p *platform) logs(o corev1.PodLogOptions) (string, error) {
-	reader, err := p.kubelet.Logs(p.t.Context(), "default", "pod", o)
+	reader, err := p.kubelet.Logs(p.t.Context(), "default", "pod", &o)
 	if err != nil {
 		return "", err
 	}

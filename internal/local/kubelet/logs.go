@@ -17,7 +17,7 @@ import (
 
 // Logs reads what a container of a pod has written, until ctx ends. Its errors are
 // those of a cluster.
-func (k *Kubelet) Logs(ctx context.Context, namespace, name string, o corev1.PodLogOptions) (io.ReadCloser, error) {
+func (k *Kubelet) Logs(ctx context.Context, namespace, name string, o *corev1.PodLogOptions) (io.ReadCloser, error) {
 	w, err := k.find(namespace, name)
 	if err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func (c *container) logOf(previous bool) (*podlog.Run, error) {
 	return nil, apierrors.NewBadRequest(fmt.Sprintf("container %q in pod %q is waiting to start: %s", name, ofPod, reason))
 }
 
-func logOptions(o corev1.PodLogOptions) podlog.Options {
+func logOptions(o *corev1.PodLogOptions) podlog.Options {
 	out := podlog.Options{Follow: o.Follow, Timestamps: o.Timestamps, Tail: -1, Limit: -1}
 	if o.SinceSeconds != nil {
 		out.Since = time.Now().Add(-seconds(*o.SinceSeconds))

@@ -36,7 +36,7 @@ func (r *Router) applyPod(object *corev1.Pod, deleted bool) *pod {
 		known.setReady(false)
 		known.transport.CloseIdleConnections()
 		known.upgrades.CloseIdleConnections()
-		r.forgetStray(known.revision)
+		r.use(known.revision, -1)
 		known = nil
 	}
 	if deleted || name == "" {
@@ -46,24 +46,11 @@ func (r *Router) applyPod(object *corev1.Pod, deleted bool) *pod {
 		known = &pod{object: object, revision: r.revision(key{object.Namespace, name})}
 		known.transport, known.upgrades = r.transport(known, false), r.transport(known, true)
 		r.pods[at] = known
+		r.use(known.revision, 1)
 	}
 	known.object = object
 	known.setReady(isReady(object))
 	return known
-}
-
-// forgetStray drops a revision that neither the store nor a pod knows any longer.
-func (r *Router) forgetStray(v *revision) {
-	at := key{v.namespace, v.name}
-	if r.revisions[at] != v || v.limits.Load().exists {
-		return
-	}
-	for _, p := range r.pods {
-		if p.revision == v {
-			return
-		}
-	}
-	r.forgetRevision(at)
 }
 
 func isReady(object *corev1.Pod) bool {

@@ -15,18 +15,19 @@ import (
 	"time"
 )
 
-// retries is how often a request goes to another instance because one broke off
-// before it answered. Refused connections are tried for dialTime.
 const (
-	retries  = 2
+	// dialTime is how long instances that refuse connections are tried.
 	dialTime = 10 * time.Second
+	// flushTime is how long a part of an answer may wait for more. Answers of unknown
+	// length, and events, do not wait at all.
+	flushTime = 5 * time.Millisecond
 )
 
 func newProxy(logger *slog.Logger) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Rewrite:       rewrite,
 		Transport:     transport{},
-		FlushInterval: -1,
+		FlushInterval: flushTime,
 		BufferPool:    &buffers{},
 		ErrorLog:      slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		ErrorHandler: func(w http.ResponseWriter, req *http.Request, err error) {
@@ -95,9 +96,10 @@ type transport struct{}
 func (transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := exchangeOf(req)
 	body := req.Body
-	var refused time.Time
-	for attempt := 0; ; attempt++ {
-		p, err := x.revision.acquire(req.Context())
+	var failed *pod
+	broken, refusing := false, time.Time{}
+	for {
+		p, err := x.revision.acquire(req.Context(), failed)
 		if err != nil {
 			return nil, err
 		}
@@ -110,15 +112,19 @@ func (transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err == nil {
 			return response, nil
 		}
-		refusal := errors.As(err, new(*dialError))
-		if refused.IsZero() {
-			refused = time.Now()
+		refused := errors.As(err, new(*dialError))
+		if refused && refusing.IsZero() {
+			refusing = time.Now()
 		}
-		again := refusal && time.Since(refused) < dialTime || !refusal && attempt < retries && idempotent(req)
+		again := refused && time.Since(refusing) < dialTime || !refused && !broken && idempotent(req)
 		if !again || req.Context().Err() != nil || !guarded.revoke() {
 			return nil, err
 		}
-		p.pause()
+		if refused {
+			p.pause()
+		}
+		broken = broken || !refused
+		failed = p
 		x.giveBack()
 	}
 }

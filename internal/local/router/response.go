@@ -64,6 +64,12 @@ func (w *response) touch() {
 	w.mu.Unlock()
 }
 
+func (w *response) started() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.last.IsZero()
+}
+
 // limit cancels a request that takes longer than its revision allows: in all,
 // until the answer begins, or between two parts of the answer. Queue-proxy
 // measures the same three.
@@ -101,8 +107,12 @@ func (w *response) limit(l *limits, cancel context.CancelCauseFunc) (stop func()
 		cancel(errTimeout)
 		// Neither a client that does not read nor one that does not send keeps the place.
 		control := http.NewResponseController(w.ResponseWriter)
-		_ = control.SetWriteDeadline(time.Now().Add(graceToAnswer))
-		_ = control.SetReadDeadline(time.Now())
+		now := time.Now()
+		_ = control.SetReadDeadline(now)
+		if !w.started() {
+			now = now.Add(graceToAnswer)
+		}
+		_ = control.SetWriteDeadline(now)
 	}
 	mu.Lock()
 	defer mu.Unlock()

@@ -40,6 +40,7 @@ type revision struct {
 	router          *Router
 	namespace, name string
 	limits          atomic.Pointer[limits]
+	users           int // routes and pods that know it; belongs to Router.mu
 
 	mu      sync.Mutex
 	ready   []*pod
@@ -67,14 +68,11 @@ func (r *Router) revision(at key) *revision {
 }
 
 func (r *Router) applyRevision(object *servingv1.Revision, deleted bool) *revision {
-	at := key{object.Namespace, object.Name}
+	known := r.revision(key{object.Namespace, object.Name})
 	if deleted {
-		r.forgetRevision(at)
+		known.limits.Store(defaultLimits())
+		r.forget(known)
 		return nil
-	}
-	known := r.revision(at)
-	if have := known.limits.Load(); have.object != nil && have.object.UID == object.UID && have.object.Generation == object.Generation {
-		return known
 	}
 	known.limits.Store(limitsOf(object))
 	known.mu.Lock()
@@ -83,15 +81,21 @@ func (r *Router) applyRevision(object *servingv1.Revision, deleted bool) *revisi
 	return known
 }
 
-func (r *Router) forgetRevision(at key) {
-	known := r.revisions[at]
-	if known == nil {
+// use counts the routes and pods of a revision, and forgets it with the last.
+func (r *Router) use(v *revision, n int) {
+	v.users += n
+	r.forget(v)
+}
+
+// forget drops a revision that is neither in the store nor in use.
+func (r *Router) forget(v *revision) {
+	if v.users > 0 || v.limits.Load().exists {
 		return
 	}
-	delete(r.revisions, at)
+	delete(r.revisions, key{v.namespace, v.name})
 	r.activeMu.Lock()
-	delete(r.active, known)
-	r.activeMu.Unlock()
+	defer r.activeMu.Unlock()
+	delete(r.active, v)
 }
 
 func limitsOf(object *servingv1.Revision) *limits {
@@ -129,10 +133,11 @@ func (v *revision) labels() (service, configuration string) {
 }
 
 // acquire waits for an instance that can take a request, and takes a place in it.
-func (v *revision) acquire(ctx context.Context) (*pod, error) {
+// One that just failed is not asked again while there are others.
+func (v *revision) acquire(ctx context.Context, failed *pod) (*pod, error) {
 	v.mu.Lock()
 	if v.waiting.Len() == 0 {
-		if p := v.pick(); p != nil {
+		if p := v.pick(failed); p != nil {
 			p.inFlight++
 			v.mu.Unlock()
 			return p, nil
@@ -175,11 +180,14 @@ func (v *revision) maxWaiting() int {
 
 // pick returns the ready instance with the fewest requests, of equals each in
 // its turn; nil when none has a free place.
-func (v *revision) pick() *pod {
+func (v *revision) pick(failed *pod) *pod {
 	limit := v.limits.Load().concurrency
 	var best *pod
 	for i := range v.ready {
 		p := v.ready[(v.turn+i)%len(v.ready)]
+		if p == failed && len(v.ready) > 1 {
+			continue
+		}
 		if !p.resting && (limit == 0 || p.inFlight < limit) && (best == nil || p.inFlight < best.inFlight) {
 			best = p
 		}
@@ -193,7 +201,7 @@ func (v *revision) pick() *pod {
 // dispatch hands free places to those who wait, first come first served.
 func (v *revision) dispatch() {
 	for at := v.waiting.Front(); at != nil; at = v.waiting.Front() {
-		p := v.pick()
+		p := v.pick(nil)
 		if p == nil {
 			return
 		}

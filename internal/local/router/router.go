@@ -50,6 +50,7 @@ type Router struct {
 
 	// What requests read. Keys of hosts are NAME.NAMESPACE and TAG-NAME.NAMESPACE.
 	hosts   sync.Map
+	byTag   atomic.Bool   // a header may choose the tag
 	applied atomic.Uint64 // the store's version that all below agrees with
 
 	mu        sync.Mutex // of what follows the store
@@ -126,6 +127,10 @@ func (r *Router) catchUp() {
 func (r *Router) reload() {
 	version := r.store.Version()
 	seen := map[any]bool{}
+	r.byTag.Store(false)
+	if features, ok := store.Get[*corev1.ConfigMap](r.store, "knative-serving", "config-features"); ok {
+		r.applyFeatures(features, false)
+	}
 	for _, revision := range store.List[*servingv1.Revision](r.store, "") {
 		seen[r.applyRevision(revision, false)] = true
 	}
@@ -145,9 +150,9 @@ func (r *Router) reload() {
 			r.applyPod(pod.object, true)
 		}
 	}
-	for at, revision := range r.revisions {
-		if revision.limits.Load().exists && !seen[revision] {
-			r.forgetRevision(at)
+	for _, revision := range r.revisions {
+		if have := revision.limits.Load(); have.exists && !seen[revision] {
+			r.applyRevision(have.object, true)
 		}
 	}
 	r.watch = r.store.Watch(version)
@@ -162,6 +167,16 @@ func (r *Router) apply(object store.Object, deleted bool) {
 		r.applyRevision(object, deleted)
 	case *corev1.Pod:
 		r.applyPod(object, deleted)
+	case *corev1.ConfigMap:
+		r.applyFeatures(object, deleted)
+	}
+}
+
+// applyFeatures reads the one of Knative's feature flags that is about requests,
+// from where a cluster has it.
+func (r *Router) applyFeatures(object *corev1.ConfigMap, deleted bool) {
+	if object.Namespace == "knative-serving" && object.Name == "config-features" {
+		r.byTag.Store(!deleted && strings.EqualFold(object.Data["tag-header-based-routing"], "enabled"))
 	}
 }
 

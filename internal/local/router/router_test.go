@@ -117,10 +117,31 @@ func (p *platform) revision(name string, change ...func(*servingv1.Revision)) {
 	p.create(r)
 }
 
+func concurrency(n int64) func(*servingv1.Revision) {
+	return func(r *servingv1.Revision) { r.Spec.ContainerConcurrency = &n }
+}
+
+func h2c(r *servingv1.Revision) {
+	r.Spec.Containers[0].Ports = []corev1.ContainerPort{{Name: "h2c", ContainerPort: 8080}}
+}
+
 func timeouts(total, start, idle int64) func(*servingv1.Revision) {
 	return func(r *servingv1.Revision) {
 		r.Spec.TimeoutSeconds, r.Spec.ResponseStartTimeoutSeconds, r.Spec.IdleTimeoutSeconds = &total, &start, &idle
 	}
+}
+
+// known is what the router has of a revision.
+func (p *platform) known(name string) *revision {
+	p.t.Helper()
+	p.router.catchUp()
+	p.router.mu.Lock()
+	defer p.router.mu.Unlock()
+	v := p.router.revisions[key{"default", name}]
+	if v == nil {
+		p.t.Fatalf("the router does not know %s", name)
+	}
+	return v
 }
 
 // pod starts an instance that is ready.
@@ -298,12 +319,49 @@ func TestHosts(t *testing.T) {
 
 func (p *platform) delete(kind, name string) {
 	p.t.Helper()
+	namespace := "default"
+	if kind == "ConfigMap" {
+		namespace = "knative-serving"
+	}
 	for _, k := range p.store.Kinds() {
-		if k.Kind == kind && k.Group != "" || k.Kind == kind && kind == "Pod" {
-			if _, err := p.store.Delete(k, "default", name, 30, nil); err != nil {
+		if k.Kind == kind && (k.Group != "" || kind != "Service") {
+			if _, err := p.store.Delete(k, namespace, name, 30, nil); err != nil {
 				p.t.Fatal(err)
 			}
 		}
+	}
+}
+
+func TestTagByHeader(t *testing.T) {
+	p := newPlatform(t)
+	for _, name := range []string{"v1", "v2"} {
+		p.revision(name)
+		p.pod(name, func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, name, " ", r.Header.Get("Knative-Serving-Default-Route"))
+		})
+	}
+	p.route("hello", "v1=100", "next:v2=0")
+	ask := func(tag string) string {
+		req := p.request(http.MethodGet, "hello.default.localhost", "/", nil)
+		req.Header.Set("Knative-Serving-Tag", tag)
+		got, err := p.do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.body
+	}
+	if got := ask("next"); got != "v1" {
+		t.Errorf("where nobody wants it, a header leads to %q", got)
+	}
+	p.create(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "knative-serving", Name: "config-features"}, Data: map[string]string{"tag-header-based-routing": "enabled"}})
+	for tag, want := range map[string]string{"next": "v2", "other": "v1 true", "": "v1 true"} {
+		if got := ask(tag); got != want {
+			t.Errorf("tag %q leads to %q, want %q", tag, got, want)
+		}
+	}
+	p.delete("ConfigMap", "config-features")
+	if got := ask("next"); got != "v1" {
+		t.Errorf("after the flag is gone, a header leads to %q", got)
 	}
 }
 
@@ -409,7 +467,7 @@ func TestHeldInVain(t *testing.T) {
 	if _, err := p.do(p.request(http.MethodGet, "hello.default.localhost", "/", nil).WithContext(ctx)); err == nil {
 		t.Error("it was answered")
 	}
-	v := p.router.revisions[key{"default", "v1"}]
+	v := p.known("v1")
 	p.eventually("the waiting request goes", func() bool {
 		v.mu.Lock()
 		defer v.mu.Unlock()

@@ -26,21 +26,26 @@ func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if answerProbe(w, req) {
 		return
 	}
-	v, tag := found.choose(req)
+	v, tag := found.choose(req, r.byTag.Load())
 	if v == nil {
 		http.Error(w, fmt.Sprintf("service %s has no revision that is ready; `kn-lite describe` says why", found.route.name()), http.StatusServiceUnavailable)
+		return
+	}
+	if !v.limits.Load().exists {
+		http.Error(w, fmt.Sprintf("revision %s of service %s does not exist any longer", v.name, found.route.name()), http.StatusServiceUnavailable)
 		return
 	}
 	r.serve(w, req, v, tag)
 }
 
 // choose returns the revision for a request, and the tag that led to it.
-func (t *target) choose(req *http.Request) (v *revision, tag string) {
+func (t *target) choose(req *http.Request, byTag bool) (v *revision, tag string) {
 	if t.revision != nil {
 		return t.revision, t.tag
 	}
 	s := t.route.split.Load()
-	if wanted := req.Header.Get(tagHeader); wanted != "" && s != nil {
+	if byTag && s != nil {
+		wanted := req.Header.Get(tagHeader)
 		if tagged := s.tags[wanted]; tagged != nil {
 			return tagged, wanted
 		}
@@ -115,8 +120,10 @@ func (x *exchange) fail(w http.ResponseWriter, req *http.Request, err error) {
 	case cause != nil:
 		// The client has gone: nobody reads this, but the figures do.
 		x.response.status = statusClientClosed
+	case errors.As(err, new(*dialError)):
+		http.Error(w, fmt.Sprintf("no instance of revision %s accepts connections on port %d: %v", x.revision.name, x.revision.limits.Load().port, err), http.StatusBadGateway)
 	default:
-		http.Error(w, fmt.Sprintf("an instance of revision %s broke off: %v", x.revision.name, err), http.StatusBadGateway)
+		http.Error(w, fmt.Sprintf("an instance of revision %s closed the connection without an answer: %v", x.revision.name, err), http.StatusBadGateway)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 // route is one Route with its split.
 type route struct {
 	object *servingv1.Route
+	uses   []*revision
 	split  atomic.Pointer[split]
 	hosts  map[string]*target // what it has in Router.hosts
 }
@@ -91,6 +92,7 @@ func (r *Router) applyRoute(object *servingv1.Route, deleted bool) *route {
 		if known != nil {
 			delete(r.routes, at)
 			r.setHosts(known, nil)
+			r.setUses(known, nil)
 		}
 		return nil
 	}
@@ -102,7 +104,9 @@ func (r *Router) applyRoute(object *servingv1.Route, deleted bool) *route {
 		return known
 	}
 	known.object = object
-	shares, next := []share{}, &split{tags: map[string]*revision{}}
+	var shares []share
+	var uses []*revision
+	next := &split{tags: map[string]*revision{}}
 	local := object.Labels[networking.VisibilityLabelKey] == "cluster-local"
 	hosts := map[string]*target{object.Name + "." + object.Namespace: {route: known, local: local}}
 	for _, t := range object.Status.Traffic {
@@ -110,6 +114,7 @@ func (r *Router) applyRoute(object *servingv1.Route, deleted bool) *route {
 			continue
 		}
 		revision := r.revision(key{object.Namespace, t.RevisionName})
+		uses = append(uses, revision)
 		if t.Percent != nil && *t.Percent > 0 {
 			shares = addShare(shares, revision, *t.Percent)
 		}
@@ -121,7 +126,18 @@ func (r *Router) applyRoute(object *servingv1.Route, deleted bool) *route {
 	next.turns = turns(shares)
 	known.split.Store(next)
 	r.setHosts(known, hosts)
+	r.setUses(known, uses)
 	return known
+}
+
+func (r *Router) setUses(of *route, uses []*revision) {
+	for _, v := range uses {
+		r.use(v, 1)
+	}
+	for _, v := range of.uses {
+		r.use(v, -1)
+	}
+	of.uses = uses
 }
 
 // addShare adds to what a revision has already: @latest and a name may mean the same.

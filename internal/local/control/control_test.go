@@ -344,6 +344,9 @@ func TestRestartLeavesFailedRevisionsAlone(t *testing.T) {
 	p.update("hello", revisionName("hello-v2"), traffic(servingv1.TrafficTarget{RevisionName: "hello-v1", Percent: share(100)}))
 	awaitCondition[*servingv1.Revision](p, "default", "hello-v2", "Ready", corev1.ConditionFalse, "ExitCode7", "")
 	p.await("nobody wants it", func() error {
+		if route, _ := store.Get[*servingv1.Route](p.store, "default", "hello"); *route.Spec.Traffic[0].LatestRevision {
+			return errors.New("the route follows the latest revision")
+		}
 		if state := p.revision("hello-v2").GetRoutingState(); state != servingv1.RoutingStateReserve {
 			return errors.New(string(state))
 		}

@@ -340,6 +340,39 @@ func TestAssignTraffic(t *testing.T) {
 	}
 }
 
+func TestRouteTargets(t *testing.T) {
+	config := &servingv1.Configuration{ObjectMeta: metav1.ObjectMeta{Name: "c", Generation: 3}}
+	config.Status.ObservedGeneration, config.Status.LatestCreatedRevisionName = 3, "r3"
+	find := lookup{
+		func(name string) (*servingv1.Configuration, bool) { return config, name == "c" },
+		func(name string) (*servingv1.Revision, bool) {
+			return testRevision(name, 1, corev1.ConditionTrue), name != "gone"
+		},
+	}
+	yes, no := true, false
+	route := &servingv1.Route{ObjectMeta: metav1.ObjectMeta{Name: "s", Namespace: "n"}}
+	route.Status.Traffic = []servingv1.TrafficTarget{{RevisionName: "r2", LatestRevision: &yes}}
+	route.Spec.Traffic = []servingv1.TrafficTarget{
+		{ConfigurationName: "c", LatestRevision: &yes}, {RevisionName: "r1", LatestRevision: &no}, {RevisionName: "gone", LatestRevision: &no},
+	}
+	check := func(want bool, names ...string) {
+		t.Helper()
+		targets, settled := routeTargets(route, find)
+		var got []string
+		for _, target := range targets {
+			got = append(got, target.name)
+		}
+		if !slices.Equal(got, names) || settled != want {
+			t.Errorf("%v, settled: %v", got, settled)
+		}
+	}
+	check(true, "r2", "c", "r3", "r1")
+	config.Generation = 4
+	check(false, "r2", "c", "r3", "r1")
+	route.Status.Traffic, route.Spec.Traffic = nil, route.Spec.Traffic[1:]
+	check(true, "r1", "c")
+}
+
 func public(string) bool { return false }
 
 func TestRouteURL(t *testing.T) {

@@ -126,8 +126,8 @@ func routeURL(route *servingv1.Route, tag, domain string, private bool) (*apis.U
 // markTargets has the revisions and configurations that a route sends requests to say
 // so, and those that it no longer does, no longer.
 func (c *Controller) markTargets(t task, route *servingv1.Route) error {
-	wanted := routeTargets(route, c.lookup(route.Namespace))
-	if route.IsReady() || route.IsFailed() {
+	wanted, settled := routeTargets(route, c.lookup(route.Namespace))
+	if settled && (route.IsReady() || route.IsFailed()) {
 		if err := c.unmark(t, wanted); err != nil {
 			return err
 		}
@@ -153,9 +153,10 @@ func (c *Controller) unmark(t task, wanted []target) error {
 
 // routeTargets are the revisions and configurations that a route's status or spec
 // names, and the newest revision where it follows a configuration: that one is about
-// to get requests.
-func routeTargets(route *servingv1.Route, find lookup) []target {
-	var out []target
+// to get requests. While such a configuration has not said which one it is, settled is
+// false.
+func routeTargets(route *servingv1.Route, find lookup) (out []target, settled bool) {
+	settled = true
 	add := func(t target) {
 		if !slices.Contains(out, t) {
 			out = append(out, t)
@@ -178,12 +179,15 @@ func routeTargets(route *servingv1.Route, find lookup) []target {
 			continue
 		}
 		add(target{kindConfiguration, route.Namespace, name})
-		latest := config.Status.LatestCreatedRevisionName
-		if latest != "" && traffic.LatestRevision != nil && *traffic.LatestRevision {
+		if traffic.LatestRevision == nil || !*traffic.LatestRevision {
+			continue
+		}
+		settled = settled && config.Generation == config.Status.ObservedGeneration
+		if latest := config.Status.LatestCreatedRevisionName; latest != "" {
 			add(target{kindRevision, route.Namespace, latest})
 		}
 	}
-	return out
+	return out, settled
 }
 
 // markTarget writes a route into the annotation of a target, or takes it out, and the

@@ -51,6 +51,7 @@ type Controller struct {
 	queue   *queue
 	digests *digests
 	routes  *references
+	paces   *paces
 	events  *recorder
 	// observe hears of each task; for tests.
 	observe func(task)
@@ -70,7 +71,7 @@ func New(o Options) *Controller {
 	if o.Node == "" {
 		o.Node = defaultNode
 	}
-	c := &Controller{Options: o, queue: newQueue(), routes: newReferences(), observe: func(task) {}}
+	c := &Controller{Options: o, queue: newQueue(), routes: newReferences(), paces: newPaces(), observe: func(task) {}}
 	c.events = newRecorder(o.Store, o.Now)
 	c.digests = newDigests(o.Resolver, func(t task) { c.queue.add(t) })
 	return c

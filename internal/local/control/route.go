@@ -31,16 +31,18 @@ func (c *Controller) reconcileRoute(t task) (time.Duration, error) {
 	route, ok := store.Get[*servingv1.Route](c.Store, t.namespace, t.name)
 	if !ok || route.DeletionTimestamp != nil {
 		c.routes.watch(t.namespace, t.name, nil)
+		c.paces.set(t.namespace, t.name, nil)
 		return 0, c.unmark(t, nil)
 	}
-	if _, err := reconcile(c, t, c.syncRoute); err != nil {
+	after, err := reconcile(c, t, c.syncRoute)
+	if err != nil {
 		return 0, err
 	}
 	route, ok = store.Get[*servingv1.Route](c.Store, t.namespace, t.name)
 	if !ok {
 		return 0, nil
 	}
-	return 0, c.markTargets(t, route)
+	return after, c.markTargets(t, route)
 }
 
 func (c *Controller) syncRoute(route *servingv1.Route) (time.Duration, error) {
@@ -53,14 +55,35 @@ func (c *Controller) syncRoute(route *servingv1.Route) (time.Duration, error) {
 	c.routes.watch(route.Namespace, route.Name, found.targets)
 	found = assignTraffic(route, c.lookup(route.Namespace))
 	c.routes.watch(route.Namespace, route.Name, found.targets)
+	after := c.rollOut(route, &found)
 	if !markRoute(route, found, c.Domain, func(tag string) bool { return c.private(route, tag) }) {
 		return 0, nil
 	}
 	owned, err := c.placeholders(route)
-	if owned && err == nil {
+	switch {
+	case !owned || err != nil:
+	case after > 0:
+		route.Status.MarkIngressRolloutInProgress()
+	default:
 		route.GetConditionSet().Manage(&route.Status).MarkTrue(servingv1.RouteConditionIngressReady)
 	}
-	return 0, err
+	return after, err
+}
+
+// rollOut puts a step on the way in place of what a route is to have, where it says that
+// it takes its time, and returns when the next step is.
+func (c *Controller) rollOut(route *servingv1.Route, found *assignment) time.Duration {
+	var next map[string]pace
+	var due time.Time
+	now := c.Now()
+	if found.bad == nil && route.RolloutDuration() > 0 {
+		found.traffic, next, due = rollOut(route, found.traffic, c.lookup(route.Namespace), c.paces.get(route), now)
+	}
+	c.paces.set(route.Namespace, route.Name, next)
+	if due.IsZero() {
+		return 0
+	}
+	return max(due.Sub(now), time.Millisecond)
 }
 
 func (c *Controller) lookup(namespace string) lookup {

@@ -22,7 +22,7 @@ import (
 const (
 	benchRequests = 10000
 	benchClients  = 200
-	benchRounds   = 7
+	benchRounds   = 5
 	minShare      = 0.95
 )
 

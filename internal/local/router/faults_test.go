@@ -98,7 +98,7 @@ func TestBrokenOffIsNotRepeated(t *testing.T) {
 		{http.MethodPost, "/", "", http.StatusBadGateway, 1},
 		{http.MethodPost, "/", "data", http.StatusBadGateway, 1},
 		{http.MethodPut, "/", "data", http.StatusBadGateway, 1},
-		{http.MethodGet, "/", "", http.StatusBadGateway, 2},
+		{http.MethodGet, "/", "", http.StatusBadGateway, 3},
 		{http.MethodGet, "/late", "", http.StatusOK, 1},
 	} {
 		requests.Store(0)
@@ -224,6 +224,7 @@ func TestMetrics(t *testing.T) {
 	if _, err := p.do(p.request(http.MethodGet, hello, "/no", nil)); err != nil {
 		t.Fatal(err)
 	}
+	p.eventually("all are counted", func() bool { return p.router.Stats("default", "v1").Total == 5 })
 	page := httptest.NewRecorder()
 	p.router.Metrics().ServeHTTP(page, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
 	labels := `namespace_name="default",service_name="hello",configuration_name="hello",revision_name="v1"`
@@ -276,5 +277,41 @@ func TestNobodyListens(t *testing.T) {
 	}
 	if _, err := p.DialPod(t.Context(), "", dead.Name, 80); err == nil {
 		t.Error("it listened after all")
+	}
+}
+
+func TestStats(t *testing.T) {
+	p := newPlatform(t)
+	p.one(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/fails" {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	p.get(hello)
+	if _, err := p.do(p.request(http.MethodGet, hello, "/fails", nil)); err != nil {
+		t.Fatal(err)
+	}
+	p.eventually("both are counted", func() bool { return p.router.Stats("default", "v1").Total == 2 })
+	if got := p.router.Stats("default", "v1"); got.Failed != 1 || got.InFlight != 0 || got.P95 <= 0 || got.P95 < got.Median {
+		t.Errorf("%+v", got)
+	}
+	if got := p.router.Stats("default", "never"); got != (Stats{}) {
+		t.Errorf("%+v", got)
+	}
+	var h histogram
+	for range 90 {
+		h.buckets[3]++ // 5 to 10 ms
+	}
+	for range 10 {
+		h.buckets[8]++ // 200 to 500 ms
+	}
+	h.count = 100
+	for q, want := range map[float64]time.Duration{0.45: 7500 * time.Microsecond, 0.9: 10 * time.Millisecond, 0.95: 350 * time.Millisecond} {
+		if got := h.quantile(q); got != want {
+			t.Errorf("%v: %v, want %v", q, got, want)
+		}
+	}
+	if got := (&histogram{}).quantile(0.5); got != 0 {
+		t.Errorf("of nothing: %v", got)
 	}
 }

@@ -129,12 +129,22 @@ func (r *Router) Drain(ctx context.Context, object *corev1.Pod) error {
 	}
 }
 
-// transport connects to one instance. Idle connections are many, for bursts, and
-// short-lived enough not to outlast what servers close.
+const (
+	// idleConnTime is less than servers wait before they close an idle connection
+	// (gunicorn 2 s, Node.js 5 s): a request must not meet that moment. It also is how
+	// long a server of one thread may be held up by an idle connection.
+	idleConnTime = 1500 * time.Millisecond
+	// connectTime is how long a connection may take to come about.
+	connectTime = 10 * time.Second
+)
+
+// transport connects to one instance, with many idle connections for bursts.
 func (r *Router) transport(p *pod, upgrades bool) *http.Transport {
 	namespace, name, revision := p.object.Namespace, p.object.Name, p.revision
 	t := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, connectTime)
+			defer cancel()
 			conn, err := r.dial.DialPod(ctx, namespace, name, revision.limits.Load().port)
 			if err != nil {
 				return nil, &dialError{err}
@@ -143,7 +153,7 @@ func (r *Router) transport(p *pod, upgrades bool) *http.Transport {
 		},
 		DisableCompression:    true,
 		MaxIdleConnsPerHost:   1024,
-		IdleConnTimeout:       90 * time.Second,
+		IdleConnTimeout:       idleConnTime,
 		ExpectContinueTimeout: time.Second,
 		WriteBufferSize:       4 << 10,
 		ReadBufferSize:        4 << 10,

@@ -2,9 +2,7 @@ package router
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -13,9 +11,13 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/uuid"
 )
 
 const (
+	// retries is how often a request is sent again because an instance broke off.
+	retries = 2
 	// dialTime is how long instances that refuse connections are tried.
 	dialTime = 10 * time.Second
 	// flushTime is how long a part of an answer may wait for more. Answers of unknown
@@ -48,46 +50,45 @@ func rewrite(p *httputil.ProxyRequest) {
 	in, out := p.In, p.Out
 	out.URL.Scheme, out.URL.Host = "http", "instance"
 	out.URL.RawQuery = in.URL.RawQuery // as it is: what it means is the container's business
+	out.Trailer = in.Trailer           // the server fills this map at the end of the body
 	client, _, _ := net.SplitHostPort(in.RemoteAddr)
 	if before := in.Header.Values("X-Forwarded-For"); len(before) > 0 {
 		client = strings.Join(before, ", ") + ", " + client
 	}
-	set := func(name, value string) {
+	set := func(name string, value func() string) {
 		if have := in.Header.Get(name); have != "" {
-			value = have
+			out.Header[name] = []string{have}
+		} else {
+			out.Header[name] = []string{value()}
 		}
-		out.Header[name] = []string{value}
 	}
 	out.Header["X-Forwarded-For"] = []string{client}
-	set("X-Forwarded-Proto", "http")
-	set("X-Forwarded-Host", in.Host)
-	set("Forwarded", forwarded(client, out.Header.Get("X-Forwarded-Host"), out.Header.Get("X-Forwarded-Proto")))
-	set("X-Request-Id", requestID())
+	set("X-Forwarded-Proto", func() string { return "http" })
+	set("X-Forwarded-Host", func() string { return in.Host })
+	set("Forwarded", func() string {
+		return forwarded(client, out.Header.Get("X-Forwarded-Host"), out.Header.Get("X-Forwarded-Proto"))
+	})
+	set("X-Request-Id", func() string { return string(uuid.NewUUID()) })
 }
 
 // forwarded is RFC 7239's form of the X-Forwarded headers.
 func forwarded(clients, host, proto string) string {
-	var b strings.Builder
-	for i, client := range strings.Split(clients, ",") {
-		client = strings.TrimSpace(client)
-		if strings.Contains(client, ":") {
-			client = `"[` + client + `]"`
-		}
-		switch i {
-		case 0:
-			fmt.Fprintf(&b, "for=%s;host=%s;proto=%s", client, host, proto)
-		default:
-			b.WriteString(", for=" + client)
-		}
+	first, rest, more := strings.Cut(clients, ",")
+	value := "for=" + node(first) + ";host=" + host + ";proto=" + proto
+	for more {
+		first, rest, more = strings.Cut(rest, ",")
+		value += ", for=" + node(first)
 	}
-	return b.String()
+	return value
 }
 
-func requestID() string {
-	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails
-	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
+// node is an address as Forwarded wants it: quoted and bracketed for IPv6.
+func node(address string) string {
+	address = strings.TrimSpace(address)
+	if strings.Contains(address, ":") {
+		return `"[` + address + `]"`
+	}
+	return address
 }
 
 // transport sends a request to an instance, and to another one where that is safe.
@@ -95,11 +96,9 @@ type transport struct{}
 
 func (transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := exchangeOf(req)
-	body := req.Body
-	var failed *pod
-	broken, refusing := false, time.Time{}
+	body, again := req.Body, attempts{}
 	for {
-		p, err := x.revision.acquire(req.Context(), failed)
+		p, err := x.revision.acquire(req.Context(), again.failed)
 		if err != nil {
 			return nil, err
 		}
@@ -112,20 +111,50 @@ func (transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err == nil {
 			return response, nil
 		}
-		refused := errors.As(err, new(*dialError))
-		if refused && refusing.IsZero() {
-			refusing = time.Now()
-		}
-		again := refused && time.Since(refusing) < dialTime || !refused && !broken && idempotent(req)
-		if !again || req.Context().Err() != nil || !guarded.revoke() {
+		if !again.allow(req, p, err) || req.Context().Err() != nil || !guarded.revoke() {
 			return nil, err
 		}
-		if refused {
-			p.pause()
-		}
-		broken = broken || !refused
-		failed = p
 		x.giveBack()
+		if err := again.wait(req.Context(), x.revision); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// attempts is what happened to a request so far.
+type attempts struct {
+	failed   *pod      // the last one
+	broken   int       // how often an instance broke off before it answered
+	refusing time.Time // since when connections are refused
+}
+
+// allow reports whether a request may be sent once more. A refused connection did
+// nothing; one that broke off may have, which only some requests bear.
+func (a *attempts) allow(req *http.Request, p *pod, err error) bool {
+	a.failed = p
+	if errors.As(err, new(*dialError)) {
+		if a.refusing.IsZero() {
+			a.refusing = time.Now()
+		}
+		p.pause()
+		return time.Since(a.refusing) < dialTime
+	}
+	a.broken++
+	return a.broken <= retries && idempotent(req)
+}
+
+// wait gives the only instance of a revision time to be replaced.
+func (a *attempts) wait(ctx context.Context, v *revision) error {
+	if a.broken == 0 || !v.isOnly(a.failed) {
+		return nil
+	}
+	timer := time.NewTimer(time.Duration(a.broken) * rest)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 

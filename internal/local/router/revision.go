@@ -198,6 +198,13 @@ func (v *revision) pick(failed *pod) *pod {
 	return best
 }
 
+// isOnly reports whether there is no ready instance but p.
+func (v *revision) isOnly(p *pod) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.ready) == 1 && v.ready[0] == p
+}
+
 // dispatch hands free places to those who wait, first come first served.
 func (v *revision) dispatch() {
 	for at := v.waiting.Front(); at != nil; at = v.waiting.Front() {

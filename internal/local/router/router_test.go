@@ -461,6 +461,16 @@ func TestHeldInVain(t *testing.T) {
 	if got.status != http.StatusGatewayTimeout || !strings.Contains(got.body, "request timeout") || time.Since(start) < time.Second {
 		t.Errorf("after %v: %+v", time.Since(start), got)
 	}
+	// Where it is known why there is no instance, the answer says it.
+	revision, _ := store.Get[*servingv1.Revision](p.store, "default", "v1")
+	revision = revision.DeepCopy()
+	revision.Status.MarkContainerHealthyFalse("ExitCode7", "Container failed with: no database")
+	if _, err := p.store.UpdateStatus(revision); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.get("hello.default.localhost"); !strings.Contains(got.body, "no database") {
+		t.Errorf("%+v", got)
+	}
 	// A client that gives up leaves no request behind.
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

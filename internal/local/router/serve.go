@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 )
 
 const (
@@ -131,8 +133,14 @@ func (x *exchange) fail(w http.ResponseWriter, req *http.Request, err error) {
 const statusClientClosed = 499
 
 func (x *exchange) timeoutMessage() string {
-	if x.pod == nil {
-		return fmt.Sprintf("request timeout: revision %s had no free instance", x.revision.name)
+	if x.pod != nil {
+		return errTimeout.Error()
 	}
-	return errTimeout.Error()
+	message := fmt.Sprintf("%v: revision %s had no free instance", errTimeout, x.revision.name)
+	if object := x.revision.limits.Load().object; object != nil {
+		if c := object.Status.GetCondition(servingv1.RevisionConditionReady); c.IsFalse() && c.Message != "" {
+			message += ": " + c.Message
+		}
+	}
+	return message
 }

@@ -410,3 +410,62 @@ func TestProbes(t *testing.T) {
 		t.Errorf("%d activations", n)
 	}
 }
+
+func TestTrailersOfRequests(t *testing.T) {
+	p := newPlatform(t)
+	read := func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %s", body, r.Trailer.Get("X-Sum"))
+	}
+	p.one(read)
+	p.revision("v2", h2c)
+	p.pod("v2", read)
+	p.route("two", "v2=100")
+	for name, client := range map[string]*http.Client{"HTTP/1.1": p.client, "HTTP/2": h2client()} {
+		for _, host := range []string{hello, "two.default.localhost"} {
+			body := &summed{Reader: strings.NewReader("body")}
+			req := p.request(http.MethodPost, host, "/", body)
+			req.Trailer = http.Header{"X-Sum": nil}
+			body.trailer = req.Trailer
+			response, err := client.Do(req)
+			if err != nil {
+				t.Fatal(name, host, err)
+			}
+			got, _ := io.ReadAll(response.Body)
+			response.Body.Close()
+			if string(got) != "body sum" {
+				t.Errorf("%s %s: %q", name, host, got)
+			}
+		}
+	}
+}
+
+// summed sets a trailer at the end of a body.
+type summed struct {
+	io.Reader
+	trailer http.Header
+}
+
+func (s *summed) Read(b []byte) (int, error) {
+	n, err := s.Reader.Read(b)
+	if err != nil {
+		s.trailer.Set("X-Sum", "sum")
+	}
+	return n, err
+}
+
+// An answer that comes before the body has been read is passed on, whatever
+// becomes of the rest of the body.
+func TestEarlyRefusal(t *testing.T) {
+	p := newPlatform(t)
+	p.one(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+		http.Error(w, "too large", http.StatusRequestEntityTooLarge)
+	})
+	for range 20 {
+		got, err := p.do(p.request(http.MethodPost, hello, "/", bytes.NewReader(make([]byte, 8<<20))))
+		if err != nil || got.status != http.StatusRequestEntityTooLarge || got.body != "too large" {
+			t.Fatalf("%+v, %v", got, err)
+		}
+	}
+}

@@ -77,6 +77,18 @@ func member(args []string) {
 	case "sleep":
 		fmt.Println("ready")
 		time.Sleep(time.Hour)
+	case "family": // a process that has left its session, with a child
+		_ = syscall.Setpgid(0, 0)
+		cmd := exec.Command("/probe", argMember, "daemon", args[1])
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		fmt.Println(cmd.Start())
+		time.Sleep(time.Hour)
+	case "daemon":
+		signal.Ignore()
+		cmd := exec.Command("/probe", argMember, "sleep", args[1])
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		fmt.Println(cmd.Start())
+		time.Sleep(time.Hour)
 	case "write":
 		fmt.Println(os.WriteFile("/file", nil, 0o644))
 	}

@@ -33,6 +33,10 @@ func TestMain(m *testing.M) {
 		member(os.Args[2:])
 		return
 	}
+	if len(os.Args) > 3 && os.Args[1] == argPlatform {
+		platform(os.Args[2], os.Args[3])
+		return
+	}
 	if len(os.Args) > 2 && os.Args[1] == argProbe {
 		probe(os.Args[2])
 		return

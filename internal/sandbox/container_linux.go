@@ -96,6 +96,10 @@ func serveContainer(orders, answers, control *os.File) error {
 }
 
 func (c *container) start(orders, control *os.File) error {
+	if err := harden("", firstOfPod); err != nil {
+		return err
+	}
+	// It may come much later: see Prepare.
 	line, err := bufio.NewReader(orders).ReadBytes('\n')
 	if err == nil {
 		err = json.Unmarshal(line, &c.order)
@@ -104,7 +108,7 @@ func (c *container) start(orders, control *os.File) error {
 		return fmt.Errorf("no order: %w", err)
 	}
 	o := &c.order
-	if err := errors.Join(orders.Close(), harden("", firstOfPod)); err != nil {
+	if err := orders.Close(); err != nil {
 		return err
 	}
 	for _, step := range []func() error{o.reach, o.becomeRoot, o.enterContainer} {

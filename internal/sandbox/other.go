@@ -78,6 +78,12 @@ func (*Box) Pod(context.Context, string) (*Pod, error) { return nil, errors.ErrU
 // Start starts nothing.
 func (*Pod) Start(context.Context, Start) (*Process, error) { return nil, errors.ErrUnsupported }
 
+// Prepare starts nothing.
+func (*Pod) Prepare(context.Context) error { return errors.ErrUnsupported }
+
+// Rename names nothing.
+func (*Pod) Rename(context.Context, string) error { return errors.ErrUnsupported }
+
 // Dial connects to nothing.
 func (*Pod) Dial(context.Context, int) (net.Conn, error) { return nil, errors.ErrUnsupported }
 

@@ -31,6 +31,7 @@ type Pod struct {
 	next    int
 	waiting map[int]chan podAnswer // who has asked what, by ID
 	running map[int]*Process
+	spare   *Process // a container's first process that waits for an order
 }
 
 type podAnswer struct {
@@ -203,6 +204,15 @@ func (p *Pod) ask(ctx context.Context, r podRequest, process *Process, files ...
 	default:
 	}
 	return podAnswer{}, err
+}
+
+// Rename gives the pod another host name.
+func (p *Pod) Rename(ctx context.Context, hostname string) error {
+	got, err := p.ask(ctx, podRequest{Hostname: hostname}, nil)
+	if err == nil && got.Error != "" {
+		err = fault.New(fault.Failure, "sandbox.pod", hostname, "%s", got.Error)
+	}
+	return err
 }
 
 // Dial connects to a TCP port of the pod's loopback address. The connection goes

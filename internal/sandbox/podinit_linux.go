@@ -27,6 +27,8 @@ type podRequest struct {
 	// Start starts a container, whose files come with the message: orders, answers,
 	// channel, standard output and error.
 	Start bool `json:",omitempty"`
+	// Hostname is what the pod is called from now on.
+	Hostname string `json:",omitempty"`
 	// Kill ends the container that was started under ID.
 	Kill bool `json:",omitempty"`
 }
@@ -127,6 +129,12 @@ func (p *pod) listen() {
 			p.kill(r.ID)
 		case r.Dial > 0:
 			go p.dial(r)
+		case r.Hostname != "":
+			reply := podReply{ID: r.ID}
+			if err := unix.Sethostname([]byte(r.Hostname)); err != nil {
+				reply.Error = err.Error()
+			}
+			_ = p.channel.send(reply)
 		}
 		closeAll(files)
 	}

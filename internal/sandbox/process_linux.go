@@ -22,10 +22,11 @@ type Process struct {
 	pod     *Pod
 	id      int
 	channel *channel
+	orders  *os.File
 	answers *bufio.Reader
-	closer  io.Closer // of answers
+	outputs [2]*os.File
 	output  sync.WaitGroup
-	readers []*os.File
+	files   []*os.File // all of ours
 	done    chan struct{}
 	exit    Exit
 
@@ -46,67 +47,138 @@ func (p *Pod) Start(ctx context.Context, s Start) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Process{pod: p, done: make(chan struct{}), execs: map[int]chan containerReply{}}
-	if err := c.start(ctx, raw, s); err != nil {
+	c, err := p.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.begin(ctx, raw, s.Out, s.Err); err != nil {
 		return nil, err
 	}
 	go c.listen()
 	return c, nil
 }
 
-// start hands the container's ends of everything to the pod's first process.
-func (c *Process) start(ctx context.Context, raw []byte, s Start) (err error) {
-	var theirs []*os.File
-	give := func(ours, other *os.File, err error) (*os.File, error) {
-		if err == nil {
-			theirs = append(theirs, other)
-		}
-		return ours, err
+// Prepare starts the first process of a container that is not known yet: Start
+// takes it, and is faster for it.
+func (p *Pod) Prepare(ctx context.Context) error {
+	c, err := p.open(ctx)
+	if err != nil {
+		return err
 	}
-	var ordersOut, answers *os.File
-	defer func() {
+	p.mutex.Lock()
+	spare := p.spare == nil
+	if spare {
+		p.spare = c
+	}
+	p.mutex.Unlock()
+	if !spare {
+		return c.kill()
+	}
+	return nil
+}
+
+// take returns the first process of a container: the one that was prepared, or a new one.
+func (p *Pod) take(ctx context.Context) (*Process, error) {
+	p.mutex.Lock()
+	c := p.spare
+	p.spare = nil
+	p.mutex.Unlock()
+	if c != nil {
+		select {
+		case <-c.done: // it was killed
+		default:
+			return c, nil
+		}
+	}
+	return p.open(ctx)
+}
+
+// open starts the first process of a container, which waits for its order.
+func (p *Pod) open(ctx context.Context) (*Process, error) {
+	c := &Process{pod: p, done: make(chan struct{}), execs: map[int]chan containerReply{}}
+	theirs, err := c.connect()
+	if err == nil {
+		var files []int
 		for _, f := range theirs {
-			_ = f.Close()
+			files = append(files, int(f.Fd()))
+		}
+		var got podAnswer
+		got, err = p.ask(ctx, podRequest{Start: true}, c, files...)
+		if err == nil && got.Error != "" {
+			err = errors.New(got.Error)
 		}
 		if err != nil {
-			c.abandon()
+			err = fault.New(fault.Failure, "sandbox.start", "", "%w", err)
 		}
-	}()
-	in, out, err := os.Pipe()
-	if ordersOut, err = give(out, in, err); err != nil {
-		return err
 	}
-	defer ordersOut.Close()
-	in, out, err = os.Pipe()
-	if answers, err = give(in, out, err); err != nil {
-		return err
-	}
-	c.closer, c.answers = answers, bufio.NewReader(answers)
-	var other *os.File
-	if c.channel, other, err = channelPair(); err != nil {
-		return err
-	}
-	theirs = append(theirs, other)
-	for _, to := range []io.Writer{s.Out, s.Err} {
-		writer, err := c.connect(to)
-		if err != nil {
-			return err
-		}
-		theirs = append(theirs, writer)
-	}
-	var files []int
 	for _, f := range theirs {
-		files = append(files, int(f.Fd()))
-	}
-	got, err := c.pod.ask(ctx, podRequest{Start: true}, c, files...)
-	if err == nil && got.Error != "" {
-		err = errors.New(got.Error)
+		_ = f.Close()
 	}
 	if err != nil {
-		return fault.New(fault.Failure, "sandbox.start", "", "%w", err)
+		c.abandon()
+		return nil, err
+	}
+	return c, nil
+}
+
+// connect makes everything between us and the container, and returns its ends:
+// orders, answers, channel, standard output and error.
+func (c *Process) connect() (theirs []*os.File, err error) {
+	pipe := func(make func() (r, w *os.File, err error), oursWrites bool) (*os.File, error) {
+		r, w, err := make()
+		if err != nil {
+			return nil, err
+		}
+		if oursWrites {
+			r, w = w, r
+		}
+		theirs, c.files = append(theirs, w), append(c.files, r)
+		return r, nil
+	}
+	if c.orders, err = pipe(os.Pipe, true); err != nil {
+		return theirs, err
+	}
+	answers, err := pipe(os.Pipe, false)
+	if err != nil {
+		return theirs, err
+	}
+	c.answers = bufio.NewReader(answers)
+	var other *os.File
+	if c.channel, other, err = channelPair(); err != nil {
+		return theirs, err
+	}
+	theirs = append(theirs, other)
+	for i := range c.outputs {
+		if c.outputs[i], err = pipe(Pipe, false); err != nil {
+			return theirs, err
+		}
+		if err := c.pod.box.giveToRoot(theirs[len(theirs)-1]); err != nil {
+			return theirs, err
+		}
+	}
+	return theirs, nil
+}
+
+// giveToRoot makes a pipe the sandbox's: programs open /dev/stdout by name.
+func (b *Box) giveToRoot(f *os.File) error {
+	if b.ids.identity != Shifted {
+		return nil
+	}
+	return f.Chown(b.ids.shiftTo, b.ids.shiftTo)
+}
+
+// begin gives the order and waits until the program runs.
+func (c *Process) begin(ctx context.Context, raw []byte, out, errOut io.Writer) error {
+	for i, to := range []io.Writer{out, errOut} {
+		if to == nil {
+			to = io.Discard
+		}
+		from := c.outputs[i]
+		c.output.Go(func() { _, _ = io.Copy(to, from) })
 	}
 	// A process that dies early shows in its answer, not in a broken pipe.
-	_, _ = ordersOut.Write(append(raw, '\n'))
+	_, _ = c.orders.Write(append(raw, '\n'))
+	_ = c.orders.Close()
 	return c.awaitStart(ctx)
 }
 
@@ -133,33 +205,13 @@ func (c *Process) awaitStart(ctx context.Context) error {
 	return nil
 }
 
-// connect makes the pipe of an output.
-func (c *Process) connect(to io.Writer) (*os.File, error) {
-	if to == nil {
-		to = io.Discard
-	}
-	reader, writer, err := Pipe()
-	if err != nil {
-		return nil, err
-	}
-	c.readers = append(c.readers, reader)
-	c.output.Go(func() { _, _ = io.Copy(to, reader) })
-	if ids := c.pod.box.ids; ids.identity == Shifted {
-		err = writer.Chown(ids.shiftTo, ids.shiftTo)
-	}
-	return writer, err
-}
-
-// abandon lets go of what a start that failed has made.
+// abandon closes all that is ours.
 func (c *Process) abandon() {
-	for _, r := range c.readers {
-		_ = r.Close()
+	for _, f := range c.files {
+		_ = f.Close()
 	}
 	if c.channel != nil {
 		_ = c.channel.close()
-	}
-	if c.closer != nil {
-		_ = c.closer.Close()
 	}
 }
 
@@ -232,9 +284,7 @@ func (c *Process) Exec(ctx context.Context, args []string, out io.Writer) (int, 
 		_ = reader.Close()
 		<-copied
 	}()
-	if ids := c.pod.box.ids; ids.identity == Shifted {
-		err = writer.Chown(ids.shiftTo, ids.shiftTo)
-	}
+	err = c.pod.box.giveToRoot(writer)
 	to := make(chan containerReply, 1)
 	c.mutex.Lock()
 	c.next++

@@ -48,6 +48,7 @@ type Runtime struct {
 	platform v1.Platform
 	box      *sandbox.Box
 	images   *images
+	spares   *spares
 	said     sync.Map
 	life     context.Context // ends with Close
 	end      context.CancelFunc
@@ -79,13 +80,15 @@ func New(ctx context.Context, options Options) (*Runtime, error) {
 		return nil, errors.Join(err, r.box.Close(ctx))
 	}
 	r.life, r.end = context.WithCancel(context.WithoutCancel(ctx))
+	r.spares = &spares{r: r}
+	r.spares.make(0)
 	return r, nil
 }
 
 // Close removes what containers have left. No pod may be open.
 func (r *Runtime) Close(ctx context.Context) error {
 	r.end()
-	return errors.Join(r.images.close(ctx), r.box.Close(ctx))
+	return errors.Join(r.spares.close(), r.images.close(ctx), r.box.Close(ctx))
 }
 
 // Purge removes everything that was unpacked.

@@ -471,6 +471,9 @@ func BenchmarkColdStart(b *testing.B) {
 		if err := s.Close(b.Context()); err != nil {
 			b.Fatal(err)
 		}
+		for m.spares.making || m.spares.ready == nil {
+			time.Sleep(time.Millisecond)
+		}
 		b.StartTimer()
 	}
 	b.ReportMetric(float64(made.Milliseconds())/float64(b.N), "ms-sandbox")

@@ -33,7 +33,7 @@ type group struct {
 
 // Sandbox makes the namespaces of a pod.
 func (r *Runtime) Sandbox(ctx context.Context, id, hostname string) (pod.Sandbox, error) {
-	p, err := r.box.Pod(ctx, hostname)
+	p, err := r.spares.take(ctx, hostname)
 	if err != nil {
 		return nil, err
 	}

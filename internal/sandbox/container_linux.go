@@ -33,6 +33,8 @@ type containerReply struct {
 // container is the first process of a container: it starts the program, collects
 // what that leaves behind, and ends with it.
 type container struct {
+	plain   bool     // without namespaces
+	proc    *os.Root // /proc/self of a plain one
 	order   order
 	program program
 	channel *channel
@@ -57,7 +59,7 @@ func insidePod(as string, orders, answers *os.File) int {
 	if as == argPod {
 		err = servePod(orders, answers, lock, control)
 	} else {
-		err = serveContainer(orders, answers, control)
+		err = serveContainer(as == argPlain, orders, answers, control)
 	}
 	if err != nil {
 		return 125
@@ -66,8 +68,8 @@ func insidePod(as string, orders, answers *os.File) int {
 }
 
 // serveContainer is the life of a container's first process.
-func serveContainer(orders, answers, control *os.File) error {
-	c := &container{execs: make(chan execRequest), other: map[int]int{}, ended: make(chan int, 1)}
+func serveContainer(plain bool, orders, answers, control *os.File) error {
+	c := &container{plain: plain, execs: make(chan execRequest), other: map[int]int{}, ended: make(chan int, 1)}
 	say := func(got answer) error {
 		raw, err := json.Marshal(got)
 		if err == nil {
@@ -90,13 +92,20 @@ func serveContainer(orders, answers, control *os.File) error {
 		case r := <-c.execs:
 			c.exec(r)
 		case code := <-c.ended:
+			if c.plain {
+				endFamily(c.proc)
+			}
 			return say(answer{Exit: code})
 		}
 	}
 }
 
 func (c *container) start(orders, control *os.File) error {
-	if err := harden("", firstOfPod); err != nil {
+	harden := func() error { return harden("", firstOfPod) }
+	if c.plain {
+		harden = hardenPlain
+	}
+	if err := harden(); err != nil {
 		return err
 	}
 	// It may come much later: see Prepare.
@@ -111,7 +120,11 @@ func (c *container) start(orders, control *os.File) error {
 	if err := orders.Close(); err != nil {
 		return err
 	}
-	for _, step := range []func() error{o.reach, o.becomeRoot, o.enterContainer} {
+	steps := []func() error{o.reach, o.becomeRoot, o.enterContainer}
+	if c.plain {
+		steps = []func() error{c.enterPlain}
+	}
+	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
 		}
@@ -119,7 +132,7 @@ func (c *container) start(orders, control *os.File) error {
 	if c.program, err = o.program(); err != nil {
 		return asContainer(err)
 	}
-	if o.NoNewPrivilege {
+	if o.NoNewPrivilege || c.plain {
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 			return fmt.Errorf("no new privileges: %w", err)
 		}
@@ -130,7 +143,11 @@ func (c *container) start(orders, control *os.File) error {
 	if err := raiseFiles(); err != nil {
 		return err
 	}
-	if err := o.confine(); err != nil {
+	confine := o.confine
+	if c.plain {
+		confine = o.confinePlain
+	}
+	if err := confine(); err != nil {
 		return err
 	}
 	c.main, err = c.run(c.program.path, o.Command.Args, 1, 2)
@@ -155,9 +172,15 @@ func asContainer(err error) error {
 
 // run starts a program with the limits of this thread.
 func (c *container) run(path string, args []string, out, errOut uintptr) (int, error) {
+	if c.plain && !c.order.chrooted() {
+		var err error
+		if path, args, err = c.order.loader(path, c.order.translated(args)); err != nil {
+			return 0, err
+		}
+	}
 	pid, err := syscall.ForkExec(path, args, &syscall.ProcAttr{
 		Dir: c.order.Command.Dir, Env: c.program.env, Files: []uintptr{0, out, errOut},
-		Sys: &syscall.SysProcAttr{Setsid: true, Credential: c.program.credential},
+		Sys: &syscall.SysProcAttr{Setsid: true, Credential: c.program.credential, Pdeathsig: syscall.SIGKILL},
 	})
 	if err != nil {
 		return 0, &os.PathError{Op: "exec", Path: path, Err: err}
@@ -201,12 +224,16 @@ func (c *container) listen() {
 		var o containerOrder
 		files, err := c.channel.receive(&o)
 		if err != nil {
+			// Whoever wants the container is gone. In namespaces the kernel ends all.
+			c.over(128 + int(syscall.SIGKILL))
 			return
 		}
 		switch {
 		case len(o.Exec) > 0 && len(files) == 1:
 			c.execs <- execRequest{o.ID, o.Exec, files[0]}
 			continue
+		case o.ID == 0 && o.Signal == syscall.SIGKILL:
+			c.over(128 + int(syscall.SIGKILL))
 		case o.Signal > 0:
 			c.signal(o)
 		}
@@ -244,6 +271,14 @@ func (c *container) exec(r execRequest) {
 	}
 }
 
+// over ends the container, unless it has ended.
+func (c *container) over(code int) {
+	select {
+	case c.ended <- code:
+	default:
+	}
+}
+
 // reap waits for everything that runs here, whoever has started it, until the
 // program has ended.
 func (c *container) reap() {
@@ -254,7 +289,7 @@ func (c *container) reap() {
 			continue
 		}
 		if err != nil {
-			c.ended <- 125 // the program is a child: this cannot be
+			c.over(125) // the program is a child: this cannot be
 			return
 		}
 		c.mutex.Lock()
@@ -269,7 +304,7 @@ func (c *container) reap() {
 			_ = c.channel.send(containerReply{ID: id, Exit: exitCode(status)})
 		}
 		if over {
-			c.ended <- exitCode(status)
+			c.over(exitCode(status))
 			return
 		}
 	}

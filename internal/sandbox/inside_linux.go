@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -40,20 +41,20 @@ func own(raw json.RawMessage, _ io.Reader, _ io.Writer) (any, error) {
 // it does what it was told and returns the process's exit code; otherwise ours
 // is false. in and out are the process's own streams.
 func Inside(args []string, in io.Reader, out io.Writer, guests map[string]Guest) (code int, ours bool) {
-	if len(args) == 0 || args[0] != argEnter && args[0] != argRemap && args[0] != argPod && args[0] != argContainer {
+	if len(args) == 0 || !slices.Contains([]string{argEnter, argRemap, argPod, argContainer, argPlain}, args[0]) {
 		return 0, false
 	}
 	// Capabilities and filters belong to threads: everything happens on this one.
 	runtime.LockOSThread()
 	orders, answers := os.NewFile(3, "orders"), os.NewFile(4, "answers")
-	if os.Getpid() != 1 || orders == nil || answers == nil {
+	if os.Getpid() != 1 && args[0] != argPlain || orders == nil || answers == nil {
 		return 125, true // somebody typed the name
 	}
 	last := firstInherited
 	switch {
 	case args[0] == argRemap && len(args) == 2:
 		return remap(orders, args[1]), true
-	case args[0] == argPod || args[0] == argContainer:
+	case args[0] == argPod || args[0] == argContainer || args[0] == argPlain:
 		last = firstOfPod
 	case args[0] != argEnter:
 		return 125, true

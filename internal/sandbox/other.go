@@ -93,6 +93,9 @@ func (*Pod) Done() <-chan struct{} { return nil }
 // Close has nothing to do.
 func (*Pod) Close() error { return nil }
 
+// StartPlain starts nothing.
+func StartPlain(context.Context, Start) (*Process, error) { return nil, errors.ErrUnsupported }
+
 // Process needs Linux.
 type Process struct{}
 

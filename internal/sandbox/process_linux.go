@@ -19,8 +19,10 @@ const drainFor = 2 * time.Second
 
 // Process is a container that was started in a Pod.
 type Process struct {
-	pod     *Pod
+	pod     *Pod // nil for a Plain one
 	id      int
+	own     func(*os.File) error // makes a pipe the sandbox's
+	kill    func() error
 	channel *channel
 	orders  *os.File
 	answers *bufio.Reader
@@ -95,7 +97,8 @@ func (p *Pod) take(ctx context.Context) (*Process, error) {
 
 // open starts the first process of a container, which waits for its order.
 func (p *Pod) open(ctx context.Context) (*Process, error) {
-	c := &Process{pod: p, done: make(chan struct{}), execs: map[int]chan containerReply{}}
+	c := &Process{pod: p, own: p.box.giveToRoot, done: make(chan struct{}), execs: map[int]chan containerReply{}}
+	c.kill = func() error { return p.channel.send(podRequest{ID: c.id, Kill: true}) }
 	theirs, err := c.connect()
 	if err == nil {
 		var files []int
@@ -152,7 +155,7 @@ func (c *Process) connect() (theirs []*os.File, err error) {
 		if c.outputs[i], err = pipe(Pipe, false); err != nil {
 			return theirs, err
 		}
-		if err := c.pod.box.giveToRoot(theirs[len(theirs)-1]); err != nil {
+		if err := c.own(theirs[len(theirs)-1]); err != nil {
 			return theirs, err
 		}
 	}
@@ -195,6 +198,8 @@ func (c *Process) awaitStart(ctx context.Context) error {
 		return errors.Join(ctx.Err(), c.kill())
 	case err != nil:
 		return fault.New(fault.Failure, "sandbox.start", "", "the first process of the container ended early: %w", err)
+	case got.Full && c.pod == nil:
+		return noSpace(got.Error)
 	case got.Full:
 		return c.pod.box.diskFull(fault.New(fault.Failure, "sandbox.start", "", "%s", got.Error))
 	case got.Usage:
@@ -260,8 +265,6 @@ func (c *Process) Signal(signal syscall.Signal) error {
 	return c.channel.send(containerOrder{Signal: signal})
 }
 
-func (c *Process) kill() error { return c.pod.channel.send(podRequest{ID: c.id, Kill: true}) }
-
 // Exec runs another program in the container and returns its exit code. out, if
 // not nil, gets its output.
 func (c *Process) Exec(ctx context.Context, args []string, out io.Writer) (int, error) {
@@ -284,7 +287,7 @@ func (c *Process) Exec(ctx context.Context, args []string, out io.Writer) (int, 
 		_ = reader.Close()
 		<-copied
 	}()
-	err = c.pod.box.giveToRoot(writer)
+	err = c.own(writer)
 	to := make(chan containerReply, 1)
 	c.mutex.Lock()
 	c.next++

@@ -16,12 +16,9 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/kn-lite/kn-lite/internal/build/rootfs"
-	"github.com/kn-lite/kn-lite/internal/build/snapshot"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/local/pod"
 	"github.com/kn-lite/kn-lite/internal/registry"
-	"github.com/kn-lite/kn-lite/internal/sandbox"
 )
 
 // An archive that grows by more than this, once it is large, is taken for one that
@@ -34,39 +31,41 @@ const (
 // unpacked is an image whose files are on the disk.
 type unpacked struct {
 	Image pod.Image
-	Files string // the name under which the store knows them
-	tree  snapshot.Tree
+	Files string // the name under which they are known there
+}
+
+// files are what images consist of, on the disk.
+type files interface {
+	// unpack unpacks what is not there yet, and returns the name of the whole.
+	unpack(ctx context.Context, layers []v1.Layer) (name string, err error)
+	has(name string) bool
+	// configs is a folder for what else is known of images. It is gone with the files.
+	configs() string
+	// purge removes all of them.
+	purge(ctx context.Context) error
+	close(ctx context.Context) error
 }
 
 // images are those that were pulled.
 type images struct {
 	r       *Runtime
-	store   *snapshot.Store
-	nothing string // an empty folder
+	files   files
 	mutex   sync.Mutex
 	ready   map[string]*unpacked // by reference with digest
-	flights flights              // pulls, by reference, and layers, by name
+	flights flights              // pulls, by reference
 	clients map[string]*registry.Client
 }
 
-func openImages(ctx context.Context, r *Runtime) (*images, error) {
-	i := &images{r: r, ready: map[string]*unpacked{}, clients: map[string]*registry.Client{}}
-	var err error
-	if i.nothing, err = r.box.Root(); err != nil {
-		return nil, err
-	}
-	i.store, err = openStore(ctx, r)
-	if err == nil {
-		err = os.MkdirAll(i.configs(), 0o700)
-	}
-	return i, err
+func openImages(r *Runtime, files files) (*images, error) {
+	i := &images{r: r, files: files, ready: map[string]*unpacked{}, clients: map[string]*registry.Client{}}
+	return i, os.MkdirAll(files.configs(), 0o700)
 }
 
 func (i *images) close(ctx context.Context) error {
 	for _, c := range i.clients {
 		c.Close()
 	}
-	return i.store.Close(ctx)
+	return i.files.close(ctx)
 }
 
 func (i *images) forget() {
@@ -74,9 +73,6 @@ func (i *images) forget() {
 	defer i.mutex.Unlock()
 	clear(i.ready)
 }
-
-// configs is the folder with what is known of images whose files are in the store.
-func (i *images) configs() string { return filepath.Join(i.r.box.Home(), "configs") }
 
 // Resolve returns ref with the digest that its registry gives it now.
 func (r *Runtime) Resolve(ctx context.Context, ref string, secrets [][]byte) (string, error) {
@@ -140,16 +136,16 @@ func (i *images) find(ref string) *unpacked {
 	if json.Unmarshal(raw, &known) != nil || known.Image.Ref != ref {
 		return nil
 	}
-	saved, ok := i.store.Find(known.Files)
-	if !ok {
+	if !i.files.has(known.Files) {
 		return nil
 	}
-	known.tree = saved.Tree
 	i.ready[ref] = &known
 	return &known
 }
 
-func (i *images) config(ref string) string { return filepath.Join(i.configs(), hash([]byte(ref))) }
+func (i *images) config(ref string) string {
+	return filepath.Join(i.files.configs(), hash([]byte(ref)))
+}
 
 // pull brings the image here.
 func (i *images) pull(ctx context.Context, ref string, secrets [][]byte) (*unpacked, error) {
@@ -173,7 +169,7 @@ func (i *images) pull(ctx context.Context, ref string, secrets [][]byte) (*unpac
 	if err != nil {
 		return nil, err
 	}
-	if u.Files, u.tree, err = i.unpack(ctx, layers); err != nil {
+	if u.Files, err = i.files.unpack(ctx, layers); err != nil {
 		if ctx.Err() == nil && fault.KindOf(err) == fault.Failure {
 			err = fault.New(fault.Failure, "local.pull", ref, "%w", err).WithHint("%s", fault.HintOf(err))
 		}
@@ -187,96 +183,6 @@ func (i *images) pull(ctx context.Context, ref string, secrets [][]byte) (*unpac
 	defer i.mutex.Unlock()
 	i.ready[ref] = u
 	return u, os.WriteFile(i.config(ref), raw, 0o600)
-}
-
-// unpack unpacks those layers that no other image has brought.
-func (i *images) unpack(ctx context.Context, layers []v1.Layer) (name string, tree snapshot.Tree, err error) {
-	name = hash([]byte("nothing"))
-	for len(layers) > 0 {
-		// The kernel has a limit for folders on top of each other: the last one holds
-		// all layers that are left.
-		n := 1
-		if len(tree) == sandbox.MaxLower-1 || !i.r.box.Overlays() {
-			n = len(layers)
-		}
-		below := tree
-		for _, l := range layers[:n] {
-			diffID, err := l.DiffID()
-			if err != nil {
-				return "", nil, err
-			}
-			name = hash([]byte(name), []byte(diffID.String()))
-		}
-		files, group := name, layers[:n]
-		got, err := i.flights.do(ctx, i.r.life, files, func(ctx context.Context) (any, error) {
-			return i.unpackOnTop(ctx, below, group, files)
-		})
-		if err != nil {
-			return "", nil, err
-		}
-		tree, layers = got.(snapshot.Tree), layers[n:] //nolint:errcheck // it is what unpackOnTop returns
-	}
-	return name, tree, nil
-}
-
-// unpackOnTop unpacks layers into one folder above others, unless that was done.
-func (i *images) unpackOnTop(ctx context.Context, below snapshot.Tree, layers []v1.Layer, name string) (snapshot.Tree, error) {
-	if saved, ok := i.store.Find(name); ok {
-		return saved.Tree, nil
-	}
-	top, err := i.store.New()
-	if err != nil {
-		return nil, err
-	}
-	for n, l := range layers {
-		bytes, err := i.unpackLayer(ctx, below, top, l, n == 0)
-		if err != nil {
-			return nil, err // what was unpacked is removed with all that has no name
-		}
-		top.Bytes += bytes
-	}
-	tree := append(below[:len(below):len(below)], top)
-	return tree, i.store.Save(name, snapshot.Saved{Tree: tree})
-}
-
-func (i *images) unpackLayer(ctx context.Context, below snapshot.Tree, top snapshot.Layer, l v1.Layer, fresh bool) (int64, error) {
-	size, err := l.Size()
-	if err != nil {
-		return 0, err
-	}
-	content, err := l.Uncompressed()
-	if err != nil {
-		return 0, err
-	}
-	limit := max(bombSize, size*bombRatio)
-	source := &limited{in: content, left: limit}
-	identity, _ := i.r.box.Identity()
-	call := sandbox.Call{
-		Guest: rootfs.GuestUnpack, In: source,
-		Args: rootfs.UnpackArgs{Dest: "/", Layer: true, Loose: identity == sandbox.Single, Limit: limit},
-	}
-	if i.r.box.Overlays() {
-		call.Overlay = &sandbox.Overlay{Lower: i.folders(below), Upper: i.store.Top(top), Work: i.store.Kernel(top), Fresh: fresh}
-	} else {
-		call.Root = i.store.Top(top)
-	}
-	err = i.r.box.Call(ctx, call)
-	if source.err != nil {
-		err = source.err // the other end has seen half an archive only
-	}
-	return source.got, errors.Join(err, content.Close())
-}
-
-// folders are those of a tree, the lowest first.
-func (i *images) folders(tree snapshot.Tree) []string {
-	var out []string
-	for _, l := range tree {
-		out = append(out, i.store.Top(l))
-	}
-	if len(out) == 0 {
-		out = []string{i.nothing}
-	}
-	return out
 }
 
 // limited reads so much and no more, and remembers what it ended with.

@@ -17,7 +17,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/kn-lite/kn-lite/internal/build/snapshot"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/local/pod"
 	"github.com/kn-lite/kn-lite/internal/registry"
@@ -36,6 +35,8 @@ type Options struct {
 
 	Warn func(string) // hears what is not as on a cluster, once each
 	Now  func() time.Time
+
+	noNamespaces bool // as where they are not permitted
 }
 
 // firstBox is where boxes of platforms begin: builds take lower ones, so that a
@@ -46,12 +47,17 @@ const firstBox = 600
 type Runtime struct {
 	options  Options
 	platform v1.Platform
-	box      *sandbox.Box
 	images   *images
-	spares   *spares
-	said     sync.Map
-	life     context.Context // ends with Close
-	end      context.CancelFunc
+
+	// Where there are namespaces:
+	box    *sandbox.Box
+	layers *layered
+	spares *spares
+
+	plain *plainFiles // where there are none
+	said  sync.Map
+	life  context.Context // ends with Close
+	end   context.CancelFunc
 }
 
 var _ pod.Runtime = (*Runtime)(nil)
@@ -69,38 +75,56 @@ func New(ctx context.Context, options Options) (*Runtime, error) {
 		return nil, fault.New(fault.Conflict, "local.runtime", "", "the embedded platform runs containers on Linux only, and this is %s", goruntime.GOOS).
 			WithHint("use a cluster: --context NAME\nor run a function as a process of this machine: kn-lite run\nor start the platform in a Linux virtual machine")
 	}
+	r.life, r.end = context.WithCancel(context.WithoutCancel(ctx))
 	var err error
-	if r.box, err = sandbox.Open(ctx, sandbox.Options{Dir: options.Dir, Temp: options.Temp, Path: options.Path, First: firstBox}); err != nil {
+	if options.noNamespaces {
+		err = fault.New(fault.Conflict, "local.runtime", "", "they are not wanted")
+	} else {
+		err = r.openBox(ctx)
+	}
+	if fault.KindOf(err) == fault.Conflict {
+		r.warn("no namespaces here, so functions are plain processes of this machine, with a PORT of their own: " + err.Error())
+		err = r.openPlain()
+	}
+	if err != nil {
+		r.end()
 		return nil, err
+	}
+	return r, nil
+}
+
+// openBox opens what keeps containers apart.
+func (r *Runtime) openBox(ctx context.Context) (err error) {
+	if r.box, err = sandbox.Open(ctx, sandbox.Options{Dir: r.options.Dir, Temp: r.options.Temp, Path: r.options.Path, First: firstBox}); err != nil {
+		return err
 	}
 	if identity, why := r.box.Identity(); identity == sandbox.Single {
 		r.warn("containers have one user only: what they do about other users and owners has no effect (" + why + ")")
 	}
-	if r.images, err = openImages(ctx, r); err != nil {
-		return nil, errors.Join(err, r.box.Close(ctx))
+	if r.layers, err = openLayered(ctx, r); err == nil {
+		r.images, err = openImages(r, r.layers)
 	}
-	r.life, r.end = context.WithCancel(context.WithoutCancel(ctx))
+	if err != nil {
+		return errors.Join(err, r.box.Close(ctx))
+	}
 	r.spares = &spares{r: r}
 	r.spares.make(0)
-	return r, nil
+	return nil
 }
 
 // Close removes what containers have left. No pod may be open.
 func (r *Runtime) Close(ctx context.Context) error {
 	r.end()
+	if r.box == nil {
+		return r.images.close(ctx)
+	}
 	return errors.Join(r.spares.close(), r.images.close(ctx), r.box.Close(ctx))
 }
 
 // Purge removes everything that was unpacked.
 func (r *Runtime) Purge(ctx context.Context) error {
 	r.images.forget()
-	var errs []error
-	for _, dir := range []string{r.images.configs(), filepath.Join(r.box.Home(), "images")} {
-		if _, err := os.Lstat(dir); err == nil {
-			errs = append(errs, r.box.Remove(ctx, dir))
-		}
-	}
-	return errors.Join(errs...)
+	return r.images.files.purge(ctx)
 }
 
 // warn says something once.
@@ -117,9 +141,4 @@ func bootID() string {
 		return id
 	}
 	return "boot"
-}
-
-// openStore opens the unpacked layers.
-func openStore(ctx context.Context, r *Runtime) (*snapshot.Store, error) {
-	return snapshot.Open(ctx, filepath.Join(r.box.Home(), "images"), bootID(), r.box, r.options.Now)
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -70,6 +71,13 @@ func app(args []string) {
 		fmt.Println(http.ListenAndServe(":"+args[1], mux))
 	case "say":
 		fmt.Println(args[1:])
+	case "family": // leaves a process in a session of its own
+		cmd := exec.Command(os.Args[0], "sleep", args[2])
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		fmt.Println(cmd.Start())
+		if args[1] == "sleep" {
+			time.Sleep(time.Hour)
+		}
 	case "sleep":
 		time.Sleep(time.Hour)
 	}
@@ -84,7 +92,9 @@ type machine struct {
 	options  Options
 }
 
-func newMachine(t testing.TB) *machine {
+func newMachine(t testing.TB) *machine { return newMachineOf(t, false) }
+
+func newMachineOf(t testing.TB, plain bool) *machine {
 	t.Helper()
 	server := regtest.New()
 	address, stop, err := regtest.Listen(server, nil)
@@ -92,7 +102,7 @@ func newMachine(t testing.TB) *machine {
 		t.Fatal(err)
 	}
 	t.Cleanup(stop)
-	m := &machine{t: t, registry: server, address: address, options: Options{Dir: t.TempDir(), Path: os.Getenv("PATH"), Warn: func(text string) { t.Log(text) }}}
+	m := &machine{t: t, registry: server, address: address, options: Options{Dir: t.TempDir(), Path: os.Getenv("PATH"), noNamespaces: plain, Warn: func(text string) { t.Log(text) }}}
 	m.open()
 	t.Cleanup(func() {
 		if err := errors.Join(m.Purge(context.Background()), m.Close(context.Background())); err != nil {
@@ -118,8 +128,10 @@ type file struct {
 	name    string
 	mode    int64
 	uid     int
-	content string
+	content string // "→" and the target for a link
 }
+
+func link(name, target string) file { return file{name, 0o777, 0, "→" + target} }
 
 func layer(t testing.TB, files ...file) v1.Layer {
 	t.Helper()
@@ -130,7 +142,13 @@ func layer(t testing.TB, files ...file) v1.Layer {
 		if strings.HasSuffix(f.name, "/") {
 			kind = tar.TypeDir
 		}
-		err := w.WriteHeader(&tar.Header{Name: f.name, Typeflag: kind, Mode: f.mode, Uid: f.uid, Size: int64(len(f.content))})
+		target, isLink := strings.CutPrefix(f.content, "→")
+		if isLink {
+			kind, f.content = tar.TypeSymlink, ""
+		} else {
+			target = ""
+		}
+		err := w.WriteHeader(&tar.Header{Name: f.name, Typeflag: kind, Linkname: target, Mode: f.mode, Uid: f.uid, Size: int64(len(f.content))})
 		if err == nil {
 			_, err = io.WriteString(w, f.content)
 		}

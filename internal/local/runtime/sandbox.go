@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -33,6 +34,9 @@ type group struct {
 
 // Sandbox makes the namespaces of a pod.
 func (r *Runtime) Sandbox(ctx context.Context, id, hostname string) (pod.Sandbox, error) {
+	if r.plain != nil {
+		return r.plain.sandbox()
+	}
 	p, err := r.spares.take(ctx, hostname)
 	if err != nil {
 		return nil, err
@@ -72,7 +76,7 @@ func (g *group) next(kind string) (string, error) {
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
 	if g.dir == "" {
-		return "", fault.New(fault.Conflict, "local.sandbox", g.hostname, "the pod was closed")
+		return "", podClosed(g.hostname)
 	}
 	g.count++
 	dir := filepath.Join(g.dir, kind+"-"+strconv.Itoa(g.count))
@@ -91,22 +95,13 @@ func (g *group) Volume(string) (string, error) {
 // Start starts a container on its image.
 func (g *group) Start(ctx context.Context, c pod.Container) (pod.Process, error) {
 	image := g.r.images.find(c.Image.Ref)
-	if image == nil {
-		return nil, fault.New(fault.NotFound, "local.start", c.Image.Ref, "the image was not pulled, or was removed since")
+	switch {
+	case image == nil:
+		return nil, notPulled(c)
+	case len(c.Args) == 0:
+		return nil, noCommand(c)
 	}
-	start := sandbox.Start{
-		Command:  sandbox.Command{Args: c.Args, Env: g.env(c), Dir: c.Dir, User: c.User},
-		ReadOnly: c.ReadOnly, NoNewPrivilege: c.NoNewPrivilege, Out: c.Stdout, Err: c.Stderr,
-	}
-	for _, gid := range c.Groups {
-		start.Groups = append(start.Groups, uint32(gid))
-	}
-	if len(c.Args) == 0 {
-		return nil, fault.New(fault.Build, "local.start", c.Name, "no command specified: the image has neither ENTRYPOINT nor CMD")
-	}
-	if start.Command.Dir == "" {
-		start.Command.Dir = "/"
-	}
+	start := command(c, g.hostname)
 	mounts, err := g.mounts(c)
 	if err != nil {
 		return nil, err
@@ -130,8 +125,12 @@ func (g *group) Start(ctx context.Context, c pod.Container) (pod.Process, error)
 // a copy of them where the machine has no overlays.
 func (g *group) files(ctx context.Context, image *unpacked, dir string, start *sandbox.Start) error {
 	box := g.r.box
+	under, ok := g.r.layers.under(image.Files)
+	if !ok {
+		return fault.New(fault.NotFound, "local.start", image.Image.Ref, "the image's files were removed")
+	}
 	if box.Overlays() {
-		overlay := &sandbox.Overlay{Lower: g.r.images.folders(image.tree), Upper: filepath.Join(dir, "upper"), Work: filepath.Join(dir, "kernel"), Fresh: true}
+		overlay := &sandbox.Overlay{Lower: under, Upper: filepath.Join(dir, "upper"), Work: filepath.Join(dir, "kernel"), Fresh: true}
 		start.Overlay = overlay
 		return errors.Join(box.Folder(overlay.Upper), box.Folder(overlay.Work))
 	}
@@ -141,7 +140,7 @@ func (g *group) files(ctx context.Context, image *unpacked, dir string, start *s
 	}
 	identity, _ := box.Identity()
 	loose := identity == sandbox.Single
-	for _, from := range g.r.images.folders(image.tree) {
+	for _, from := range under {
 		reader, writer, err := sandbox.Pipe()
 		if err != nil {
 			return err
@@ -165,15 +164,34 @@ func (g *group) files(ctx context.Context, image *unpacked, dir string, start *s
 	return nil
 }
 
-// env completes an environment as every runtime of containers does.
-func (g *group) env(c pod.Container) []string {
-	env := c.Env[:len(c.Env):len(c.Env)]
-	for name, value := range map[string]string{"PATH": defaultPath, "HOSTNAME": g.hostname} {
-		if !has(env, name) {
-			env = append(env, name+"="+value)
+// command is what a container is for the sandbox, but for its files.
+func command(c pod.Container, hostname string) sandbox.Start {
+	start := sandbox.Start{
+		Command:  sandbox.Command{Args: c.Args, Env: c.Env[:len(c.Env):len(c.Env)], Dir: cmp.Or(c.Dir, "/"), User: c.User},
+		ReadOnly: c.ReadOnly, NoNewPrivilege: c.NoNewPrivilege, Out: c.Stdout, Err: c.Stderr,
+	}
+	for _, gid := range c.Groups {
+		start.Groups = append(start.Groups, uint32(gid))
+	}
+	// As every runtime of containers does.
+	for name, value := range map[string]string{"PATH": defaultPath, "HOSTNAME": hostname} {
+		if !has(start.Command.Env, name) {
+			start.Command.Env = append(start.Command.Env, name+"="+value)
 		}
 	}
-	return env
+	return start
+}
+
+func notPulled(c pod.Container) error {
+	return fault.New(fault.NotFound, "local.start", c.Image.Ref, "the image was not pulled, or was removed since")
+}
+
+func noCommand(c pod.Container) error {
+	return fault.New(fault.Build, "local.start", c.Name, "no command specified: the image has neither ENTRYPOINT nor CMD")
+}
+
+func podClosed(name string) error {
+	return fault.New(fault.Conflict, "local.sandbox", name, "the pod was closed")
 }
 
 func has(env []string, name string) bool {

@@ -174,7 +174,7 @@ func asContainer(err error) error {
 func (c *container) run(path string, args []string, out, errOut uintptr) (int, error) {
 	if c.plain && !c.order.chrooted() {
 		var err error
-		if path, args, err = c.order.loader(path, c.order.translated(args)); err != nil {
+		if path, args, err = c.order.loader(path, args); err != nil {
 			return 0, err
 		}
 	}
@@ -257,6 +257,9 @@ func (c *container) signal(o containerOrder) {
 
 func (c *container) exec(r execRequest) {
 	defer unix.Close(r.out)
+	if c.plain && !c.order.chrooted() {
+		r.args = c.order.translated(r.args)
+	}
 	path, err := findProgram(r.args[0], lookup(c.program.env, "PATH"), c.order.Command.Dir)
 	if err == nil {
 		c.mutex.Lock()

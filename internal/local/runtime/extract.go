@@ -93,7 +93,7 @@ func makeFile(root *os.Root, name string, mode fs.FileMode, header *tar.Header, 
 	case tar.TypeSymlink:
 		target := header.Linkname
 		if path.IsAbs(target) {
-			target = strings.Repeat("../", strings.Count(name, "/")) + strings.TrimPrefix(path.Clean(target), "/")
+			target = path.Join(".", strings.Repeat("../", strings.Count(name, "/")), path.Clean(target))
 		}
 		return root.Symlink(target, name)
 	case tar.TypeReg:

@@ -106,6 +106,9 @@ func checkDelete(o *metav1.DeleteOptions) error {
 
 // deleteObject deletes an object, or begins to: left is then what there is still.
 func (s *Server) deleteObject(r *request, object store.Object, o *metav1.DeleteOptions) (left store.Object, err error) {
+	if r.kind.Kind == "Namespace" && object.GetName() == metav1.NamespaceDefault {
+		return nil, apierrors.NewForbidden(r.kind.GroupResource(), object.GetName(), reason("this namespace may not be deleted"))
+	}
 	if err := checkPreconditions(r.kind, object, o.Preconditions); err != nil {
 		return nil, err
 	}

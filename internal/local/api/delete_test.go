@@ -121,6 +121,7 @@ func TestDeleteNamespace(t *testing.T) {
 	p.must(200, "PATCH", shop+"/configmaps/held", `{"metadata":{"finalizers":null}}`)
 	eventually(t, "it is still there", func() bool { return !p.exists(shop) })
 	p.must(201, "POST", "/api/v1/namespaces", `{"metadata":{"name":"shop"}}`)
+	p.refused(403, metav1.StatusReasonForbidden, `namespaces "default" is forbidden: this namespace may not be deleted`, "DELETE", "/api/v1/namespaces/default", "")
 	p.must(200, "DELETE", shop, "")
 	eventually(t, "the empty one is still there", func() bool { return !p.exists(shop) })
 }

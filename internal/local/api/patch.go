@@ -5,7 +5,7 @@ import (
 	"errors"
 	"net/http"
 
-	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	jsonpatch "github.com/evanphx/json-patch/v5"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
@@ -17,7 +17,7 @@ import (
 // that others change at the same time.
 const patchAttempts = 5
 
-// maxOperations bounds a JSON patch, whose copies could grow without end.
+// maxOperations is a cluster's limit of a JSON patch.
 const maxOperations = 10000
 
 func (s *Server) patch(w *response, r *request) error {
@@ -134,7 +134,9 @@ func jsonPatched(object, patch []byte) ([]byte, error) {
 	if len(operations) > maxOperations {
 		return nil, apierrors.NewRequestEntityTooLargeError("the allowed maximum operations in a JSON patch is 10000")
 	}
-	out, err := operations.Apply(object)
+	options := jsonpatch.NewApplyOptions()
+	options.AccumulatedCopySizeLimit = bodyLimit // copies of copies grow without end
+	out, err := operations.ApplyWithOptions(object, options)
 	if err != nil {
 		// The patch is well formed and does not fit the object, such as a test that fails.
 		refused := apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "", schemaless(), "", "", 0, false)

@@ -41,6 +41,14 @@ func TestPatch(t *testing.T) {
 	p.refused(400, metav1.StatusReasonBadRequest, "denied the request", "PATCH", hello, `{"spec":{"template":{"spec":{"containerConcurrency":-1}}}}`, mergePatch)
 }
 
+// Copies of copies double what there is with each step.
+func TestPatchThatGrows(t *testing.T) {
+	p := start(t)
+	p.must(201, "POST", configMaps, `{"metadata":{"name":"c","finalizers":["example.com/hold"]}}`)
+	grow := `{"op":"copy","from":"/metadata/finalizers","path":"/metadata/finalizers/-"}`
+	p.refused(422, metav1.StatusReasonInvalid, "copy", "PATCH", configMaps+"/c", "["+strings.Repeat(grow+",", 60)+grow+"]", jsonPatch)
+}
+
 func TestStrategicMergePatch(t *testing.T) {
 	p := start(t)
 	p.must(201, "POST", "/api/v1/namespaces/default/serviceaccounts", `{"metadata":{"name":"robot"},"secrets":[{"name":"one"}]}`)

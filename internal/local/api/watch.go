@@ -23,6 +23,8 @@ const (
 	watchAtLeast = 30 * time.Minute
 	// writeWithin is how long a client may leave what it is sent unread.
 	writeWithin = 30 * time.Second
+	// sendAbove is how much is collected before it is sent.
+	sendAbove = 1 << 20
 	// initialEventsEnd marks the bookmark behind the objects that were there already.
 	initialEventsEnd = "k8s.io/initial-events-end"
 )
@@ -36,6 +38,7 @@ type follower struct {
 	chosen    selection
 	bookmarks bool
 	buffer    bytes.Buffer
+	broken    error // the client has gone away
 }
 
 func (s *Server) watch(w *response, r *request) error {
@@ -69,10 +72,9 @@ func (s *Server) watch(w *response, r *request) error {
 	w.Header().Set("Cache-Control", "no-cache, private")
 	w.WriteHeader(http.StatusOK)
 	f.begin(items, from)
-	if err := f.flush(); err != nil {
-		return nil
+	if f.flush() == nil {
+		f.follow(ctx, events)
 	}
-	f.follow(ctx, events)
 	return nil
 }
 
@@ -118,7 +120,7 @@ func (r *request) watchStart() (from uint64, initial bool, err error) {
 // begin sends what is there already.
 func (f *follower) begin(items []store.Object, version uint64) {
 	for _, item := range items {
-		if f.chosen.matches(item) {
+		if f.broken == nil && f.chosen.matches(item) {
 			f.send(string(store.Added), f.server.show(f.r, item))
 		}
 	}
@@ -200,16 +202,23 @@ func (f *follower) send(event string, object any) {
 	}{event, object})
 	f.buffer.Write(raw)
 	f.buffer.WriteByte('\n')
+	if f.buffer.Len() > sendAbove {
+		_ = f.flush()
+	}
 }
 
 // flush writes what is in the buffer. A client that does not read is let go.
 func (f *follower) flush() error {
+	if f.broken != nil {
+		return f.broken
+	}
 	if f.buffer.Len() > 0 {
 		_ = f.control.SetWriteDeadline(time.Now().Add(writeWithin))
-		if _, err := f.w.Write(f.buffer.Bytes()); err != nil {
-			return err
-		}
+		_, f.broken = f.w.Write(f.buffer.Bytes())
 		f.buffer.Reset()
 	}
-	return f.control.Flush()
+	if f.broken == nil {
+		f.broken = f.control.Flush()
+	}
+	return f.broken
 }

@@ -1,6 +1,11 @@
 package runtimetest_test
 
 import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -83,4 +88,45 @@ func TestProgramThatTheImageHasNot(t *testing.T) {
 	if last := got.Status.ContainerStatuses[0].LastTerminationState.Terminated; last == nil || last.Reason != "StartError" {
 		t.Errorf("last state %+v", last)
 	}
+}
+
+// Whoever kills the first process of a pod's sandbox ends all of it: the pod begins
+// anew in another one.
+func TestSandboxIsKilled(t *testing.T) {
+	m := open(t)
+	n := newNode(t, m.Runtime)
+	n.create(server(m.ref))
+	n.until("ready", ready)
+	killed := 0
+	for _, pid := range children(t) {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err == nil {
+			killed++
+		}
+	}
+	if killed == 0 {
+		t.Fatal("there was nothing to kill")
+	}
+	n.until("ready again", func(p *corev1.Pod) bool { return ready(p) && p.Status.ContainerStatuses[0].RestartCount == 1 })
+}
+
+// children are the processes that this one has started.
+func children(t *testing.T) []int {
+	t.Helper()
+	files, err := filepath.Glob("/proc/self/task/*/children")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []int
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // The thread has ended.
+		}
+		for _, field := range strings.Fields(string(text)) {
+			if pid, err := strconv.Atoi(field); err == nil {
+				out = append(out, pid)
+			}
+		}
+	}
+	return out
 }

@@ -35,6 +35,26 @@ type Fake struct {
 	open    int
 	running int
 	pulled  map[string]bool
+	all     []*fakeSandbox
+}
+
+// Lose ends all sandboxes, as if their first processes were killed.
+func (f *Fake) Lose() {
+	f.mu.Lock()
+	all := f.all
+	f.all = nil
+	f.mu.Unlock()
+	for _, s := range all {
+		s.mu.Lock()
+		processes := slices.Clone(s.processes)
+		s.closed = true
+		s.mu.Unlock()
+		for _, p := range processes {
+			_ = p.Signal(syscall.SIGKILL)
+			<-p.done
+		}
+		close(s.gone)
+	}
 }
 
 // Open is how many sandboxes there are, and how many containers run in them.
@@ -90,7 +110,9 @@ func (f *Fake) Sandbox(ctx context.Context, id, hostname string) (pod.Sandbox, e
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.open++
-	return &fakeSandbox{fake: f, dir: dir, hostname: hostname, ports: map[int32]net.Addr{}}, nil
+	s := &fakeSandbox{fake: f, dir: dir, hostname: hostname, ports: map[int32]net.Addr{}, gone: make(chan struct{})}
+	f.all = append(f.all, s)
+	return s, nil
 }
 
 type fakeSandbox struct {
@@ -99,6 +121,8 @@ type fakeSandbox struct {
 
 	mu        sync.Mutex
 	closed    bool
+	removed   bool
+	gone      chan struct{} // closed by Lose
 	ports     map[int32]net.Addr
 	processes []*fakeProcess
 }
@@ -107,6 +131,8 @@ func (s *fakeSandbox) Volume(name string) (string, error) {
 	dir := filepath.Join(s.dir, "volumes", name)
 	return dir, errors.Join(os.MkdirAll(dir, 0o777), os.Chmod(dir, 0o777))
 }
+
+func (s *fakeSandbox) Done() <-chan struct{} { return s.gone }
 
 func (*fakeSandbox) Own(context.Context, string, int64) error { return nil }
 
@@ -180,8 +206,8 @@ func (s *fakeSandbox) Start(ctx context.Context, c pod.Container) (pod.Process, 
 
 func (s *fakeSandbox) Close(ctx context.Context) error {
 	s.mu.Lock()
-	first := !s.closed
-	s.closed = true
+	first := !s.removed
+	s.closed, s.removed = true, true
 	processes := slices.Clone(s.processes)
 	s.mu.Unlock()
 	for _, p := range processes {

@@ -27,7 +27,7 @@ func (c *container) configure(image Image) (Container, bool) {
 		version := c.w.k.o.Store.Version()
 		made, err := c.made(image)
 		if err == nil {
-			return made, c.w.life.Err() == nil
+			return made, c.w.round.Err() == nil
 		}
 		reason := configFailed
 		if errors.Is(err, errNoCommand) {
@@ -45,10 +45,10 @@ func (c *container) configure(image Image) (Container, bool) {
 // version; false says that the pod is to end.
 func (w *worker) configChanged(version uint64) bool {
 	for watch := w.k.o.Store.Watch(version); ; {
-		events, err := watch.Next(w.life)
+		events, err := watch.Next(w.round)
 		if err != nil {
 			// Too far behind: look again.
-			return w.life.Err() == nil
+			return w.round.Err() == nil
 		}
 		if slices.ContainsFunc(events, w.refersTo) {
 			return true

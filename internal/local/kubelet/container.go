@@ -20,6 +20,8 @@ type container struct {
 	w    *worker
 	spec *corev1.Container
 	path string // of its spec, as events name it
+	// first is what the container waits for before anything else.
+	first string
 
 	// Guarded by w.mu.
 	status   corev1.ContainerStatus
@@ -29,7 +31,7 @@ type container struct {
 }
 
 func newContainer(w *worker, spec *corev1.Container, init bool, reason string) *container {
-	c := &container{w: w, spec: spec, path: "spec.containers{" + spec.Name + "}"}
+	c := &container{w: w, spec: spec, first: reason, path: "spec.containers{" + spec.Name + "}"}
 	if init {
 		c.path = "spec.initContainers{" + spec.Name + "}"
 	}
@@ -128,7 +130,7 @@ func (r *restarts) next(ran time.Duration) time.Duration {
 // backOff waits before the next start; false says that the pod is to end.
 func (c *container) backOff(delay time.Duration) bool {
 	if delay == 0 {
-		return c.w.life.Err() == nil
+		return c.w.round.Err() == nil
 	}
 	p := c.w.current()
 	c.wait("CrashLoopBackOff", fmt.Sprintf("back-off %s restarting failed container=%s pod=%s", delay, c.spec.Name, described(p)))
@@ -149,19 +151,20 @@ func (c *container) runOnce() bool {
 	}
 	c.event(corev1.EventTypeNormal, "Created", "Container created")
 	begun := metav1.Now()
-	process, err := c.w.currentSandbox().Start(c.w.life, made)
+	process, err := c.w.currentSandbox().Start(c.w.round, made)
 	if err != nil {
-		if c.w.life.Err() == nil {
-			c.notStarted(err, begun)
+		if c.w.sandboxIsGone() {
+			return false
 		}
-		return c.w.life.Err() == nil
+		c.notStarted(err, begun)
+		return true
 	}
 	c.started(process, image, begun)
 	stopProbes := c.probe(process)
 	defer stopProbes()
 	select {
 	case <-process.Done():
-	case <-c.w.life.Done():
+	case <-c.w.round.Done():
 		return false
 	}
 	stopProbes()

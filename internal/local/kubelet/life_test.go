@@ -476,3 +476,33 @@ func TestManyPodsAtOnce(t *testing.T) {
 		t.Errorf("the end of %d pods took %s", many, took)
 	}
 }
+
+// Whoever kills the first process of a sandbox ends everything in it.
+func TestSandboxIsLost(t *testing.T) {
+	p := start(t, nil)
+	pod := withInit(server("cat=/shared/note"), []string{"write=/shared/note:from init"})
+	pod.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+	mounts := []corev1.VolumeMount{{Name: "v", MountPath: "/shared"}}
+	pod.Spec.Containers[0].VolumeMounts, pod.Spec.InitContainers[0].VolumeMounts = mounts, mounts
+	p.create(pod)
+	for round := range int32(2) {
+		if round > 0 {
+			p.runtime.Lose()
+		}
+		got := p.until("ready", func(got *corev1.Pod) bool { return isReady(got) && first(got).RestartCount == round })
+		if s := got.Status.InitContainerStatuses[0]; s.RestartCount != round || s.State.Terminated == nil {
+			t.Errorf("the init container: %+v", s)
+		}
+		if last := first(got).LastTerminationState.Terminated; round > 0 && (last == nil || last.ExitCode != 137) {
+			t.Errorf("last state %+v", last)
+		}
+		if body := p.mustGet("/"); body != "hello from pod" {
+			t.Errorf("the answer is %q", body)
+		}
+	}
+	if !slices.Contains(p.events(), "SandboxChanged: Pod sandbox changed, it will be killed and re-created.") {
+		t.Errorf("events %q", p.events())
+	}
+	p.remove(30)
+	p.until("gone", gone)
+}

@@ -56,7 +56,7 @@ func (c *container) readiness() *corev1.Probe {
 
 // probe watches over a process until the returned function is called.
 func (c *container) probe(process Process) (stop func()) {
-	ctx, cancel := context.WithCancel(c.w.life)
+	ctx, cancel := context.WithCancel(c.w.round)
 	var probing sync.WaitGroup
 	probing.Go(func() { c.postStart(ctx, process) })
 	probing.Go(func() {

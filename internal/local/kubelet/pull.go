@@ -31,9 +31,9 @@ func (c *container) pull() (Image, bool) {
 	for delay := newBackoff(); ; {
 		image, err := c.pullOnce()
 		if err == nil {
-			return image, c.w.life.Err() == nil
+			return image, c.w.round.Err() == nil
 		}
-		if c.w.life.Err() != nil || !c.pullFailed(err, delay.next()) {
+		if c.w.round.Err() != nil || !c.pullFailed(err, delay.next()) {
 			return Image{}, false
 		}
 	}
@@ -52,7 +52,7 @@ func (c *container) pullOnce() (Image, error) {
 		c.event(corev1.EventTypeNormal, "Pulling", fmt.Sprintf("Pulling image %q", ref))
 	}
 	begun := time.Now()
-	image, err := c.w.k.o.Runtime.Pull(c.w.life, ref, pullSecrets(c.w.k.o.Store, p))
+	image, err := c.w.k.o.Runtime.Pull(c.w.round, ref, pullSecrets(c.w.k.o.Store, p))
 	switch took := time.Since(begun).Truncate(time.Millisecond); {
 	case err != nil:
 		return Image{}, err

@@ -13,3 +13,9 @@ type (
 	Mount     = pod.Mount
 	Process   = pod.Process
 )
+
+// Mortal is a Sandbox that says when it has ended, with everything in it, before it
+// was closed.
+type Mortal interface {
+	Done() <-chan struct{}
+}

@@ -28,6 +28,19 @@ func (c *container) stop(force context.Context) {
 	}
 }
 
+// lost notes the end of a process that was killed with its sandbox, and that what
+// has been done before is to be done again.
+func (c *container) lost() {
+	c.w.mu.Lock()
+	process := c.process
+	c.w.mu.Unlock()
+	if process != nil && c.killed(process) {
+		c.ended(process)
+	}
+	c.w.update(func() { c.status.Ready = false })
+	c.wait(c.first, "")
+}
+
 // end ends a process of a pod that goes on, within grace.
 func (c *container) end(process Process, grace time.Duration) {
 	force, cancel := context.WithTimeout(c.w.force, grace)
@@ -55,6 +68,12 @@ func (c *container) terminate(force context.Context, process Process) bool {
 		return true
 	case <-force.Done():
 	}
+	return c.killed(process)
+}
+
+// killed ends a process without asking, and reports whether it is gone. If it is
+// not, the sandbox's Close is the next to try.
+func (*container) killed(process Process) bool {
 	_ = process.Signal(syscall.SIGKILL)
 	timer := time.NewTimer(closeWithin)
 	defer timer.Stop()
@@ -62,7 +81,7 @@ func (c *container) terminate(force context.Context, process Process) bool {
 	case <-process.Done():
 		return true
 	case <-timer.C:
-		return false // The sandbox's Close is the next to try.
+		return false
 	}
 }
 

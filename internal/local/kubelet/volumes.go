@@ -31,12 +31,12 @@ type file struct {
 
 const (
 	defaultMode  = 0o644
-	tokenMode    = 0o644
 	tokenSeconds = 3600
 )
 
 // mountVolumes makes the pod's volumes. What is missing for them is waited for.
 func (w *worker) mountVolumes() error {
+	w.volumes = map[string]volume{}
 	for {
 		version := w.k.o.Store.Version()
 		err := w.makeVolumes()
@@ -45,7 +45,7 @@ func (w *worker) mountVolumes() error {
 		}
 		w.event("", corev1.EventTypeWarning, "FailedMount", err.Error())
 		if !w.configChanged(version) {
-			return w.life.Err()
+			return w.round.Err()
 		}
 	}
 }
@@ -69,7 +69,7 @@ func (w *worker) makeVolumes() error {
 			if err := files.write(dir, group); err != nil {
 				return err
 			}
-			return sandbox.Own(w.life, dir, group)
+			return sandbox.Own(w.round, dir, group)
 		}, v.EmptyDir == nil)
 		if err != nil {
 			return fmt.Errorf("MountVolume.SetUp failed for volume %q : %w", v.Name, err)
@@ -133,14 +133,11 @@ func (w *worker) addProjected(out content, p *corev1.Pod, from *corev1.VolumePro
 }
 
 func (w *worker) addToken(out content, p *corev1.Pod, from *corev1.ServiceAccountTokenProjection, mode *int32) error {
-	if w.k.o.Tokens == nil {
-		return errors.New("the platform makes no service account tokens")
-	}
 	seconds := int64(tokenSeconds)
 	if from.ExpirationSeconds != nil {
 		seconds = *from.ExpirationSeconds
 	}
-	token, err := w.k.o.Tokens.Token(w.life, p, from.Audience, time.Duration(seconds)*time.Second)
+	token, err := w.k.o.Tokens.Token(w.round, p, from.Audience, time.Duration(seconds)*time.Second)
 	if err != nil {
 		return err
 	}

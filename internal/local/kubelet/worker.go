@@ -36,6 +36,8 @@ type worker struct {
 	inits, containers []*container
 	running           sync.WaitGroup // of the containers' goroutines
 	volumes           map[string]volume
+	// round is the part of life in which there is the same sandbox.
+	round context.Context
 
 	mu      sync.Mutex
 	pod     *corev1.Pod // as last seen in the store
@@ -46,10 +48,11 @@ type worker struct {
 
 func newWorker(k *Kubelet, p *corev1.Pod) *worker {
 	w := &worker{
-		k: k, uid: p.UID, name: nameOf(p), pod: p, done: make(chan struct{}), volumes: map[string]volume{},
+		k: k, uid: p.UID, name: nameOf(p), pod: p, done: make(chan struct{}),
 		dir: filepath.Join(k.o.Dir, p.Namespace+"_"+p.Name+"_"+string(p.UID)),
 	}
 	w.life, w.end = context.WithCancel(context.Background())
+	w.round = w.life
 	w.force, w.kill = context.WithCancel(context.Background())
 	w.draining, w.drained = context.WithCancel(w.force)
 	for i := range p.Spec.InitContainers {
@@ -129,19 +132,64 @@ func (w *worker) endWithin(grace time.Duration) {
 func (w *worker) run() {
 	defer w.kill()
 	w.update(func() {})
-	if err := w.bringUp(); err != nil && w.life.Err() == nil {
-		w.event("", corev1.EventTypeWarning, "FailedCreatePodSandBox", "Failed to create pod sandbox: "+err.Error())
+	for again := (restarts{}); w.life.Err() == nil; {
+		begun := time.Now()
+		w.runRound()
+		if w.life.Err() == nil {
+			w.sandboxLost()
+			sleep(w.life, again.next(time.Since(begun)))
+		}
 	}
-	<-w.life.Done()
-	w.running.Wait()
 	w.takeDown()
 }
 
+// runRound runs the pod until it is to end, or its sandbox is gone.
+func (w *worker) runRound() {
+	round, end := context.WithCancel(w.life)
+	defer end()
+	w.round = round
+	if err := w.bringUp(end); err != nil && round.Err() == nil {
+		w.event("", corev1.EventTypeWarning, "FailedCreatePodSandBox", "Failed to create pod sandbox: "+err.Error())
+	}
+	<-round.Done()
+	w.running.Wait()
+}
+
+// sandboxIsGone reports, of a container that did not start, whether it had nothing
+// to start in. The end of a container may be seen a moment before that of its sandbox.
+func (w *worker) sandboxIsGone() bool {
+	const moment = 100 * time.Millisecond
+	if _, ok := w.currentSandbox().(Mortal); ok {
+		return !sleep(w.round, moment)
+	}
+	return w.round.Err() != nil
+}
+
+// sandboxLost is for a sandbox that has ended by itself, with all in it: somebody
+// has killed its first process. The pod begins anew in another one.
+func (w *worker) sandboxLost() {
+	w.event("", corev1.EventTypeNormal, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
+	w.closeSandbox()
+	for _, c := range w.all() {
+		c.lost()
+	}
+	w.update(func() { w.sandbox = nil })
+}
+
 // bringUp starts everything and returns when it runs.
-func (w *worker) bringUp() error {
+func (w *worker) bringUp(end context.CancelFunc) error {
 	sandbox, err := w.makeSandbox()
 	if err != nil {
 		return err
+	}
+	if s, ok := sandbox.(Mortal); ok {
+		w.running.Go(func() {
+			select {
+			case <-s.Done():
+				end()
+			case <-w.round.Done():
+			}
+		})
 	}
 	w.update(func() { w.sandbox = sandbox })
 	if err := w.mountVolumes(); err != nil {
@@ -162,13 +210,13 @@ func (w *worker) bringUp() error {
 func (w *worker) makeSandbox() (Sandbox, error) {
 	p := w.current()
 	for delay := newBackoff(); ; {
-		sandbox, err := w.k.o.Runtime.Sandbox(w.life, p.Namespace+"/"+p.Name, hostname(p))
-		if err == nil || w.life.Err() != nil {
+		sandbox, err := w.k.o.Runtime.Sandbox(w.round, p.Namespace+"/"+p.Name, hostname(p))
+		if err == nil || w.round.Err() != nil {
 			return sandbox, err
 		}
 		w.event("", corev1.EventTypeWarning, "FailedCreatePodSandBox", "Failed to create pod sandbox: "+err.Error())
 		if !w.pause(delay.next()) {
-			return nil, w.life.Err()
+			return nil, w.round.Err()
 		}
 	}
 }
@@ -187,14 +235,7 @@ func (w *worker) takeDown() {
 		stopping.Go(func() { c.stop(w.force) })
 	}
 	stopping.Wait()
-	if sandbox != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
-		err := sandbox.Close(ctx)
-		cancel()
-		if err != nil {
-			w.event("", corev1.EventTypeWarning, "FailedKillPod", "error killing pod: "+err.Error())
-		}
-	}
+	w.closeSandbox()
 	w.closeLogs()
 	if w.timer != nil {
 		w.timer.Stop()
@@ -202,6 +243,18 @@ func (w *worker) takeDown() {
 	// A pod that only ends because the platform does stays in the store.
 	if p := w.current(); p.DeletionTimestamp != nil {
 		w.k.o.Store.Remove(p)
+	}
+}
+
+func (w *worker) closeSandbox() {
+	sandbox := w.currentSandbox()
+	if sandbox == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+	defer cancel()
+	if err := sandbox.Close(ctx); err != nil {
+		w.event("", corev1.EventTypeWarning, "FailedKillPod", "error killing pod: "+err.Error())
 	}
 }
 
@@ -230,17 +283,8 @@ func (w *worker) update(change func()) {
 	}
 }
 
-// pause waits; false says that the pod is to end.
-func (w *worker) pause(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-w.life.Done():
-		return false
-	}
-}
+// pause waits; false says that the pod is to end, or its sandbox is gone.
+func (w *worker) pause(d time.Duration) bool { return sleep(w.round, d) }
 
 func (w *worker) event(fieldPath, kind, reason, message string) {
 	w.k.events.record(refTo(w.current(), fieldPath), kind, reason, message)

@@ -56,6 +56,9 @@ func (g *group) Dial(ctx context.Context, port int32) (net.Conn, error) {
 	return g.pod.Dial(ctx, int(port))
 }
 
+// Done is closed when nothing of the pod runs any longer, whoever has ended it.
+func (g *group) Done() <-chan struct{} { return g.pod.Done() }
+
 // Close ends the pod and removes its files.
 func (g *group) Close(ctx context.Context) error {
 	err := g.pod.Close()

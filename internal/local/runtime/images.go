@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -113,7 +114,7 @@ func (i *images) client(secrets [][]byte) (*registry.Client, error) {
 		return known, nil
 	}
 	options := i.r.options.Registry
-	options.Auths = secrets
+	options.Auths = slices.Concat(secrets, options.Auths)
 	client, err := registry.New(options)
 	if err == nil {
 		i.clients[key] = client

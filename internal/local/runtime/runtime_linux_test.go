@@ -463,6 +463,26 @@ func TestPullSecrets(t *testing.T) {
 	}
 }
 
+// The platform's own credentials are there for every image, whatever secrets it has.
+func TestCredentialsOfThePlatform(t *testing.T) {
+	m := newMachine(t)
+	ref := m.push("private:1", v1.Config{}, layer(t, program(t)))
+	m.registry.User, m.registry.Password, m.registry.Auth = "kn-lite", "pass", "basic"
+	if err := m.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m.options.Registry.Auths = [][]byte{fmt.Appendf(nil, `{"auths":{%q:{"username":"kn-lite","password":"pass"}}}`, m.address)}
+	m.open()
+	for _, secrets := range [][][]byte{nil, {[]byte(`{"auths":{"elsewhere.example":{"username":"a","password":"b"}}}`)}} {
+		if _, err := m.Resolve(t.Context(), m.address+"/private:1", secrets); err != nil {
+			t.Errorf("with %d secrets: resolve: %v", len(secrets), err)
+		}
+		if _, err := m.Pull(t.Context(), ref, secrets); err != nil {
+			t.Errorf("with %d secrets: pull: %v", len(secrets), err)
+		}
+	}
+}
+
 type failing struct{}
 
 func (failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New("no network") }

@@ -63,6 +63,10 @@ func (p *Prepared) Unpack(ctx context.Context, to *mirror.Mirror) (*Process, err
 	return out, os.MkdirAll(out.Dir, 0o755)
 }
 
+// ownLayer is the layer of a project's own files, in every language: it changes with
+// each save, and no other process has a use for it.
+const ownLayer = "application"
+
 // unpackLayer brings one layer up to date. One with a key is made once for all
 // processes on this machine.
 func (b *builder) unpackLayer(ctx context.Context, to *mirror.Mirror, l lang.Layer, place place) (changed bool, err error) {
@@ -70,12 +74,12 @@ func (b *builder) unpackLayer(ctx context.Context, to *mirror.Mirror, l lang.Lay
 	if to.Has(l.Name, key) {
 		return false, nil
 	}
-	if l.Key == "" {
+	if l.Key == "" || l.Name == ownLayer {
 		err = b.withFiles(ctx, l, func(files []layer.File) (err error) {
 			if files, err = place.argumentFiles(files, b.plan.Entrypoint); err != nil {
 				return err
 			}
-			changed, err = to.Put(ctx, l.Name, "", files)
+			changed, err = to.Put(ctx, l.Name, key, files)
 			return err
 		})
 		return changed, err
@@ -112,6 +116,7 @@ func (b *builder) makeUnpacked(ctx context.Context, l lang.Layer, at string) err
 		return err
 	}
 	stage.Done(l.Name)
+	b.store.Prune(filepath.Dir(at))
 	return nil
 }
 

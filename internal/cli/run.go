@@ -139,7 +139,7 @@ func runRun(ctx context.Context, f *Factory, o *runOptions) error {
 		out = f.IO.Err // stdout is the answer's
 	}
 	err = devrun.Run(ctx, devrun.Options{
-		Maker: maker, Listeners: listeners, Environ: withoutSecrets(f.Sys.Vars), Out: out, Err: f.IO.Err,
+		Maker: maker, Listeners: listeners, Port: port, Environ: withoutSecrets(f.Sys.Vars), Out: out, Err: f.IO.Err,
 		Report: runReport{f}, Name: settings.name, Now: f.Sys.Now, StartBudget: budget, Force: force,
 		Served: func() (err error) {
 			record := devrun.Record{Name: settings.name, URL: url, PID: os.Getpid(), Dir: dir, Started: f.Sys.Now()}

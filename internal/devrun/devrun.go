@@ -49,6 +49,7 @@ type Reporter interface {
 type Options struct {
 	Maker     Maker
 	Listeners []net.Listener // where requests come in; Run closes them
+	Port      int            // of the listeners
 	Environ   []string
 	Out, Err  io.Writer // of the program
 	Report    Reporter
@@ -67,14 +68,14 @@ const (
 	grace = 10 * time.Second
 )
 
-// Run runs the function until ctx is done, which is no error.
+// Run runs the function until ctx is done, which is no error once it has been made.
 func Run(ctx context.Context, o Options) error {
 	r := &runner{options: o, proxy: newProxy(), exits: make(chan *process)}
 	if r.options.Force == nil {
 		r.options.Force = context.WithoutCancel(ctx)
 	}
-	stopProxy := r.proxy.serve(o.Listeners)
-	defer stopProxy()
+	r.leave = sync.OnceFunc(r.proxy.serve(o.Listeners))
+	defer r.leave()
 	var err error
 	if r.watcher, err = newWatcher(); err != nil {
 		return err
@@ -95,6 +96,9 @@ type runner struct {
 
 	current *process      // that gets the requests; nil when none does
 	stale   bool          // what was made last is not what runs
+	alone   bool          // the old program has to end before a new one starts
+	direct  bool          // the program has the address itself, and there is no proxy
+	leave   func()        // ends the proxy
 	exits   chan *process // those that have served and have ended
 	ending  sync.WaitGroup
 }
@@ -104,7 +108,7 @@ func (r *runner) loop(ctx context.Context) error {
 	began := r.options.Now()
 	program, _, err := r.options.Maker.Make(ctx)
 	if err != nil {
-		return unlessDone(ctx, err)
+		return err
 	}
 	if err := r.replace(ctx, program, began); err != nil {
 		return unlessDone(ctx, err)
@@ -148,139 +152,4 @@ func (r *runner) watch(ctx context.Context) {
 	if err != nil && ctx.Err() == nil && fault.KindOf(err) == fault.Failure {
 		r.options.Report.Warn("not all changes are noticed: %v", err)
 	}
-}
-
-// ended is called for a program that has served and has ended.
-func (r *runner) ended(p *process) {
-	if p != r.current {
-		return
-	}
-	r.current = nil
-	r.failed(fault.New(fault.Failure, "run", r.options.Name, "the program has ended: %s", p.exit()))
-}
-
-// failed says what is wrong, and what goes on.
-func (r *runner) failed(err error) {
-	r.options.Report.Fault(err)
-	if r.current != nil {
-		r.options.Report.Note("the program that was started before goes on; the next save tries again")
-		return
-	}
-	r.proxy.refuse(err.Error() + "; it is started again when a file is saved")
-	r.options.Report.Note("nothing serves now; the next save starts it again")
-}
-
-// reload makes the program and starts it, if there is something new to start. An
-// error ends the run; what is wrong with the sources is none.
-func (r *runner) reload(ctx context.Context, saved time.Time) error {
-	program, changed, err := r.options.Maker.Make(ctx)
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case err != nil:
-		r.stale = true
-		r.failed(err)
-		return nil
-	case !changed && !r.stale && r.current != nil:
-		return nil
-	}
-	return r.replace(ctx, program, saved)
-}
-
-// replace starts a program, and when it listens gives it the requests.
-func (r *runner) replace(ctx context.Context, program *Program, saved time.Time) error {
-	r.stale = true
-	next, err := r.start(ctx, program)
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case err != nil:
-		r.failed(err)
-		return nil
-	}
-	r.stale = false
-	old := r.current
-	r.current = next
-	r.proxy.use(next.backend)
-	if old != nil {
-		r.retire(old)
-	}
-	if r.served {
-		r.options.Report.Done("serves the changes after %s", r.options.Now().Sub(saved).Round(time.Millisecond))
-		return nil
-	}
-	r.served = true
-	return r.options.Served()
-}
-
-// start starts a program and waits until it listens, or the newer one that the
-// sources have become meanwhile.
-func (r *runner) start(ctx context.Context, program *Program) (*process, error) {
-	p, err := startProcess(r.options, program)
-	if err != nil {
-		return nil, err
-	}
-	budget := time.NewTimer(r.options.StartBudget)
-	defer budget.Stop()
-	for {
-		select {
-		case <-p.ready:
-			go func() {
-				<-p.done
-				select {
-				case r.exits <- p:
-				case <-ctx.Done():
-				}
-			}()
-			return p, nil
-		case <-p.done:
-			return nil, fault.New(fault.Failure, "run", r.options.Name, "the program has ended before it listened: %s", p.exit())
-		case <-budget.C:
-			r.options.Report.Warn("%s does not listen yet: it has to listen on the port that the variable PORT says, now %d", r.options.Name, p.port)
-		case <-r.watcher.changed:
-			newer, err := r.newer(ctx)
-			if err != nil {
-				r.options.Report.Fault(err)
-			}
-			if newer == nil {
-				continue
-			}
-			r.ending.Go(func() { p.stop(r.options.Force, grace) })
-			return r.start(ctx, newer)
-		case <-ctx.Done():
-			p.stop(r.options.Force, grace)
-			return nil, ctx.Err()
-		}
-	}
-}
-
-// newer makes the program when something has changed; nil is none.
-func (r *runner) newer(ctx context.Context) (*Program, error) {
-	if !r.watcher.settle(ctx) {
-		return nil, nil
-	}
-	if r.watcher.takeDefining() {
-		go r.watch(ctx)
-	}
-	program, changed, err := r.options.Maker.Make(ctx)
-	if err != nil || !changed {
-		return nil, unlessDone(ctx, err)
-	}
-	return program, nil
-}
-
-// retire ends a program that gets no requests any more.
-func (r *runner) retire(p *process) {
-	r.ending.Go(func() {
-		p.backend.drain(r.options.Force, drainTime)
-		p.stop(r.options.Force, grace)
-	})
-}
-
-// stopAll ends all programs.
-func (r *runner) stopAll() {
-	if r.current != nil {
-		r.current.stop(r.options.Force, grace)
-	}
-	r.ending.Wait()
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -20,6 +22,8 @@ const (
 	imagePort = "8080"
 	// probeEvery is how often a program that starts is asked whether it listens.
 	probeEvery = 5 * time.Millisecond
+	// fallbackAfter is when a program is looked for at the port that it has in an image.
+	fallbackAfter = time.Second
 	// outputTime is how long the output of what a program has left behind is read.
 	outputTime = 500 * time.Millisecond
 )
@@ -29,27 +33,29 @@ type process struct {
 	cmd     *exec.Cmd
 	port    int
 	backend *backend // set before ready is closed
+	said    *tail    // the end of its output
+	// fallback is where it may listen whatever it is told; "" is nowhere.
+	fallback string
 
 	ready chan struct{} // closed when it listens
 	done  chan struct{} // closed when it has ended; err is set then
 	err   error
 }
 
-// startProcess starts a program on a free port.
-func startProcess(o Options, program *Program) (*process, error) {
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
+// startProcess starts a program that shall listen on port.
+func startProcess(o Options, program *Program, port int) (*process, error) {
 	environ := environment(o.Environ, program, port)
 	tool, err := lookPath(program.Command[0], program.Dir, environ)
 	if err != nil {
 		return nil, fault.New(fault.Conflict, "run", program.Command[0], "this program starts the function, and is not in PATH")
 	}
-	p := &process{port: port, ready: make(chan struct{}), done: make(chan struct{})}
+	p := &process{port: port, said: &tail{}, ready: make(chan struct{}), done: make(chan struct{})}
+	if at := net.JoinHostPort("127.0.0.1", imagePort); !listens(at) {
+		p.fallback = at
+	}
 	p.cmd = exec.Command(tool, atPort(program.Command[1:], port)...) //nolint:noctx // it ends by stop, with a grace period
 	p.cmd.Dir, p.cmd.Env, p.cmd.WaitDelay = program.Dir, environ, outputTime
-	out, errs := newRenamer(o.Out, program.Shown), newRenamer(o.Err, program.Shown)
+	out, errs := newRenamer(io.MultiWriter(o.Out, p.said), program.Shown), newRenamer(io.MultiWriter(o.Err, p.said), program.Shown)
 	p.cmd.Stdout, p.cmd.Stderr = out, errs
 	ownGroup(p.cmd)
 	started := make(chan error)
@@ -63,7 +69,9 @@ func startProcess(o Options, program *Program) (*process, error) {
 			return
 		}
 		p.err = p.cmd.Wait()
-		killGroup(p.cmd) // what it has left behind
+		// What it has left behind.
+		killGroup(p.cmd)
+		killMarked("LISTEN_ADDRESS="+p.address()+"\x00", program.Dir)
 		out.flush()
 		errs.flush()
 		close(p.done)
@@ -157,29 +165,53 @@ func lookPath(name, dir string, environ []string) (string, error) {
 	return "", exec.ErrNotFound
 }
 
+// address is where the program is told to listen.
+func (p *process) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port)) }
+
 // probe waits until the program listens.
 func (p *process) probe() {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
-	dialer := &net.Dialer{Timeout: time.Second}
+	fallback := time.NewTimer(fallbackAfter)
+	defer fallback.Stop()
+	places := []string{p.address(), net.JoinHostPort("::1", strconv.Itoa(p.port))}
 	for {
-		for _, host := range []string{"127.0.0.1", "::1"} {
-			address := net.JoinHostPort(host, strconv.Itoa(p.port))
-			conn, err := dialer.Dial("tcp", address)
-			if err != nil {
-				continue
+		for _, address := range places {
+			if listens(address) {
+				p.backend = newBackend(address)
+				close(p.ready)
+				return
 			}
-			_ = conn.Close()
-			p.backend = newBackend(address)
-			close(p.ready)
-			return
 		}
 		select {
+		case <-fallback.C:
+			if p.fallback != "" {
+				places = append(places, p.fallback)
+			}
 		case <-tick.C:
 		case <-p.done:
 			return
 		}
 	}
+}
+
+// listens reports whether a connection to address is accepted.
+func listens(address string) bool {
+	conn, err := (&net.Dialer{Timeout: time.Second}).Dial("tcp", address)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close()
+	return true
+}
+
+// followsPort reports whether the program listens where it was told to.
+func (p *process) followsPort() bool { return p.backend == nil || p.backend.address != p.fallback }
+
+// inUse reports whether a program that has ended has said that it wanted a port that
+// another one has. It has no other way to say so.
+func (p *process) inUse() bool {
+	return regexp.MustCompile(`(?i)EADDRINUSE|address (is )?already in use|port \d+ (is|was) already in use|only one usage of each socket address`).Match(p.said.bytes())
 }
 
 // exit says how the program has ended.

@@ -31,6 +31,9 @@ func newProxy() *proxy { return &proxy{news: make(chan struct{})} }
 // use makes b get the requests from now on.
 func (p *proxy) use(b *backend) { p.set(b, "") }
 
+// hold lets requests wait for what serves next.
+func (p *proxy) hold() { p.set(nil, "") }
+
 // refuse answers all requests with a reason.
 func (p *proxy) refuse(why string) { p.set(nil, why) }
 
@@ -103,9 +106,10 @@ func (p *proxy) serve(listeners []net.Listener) (stop func()) {
 
 // backend is the address of one program.
 type backend struct {
-	proxy *httputil.ReverseProxy
-	http1 *http.Transport
-	http2 *http.Transport
+	address string
+	proxy   *httputil.ReverseProxy
+	http1   *http.Transport
+	http2   *http.Transport
 
 	mu     sync.Mutex
 	active int
@@ -114,7 +118,7 @@ type backend struct {
 
 // newBackend leads to a program that listens at address.
 func newBackend(address string) *backend {
-	b := &backend{http1: transport(false), http2: transport(true)}
+	b := &backend{address: address, http1: transport(false), http2: transport(true)}
 	target := &url.URL{Scheme: "http", Host: address}
 	b.proxy = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -32,23 +33,11 @@ func (r Record) Save(stateDir string) (release func() error, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	name := filepath.Join(dir, strconv.Itoa(r.PID)+".json")
-	// One of a process that had this number before.
-	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := createLocked(dir, strconv.Itoa(r.PID)+".json", func(f *os.File) error { return json.NewEncoder(f).Encode(r) })
 	if err != nil {
 		return nil, err
 	}
-	release = func() error { return errors.Join(os.Remove(name), f.Close()) }
-	if !tryLock(f) {
-		return nil, errors.Join(errors.New("a record of another process"), release())
-	}
-	if err := json.NewEncoder(f).Encode(r); err != nil {
-		return nil, errors.Join(err, release())
-	}
-	return release, nil
+	return f.release, nil
 }
 
 // Find returns the record of a function that runs from the project in dir, of
@@ -65,6 +54,9 @@ func Find(stateDir, dir string) (*Record, error) {
 	}
 	var found *Record
 	for _, e := range entries {
+		if filepath.Ext(e.Name()) != ".json" {
+			continue // it is being written
+		}
 		r, err := read(filepath.Join(folder, e.Name()))
 		if err != nil {
 			return nil, err
@@ -86,17 +78,16 @@ func read(name string) (*Record, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if tryLock(f) {
-		// Its process has ended, or is only beginning: then it writes it anew.
-		return nil, os.Remove(name)
+	if locksWork && tryLock(f) {
+		return nil, os.Remove(name) // its process has ended
 	}
 	raw, err := io.ReadAll(io.LimitReader(f, maxRecord))
 	if err != nil {
 		return nil, err
 	}
 	r := &Record{}
-	if json.Unmarshal(raw, r) != nil {
-		return nil, nil // it is still being written
+	if err := json.Unmarshal(raw, r); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return r, nil
 }

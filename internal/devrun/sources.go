@@ -11,6 +11,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/mirror"
 	"github.com/kn-lite/kn-lite/internal/build/source"
+	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
 )
 
@@ -87,20 +88,40 @@ func (m *ProjectMaker) Sources(ctx context.Context) (*Sources, error) {
 	}
 	out := &Sources{Files: files}
 	for _, f := range folders {
-		out.Folders = append(out.Folders, Folder{Dir: f.Dir, Skip: serialise(f.Skip)})
+		ignored, err := gitIgnored(f.Dir)
+		if err != nil {
+			return nil, errors.Join(err, prepared.Close())
+		}
+		out.Folders = append(out.Folders, Folder{Dir: f.Dir, Skip: skipper(f.Skip, ignored)})
 	}
 	return out, m.watch(prepared)
 }
 
-// serialise lets one goroutine at a time ask skip.
-func serialise(skip func(name string, dir bool) (out, prune bool)) func(name string, dir bool) (out, prune bool) {
-	if skip == nil {
-		return nil
+func gitIgnored(dir string) (func(name string) bool, error) {
+	tree, err := source.Open(dir)
+	if fault.KindOf(err) == fault.NotFound {
+		return func(string) bool { return false }, nil // as the build will say
 	}
+	if err != nil {
+		return nil, err
+	}
+	ignored, err := source.GitIgnored(tree.FS())
+	return ignored, errors.Join(err, tree.Close())
+}
+
+// skipper asks skip, one goroutine at a time, and leaves out what tools write that
+// is no part of a project either.
+func skipper(skip func(name string, dir bool) (out, prune bool), ignored func(name string) bool) func(name string, dir bool) (out, prune bool) {
 	var mu sync.Mutex
 	return func(name string, dir bool) (out, prune bool) {
 		mu.Lock()
 		defer mu.Unlock()
+		if ignored(name) {
+			return true, false
+		}
+		if skip == nil {
+			return false, false
+		}
 		return skip(name, dir)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -25,16 +26,14 @@ func NewStage(cacheDir, dir string) (stage string, remove func() error, err erro
 	if err := removeAbandoned(parent); err != nil {
 		return "", nil, err
 	}
-	lock, err := os.CreateTemp(parent, folderName(dir)[:8]+"-*"+stageSuffix)
+	name := folderName(dir)[:8] + "-" + strconv.Itoa(os.Getpid())
+	lock, err := createLocked(parent, name+stageSuffix, func(*os.File) error { return nil })
 	if err != nil {
 		return "", nil, err
 	}
-	stage = strings.TrimSuffix(lock.Name(), stageSuffix)
-	remove = func() error { return errors.Join(os.RemoveAll(stage), os.Remove(lock.Name()), lock.Close()) }
-	if !tryLock(lock) {
-		return "", nil, errors.Join(errors.New("the lock of a new file is taken"), remove())
-	}
-	if err := os.Mkdir(stage, 0o700); err != nil {
+	stage = filepath.Join(parent, name)
+	remove = func() error { return errors.Join(os.RemoveAll(stage), lock.release()) }
+	if err := errors.Join(os.RemoveAll(stage), os.Mkdir(stage, 0o700)); err != nil {
 		return "", nil, errors.Join(err, remove())
 	}
 	return stage, remove, nil
@@ -54,6 +53,7 @@ func removeAbandoned(parent string) error {
 			return err
 		}
 		if locksWork && tryLock(f) {
+			killMarked("PWD=" + strings.TrimSuffix(name, stageSuffix) + string(filepath.Separator))
 			err = errors.Join(os.RemoveAll(strings.TrimSuffix(name, stageSuffix)), os.Remove(name))
 		}
 		if err = errors.Join(err, f.Close()); err != nil {

@@ -110,7 +110,7 @@ func onDisk(at, rel string, entry fs.DirEntry) (layer.File, error) {
 // link reports whether f is now a hard link to the file at from.
 func (m *Mirror) link(from string, f layer.File) bool {
 	to := m.at(f.Path)
-	if _, err := os.Lstat(to); err == nil || os.MkdirAll(filepath.Dir(to), 0o755) != nil {
+	if _, err := os.Lstat(to); err == nil || m.makeFolder(path.Dir(f.Path)) != nil {
 		return false
 	}
 	return os.Link(from, to) == nil
@@ -123,6 +123,9 @@ func (m *Mirror) put(f layer.File) (changed bool, err error) {
 		return false, nil
 	}
 	to := m.at(f.Path)
+	if err := m.makeFolder(path.Dir(f.Path)); err != nil {
+		return false, err
+	}
 	info, err := os.Lstat(to)
 	switch {
 	case err == nil && info.Mode().Type() != f.Mode.Type():
@@ -132,9 +135,6 @@ func (m *Mirror) put(f layer.File) (changed bool, err error) {
 		info = nil
 	case errors.Is(err, fs.ErrNotExist):
 		info = nil
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-			return false, err
-		}
 	case err != nil:
 		return false, err
 	}
@@ -150,6 +150,25 @@ func (m *Mirror) put(f layer.File) (changed bool, err error) {
 		}
 	}
 	return true, write(f, to)
+}
+
+// makeFolder makes a folder with those above it, in place of files and links that
+// stood there before.
+func (m *Mirror) makeFolder(name string) error {
+	at := m.at(name)
+	info, err := os.Lstat(at)
+	if err == nil && info.IsDir() {
+		return nil
+	}
+	if name != "." {
+		if err := m.makeFolder(path.Dir(name)); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(at); err != nil {
+			return err
+		}
+	}
+	return os.MkdirAll(at, 0o755)
 }
 
 func putLink(f layer.File, to string, info fs.FileInfo) (bool, error) {
@@ -239,9 +258,9 @@ func (m *Mirror) removeStale(paths []string) (removed bool, err error) {
 	for _, name := range stale {
 		removeErr := os.Remove(m.at(name))
 		switch info, statErr := os.Lstat(m.at(name)); {
-		case removeErr == nil, errors.Is(statErr, fs.ErrNotExist):
+		case removeErr == nil, statErr != nil: // a file may stand where its folder was
 			removed = true
-		case statErr == nil && info.IsDir():
+		case info.IsDir():
 			// Something is in it that is not ours.
 		default:
 			return removed, removeErr

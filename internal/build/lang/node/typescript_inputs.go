@@ -22,15 +22,15 @@ func builtInputs(ctx context.Context, p *lang.Project, found *project) (*lang.In
 	if err != nil {
 		return nil, err
 	}
-	if found.lockName == "" {
-		in.Unknown = "there is no package-lock.json, so npm decides anew each time"
-		return in, nil
-	}
 	ignore, err := found.ignore(p.Source.FS(), func(string) {}, "node_modules")
 	if err != nil {
 		return nil, err
 	}
 	in.Folders = []lang.Folder{{Name: ".", Dir: p.Dir, Skip: ignore.Sources, Dirs: true}}
+	if found.lockName == "" {
+		in.Unknown = "there is no package-lock.json, so npm decides anew each time"
+		return in, nil
+	}
 	in.Files = append(in.Files, lang.File{Name: source.IgnoreFile, Path: filepath.Join(p.Dir, source.IgnoreFile)})
 	version, err := (&install{project: p, found: found}).nodeVersion(ctx)
 	in.Facts = append(in.Facts, lang.Fact{Name: "node of the build script", Value: version})

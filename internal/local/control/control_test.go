@@ -380,6 +380,56 @@ func TestDigestIsFoundLater(t *testing.T) {
 	}
 }
 
+// Who mends what was missing does not wait for the next try.
+func TestWhatWasMissingComes(t *testing.T) {
+	p := newPlatform(t)
+	p.resolver.broken = 6 // the seventh would be after half a minute
+	p.start()
+	p.service("hello", func(svc *servingv1.Service) {
+		svc.Spec.Template.Spec.ServiceAccountName = "mine"
+		svc.Spec.Template.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "registry"}}
+	})
+	for i := range 6 {
+		p.await("the registry refuses", func() error {
+			p.resolver.mu.Lock()
+			defer p.resolver.mu.Unlock()
+			if n := p.resolver.asked["registry.example/hello"]; n <= i {
+				return fmt.Errorf("it was asked %d times", n)
+			}
+			return nil
+		})
+		awaitCondition[*servingv1.Revision](p, "default", "hello-00001", "ContainerHealthy", corev1.ConditionFalse, "ContainerMissing", "")
+		p.create(&corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("registry", i), Namespace: "default"},
+			Type:       corev1.SecretTypeDockerConfigJson, Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte("{}")},
+		})
+	}
+	awaitCondition[*servingv1.Revision](p, "default", "hello-00001", "ResourcesAvailable", corev1.ConditionFalse, "FailedCreate", `"mine" not found`)
+	p.create(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "mine", Namespace: "default"}})
+	p.awaitReady("hello")
+}
+
+func TestPullSecrets(t *testing.T) {
+	s, err := store.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range []store.Object{
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "a", Namespace: "n"}, Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte("A")}},
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "b", Namespace: "n"}, Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte("B")}},
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "other", Namespace: "n"}, Data: map[string][]byte{"key": []byte("C")}},
+		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default", Namespace: "n"}, ImagePullSecrets: []corev1.LocalObjectReference{{Name: "b"}}},
+	} {
+		if _, err := s.Create(object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spec := &corev1.PodSpec{ImagePullSecrets: []corev1.LocalObjectReference{{Name: "a"}, {Name: "other"}, {Name: "none"}}}
+	if got := fmt.Sprintf("%s", pullSecrets(s, "n", spec)); got != "[A B]" {
+		t.Errorf("%s", got)
+	}
+}
+
 func TestNoWorkerWaitsForARegistry(t *testing.T) {
 	p := newPlatform(t)
 	p.resolver.open = make(chan struct{})

@@ -121,10 +121,7 @@ func podReady(pod *corev1.Pod) bool {
 }
 
 func (c *Controller) createPod(d *appsv1.Deployment, hash string) error {
-	account := d.Spec.Template.Spec.ServiceAccountName
-	if account == "" {
-		account = defaultAccount
-	}
+	account := accountOf(&d.Spec.Template.Spec)
 	sa, ok := store.Get[*corev1.ServiceAccount](c.Store, d.Namespace, account)
 	if !ok {
 		return fmt.Errorf("pods %q is forbidden: error looking up service account %s/%s: serviceaccount %q not found",

@@ -68,11 +68,7 @@ func containerDigests(containers []corev1.Container, digests map[string]string) 
 // the pod, and those of its service account.
 func pullSecrets(s *store.Store, namespace string, spec *corev1.PodSpec) [][]byte {
 	references := slices.Clone(spec.ImagePullSecrets)
-	account := spec.ServiceAccountName
-	if account == "" {
-		account = defaultAccount
-	}
-	if sa, ok := store.Get[*corev1.ServiceAccount](s, namespace, account); ok {
+	if sa, ok := store.Get[*corev1.ServiceAccount](s, namespace, accountOf(spec)); ok {
 		references = append(references, sa.ImagePullSecrets...)
 	}
 	var out [][]byte
@@ -100,11 +96,13 @@ type digests struct {
 
 // resolution is what has become of a revision's images.
 type resolution struct {
+	revision task
 	running  bool
 	images   map[string]string
 	err      error // stands until retry
 	failures int
 	retry    time.Time
+	outdated bool // a failure does not count
 }
 
 func newDigests(r Resolver, wake func(task)) *digests {
@@ -122,7 +120,7 @@ func (d *digests) resolve(rev *servingv1.Revision, images []string, secrets [][]
 	defer d.mu.Unlock()
 	r := d.results[rev.UID]
 	if r == nil {
-		r = &resolution{}
+		r = &resolution{revision: task{doRevision, rev.Namespace, rev.Name}}
 		d.results[rev.UID] = r
 	}
 	switch left := time.Until(r.retry); {
@@ -135,12 +133,12 @@ func (d *digests) resolve(rev *servingv1.Revision, images []string, secrets [][]
 		return nil, left, r.err
 	}
 	r.running = true
-	d.group.Go(func() { d.find(r, task{doRevision, rev.Namespace, rev.Name}, images, secrets) })
+	d.group.Go(func() { d.find(r, images, secrets) })
 	// What failed last time goes on to be said until the registry has answered anew.
 	return nil, 0, r.err
 }
 
-func (d *digests) find(r *resolution, t task, images []string, secrets [][]byte) {
+func (d *digests) find(r *resolution, images []string, secrets [][]byte) {
 	select {
 	case d.slots <- struct{}{}:
 		defer func() { <-d.slots }()
@@ -160,20 +158,41 @@ func (d *digests) find(r *resolution, t task, images []string, secrets [][]byte)
 		found[image] = digest
 	}
 	d.settle(r, found, failure)
-	d.wake(t)
+	d.wake(r.revision)
 }
 
 func (d *digests) settle(r *resolution, found map[string]string, failure error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	r.running = false
+	outdated := r.outdated
+	r.running, r.outdated = false, false
 	if failure == nil {
 		r.images = found
 		return
 	}
 	r.err = failure
+	if outdated {
+		return
+	}
 	r.retry = time.Now().Add(min(firstResolveRetry<<min(r.failures, 20), lastResolveRetry))
 	r.failures++
+}
+
+// credentialsChanged has all that failed in a namespace tried again: the registry may take
+// the new ones.
+func (d *digests) credentialsChanged(namespace string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, r := range d.results {
+		switch {
+		case r.revision.namespace != namespace:
+		case r.running:
+			r.outdated = true // what is being asked has the old ones
+		case r.err != nil:
+			r.retry = time.Time{}
+			d.wake(r.revision)
+		}
+	}
 }
 
 // forget drops what is known of a revision that is gone.

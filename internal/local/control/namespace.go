@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"os"
@@ -20,6 +21,9 @@ const defaultAccount = "default"
 
 // defaultNode is the name of this machine as a node.
 const defaultNode = "kn-lite"
+
+// accountOf returns the service account of a pod.
+func accountOf(spec *corev1.PodSpec) string { return cmp.Or(spec.ServiceAccountName, defaultAccount) }
 
 // bootstrap makes what is there before any client comes.
 func (c *Controller) bootstrap() error {

@@ -222,17 +222,22 @@ func (p *platform) autoscale(object store.Object) {
 // await returns when check is content, and fails with what it says otherwise.
 func (p *platform) await(what string, check func() error) {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
+	deadline := time.Now().Add(patience)
 	watch := p.store.Watch(p.store.Version())
 	for {
 		err := check()
 		if err == nil {
 			return
 		}
-		if _, waitErr := watch.Next(ctx); waitErr != nil {
+		if time.Now().After(deadline) {
 			p.Fatalf("%s: %v", what, err)
 		}
+		// Not all that is waited for is in the store.
+		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		if _, err := watch.Next(ctx); err != nil && ctx.Err() == nil {
+			p.Fatal(err)
+		}
+		cancel()
 	}
 }
 

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"knative.dev/pkg/kmeta"
+	"knative.dev/serving/pkg/apis/autoscaling"
 	"knative.dev/serving/pkg/apis/serving"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 )
@@ -27,6 +29,13 @@ func revisionOnly() []string {
 		serving.RevisionLastPinnedAnnotationKey, serving.RevisionPreservedAnnotationKey,
 		serving.RoutingStateModifiedAnnotationKey, serving.RoutesAnnotationKey,
 	}
+}
+
+// withoutAutoscaling returns annotations that concern more than the autoscaler.
+func withoutAutoscaling(annotations map[string]string) map[string]string {
+	out := without(annotations, revisionOnly()...)
+	maps.DeleteFunc(out, func(key, _ string) bool { return strings.HasPrefix(key, autoscaling.GroupName) })
+	return out
 }
 
 func deploymentName(rev *servingv1.Revision) string { return kmeta.ChildName(rev.Name, "-deployment") }

@@ -41,9 +41,9 @@ func (c *Controller) changed(e store.Event) {
 	case *corev1.Namespace:
 		c.queue.add(task{doNamespace, "", name})
 	case *corev1.ServiceAccount:
-		if e.Change == store.Deleted && name == defaultAccount {
-			c.queue.add(task{doNamespace, "", namespace})
-		}
+		c.accountChanged(e)
+	case *corev1.Secret:
+		c.digests.credentialsChanged(namespace)
 	case *corev1.Service:
 		if route, ok := o.Labels[serving.RouteLabelKey]; ok {
 			c.queue.add(task{doRoute, namespace, route})
@@ -91,6 +91,22 @@ func (c *Controller) revisionChanged(e store.Event, rev *servingv1.Revision) {
 		c.digests.forget(rev.UID)
 	}
 	c.referred(e, target{kindRevision, rev.Namespace, rev.Name})
+}
+
+// accountChanged wakes what may have waited for a service account.
+func (c *Controller) accountChanged(e store.Event) {
+	namespace, name := e.Object.GetNamespace(), e.Object.GetName()
+	switch {
+	case e.Change == store.Deleted && name == defaultAccount:
+		c.queue.add(task{doNamespace, "", namespace})
+	case e.Change == store.Added:
+		for _, d := range store.List[*appsv1.Deployment](c.Store, namespace) {
+			if accountOf(&d.Spec.Template.Spec) == name {
+				c.queue.add(task{doDeployment, namespace, d.Name})
+			}
+		}
+	}
+	c.digests.credentialsChanged(namespace)
 }
 
 // nameIsFree wakes the routes that may have waited for the name of a Kubernetes service:

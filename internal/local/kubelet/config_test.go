@@ -2,8 +2,6 @@ package kubelet_test
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -493,54 +491,5 @@ func TestTerminationMessage(t *testing.T) {
 	got := p.until("waits", waitingFor("CrashLoopBackOff"))
 	if m := first(got).LastTerminationState.Terminated.Message; m != "the reason" {
 		t.Errorf("the message is %q", m)
-	}
-}
-
-func TestServiceAccountToken(t *testing.T) {
-	p := start(t, nil)
-	p.create(&corev1.ServiceAccount{ObjectMeta: named("robot")})
-	pod := onePod("cat=/token/bank", "cat=/token/api", "wait=0")
-	pod.Spec.ServiceAccountName = "robot"
-	pod.Spec.Volumes = []corev1.Volume{{Name: "token", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
-		{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "bank", Audience: "bank", ExpirationSeconds: new(int64(7200))}},
-		{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "api"}},
-	}}}}}
-	pod.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "token", MountPath: "/token"}}
-	p.create(pod)
-	got := p.until("running", isReady)
-	var text string
-	for deadline := time.Now().Add(patience); strings.Count(text, "\n") < 2; text, _ = p.logs(corev1.PodLogOptions{}) {
-		if time.Now().After(deadline) {
-			t.Fatalf("it says %q", text)
-		}
-		time.Sleep(time.Millisecond)
-	}
-	for i, want := range []struct {
-		audience string
-		lifetime int64
-	}{{"bank", 7200}, {"https://kubernetes.default.svc", 3600}} {
-		parts := strings.Split(strings.Split(text, "\n")[i], ".")
-		if len(parts) != 3 {
-			t.Fatalf("no JWT: %q", text)
-		}
-		raw, err := base64.RawURLEncoding.DecodeString(parts[1])
-		if err != nil {
-			t.Fatal(err)
-		}
-		var claims struct {
-			Sub      string
-			Aud      []string
-			Iat, Exp int64
-			Cluster  struct {
-				Namespace string
-				Pod       struct{ Name, UID string }
-			} `json:"kubernetes.io"`
-		}
-		if err := json.Unmarshal(raw, &claims); err != nil {
-			t.Fatal(err)
-		}
-		if claims.Sub != "system:serviceaccount:default:robot" || !slices.Equal(claims.Aud, []string{want.audience}) || claims.Exp-claims.Iat != want.lifetime || claims.Cluster.Pod.UID != string(got.UID) {
-			t.Errorf("claims %s", raw)
-		}
 	}
 }

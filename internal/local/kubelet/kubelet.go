@@ -23,6 +23,11 @@ type Drain interface {
 	Drain(ctx context.Context, pod *corev1.Pod) error
 }
 
+// Tokens makes what a projected volume shows of a service account.
+type Tokens interface {
+	Token(ctx context.Context, pod *corev1.Pod, audience string, lifetime time.Duration) (string, error)
+}
+
 // Options say what a Kubelet works with.
 type Options struct {
 	Store   *store.Store
@@ -30,7 +35,7 @@ type Options struct {
 	// Dir is a folder of its own, for logs. What an earlier run has left is removed.
 	Dir    string
 	Drain  Drain  // nil: nothing to wait for
-	Tokens Tokens // nil: signed with a key of the Kubelet's own
+	Tokens Tokens // nil: there are none
 	// StopWithin bounds how long the containers have at the end of Run; 0 is 10 s.
 	StopWithin time.Duration
 	// LogLimit is how large a log file becomes; 0 is podlog.DefaultLimit.
@@ -57,9 +62,6 @@ type Kubelet struct {
 func New(o Options) *Kubelet {
 	if o.StopWithin == 0 {
 		o.StopWithin = defaultStopWithin
-	}
-	if o.Tokens == nil {
-		o.Tokens = newSigner(o.Store)
 	}
 	return &Kubelet{
 		o: o, events: newRecorder(o.Store),

@@ -133,6 +133,9 @@ func (w *worker) addProjected(out content, p *corev1.Pod, from *corev1.VolumePro
 }
 
 func (w *worker) addToken(out content, p *corev1.Pod, from *corev1.ServiceAccountTokenProjection, mode *int32) error {
+	if w.k.o.Tokens == nil {
+		return errors.New("the platform makes no service account tokens")
+	}
 	seconds := int64(tokenSeconds)
 	if from.ExpirationSeconds != nil {
 		seconds = *from.ExpirationSeconds

@@ -72,6 +72,9 @@ The program's output is on stdout and stderr as it is; with -o all of it is on s
   # Another port and a variable of this run only
   kn-lite run --port 9090 -e LOG_LEVEL=debug`,
 		Args: cobra.MaximumNArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Dir = dirArg(args)
 			o.ExactPort = cmd.Flags().Changed("port")
@@ -139,7 +142,7 @@ func runRun(ctx context.Context, f *Factory, o *runOptions) error {
 		out = f.IO.Err // stdout is the answer's
 	}
 	err = devrun.Run(ctx, devrun.Options{
-		Maker: maker, Listeners: listeners, Port: port, Environ: withoutSecrets(f.Sys.Vars), Out: out, Err: f.IO.Err,
+		Maker: maker, Listeners: listeners, Port: port, Environ: withoutSecrets(f.Sys.Vars), Out: f.IO.Beside(out), Err: f.IO.Beside(f.IO.Err),
 		Report: runReport{f}, Name: settings.name, Now: f.Sys.Now, StartBudget: budget, Force: force,
 		Served: func() (err error) {
 			record := devrun.Record{Name: settings.name, URL: url, PID: os.Getpid(), Dir: dir, Started: f.Sys.Now()}

@@ -76,12 +76,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	r.leave = sync.OnceFunc(r.proxy.serve(o.Listeners))
 	defer r.leave()
-	var err error
-	if r.watcher, err = newWatcher(); err != nil {
-		return err
-	}
+	r.watcher = newWatcher()
 	defer r.watcher.close()
-	err = r.loop(ctx)
+	err := r.loop(ctx)
 	r.proxy.refuse(o.Name + " has been stopped")
 	r.stopAll()
 	return err
@@ -145,11 +142,17 @@ func unlessDone(ctx context.Context, err error) error {
 // watch asks what to look at, which may take a moment.
 func (r *runner) watch(ctx context.Context) {
 	sources, err := r.options.Maker.Sources(ctx)
-	if err == nil {
-		err = r.watcher.watch(sources)
+	switch {
+	case ctx.Err() != nil:
+		return
+	case err != nil:
+		// What is wrong with the sources Make says.
+		if fault.KindOf(err) == fault.Failure {
+			r.options.Report.Warn("not all changes are noticed: %v", err)
+		}
+		return
 	}
-	// What is wrong with the sources Make says.
-	if err != nil && ctx.Err() == nil && fault.KindOf(err) == fault.Failure {
-		r.options.Report.Warn("not all changes are noticed: %v", err)
+	if err := r.watcher.watch(sources); err != nil {
+		r.options.Report.Warn("the system does not tell of all changes (%v), so the files are looked at every second; on Linux the limit is fs.inotify.max_user_watches", err)
 	}
 }

@@ -171,12 +171,9 @@ func TestWatch(t *testing.T) {
 	}
 	manifest := filepath.Join(outside, "go.work")
 	put(manifest)
-	w, err := newWatcher()
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := newWatcher()
 	defer w.close()
-	err = w.watch(&Sources{Folders: []Folder{{Dir: dir, Skip: func(name string, _ bool) (bool, bool) {
+	err := w.watch(&Sources{Folders: []Folder{{Dir: dir, Skip: func(name string, _ bool) (bool, bool) {
 		skipped := strings.HasPrefix(name, "skipped") || strings.HasSuffix(name, ".swp")
 		return skipped, skipped
 	}}}, Files: []string{manifest, filepath.Join(outside, "missing", "file")}})
@@ -242,5 +239,32 @@ func TestWatch(t *testing.T) {
 	}
 	if !ended {
 		t.Error("it does not end with its context")
+	}
+}
+
+// TestPoll looks at files where the system does not tell of changes.
+func TestPoll(t *testing.T) {
+	dir, outside := t.TempDir(), t.TempDir()
+	manifest := filepath.Join(outside, "go.work")
+	w := &watcher{changed: make(chan struct{}, 1), stop: make(chan struct{}), sources: &Sources{}}
+	defer w.close()
+	err := w.watch(&Sources{Files: []string{manifest}, Folders: []Folder{{Dir: dir, Skip: func(name string, _ bool) (bool, bool) { return name == "skipped", true }}}})
+	if err == nil {
+		t.Error("it does not say that it is slow")
+	}
+	time.Sleep(100 * time.Millisecond) // for the first look
+	for i, name := range []string{filepath.Join(dir, "skipped", "x"), filepath.Join(dir, "deep", "x"), manifest} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte("x"), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		got := false
+		select {
+		case <-w.changed:
+			got = true
+		case <-time.After(time.Duration(2+8*min(i, 1)) * time.Second):
+		}
+		if got != (i > 0) || w.takeDefining() != (name == manifest) {
+			t.Errorf("%s: noticed is %t", name, got)
+		}
 	}
 }

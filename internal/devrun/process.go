@@ -22,6 +22,8 @@ const (
 	imagePort = "8080"
 	// probeEvery is how often a program that starts is asked whether it listens.
 	probeEvery = 5 * time.Millisecond
+	// probeAtLeast is how often, when that takes long.
+	probeAtLeast = 100 * time.Millisecond
 	// fallbackAfter is when a program is looked for at the port that it has in an image.
 	fallbackAfter = time.Second
 	// outputTime is how long the output of what a program has left behind is read.
@@ -170,8 +172,9 @@ func (p *process) address() string { return net.JoinHostPort("127.0.0.1", strcon
 
 // probe waits until the program listens.
 func (p *process) probe() {
-	tick := time.NewTicker(probeEvery)
+	tick := time.NewTimer(probeEvery)
 	defer tick.Stop()
+	began := time.Now()
 	fallback := time.NewTimer(fallbackAfter)
 	defer fallback.Stop()
 	places := []string{p.address(), net.JoinHostPort("::1", strconv.Itoa(p.port))}
@@ -189,6 +192,8 @@ func (p *process) probe() {
 				places = append(places, p.fallback)
 			}
 		case <-tick.C:
+			// One that takes long is not looked at as often.
+			tick.Reset(max(probeEvery, min(time.Since(began)/50, probeAtLeast)))
 		case <-p.done:
 			return
 		}

@@ -2,6 +2,7 @@ package devrun
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -37,36 +38,57 @@ type Folder struct {
 
 // watcher hears of changes in sources.
 type watcher struct {
-	changed chan struct{} // has one element when something has changed
-	events  *fsnotify.Watcher
-	ended   chan struct{}
+	changed chan struct{}     // has one element when something has changed
+	events  *fsnotify.Watcher // nil where the system gives none
+	stop    chan struct{}
+	ended   sync.WaitGroup
+	polls   sync.Once // starts to look at all files again and again
 
 	mu       sync.Mutex
 	sources  *Sources
 	defining bool // one of the sources' Files has changed
 }
 
-func newWatcher() (*watcher, error) {
+func newWatcher() *watcher {
+	w := &watcher{changed: make(chan struct{}, 1), stop: make(chan struct{}), sources: &Sources{}}
 	events, err := fsnotify.NewWatcher()
 	if err != nil {
-		return nil, err
+		return w // the system has a limit on these, too
 	}
-	w := &watcher{changed: make(chan struct{}, 1), events: events, ended: make(chan struct{}), sources: &Sources{}}
-	go w.listen()
-	return w, nil
+	w.events = events
+	w.ended.Go(w.listen)
+	return w
 }
 
 func (w *watcher) close() {
-	// It was only listened to.
-	_ = w.events.Close()
-	<-w.ended
+	close(w.stop)
+	if w.events != nil {
+		// It was only listened to.
+		_ = w.events.Close()
+	}
+	w.ended.Wait()
 }
 
-// watch makes sources what is watched, in place of what was.
+// watch makes sources what is watched, in place of what was. An error says why it
+// is slow to hear of changes.
 func (w *watcher) watch(sources *Sources) error {
 	w.mu.Lock()
 	w.sources = sources
 	w.mu.Unlock()
+	err := w.addAll(sources)
+	if err != nil {
+		w.startPolling()
+	}
+	return err
+}
+
+// startPolling has all files looked at again and again from now on.
+func (w *watcher) startPolling() { w.polls.Do(func() { w.ended.Go(w.poll) }) }
+
+func (w *watcher) addAll(sources *Sources) error {
+	if w.events == nil {
+		return errors.New("the system gives no more of what tells of changes")
+	}
 	for _, folder := range sources.Folders {
 		if err := w.add(folder, folder.Dir); err != nil {
 			return err
@@ -120,7 +142,6 @@ func (f Folder) skips(name string, dir bool) (out, prune bool) {
 }
 
 func (w *watcher) listen() {
-	defer close(w.ended)
 	for {
 		select {
 		case event, ok := <-w.events.Events:
@@ -154,7 +175,9 @@ func (w *watcher) hear(event fsnotify.Event) {
 		counts = true
 		if dir {
 			// What was put into it before it was watched counts as well: this event is for all.
-			_ = w.add(folder, event.Name)
+			if w.add(folder, event.Name) != nil {
+				w.startPolling()
+			}
 		}
 	}
 	if !counts {

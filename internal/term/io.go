@@ -242,3 +242,22 @@ func (s *IO) Line(text string) {
 	s.eraseLive()
 	fmt.Fprintln(s.Err, text)
 }
+
+// Beside is w for the output of another program: what moves at the bottom of the
+// screen is taken away for it, and drawn again.
+func (s *IO) Beside(w io.Writer) io.Writer { return beside{s, w} }
+
+type beside struct {
+	io *IO
+	to io.Writer
+}
+
+// Write implements io.Writer.
+func (b beside) Write(p []byte) (int, error) {
+	b.io.mu.Lock()
+	defer b.io.mu.Unlock()
+	b.io.eraseLive()
+	n, err := b.to.Write(p)
+	b.io.drawLive()
+	return n, err
+}

@@ -1,6 +1,7 @@
 package term
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -174,5 +175,12 @@ func TestPanicOfARedraw(t *testing.T) {
 	task.Done("pushed")
 	if err := s.Broken(); err == nil || err.Error() != "kn-lite has a mistake: boom" {
 		t.Errorf("err = %v", err)
+	}
+}
+
+func TestBeside(t *testing.T) {
+	streams, _, errs := Test()
+	if n, err := fmt.Fprint(streams.Beside(streams.Err), "as it is\x1b[1m"); err != nil || n != 12 || errs.String() != "as it is\x1b[1m" {
+		t.Errorf("%d %v %q", n, err, errs)
 	}
 }

@@ -435,3 +435,53 @@ func TestRunRefusals(t *testing.T) {
 	r.do(2, "empty", "run", "--env", "NAME")
 	r.do(5, ".", "run", "missing")
 }
+
+// TestRunSources changes what decides what runs besides the function's own files.
+func TestRunSources(t *testing.T) {
+	r := newRunner(t)
+	r.write(map[string]string{
+		"lib/go.mod": "module example.com/lib\n\ngo 1.24\n", "lib/lib.go": "package lib\n\nfunc Text() string { return \"first\" }\n",
+		"app/go.mod": "module example.com/app\n\ngo 1.24\n\nrequire example.com/lib v0.0.0\n\nreplace example.com/lib => ../lib\n",
+		"app/handle.go": "package function\n\nimport (\n\t\"fmt\"\n\t\"net/http\"\n\t\"os\"\n\n\t\"example.com/lib\"\n)\n\n" +
+			"func Handle(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, lib.Text(), os.Getenv(\"MORE\")) }\n",
+		"app/func.yaml": "specVersion: 0.36.0\nname: app\nruntime: go\nrun:\n  envs:\n  - name: MORE\n    value: one\n",
+	})
+	s := r.start("app", "--port", "0").serves()
+	s.becomes("firstone")
+	r.edit("lib/lib.go", "first", "second")
+	s.becomes("secondone")
+	r.edit("app/func.yaml", "value: one", "value: two")
+	s.becomes("secondtwo")
+	r.edit("app/func.yaml", "runtime: go", "runtime: [")
+	s.says(`func\.yaml:3`)
+	r.edit("app/func.yaml", "runtime: [", "runtime: go")
+	// A folder that was not there at the start.
+	r.write(map[string]string{"app/inner/inner.go": "package inner\n\nconst Text = \"inner\"\n"})
+	r.edit("app/handle.go", "\"example.com/lib\"\n)", "\"example.com/app/inner\"\n\t\"example.com/lib\"\n)")
+	r.edit("app/handle.go", "fmt.Fprint(w, lib", "fmt.Fprint(w, inner.Text, lib")
+	s.becomes("innersecondtwo")
+	r.edit("app/inner/inner.go", `"inner"`, `"deeper"`)
+	s.becomes("deepersecondtwo")
+	s.stop(syscall.SIGINT, 0)
+}
+
+// TestRunFixedPort runs a program that does not look at PORT, with a child in a
+// session of its own.
+func TestRunFixedPort(t *testing.T) {
+	r := plainNode(t)
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(free.Addr().String())
+	free.Close()
+	r.edit("app/server.js", "process.env.PORT", port)
+	r.edit("app/server.js", "require('node:http')", "require('node:child_process').spawn('sleep', ['600'], { detached: true, stdio: 'ignore' }).unref();\nrequire('node:http')")
+	s := r.start("app", "--port", port).serves()
+	s.says("it seems to listen on a port of its own")
+	s.becomes("first")
+	r.edit("app/server.js", "first", "second")
+	s.says("serves the changes")
+	s.becomes("second")
+	s.stop(syscall.SIGINT, 0)
+}

@@ -13,8 +13,12 @@ import (
 	"github.com/kn-lite/kn-lite/internal/local/store"
 )
 
-// eventLife is how long an event is there after it was last seen.
-const eventLife = time.Hour
+const (
+	// eventLife is how long an event is there after it was last seen.
+	eventLife = time.Hour
+	// mostEvents is how many there are at most, of those written here.
+	mostEvents = 5000
+)
 
 // recorder writes events; one that repeats is counted.
 type recorder struct {
@@ -23,13 +27,20 @@ type recorder struct {
 
 	mu    sync.Mutex
 	names map[occurrence]string
-	timer bool // something will look for old events
+	order []written // by their first time
+	timer bool      // something will look for old events
 }
 
 // occurrence is what makes two events the same.
 type occurrence struct {
 	uid             types.UID
 	reason, message string
+}
+
+// written is an event in the store.
+type written struct {
+	id              occurrence
+	namespace, name string
 }
 
 func newRecorder(s *store.Store, now func() time.Time) *recorder {
@@ -69,6 +80,20 @@ func (r *recorder) record(about store.Object, kind, reason, format string, args 
 	}
 	if stored, err := r.store.Create(event); err == nil {
 		r.names[id] = stored.GetName()
+		r.order = append(r.order, written{id, event.Namespace, event.Name})
+		r.bound()
+	}
+}
+
+// bound forgets the oldest of too many events.
+func (r *recorder) bound() {
+	for len(r.order) > mostEvents {
+		oldest := r.order[0]
+		r.order = r.order[1:]
+		_, _ = r.store.Delete(r.store.KindOf(&corev1.Event{}), oldest.namespace, oldest.name, 0, nil)
+		if r.names[oldest.id] == oldest.name {
+			delete(r.names, oldest.id)
+		}
 	}
 }
 

@@ -243,3 +243,22 @@ func TestEvents(t *testing.T) {
 		t.Errorf("old events stay, the next look is in %v", left)
 	}
 }
+
+func TestEventsAreBounded(t *testing.T) {
+	s, err := store.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Create(newNamespace("default")); err != nil {
+		t.Fatal(err)
+	}
+	at := noon
+	r := newRecorder(s, func() time.Time { at = at.Add(time.Second); return at })
+	svc := newService("hello")
+	for i := range mostEvents + 10 {
+		r.record(svc, corev1.EventTypeNormal, "Created", "%d", i)
+	}
+	if n := len(store.List[*corev1.Event](s, "")); n != mostEvents || len(r.names) != mostEvents {
+		t.Errorf("there are %d, %d are known", n, len(r.names))
+	}
+}

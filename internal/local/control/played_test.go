@@ -36,6 +36,8 @@ type platform struct {
 	tasks map[task]int
 	// pods is what the kubelet makes of a pod; nil is ready.
 	pods func(*corev1.Pod) corev1.PodStatus
+	// real takes the platform's own autoscaler.
+	real bool
 	// idle has the autoscaler scale ready revisions to zero.
 	idle bool
 }
@@ -99,7 +101,11 @@ func (p *platform) start() *platform {
 		}
 	})
 	group.Go(func() { p.follow(ctx, p.kubelet) })
-	group.Go(func() { p.follow(ctx, p.autoscale) })
+	if p.real {
+		p.realAutoscaler(ctx, &group)
+	} else {
+		group.Go(func() { p.follow(ctx, p.autoscale) })
+	}
 	var once sync.Once
 	p.stop = func() {
 		once.Do(func() {

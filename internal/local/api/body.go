@@ -1,14 +1,21 @@
 package api
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"reflect"
+	"slices"
 	"strings"
+	"unicode"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	sigsjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
@@ -86,7 +93,7 @@ func (r *request) decode(w http.ResponseWriter, raw []byte) (store.Object, error
 	object := r.kind.New()
 	strict, err := sigsjson.UnmarshalStrict(raw, object, sigsjson.DisallowUnknownFields, sigsjson.DisallowDuplicateFields)
 	if err != nil {
-		return nil, badRequest("%s in version %q cannot be handled as a %s: %v", r.kind.Kind, r.kind.Version, r.kind.Kind, err)
+		return nil, r.undecodable(raw, err)
 	}
 	if len(strict) > 0 {
 		switch mode := r.query.Get("fieldValidation"); mode {
@@ -100,6 +107,34 @@ func (r *request) decode(w http.ResponseWriter, raw []byte) (store.Object, error
 		}
 	}
 	return object, r.checkKind(object)
+}
+
+// undecodable is the error on JSON that is not the kind's. Of a kind with a schema
+// of its own, as Knative's are, a cluster names the field.
+func (r *request) undecodable(raw []byte, err error) error {
+	var wrong *json.UnmarshalTypeError
+	if !isCustom(r.kind) || !errors.As(err, &wrong) || wrong.Field == "" {
+		return badRequest("%s in version %q cannot be handled as a %s: %v", r.kind.Kind, r.kind.Version, r.kind.Kind, err)
+	}
+	var named metav1.PartialObjectMetadata
+	_ = json.Unmarshal(raw, &named) // for the name alone
+	// Embedded structs are in the path by their Go names, which begin with a capital.
+	path := strings.Join(slices.DeleteFunc(strings.Split(wrong.Field, "."), func(part string) bool {
+		return part != "" && unicode.IsUpper(rune(part[0]))
+	}), ".")
+	message := fmt.Sprintf("%s in body must be of type %s: %q", path, jsonType(wrong.Type), wrong.Value)
+	return apierrors.NewInvalid(r.kind.GroupVersionKind.GroupKind(), named.Name, field.ErrorList{
+		field.TypeInvalid(field.NewPath(path), wrong.Value, message),
+	})
+}
+
+// jsonType is what OpenAPI calls a Go type.
+func jsonType(t reflect.Type) string {
+	kind := newShapes(true).of(t).kind
+	if kind == "map" || kind == "any" {
+		return "object"
+	}
+	return kind
 }
 
 // checkKind refuses an object that is said to be of another kind.

@@ -27,6 +27,9 @@ func (s *Server) delete(w *response, r *request) error {
 	if err != nil {
 		return err
 	}
+	if err := s.flush(r.kind); err != nil {
+		return err
+	}
 	if left != nil {
 		return s.writeObject(w, r, http.StatusOK, left)
 	}
@@ -54,6 +57,9 @@ func (s *Server) deleteCollection(w *response, r *request) error {
 		if _, err := s.deleteObject(r, item, options); err != nil && !apierrors.IsNotFound(err) {
 			return err
 		}
+	}
+	if err := s.flush(r.kind); err != nil {
+		return err
 	}
 	return writeJSON(w, r.view, http.StatusOK, s.showList(r, items, metav1.ListMeta{ResourceVersion: versionText(s.store.Version())}))
 }
@@ -132,7 +138,7 @@ func (s *Server) deleteObject(r *request, object store.Object, o *metav1.DeleteO
 	if left != nil && left.GetUID() != object.GetUID() {
 		left = nil
 	}
-	return left, s.store.Flush()
+	return left, nil
 }
 
 func checkPreconditions(kind *store.Kind, object store.Object, p *metav1.Preconditions) error {

@@ -40,7 +40,7 @@ func (s *Server) fixed(w *response, r *http.Request, path string) func() error {
 	case path == "/api", path == "/apis":
 		return func() error { return s.discoverGroups(w, r, path) }
 	case path == "/openapi/v2":
-		return func() error { return errNoPath() }
+		return func() error { return s.openAPIv2(w, r) }
 	case strings.HasPrefix(path, "/openapi/v3"):
 		return func() error { return s.openAPI(w, r, strings.TrimPrefix(path, "/openapi/v3")) }
 	}

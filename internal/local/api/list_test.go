@@ -168,6 +168,8 @@ func TestWatchEndsAndBegins(t *testing.T) {
 	}
 	p.refused(400, metav1.StatusReasonBadRequest, "sendInitialEvents", "GET", configMaps+"?watch=true&sendInitialEvents=true", "")
 	p.refused(400, metav1.StatusReasonBadRequest, "resourceVersion", "GET", configMaps+"?watch=true&resourceVersion=x", "")
+	// A version of another platform, which this one may reach much later.
+	p.refused(504, metav1.StatusReasonTimeout, "Too large resource version: 1000000, current:", "GET", configMaps+"?watch=true&resourceVersion=1000000", "")
 }
 
 func TestWatchTooFarBack(t *testing.T) {

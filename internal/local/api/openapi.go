@@ -48,6 +48,19 @@ func (s *Server) openAPI(w *response, r *http.Request, path string) error {
 	return nil
 }
 
+// openAPIv2 is a document with nothing in it. kubectl up to 1.28 reads one before it
+// applies anything, in protobuf, and does without what it does not find there.
+func (s *Server) openAPIv2(w *response, r *http.Request) error {
+	if strings.Contains(r.Header.Get("Accept"), "application/com.github.proto-openapi.spec.v2") {
+		w.Header().Set("Content-Type", "application/com.github.proto-openapi.spec.v2.v1.0+protobuf")
+		_, _ = w.Write([]byte("\x0a\x032.0")) // field 1, swagger: "2.0"
+		return nil
+	}
+	return writeJSON(w, whole, http.StatusOK, map[string]any{
+		"swagger": "2.0", "info": map[string]any{"title": "Kubernetes", "version": s.versionInfo().GitVersion}, "paths": map[string]any{},
+	})
+}
+
 // wantsOnlyProtobuf is true for clients that fall back to JSON by themselves: they
 // ask for one form and, when there is none of it, for the next.
 func wantsOnlyProtobuf(r *http.Request) bool {

@@ -18,14 +18,27 @@ type column struct {
 	value func(store.Object) any
 }
 
+// nameColumn is the one that every table has.
+const nameColumn = "Name"
+
+// tableColumns are the columns of a kind. The names of events say nothing, and
+// stand last.
+func tableColumns(kind *store.Kind) []column {
+	name := column{name: nameColumn, kind: "string", value: func(o store.Object) any { return o.GetName() }}
+	if kind.Kind == "Event" {
+		return append(columnsOf(kind), wide(name))
+	}
+	return append([]column{name}, columnsOf(kind)...)
+}
+
 // newTable is the rows and columns of objects. include says what of the objects
 // goes with the rows.
 func newTable(kind *store.Kind, items []store.Object, include string) *metav1.Table {
-	columns := append([]column{{name: "Name", kind: "string", value: func(o store.Object) any { return o.GetName() }}}, columnsOf(kind)...)
+	columns := tableColumns(kind)
 	table := &metav1.Table{TypeMeta: metav1.TypeMeta{Kind: "Table", APIVersion: "meta.k8s.io/v1"}, Rows: []metav1.TableRow{}}
-	for i, c := range columns {
+	for _, c := range columns {
 		definition := metav1.TableColumnDefinition{Name: c.name, Type: c.kind}
-		if i == 0 {
+		if c.name == nameColumn {
 			definition.Format = "name"
 		}
 		if c.wide {

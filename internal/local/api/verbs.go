@@ -84,7 +84,7 @@ func (s *Server) storeNew(w http.ResponseWriter, r *request, object store.Object
 		if err != nil {
 			return nil, err
 		}
-		return made, s.store.Flush()
+		return made, s.flush(r.kind)
 	}
 }
 
@@ -196,7 +196,15 @@ func (s *Server) storeChanged(w http.ResponseWriter, r *request, old, next store
 	if err != nil {
 		return nil, err
 	}
-	return stored, s.store.Flush()
+	return stored, s.flush(r.kind)
+}
+
+// flush returns when what was written is on the disk, where it belongs.
+func (s *Server) flush(kind *store.Kind) error {
+	if !kind.Kept {
+		return nil
+	}
+	return s.store.Flush()
 }
 
 // withStatus is old with next's status and version.

@@ -106,7 +106,9 @@ func TestFieldValidation(t *testing.T) {
 		t.Errorf("warnings %s", w)
 	}
 	p.refused(400, metav1.StatusReasonBadRequest, "fieldValidation", "POST", services+"?fieldValidation=Loose", wrong)
-	p.refused(400, metav1.StatusReasonBadRequest, `cannot be handled as a Service: json: cannot unmarshal`, "POST", services, strings.Replace(ksvc("y"), `"containers":[`, `"timeoutSeconds":"long","containers":[`, 1))
+	p.refused(422, metav1.StatusReasonInvalid, `Service.serving.knative.dev "y" is invalid: spec.template.spec.timeoutSeconds: Invalid value: "string": spec.template.spec.timeoutSeconds in body must be of type integer: "string"`, "POST", services, strings.Replace(ksvc("y"), `"containers":[`, `"timeoutSeconds":"long","containers":[`, 1))
+	p.refused(422, metav1.StatusReasonInvalid, `spec.traffic in body must be of type array`, "POST", services, strings.Replace(ksvc("y"), `"spec":{"template"`, `"spec":{"traffic":{},"template"`, 1))
+	p.refused(400, metav1.StatusReasonBadRequest, `cannot be handled as a ConfigMap: json: cannot unmarshal`, "POST", configMaps, `{"metadata":{"name":"y"},"data":{"a":1}}`)
 	p.refused(400, metav1.StatusReasonBadRequest, "", "POST", services, `{"metadata":`)
 	p.refused(415, metav1.StatusReasonUnsupportedMediaType, "application/json, application/yaml", "POST", services, "x", "Content-Type: text/plain")
 	p.refused(413, metav1.StatusReasonRequestEntityTooLarge, "limit is 3145728", "POST", services, strings.Repeat(" ", 3<<20+1))

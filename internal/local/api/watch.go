@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kn-lite/kn-lite/internal/local/store"
 )
@@ -65,6 +67,9 @@ func (s *Server) watch(w *response, r *request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
 	defer cancel()
 	events := s.store.Watch(from)
+	if err := s.checkReached(from); err != nil {
+		return err
+	}
 	if err := probe(ctx, events); err != nil {
 		return err
 	}
@@ -76,6 +81,19 @@ func (s *Server) watch(w *response, r *request) error {
 		f.follow(ctx, events)
 	}
 	return nil
+}
+
+// checkReached refuses a version that there has never been: it is one of another
+// platform, from before everything was purged, and waiting for it would miss all
+// that happens until then.
+func (s *Server) checkReached(version uint64) error {
+	current := s.store.Version()
+	if version <= current {
+		return nil
+	}
+	err := apierrors.NewTimeoutError(fmt.Sprintf("Too large resource version: %d, current: %d", version, current), 1)
+	err.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: metav1.CauseTypeResourceVersionTooLarge, Message: "Too large resource version"}}
+	return err
 }
 
 // probe fails when a watch begins too far back.
@@ -131,17 +149,15 @@ func (f *follower) begin(items []store.Object, version uint64) {
 
 // follow sends changes until the client goes away or its time is up.
 func (f *follower) follow(ctx context.Context, events *store.Watch) {
+	due := time.Now().Add(bookmarkEvery)
 	for {
-		wait, cancel := context.WithTimeout(ctx, bookmarkEvery)
+		wait, cancel := context.WithDeadline(ctx, due)
 		changes, err := events.Next(wait)
 		cancel()
 		switch {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, context.DeadlineExceeded):
-			if f.bookmarks {
-				f.bookmark(events.Version(), nil)
-			}
 		case err != nil:
 			status := statusOf(err)
 			f.send("ERROR", status)
@@ -150,6 +166,13 @@ func (f *follower) follow(ctx context.Context, events *store.Watch) {
 		}
 		for _, change := range changes {
 			f.change(change)
+		}
+		// Also while other kinds change all the time.
+		if !time.Now().Before(due) {
+			due = time.Now().Add(bookmarkEvery)
+			if f.bookmarks {
+				f.bookmark(events.Version(), nil)
+			}
 		}
 		if f.flush() != nil {
 			return

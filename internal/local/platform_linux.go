@@ -17,7 +17,6 @@ import (
 	"github.com/kn-lite/kn-lite/internal/local/router"
 	"github.com/kn-lite/kn-lite/internal/local/runtime"
 	"github.com/kn-lite/kn-lite/internal/local/store"
-	"github.com/kn-lite/kn-lite/internal/local/token"
 	"github.com/kn-lite/kn-lite/internal/registry"
 )
 
@@ -58,12 +57,9 @@ func (p *platform) connect(o Options, credentials *credentials, images *registry
 	_, port, _ := net.SplitHostPort(address)
 	domain := "127.0.0.1.sslip.io:" + port
 	late := &late{}
-	tokens, err := token.New(p.store, o.Now)
-	if err != nil {
-		return err
-	}
-	pods := kubelet.New(kubelet.Options{Store: p.store, Runtime: p.runtime, Dir: filepath.Join(o.Place.Dir, "pods"), Drain: late, Tokens: tokens})
+	pods := kubelet.New(kubelet.Options{Store: p.store, Runtime: p.runtime, Dir: filepath.Join(o.Place.Dir, "pods"), Drain: late})
 	late.router = router.New(router.Options{Store: p.store, Domain: domain, Dial: pods, Activate: late.activate})
+	var err error
 	if late.scaler, err = autoscale.New(autoscale.Options{Store: p.store, Figures: late.router}); err != nil {
 		return err
 	}

@@ -17,10 +17,10 @@ func inKoApp() []string { return []string{"runtime", "readiness"} }
 
 // buildImages builds and pushes the test images with kn-lite and returns the
 // digest reference of each by its name.
-func buildImages(ctx context.Context, o options, work string, images []tool) (map[string]string, error) {
+func buildImages(ctx context.Context, o options, images []tool) (map[string]string, error) {
 	references := map[string]string{}
 	for _, image := range images {
-		dir, err := copyProgram(image, filepath.Join(work, "images", image.base()))
+		dir, err := copyProgram(image, filepath.Join(o.sources, image.base()))
 		if err != nil {
 			return nil, err
 		}
@@ -30,7 +30,7 @@ func buildImages(ctx context.Context, o options, work string, images []tool) (ma
 			return nil, err
 		}
 		if slices.Contains(inKoApp(), image.base()) {
-			if reference, err = o.moveToKoApp(ctx, work, image.base(), reference); err != nil {
+			if reference, err = o.moveToKoApp(ctx, image.base(), reference); err != nil {
 				return nil, err
 			}
 		}
@@ -69,8 +69,8 @@ func copyProgram(image tool, to string) (string, error) {
 }
 
 // moveToKoApp builds the image once more with its program at /ko-app/NAME, too.
-func (o options) moveToKoApp(ctx context.Context, work, name, reference string) (string, error) {
-	dir := filepath.Join(work, "ko-app", name)
+func (o options) moveToKoApp(ctx context.Context, name, reference string) (string, error) {
+	dir := filepath.Join(o.sources, "ko-app", name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}

@@ -27,6 +27,7 @@ type options struct {
 	gateway    string // NAMESPACE/NAME of the ingress's Service; empty: the ingress is at ingress
 	ingress    string // address of the ingress
 	knLite     string
+	sources    string // folder in which the images are built; what it holds makes the next run faster
 	logs       string
 	run        string // only tests that match
 	parallel   int
@@ -52,6 +53,7 @@ func parseFlags() options {
 	flag.StringVar(&o.gateway, "gateway", "", "NAMESPACE/NAME of the ingress's Service")
 	flag.StringVar(&o.ingress, "ingress", "", "address of the ingress, where no Service has it")
 	flag.StringVar(&o.knLite, "kn-lite", "kn-lite", "the kn-lite that builds the images")
+	flag.StringVar(&o.sources, "sources", "images", "folder to build the images in; one that stays makes the next run faster")
 	flag.StringVar(&o.logs, "logs", ".", "folder for the whole output of the tests")
 	flag.StringVar(&o.run, "run", ".", "only tests that match this regular expression")
 	flag.IntVar(&o.parallel, "parallel", 6, "tests at the same time; most of them wait")
@@ -75,7 +77,7 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
-	references, err := buildImages(ctx, o, work, images)
+	references, err := buildImages(ctx, o, images)
 	if err != nil {
 		return err
 	}

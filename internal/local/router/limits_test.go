@@ -128,6 +128,11 @@ func TestTimeouts(t *testing.T) {
 			fmt.Fprint(w, "first")
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
+		case "/short":
+			w.Header().Set("Content-Length", "100")
+			fmt.Fprint(w, "first")
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
 		case "/steady":
 			for range 5 {
 				fmt.Fprint(w, "part ")
@@ -149,12 +154,13 @@ func TestTimeouts(t *testing.T) {
 		body           string
 	}{
 		{"total", "/silent", http.StatusGatewayTimeout, true, "request timeout"},
-		{"total", "/stalls", http.StatusOK, false, "first"},
-		{"total", "/steady", http.StatusOK, false, "part part part"},
+		{"total", "/stalls", http.StatusOK, true, "first"},
+		{"total", "/steady", http.StatusOK, true, "part part part"},
+		{"total", "/short", http.StatusOK, false, "first"},
 		{"start", "/silent", http.StatusGatewayTimeout, true, "request timeout"},
 		{"start", "/steady", http.StatusOK, true, "part part part part part"},
 		{"idle", "/silent", http.StatusGatewayTimeout, true, "request timeout"},
-		{"idle", "/stalls", http.StatusOK, false, "first"},
+		{"idle", "/stalls", http.StatusOK, true, "first"},
 		{"idle", "/steady", http.StatusOK, true, "part part part part part"},
 	} {
 		for name, client := range map[string]*http.Client{"HTTP/1.1": p.client, "HTTP/2": h2client()} {

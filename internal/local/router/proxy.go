@@ -74,6 +74,9 @@ func rewrite(p *httputil.ProxyRequest) {
 // forwarded is RFC 7239's form of the X-Forwarded headers.
 func forwarded(clients, host, proto string) string {
 	first, rest, more := strings.Cut(clients, ",")
+	if strings.Contains(host, ":") {
+		host = `"` + host + `"` // a port makes it more than a token
+	}
 	value := "for=" + node(first) + ";host=" + host + ";proto=" + proto
 	for more {
 		first, rest, more = strings.Cut(rest, ",")

@@ -109,10 +109,7 @@ func (w *response) limit(l *limits, cancel context.CancelCauseFunc) (stop func()
 		control := http.NewResponseController(w.ResponseWriter)
 		now := time.Now()
 		_ = control.SetReadDeadline(now)
-		if !w.started() {
-			now = now.Add(graceToAnswer)
-		}
-		_ = control.SetWriteDeadline(now)
+		_ = control.SetWriteDeadline(now.Add(graceToAnswer))
 	}
 	mu.Lock()
 	defer mu.Unlock()
@@ -125,7 +122,8 @@ func (w *response) limit(l *limits, cancel context.CancelCauseFunc) (stop func()
 	}
 }
 
-// graceToAnswer is how long a client may take to read that its request timed out.
+// graceToAnswer is how long a client may take to read the end of an answer to a
+// request that timed out.
 const graceToAnswer = 5 * time.Second
 
 func earlier(a, b time.Time) time.Time {

@@ -116,7 +116,10 @@ func limitsOf(object *servingv1.Revision) *limits {
 	}
 	for _, c := range spec.Containers {
 		for _, port := range c.Ports {
-			l.port = port.ContainerPort
+			// A port may have a name alone: h2c, say.
+			if port.ContainerPort != 0 {
+				l.port = port.ContainerPort
+			}
 			l.h2c = port.Name == string("h2c")
 		}
 	}

@@ -105,7 +105,20 @@ func (r *Router) serve(w http.ResponseWriter, req *http.Request, v *revision, ta
 		// An answer may begin before all of the request is there.
 		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
+	defer x.endOnTimeout(ctx)
 	r.proxy.ServeHTTP(x.response, req.WithContext(ctx))
+}
+
+// endOnTimeout ends an answer that took too long as if it were complete: that is how
+// queue-proxy does it, and what Knative's conformance tests want. The length that an
+// answer may have said still shows what is missing.
+func (x *exchange) endOnTimeout(ctx context.Context) {
+	if !errors.Is(context.Cause(ctx), errTimeout) || !x.response.started() {
+		return
+	}
+	if r := recover(); r != nil && r != http.ErrAbortHandler { //nolint:errorlint // a panic's very value
+		panic(r)
+	}
 }
 
 // fail answers a request that no instance has answered.

@@ -15,6 +15,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 )
 
 const hello = "hello.default.127.0.0.1.sslip.io:7080"
@@ -43,7 +46,7 @@ func TestHeaders(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Host": hello,
-		"Forwarded":         "for=127.0.0.1;host=" + hello + ";proto=http",
+		"Forwarded":         `for=127.0.0.1;host="` + hello + `";proto=http`,
 		"This-Was-User-Set": "a value", "Traceparent": req.Header.Get("Traceparent"),
 		"Accept-Encoding": "", "K-Network-Hash": "", "Knative-Serving-Default-Route": "",
 	} {
@@ -466,6 +469,31 @@ func TestEarlyRefusal(t *testing.T) {
 		got, err := p.do(p.request(http.MethodPost, hello, "/", bytes.NewReader(make([]byte, 8<<20))))
 		if err != nil || got.status != http.StatusRequestEntityTooLarge || got.body != "too large" {
 			t.Fatalf("%+v, %v", got, err)
+		}
+	}
+}
+
+// A host with a port is no token of RFC 7239.
+func TestForwardedIsWellFormed(t *testing.T) {
+	for _, c := range []struct{ clients, host, want string }{
+		{"127.0.0.1", "hello.example", "for=127.0.0.1;host=hello.example;proto=http"},
+		{"127.0.0.1", "hello.example:7080", `for=127.0.0.1;host="hello.example:7080";proto=http`},
+		{"fd00::1, 10.0.0.1", "[::1]:80", `for="[fd00::1]";host="[::1]:80";proto=http, for=10.0.0.1`},
+	} {
+		if got := forwarded(c.clients, c.host, "http"); got != c.want {
+			t.Errorf("%s at %s: %s, want %s", c.clients, c.host, got, c.want)
+		}
+	}
+}
+
+// A port that has a name alone is the usual one.
+func TestPortWithANameAlone(t *testing.T) {
+	for name, h2c := range map[string]bool{"h2c": true, "http1": false, "": false} {
+		revision := &servingv1.Revision{Spec: servingv1.RevisionSpec{PodSpec: corev1.PodSpec{
+			Containers: []corev1.Container{{Ports: []corev1.ContainerPort{{Name: name}}}, {}},
+		}}}
+		if l := limitsOf(revision); l.port != 8080 || l.h2c != h2c {
+			t.Errorf("%q: port %d, h2c %t", name, l.port, l.h2c)
 		}
 	}
 }

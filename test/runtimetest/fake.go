@@ -24,12 +24,14 @@ type Fake struct {
 	Dir string // for volumes
 	// Image is what Pull returns, for any reference.
 	Image pod.Image
-	// FailPull, FailSandbox and FailStart are called first, and may wait.
+	// FailPull, FailSandbox, FailVolume and FailStart are called first, and may wait.
 	FailPull    func(ctx context.Context, ref string, secrets [][]byte) error
 	FailSandbox func() error
+	FailVolume  func(name string) error
 	FailStart   func(c pod.Container) error
-	// OnStart is called with each container that is started.
+	// OnStart is called with each container that is started, OnEnd when one has ended.
 	OnStart func(c pod.Container)
+	OnEnd   func()
 
 	mu      sync.Mutex
 	open    int
@@ -128,6 +130,11 @@ type fakeSandbox struct {
 }
 
 func (s *fakeSandbox) Volume(name string) (string, error) {
+	if f := s.fake.FailVolume; f != nil {
+		if err := f(name); err != nil {
+			return "", err
+		}
+	}
 	dir := filepath.Join(s.dir, "volumes", name)
 	return dir, errors.Join(os.MkdirAll(dir, 0o777), os.Chmod(dir, 0o777))
 }
@@ -249,6 +256,9 @@ func (p *fakeProcess) run() {
 	p.code = Program(p.system(p.container.Args, p.container.Stdout, p.container.Stderr))
 	p.sandbox.fake.mu.Lock()
 	p.sandbox.fake.running--
+	if p.sandbox.fake.OnEnd != nil {
+		p.sandbox.fake.OnEnd()
+	}
 	p.sandbox.fake.mu.Unlock()
 	close(p.done)
 }

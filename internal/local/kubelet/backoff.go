@@ -10,6 +10,10 @@ const (
 	healthyAfter = 10 * time.Minute
 )
 
+// leastGrace is what containers have between SIGTERM and SIGKILL, however short the
+// grace is and whatever is left of it.
+const leastGrace = 2 * time.Second
+
 // backoff doubles up to a limit.
 type backoff struct{ delay time.Duration }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -23,7 +24,7 @@ var errNoCommand = errors.New("no command specified")
 // configure says what the runtime is to start. What is missing for it is waited
 // for; false says that the pod is to end.
 func (c *container) configure(image Image) (Container, bool) {
-	for {
+	for delay := newBackoff(); ; {
 		version := c.w.k.o.Store.Version()
 		made, err := c.made(image)
 		if err == nil {
@@ -35,19 +36,22 @@ func (c *container) configure(image Image) (Container, bool) {
 		}
 		c.event(corev1.EventTypeWarning, "Failed", "Error: "+err.Error())
 		c.wait(reason, err.Error())
-		if !c.w.configChanged(version) {
+		if !c.w.configChanged(version, delay.next()) {
 			return Container{}, false
 		}
 	}
 }
 
-// configChanged waits until something that pods refer to has changed behind
-// version; false says that the pod is to end.
-func (w *worker) configChanged(version uint64) bool {
+// configChanged waits until something that pods refer to has changed behind version,
+// or until it is time to try again: a disk may have room by then. False says that
+// the pod is to end.
+func (w *worker) configChanged(version uint64, retry time.Duration) bool {
+	ctx, cancel := context.WithTimeout(w.round, retry)
+	defer cancel()
 	for watch := w.k.o.Store.Watch(version); ; {
-		events, err := watch.Next(w.round)
+		events, err := watch.Next(ctx)
 		if err != nil {
-			// Too far behind: look again.
+			// Too late, or too far behind: look again.
 			return w.round.Err() == nil
 		}
 		if slices.ContainsFunc(events, w.refersTo) {

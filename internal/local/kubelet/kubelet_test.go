@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -33,6 +34,7 @@ type platform struct {
 	runtime *runtimetest.Fake
 	dir     string
 	stop    func()
+	ended   time.Time // of the last container
 }
 
 func start(t *testing.T, change func(*kubelet.Options)) *platform {
@@ -42,6 +44,7 @@ func start(t *testing.T, change func(*kubelet.Options)) *platform {
 		t.Fatal(err)
 	}
 	p := &platform{t: t, store: s, runtime: &runtimetest.Fake{Dir: t.TempDir()}, dir: t.TempDir()}
+	p.runtime.OnEnd = func() { p.ended = time.Now() }
 	o := kubelet.Options{Store: s, Runtime: p.runtime, Dir: p.dir}
 	if change != nil {
 		change(&o)
@@ -269,19 +272,52 @@ func TestPodIsDeleted(t *testing.T) {
 }
 
 func TestGraceEnds(t *testing.T) {
-	t.Parallel()
-	p := start(t, nil)
-	p.create(onePod("ignore"))
-	p.until("running", func(got *corev1.Pod) bool { return first(got).State.Running != nil })
-	begun := time.Now()
-	p.remove(1)
-	p.until("gone", gone)
-	if took := time.Since(begun); took < 900*time.Millisecond || took > 3*time.Second {
-		t.Errorf("a program that ignores SIGTERM had %s of a grace of 1 s", took)
+	for grace, want := range map[int64]time.Duration{1: 2 * time.Second, 30: 30 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			p := start(t, nil)
+			p.create(onePod("ignore"))
+			p.until("running", func(got *corev1.Pod) bool { return first(got).State.Running != nil })
+			begun := time.Now()
+			p.remove(grace)
+			time.Sleep(time.Minute)
+			for _, e := range store.List[*corev1.Event](p.store, "default") {
+				if e.Reason == "Killing" && e.FirstTimestamp.Sub(begun) > time.Second {
+					t.Errorf("it was told to stop %s late", e.FirstTimestamp.Sub(begun))
+				}
+			}
+			if took := p.ended.Sub(begun).Round(time.Second); p.pod() != nil || took != want {
+				t.Errorf("a program that ignores SIGTERM had %s of a grace of %d s", took, grace)
+			}
+			if !slices.Contains(p.events(), "Killing: Stopping container user-container") {
+				t.Errorf("events %q", p.events())
+			}
+			p.stop()
+		})
 	}
-	if !slices.Contains(p.events(), "Killing: Stopping container user-container") {
-		t.Errorf("events %q", p.events())
-	}
+}
+
+// A request that takes all of the grace leaves the program the time to end in order.
+func TestDrainTakesAllOfTheGrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := drain{make(chan struct{}), make(chan struct{})}
+		p := start(t, func(o *kubelet.Options) { o.Drain = d })
+		p.create(onePod("wait=0"))
+		p.until("running", func(got *corev1.Pod) bool { return first(got).State.Running != nil })
+		reader, err := p.kubelet.Logs(t.Context(), "default", "pod", &corev1.PodLogOptions{Follow: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer reader.Close()
+		p.remove(10)
+		time.Sleep(9 * time.Second)
+		if p.pod() == nil {
+			t.Error("it ended before its request")
+		}
+		if text, err := io.ReadAll(reader); err != nil || string(text) != "got terminated\n" {
+			t.Errorf("it says %q, %v", text, err)
+		}
+		p.stop()
+	})
 }
 
 // drain is a router that has requests in flight until it is told otherwise.

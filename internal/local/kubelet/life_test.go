@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -505,4 +506,24 @@ func TestSandboxIsLost(t *testing.T) {
 	}
 	p.remove(30)
 	p.until("gone", gone)
+}
+
+// A disk that was full is tried again, although nothing in the store has changed.
+func TestVolumesAreTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, nil)
+		times := 0
+		p.runtime.FailVolume = func(string) error {
+			if times++; times < 3 {
+				return syscall.ENOSPC
+			}
+			return nil
+		}
+		p.create(onePod("wait=0"))
+		time.Sleep(time.Minute)
+		if !isReady(p.pod()) || !slices.Contains(p.events(), "FailedMount: the folder of termination messages cannot be made: no space left on device") {
+			t.Errorf("events %q, status %+v", p.events(), p.pod().Status)
+		}
+		p.stop()
+	})
 }

@@ -37,14 +37,14 @@ const (
 // mountVolumes makes the pod's volumes. What is missing for them is waited for.
 func (w *worker) mountVolumes() error {
 	w.volumes = map[string]volume{}
-	for {
+	for delay := newBackoff(); ; {
 		version := w.k.o.Store.Version()
 		err := w.makeVolumes()
 		if err == nil {
 			return nil
 		}
 		w.event("", corev1.EventTypeWarning, "FailedMount", err.Error())
-		if !w.configChanged(version) {
+		if !w.configChanged(version, delay.next()) {
 			return w.round.Err()
 		}
 	}
@@ -57,7 +57,7 @@ func (w *worker) makeVolumes() error {
 		group = *sc.FSGroup
 	}
 	if err := w.makeVolume(terminationVolume, func(string) error { return nil }, false); err != nil {
-		return err
+		return fmt.Errorf("the folder of termination messages cannot be made: %w", err)
 	}
 	for i := range p.Spec.Volumes {
 		v := &p.Spec.Volumes[i]

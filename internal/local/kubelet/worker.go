@@ -39,11 +39,11 @@ type worker struct {
 	// round is the part of life in which there is the same sandbox.
 	round context.Context
 
-	mu      sync.Mutex
-	pod     *corev1.Pod // as last seen in the store
-	sandbox Sandbox
-	grace   time.Duration // from the end of life on
-	timer   *time.Timer   // of the end of grace
+	mu       sync.Mutex
+	pod      *corev1.Pod // as last seen in the store
+	sandbox  Sandbox
+	deadline time.Time   // of the pod's end
+	timer    *time.Timer // ends force
 }
 
 func newWorker(k *Kubelet, p *corev1.Pod) *worker {
@@ -113,9 +113,7 @@ func (w *worker) shutDown(bound time.Duration) {
 	defer w.mu.Unlock()
 	w.drained()
 	w.endWithin(min(graceOf(w.pod), bound))
-	if w.timer != nil && w.grace > bound {
-		w.timer.Reset(bound)
-	}
+	w.killAfter(min(time.Until(w.deadline), bound))
 }
 
 // endWithin begins the end, once, with w.mu held.
@@ -123,14 +121,23 @@ func (w *worker) endWithin(grace time.Duration) {
 	if w.life.Err() != nil {
 		return
 	}
-	w.grace = grace
-	w.timer = time.AfterFunc(grace, w.kill)
+	w.deadline = time.Now().Add(grace)
+	w.killAfter(grace + leastGrace)
 	w.end()
+}
+
+// killAfter sets the end of all patience, with w.mu held.
+func (w *worker) killAfter(d time.Duration) {
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	w.timer = time.AfterFunc(d, w.kill)
 }
 
 // run is the pod's goroutine.
 func (w *worker) run() {
 	defer w.kill()
+	defer w.stopTimer()
 	w.update(func() {})
 	for again := (restarts{}); w.life.Err() == nil; {
 		begun := time.Now()
@@ -141,6 +148,14 @@ func (w *worker) run() {
 		}
 	}
 	w.takeDown()
+}
+
+func (w *worker) stopTimer() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.timer != nil {
+		w.timer.Stop()
+	}
 }
 
 // runRound runs the pod until it is to end, or its sandbox is gone.
@@ -221,15 +236,28 @@ func (w *worker) makeSandbox() (Sandbox, error) {
 	}
 }
 
-// takeDown ends the containers and removes the pod.
-func (w *worker) takeDown() {
+// drain waits for the requests in flight, which may take all of the grace. The
+// containers have a little time after that to end in order, as on a cluster.
+func (w *worker) drain() {
 	w.mu.Lock()
-	p, sandbox := w.pod, w.sandbox
+	p, sandbox, deadline := w.pod, w.sandbox, w.deadline
 	w.mu.Unlock()
 	if d := w.k.o.Drain; d != nil && sandbox != nil && w.draining.Err() == nil {
+		ctx, cancel := context.WithDeadline(w.draining, deadline)
+		defer cancel()
 		// What goes wrong there ends with the grace, as everything.
-		_ = d.Drain(w.draining, p)
+		_ = d.Drain(ctx, p)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.draining.Err() == nil {
+		w.killAfter(max(time.Until(deadline), leastGrace))
+	}
+}
+
+// takeDown ends the containers and removes the pod.
+func (w *worker) takeDown() {
+	w.drain()
 	var stopping sync.WaitGroup
 	for _, c := range w.all() {
 		stopping.Go(func() { c.stop(w.force) })
@@ -237,9 +265,6 @@ func (w *worker) takeDown() {
 	stopping.Wait()
 	w.closeSandbox()
 	w.closeLogs()
-	if w.timer != nil {
-		w.timer.Stop()
-	}
 	// A pod that only ends because the platform does stays in the store.
 	if p := w.current(); p.DeletionTimestamp != nil {
 		w.k.o.Store.Remove(p)

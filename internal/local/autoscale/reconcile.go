@@ -25,15 +25,17 @@ const (
 	diagnosis = 30 * time.Second
 )
 
-// pods is how many a revision has.
+// pods is how many a revision has, without those that are over.
 type pods struct{ ready, others int }
 
 func count(s *store.Store, at key) pods {
 	var out pods
 	for _, pod := range store.Labelled[*corev1.Pod](s, at.namespace, serving.RevisionLabelKey, at.name) {
-		if pod.DeletionTimestamp == nil && pod.Status.Phase == corev1.PodRunning && isReady(pod) {
+		switch {
+		case pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded:
+		case pod.DeletionTimestamp == nil && pod.Status.Phase == corev1.PodRunning && isReady(pod):
 			out.ready++
-		} else {
+		default:
 			out.others++
 		}
 	}

@@ -328,3 +328,39 @@ func TestOrderOfThoseWhoWait(t *testing.T) {
 		v.mu.Unlock()
 	}
 }
+
+// An upgraded connection is idle when the container sends nothing, and not before.
+func TestIdleUpgrade(t *testing.T) {
+	p := newPlatform(t)
+	p.revision("v1", timeouts(20, 0, 1))
+	p.pod("v1", func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		for range 4 {
+			time.Sleep(400 * time.Millisecond)
+			fmt.Fprint(conn, "tick ")
+		}
+		_, _ = io.ReadAll(conn)
+	})
+	p.route("hello", "v1=100")
+	conn, err := net.Dial("tcp", p.front.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", hello)
+	start, in := time.Now(), bufio.NewReader(conn)
+	if response, err := http.ReadResponse(in, nil); err != nil || response.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("%v, %v", response, err)
+	}
+	got, err := io.ReadAll(in)
+	if took := time.Since(start); string(got) != "tick tick tick tick " || err != nil || took < 2400*time.Millisecond || took > 5*time.Second {
+		t.Errorf("%q, %v after %v", got, err, took)
+	}
+}

@@ -42,7 +42,7 @@ demo: build ## the main job on the embedded platform, told step by step
 demo-cluster: ## the same on real Knative, in a devcluster; wants root
 	test/e2e/run demo
 
-bench: build peers buildkit buildah ## start-up, builds and Dockerfile builds beside kn, ko, func, buildkit, buildah and kaniko (FULL=1 for more runs)
+bench: build peers buildkit buildah $(BIN)/hey $(BIN)/kubectl ## start-up, builds and Dockerfile builds beside kn, ko, func, buildkit, buildah and kaniko (FULL=1 for more runs)
 	go test -tags bench -count=1 -v -timeout 60m $(if $(RUN),-run '$(RUN)') ./test/bench
 
 verify: ## everything that can be checked without running the product
@@ -67,6 +67,10 @@ tools: $(BIN)/golangci-lint $(BIN)/gofumpt $(BIN)/goreleaser ## the linters and 
 
 $(BIN)/hey: test/peers/hey/go.mod test/peers/hey/go.sum
 	cd test/peers/hey && $(GO_BUILD) -ldflags '-s -w' -o $@ github.com/rakyll/hey
+
+# Of the same Kubernetes as devcluster.
+$(BIN)/kubectl: devcluster/go.mod devcluster/go.sum
+	cd devcluster && $(GO_BUILD) -ldflags '-s -w' -o $@ k8s.io/kubernetes/cmd/kubectl
 
 $(BIN)/kn: test/peers/kn/go.mod test/peers/kn/go.sum
 	cd test/peers/kn && $(GO_BUILD) -ldflags '-s -w' -o $@ knative.dev/client/cmd/kn

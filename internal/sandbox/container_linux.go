@@ -27,7 +27,9 @@ type containerOrder struct {
 type containerReply struct {
 	ID    int
 	Error string `json:",omitempty"`
-	Exit  int
+	Exit  int    `json:",omitempty"`
+	// Connects comes with the file of questions where connections lead.
+	Connects bool `json:",omitempty"`
 }
 
 // container is the first process of a container: it starts the program, collects
@@ -140,6 +142,11 @@ func (c *container) start(orders, control *os.File) error {
 	if c.channel, err = openChannel(control); err != nil {
 		return err
 	}
+	if o.Outside {
+		if err := c.askForConnects(); err != nil {
+			return err
+		}
+	}
 	if err := raiseFiles(); err != nil {
 		return err
 	}
@@ -152,6 +159,16 @@ func (c *container) start(orders, control *os.File) error {
 	}
 	c.main, err = c.run(c.program.path, o.Command.Args, 1, 2)
 	return asContainer(err)
+}
+
+// askForConnects has this thread's programs ask where connections lead. Where the
+// kernel cannot, they have no way out of the pod.
+func (c *container) askForConnects() error {
+	fd, err := notifyConnects()
+	if err != nil {
+		return c.channel.send(containerReply{Connects: true, Error: err.Error()})
+	}
+	return errors.Join(c.channel.send(containerReply{Connects: true}, fd), unix.Close(fd))
 }
 
 // asContainer says why a program did not start in the words that runtimes of

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"syscall"
@@ -77,6 +78,22 @@ func (*Box) Pod(context.Context, string) (*Pod, error) { return nil, errors.ErrU
 
 // Start starts nothing.
 func (*Pod) Start(context.Context, Start) (*Process, error) { return nil, errors.ErrUnsupported }
+
+// Outside needs Linux.
+type Outside struct{}
+
+// Outside leads nowhere.
+func (*Pod) Outside(context.Context, func(netip.AddrPort) (netip.AddrPort, error)) (*Outside, error) {
+	return nil, errors.ErrUnsupported
+}
+
+// Listen listens nowhere.
+func (*Pod) Listen(context.Context, int) (net.Listener, error) { return nil, errors.ErrUnsupported }
+
+// ListenPacket listens nowhere.
+func (*Pod) ListenPacket(context.Context, int) (net.PacketConn, error) {
+	return nil, errors.ErrUnsupported
+}
 
 // Prepare starts nothing.
 func (*Pod) Prepare(context.Context) error { return errors.ErrUnsupported }

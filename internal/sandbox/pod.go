@@ -15,6 +15,9 @@ type Start struct {
 	NoNewPrivilege bool     // set-uid programs do not work
 	Processes      int      // how many may run at a time; 0 is a few thousand
 
+	Outside *Outside     // nil: nothing but the pod itself is reached
+	Trouble func(string) // hears why Outside is not to be had, if so
+
 	Out, Err io.Writer
 }
 

@@ -27,6 +27,9 @@ type podRequest struct {
 	// Start starts a container, whose files come with the message: orders, answers,
 	// channel, standard output and error.
 	Start bool `json:",omitempty"`
+	// Listen is tcp or udp: a socket at Port.
+	Listen string `json:",omitempty"`
+	Port   int    `json:",omitempty"`
 	// Hostname is what the pod is called from now on.
 	Hostname string `json:",omitempty"`
 	// Kill ends the container that was started under ID.
@@ -129,6 +132,8 @@ func (p *pod) listen() {
 			p.kill(r.ID)
 		case r.Dial > 0:
 			go p.dial(r)
+		case r.Listen != "":
+			p.hand(r.ID, func() (int, error) { return listenAt(r.Listen, r.Port) })
 		case r.Hostname != "":
 			reply := podReply{ID: r.ID}
 			if err := unix.Sethostname([]byte(r.Hostname)); err != nil {
@@ -195,14 +200,19 @@ func (p *pod) kill(id int) {
 
 // dial answers with a connected socket.
 func (p *pod) dial(r podRequest) {
-	fd, err := dialLoopback(r.Dial)
+	p.hand(r.ID, func() (int, error) { return dialLoopback(r.Dial) })
+}
+
+// hand answers with the file that open opens.
+func (p *pod) hand(id int, open func() (int, error)) {
+	fd, err := open()
 	if err != nil {
-		reply := podReply{ID: r.ID, Error: err.Error()}
+		reply := podReply{ID: id, Error: err.Error()}
 		errors.As(err, &reply.Errno)
 		_ = p.channel.send(reply)
 		return
 	}
-	_ = p.channel.send(podReply{ID: r.ID}, fd)
+	_ = p.channel.send(podReply{ID: id}, fd)
 	_ = unix.Close(fd)
 }
 

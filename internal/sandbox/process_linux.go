@@ -32,9 +32,13 @@ type Process struct {
 	done    chan struct{}
 	exit    Exit
 
-	mutex sync.Mutex
-	next  int
-	execs map[int]chan containerReply
+	outside *Outside
+	trouble func(string)
+
+	mutex    sync.Mutex
+	next     int
+	execs    map[int]chan containerReply
+	connects *questions
 }
 
 // Start starts a program in a container of its own. It runs when Start returns.
@@ -44,7 +48,7 @@ func (p *Pod) Start(ctx context.Context, s Start) (*Process, error) {
 	raw, err := json.Marshal(order{
 		Root: s.Root, Overlay: s.Overlay, Stage: b.stage(), Command: &s.Command,
 		Single: b.ids.identity == Single, Shifted: b.ids.identity == Shifted, Highest: b.ids.highest(),
-		Groups: s.Groups, ReadOnly: s.ReadOnly, NoNewPrivilege: s.NoNewPrivilege, Processes: s.Processes,
+		Groups: s.Groups, ReadOnly: s.ReadOnly, NoNewPrivilege: s.NoNewPrivilege, Processes: s.Processes, Outside: s.Outside != nil,
 	})
 	if err != nil {
 		return nil, err
@@ -53,10 +57,11 @@ func (p *Pod) Start(ctx context.Context, s Start) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.outside, c.trouble = s.Outside, s.Trouble
+	go c.listen()
 	if err := c.begin(ctx, raw, s.Out, s.Err); err != nil {
 		return nil, err
 	}
-	go c.listen()
 	return c, nil
 }
 
@@ -333,6 +338,10 @@ func (c *Process) listen() {
 		if err != nil {
 			return
 		}
+		if got.Connects {
+			c.answerConnects(got, files)
+			continue
+		}
 		closeAll(files)
 		c.mutex.Lock()
 		to := c.execs[got.ID]
@@ -341,4 +350,26 @@ func (c *Process) listen() {
 			to <- got
 		}
 	}
+}
+
+// answerConnects answers the questions of programs that want to connect to something.
+func (c *Process) answerConnects(got containerReply, files []int) {
+	if len(files) != 1 || c.outside == nil {
+		closeAll(files)
+		if c.trouble != nil {
+			c.trouble("programs have no way out of their pod: " + got.Error)
+		}
+		return
+	}
+	q, err := newQuestions(files[0], c.outside)
+	if err != nil {
+		return
+	}
+	c.mutex.Lock()
+	c.connects = q
+	c.mutex.Unlock()
+	go func() {
+		q.serve()
+		_ = q.file.Close()
+	}()
 }

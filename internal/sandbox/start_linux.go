@@ -35,6 +35,7 @@ type order struct {
 	ReadOnly       bool     `json:",omitempty"`
 	NoNewPrivilege bool     `json:",omitempty"`
 	Processes      int      `json:",omitempty"`
+	Outside        bool     `json:",omitempty"`
 
 	places places
 	apart  int // where Then is root

@@ -33,6 +33,8 @@ type Options struct {
 	// where credentials are that every pod may use.
 	Registry registry.Options
 
+	Network Network
+
 	Warn func(string) // hears what is not as on a cluster, once each
 	Now  func() time.Time
 

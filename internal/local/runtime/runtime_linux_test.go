@@ -71,6 +71,16 @@ func app(args []string) {
 		fmt.Println(http.ListenAndServe(":"+args[1], mux))
 	case "say":
 		fmt.Println(args[1:])
+	case "fetch": // says what it gets from each URL
+		for _, url := range args[1:] {
+			client := http.Client{Timeout: 5 * time.Second}
+			response, err := client.Get(url)
+			var body []byte
+			if err == nil {
+				body, err = io.ReadAll(response.Body)
+			}
+			fmt.Printf("%s: %q %v\n", url, body, err)
+		}
 	case "family": // leaves a process in a session of its own
 		cmd := exec.Command(os.Args[0], "sleep", args[2])
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -96,13 +106,19 @@ func newMachine(t testing.TB) *machine { return newMachineOf(t, false) }
 
 func newMachineOf(t testing.TB, plain bool) *machine {
 	t.Helper()
+	return newMachineWith(t, Options{noNamespaces: plain})
+}
+
+func newMachineWith(t testing.TB, options Options) *machine {
+	t.Helper()
 	server := regtest.New()
 	address, stop, err := regtest.Listen(server, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(stop)
-	m := &machine{t: t, registry: server, address: address, options: Options{Dir: t.TempDir(), Path: os.Getenv("PATH"), noNamespaces: plain, Warn: func(text string) { t.Log(text) }}}
+	m := &machine{t: t, registry: server, address: address, options: options}
+	m.options.Dir, m.options.Path, m.options.Warn = t.TempDir(), os.Getenv("PATH"), func(text string) { t.Log(text) }
 	m.open()
 	t.Cleanup(func() {
 		if err := errors.Join(m.Purge(context.Background()), m.Close(context.Background())); err != nil {

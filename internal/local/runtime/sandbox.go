@@ -23,9 +23,10 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 
 // group implements pod.Sandbox in namespaces of its own.
 type group struct {
-	r        *Runtime
-	pod      *sandbox.Pod
-	hostname string
+	r         *Runtime
+	pod       *connected
+	hostname  string
+	namespace string
 
 	mutex sync.Mutex
 	dir   string // volumes and files of containers; "" once it is closed
@@ -45,7 +46,8 @@ func (r *Runtime) Sandbox(ctx context.Context, id, hostname string) (pod.Sandbox
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
-	return &group{r: r, pod: p, hostname: hostname, dir: dir}, nil
+	namespace, _, _ := strings.Cut(id, "/")
+	return &group{r: r, pod: p, hostname: hostname, namespace: namespace, dir: dir}, nil
 }
 
 // Port is the one that is wanted: each pod has all of them.
@@ -110,6 +112,7 @@ func (g *group) Start(ctx context.Context, c pod.Container) (pod.Process, error)
 		return nil, err
 	}
 	start.Command.Mounts = mounts
+	start.Outside, start.Trouble = g.pod.outside, g.r.warn
 	dir, err := g.next("container")
 	if err != nil {
 		return nil, err

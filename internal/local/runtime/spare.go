@@ -2,10 +2,9 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
-
-	"github.com/kn-lite/kn-lite/internal/sandbox"
 )
 
 // spareDelay is how long a pod has the machine for itself before the next spare is made.
@@ -16,14 +15,14 @@ const spareDelay = 100 * time.Millisecond
 type spares struct {
 	r       *Runtime
 	mutex   sync.Mutex
-	ready   *sandbox.Pod
+	ready   *connected
 	making  bool
 	closed  bool
 	working sync.WaitGroup
 }
 
 // take returns a pod of that host name.
-func (s *spares) take(ctx context.Context, hostname string) (*sandbox.Pod, error) {
+func (s *spares) take(ctx context.Context, hostname string) (*connected, error) {
 	s.mutex.Lock()
 	spare := s.ready
 	s.ready = nil
@@ -35,7 +34,19 @@ func (s *spares) take(ctx context.Context, hostname string) (*sandbox.Pod, error
 		}
 		_ = spare.Close() // somebody has killed it
 	}
-	return s.r.box.Pod(ctx, hostname)
+	return s.r.connectedPod(ctx, hostname)
+}
+
+func (r *Runtime) connectedPod(ctx context.Context, hostname string) (*connected, error) {
+	p, err := r.box.Pod(ctx, hostname)
+	if err != nil {
+		return nil, err
+	}
+	c, err := r.connect(ctx, p)
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return c, nil
 }
 
 // make makes the next spare after a while, unless there is one.
@@ -49,7 +60,7 @@ func (s *spares) make(after time.Duration) {
 	s.working.Go(func() {
 		timer := time.NewTimer(after)
 		defer timer.Stop()
-		var spare *sandbox.Pod
+		var spare *connected
 		select {
 		case <-timer.C:
 			spare = s.prepared()
@@ -63,8 +74,8 @@ func (s *spares) make(after time.Duration) {
 }
 
 // prepared is a new pod; where it cannot be made, the next Sandbox says why.
-func (s *spares) prepared() *sandbox.Pod {
-	spare, err := s.r.box.Pod(s.r.life, "pod")
+func (s *spares) prepared() *connected {
+	spare, err := s.r.connectedPod(s.r.life, "pod")
 	if err != nil {
 		return nil
 	}

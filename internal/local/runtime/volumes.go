@@ -22,7 +22,7 @@ func (g *group) mounts(c pod.Container) ([]sandbox.Mount, error) {
 	out := []sandbox.Mount{
 		file("/etc/hostname", g.hostname+"\n"),
 		file("/etc/hosts", fmt.Sprintf("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.0.1\t%s\n", g.hostname)),
-		file("/etc/resolv.conf", "nameserver 127.0.0.1\noptions ndots:5\n"),
+		file("/etc/resolv.conf", g.resolvers()),
 	}
 	for _, m := range c.Mounts {
 		if !filepath.IsAbs(m.Target) {
@@ -39,6 +39,15 @@ func (g *group) mounts(c pod.Container) ([]sandbox.Mount, error) {
 		out = append(out, mount)
 	}
 	return out, nil
+}
+
+// resolvers is the pod's resolv.conf.
+func (g *group) resolvers() string {
+	text := "nameserver 127.0.0.1\noptions ndots:5\n"
+	if search := g.r.options.Network.search(g.namespace); len(search) > 0 {
+		text = "search " + strings.Join(search, " ") + "\n" + text
+	}
+	return text
 }
 
 // subPath reports whether a part of a volume is a file; a folder is made where

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -25,13 +26,15 @@ type platform struct {
 	store   *store.Store
 	runtime *runtime.Runtime
 	front   http.Handler
-	api     http.Handler
-	loops   []func(context.Context) error
+	// functions is what instances reach: nothing of the platform's own.
+	functions http.Handler
+	api       http.Handler
+	loops     []func(context.Context) error
 }
 
 // assemble opens what there is on the disk and connects the parts. address is where
-// functions and registry are.
-func assemble(ctx context.Context, o Options, credentials *credentials, address string) (p *platform, err error) {
+// functions and registry are, inner where functions alone are, for each other.
+func assemble(ctx context.Context, o Options, credentials *credentials, address, inner string) (p *platform, err error) {
 	p = &platform{}
 	defer func() {
 		if err != nil {
@@ -47,10 +50,29 @@ func assemble(ctx context.Context, o Options, credentials *credentials, address 
 	}
 	reach := o.Registry
 	reach.Auths = append(reach.Auths, registry.KeptAuth(address, credentials.Token))
-	if p.runtime, err = runtime.New(ctx, runtime.Options{Dir: o.CacheDir, Temp: o.Temp, Path: o.Path, Registry: reach, Warn: o.Warn, Now: o.Now}); err != nil {
+	if p.runtime, err = runtime.New(ctx, runtime.Options{
+		Dir: o.CacheDir, Temp: o.Temp, Path: o.Path, Registry: reach, Network: p.network(o, address, inner), Warn: o.Warn, Now: o.Now,
+	}); err != nil {
 		return nil, err
 	}
 	return p, p.connect(o, credentials, images, address)
+}
+
+// network is what instances reach.
+func (p *platform) network(o Options, address, inner string) runtime.Network {
+	n := runtime.Network{
+		Open: o.Network != NetworkNone, Domains: []string{"127.0.0.1.sslip.io", "localhost"},
+		Known: func(namespace, name string) bool {
+			_, ok := store.Get[*corev1.Service](p.store, namespace, name)
+			return ok
+		},
+	}
+	// Both are addresses that this process listens at.
+	n.Router, _ = netip.ParseAddrPort(inner)
+	if at, err := netip.ParseAddrPort(address); err == nil {
+		n.Port = at.Port()
+	}
+	return n
 }
 
 func (p *platform) connect(o Options, credentials *credentials, images *registry.Kept, address string) error {
@@ -66,6 +88,7 @@ func (p *platform) connect(o Options, credentials *credentials, images *registry
 	controllers := control.New(control.Options{Store: p.store, Domain: domain, Resolver: p.runtime, Now: o.Now, Report: func(err error) { o.Debug(err.Error()) }})
 	server := api.New(api.Options{Store: p.store, Token: credentials.Token, Version: o.Version, Logs: pods, Report: o.Warn})
 	p.api = server
+	p.functions = late.router
 	p.front = newFront(late.router, images, late.router.Metrics())
 	p.loops = []func(context.Context) error{
 		server.Run, controllers.Run, pods.Run, late.router.Run, late.scaler.Run,

@@ -50,20 +50,30 @@ func Up(ctx context.Context, o Options) (err error) {
 	}
 	defer api.Close()
 
-	p, err := assemble(ctx, o, credentials, front.Addr().String())
+	inner, err := listen(ctx, "", 0)
+	if err != nil {
+		return err
+	}
+	defer inner.Close()
+
+	p, err := assemble(ctx, o, credentials, front.Addr().String(), inner.Addr().String())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.close(ctx)) }()
 	info := &Info{
 		PID: os.Getpid(), Started: o.Now(), Version: o.Version, Token: credentials.Token, CA: credentials.Certificate,
-		API: "https://" + api.Addr().String(), Address: front.Addr().String(), Isolated: true, Network: o.Network,
+		API: "https://" + api.Addr().String(), Address: front.Addr().String(), Isolated: p.runtime.Isolated(), Network: o.Network,
 	}
-	return p.serve(ctx, o, info, credentials, front, api)
+	return p.serve(ctx, o, info, credentials, listeners{front, inner, api})
 }
 
+// listeners are those of a platform: for clients, for functions among each other, and
+// the API's.
+type listeners struct{ front, inner, api net.Listener }
+
 // serve runs everything until ctx or one part ends.
-func (p *platform) serve(ctx context.Context, o Options, info *Info, credentials *credentials, front, api net.Listener) error {
+func (p *platform) serve(ctx context.Context, o Options, info *Info, credentials *credentials, at listeners) error {
 	pair, err := credentials.pair()
 	if err != nil {
 		return fault.New(fault.Failure, "local.up", "", "%w", err)
@@ -72,14 +82,15 @@ func (p *platform) serve(ctx context.Context, o Options, info *Info, credentials
 	for _, run := range p.loops {
 		all.Go(func() error { return run(ctx) })
 	}
-	frontServer := router.NewServer(p.front)
+	frontServer, innerServer := router.NewServer(p.front), router.NewServer(p.functions)
 	apiServer := &http.Server{
 		Handler: p.api, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10, IdleTimeout: 2 * time.Minute,
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12},
 	}
-	all.Go(func() error { return serveUntil(ctx, frontServer, func() error { return frontServer.Serve(front) }) })
+	all.Go(func() error { return serveUntil(ctx, frontServer, func() error { return frontServer.Serve(at.front) }) })
+	all.Go(func() error { return serveUntil(ctx, innerServer, func() error { return innerServer.Serve(at.inner) }) })
 	all.Go(func() error {
-		return serveUntil(ctx, apiServer, func() error { return apiServer.ServeTLS(api, "", "") })
+		return serveUntil(ctx, apiServer, func() error { return apiServer.ServeTLS(at.api, "", "") })
 	})
 	all.Go(func() error {
 		// What the call back adds to info is for the clients, too.

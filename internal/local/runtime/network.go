@@ -16,6 +16,9 @@ type Network struct {
 	// NAME.NAMESPACE.svc.cluster.local and those below Domains, lead to it.
 	Router  netip.AddrPort
 	Domains []string
+	// Port is the platform's for clients: at a loopback address, functions find the
+	// router there too, and nothing else that clients do.
+	Port uint16
 	// Known reports whether there is a function of that name; nil takes every name
 	// for one.
 	Known func(namespace, name string) bool
@@ -30,11 +33,11 @@ func routerAddress() netip.Addr { return netip.AddrFrom4([4]byte{198, 18, 0, 1})
 func (n *Network) way(to netip.AddrPort) (netip.AddrPort, error) {
 	address := to.Addr().Unmap()
 	switch {
-	case address == routerAddress() && to.Port() == 443 && n.Router.Port() != 443:
+	case address == routerAddress() && to.Port() == 443 && n.Port != 443:
 		return netip.AddrPort{}, syscall.ECONNREFUSED // it speaks no TLS
 	case address == routerAddress():
 		return n.Router, nil
-	case address.IsLoopback() && n.Router.IsValid() && to.Port() == n.Router.Port():
+	case address.IsLoopback() && n.Router.IsValid() && to.Port() == n.Port:
 		return n.Router, nil // a function's URL, with a name that stands for this machine
 	case address.IsLoopback(), address.IsUnspecified(), address.IsMulticast(), !n.Open:
 		return netip.AddrPort{}, nil

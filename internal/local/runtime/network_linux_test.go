@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -104,7 +105,7 @@ func portOf(s *httptest.Server) string {
 
 func (w *world) network(open bool) Network {
 	return Network{
-		Open: open, Router: netip.MustParseAddrPort(w.router.Listener.Addr().String()), Domains: []string{"127.0.0.1.sslip.io", "localhost"},
+		Open: open, Port: 7080, Router: netip.MustParseAddrPort(w.router.Listener.Addr().String()), Domains: []string{"127.0.0.1.sslip.io", "localhost"},
 		upstreams: func() []string { return []string{w.resolver.LocalAddr().String()} },
 	}
 }
@@ -140,7 +141,7 @@ func (b *buffer) String() string {
 
 func TestContainersReachTheWorldAndFunctions(t *testing.T) {
 	w := newWorld(t)
-	router := portOf(w.router)
+	const router = "7080"
 	functions := map[string]string{
 		"http://hello.default.svc.cluster.local":            "router hello.default.svc.cluster.local",
 		"http://hello":                                      "router hello",
@@ -148,6 +149,7 @@ func TestContainersReachTheWorldAndFunctions(t *testing.T) {
 		"http://hello.default.localhost:" + router:          "router hello.default.localhost:" + router,
 		"http://127.0.0.1:" + router:                        "router 127.0.0.1:" + router,
 		"https://hello.default.svc.cluster.local":           "connection refused",
+		"http://127.0.0.1:" + portOf(w.router):              "connection refused",
 		"http://127.0.0.1:" + portOf(w.own):                 "connection refused",
 		"http://[::1]:" + portOf(w.own):                     "connection refused",
 		"http://[::ffff:127.0.0.1]:" + portOf(w.own):        "connection refused",
@@ -218,7 +220,7 @@ func TestNamesSurviveRubbish(t *testing.T) {
 	if err != nil || header.RCode != dnsmessage.RCodeServerFailure || header.ID != 1 {
 		t.Errorf("%+v, %v", header, err)
 	}
-	if _, err := readFramed(strings.NewReader("\xff\xffshort")); err != io.ErrUnexpectedEOF {
+	if _, err := readFramed(strings.NewReader("\xff\xffshort")); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Error(err)
 	}
 }

@@ -114,6 +114,10 @@ func (r *Runtime) openBox(ctx context.Context) (err error) {
 	return nil
 }
 
+// Isolated reports whether containers are apart from this machine, and not plain
+// processes of it.
+func (r *Runtime) Isolated() bool { return r.plain == nil }
+
 // Close removes what containers have left. No pod may be open.
 func (r *Runtime) Close(ctx context.Context) error {
 	r.end()

@@ -36,6 +36,8 @@ type platform struct {
 	tasks map[task]int
 	// pods is what the kubelet makes of a pod; nil is ready.
 	pods func(*corev1.Pod) corev1.PodStatus
+	// ahead is how much later it is for the controllers.
+	ahead time.Duration
 	// real takes the platform's own autoscaler.
 	real bool
 	// idle has the autoscaler scale ready revisions to zero.
@@ -87,7 +89,11 @@ func (p *platform) start() *platform {
 		p.Fatal(err)
 	}
 	p.store = s
-	c := New(Options{Store: s, Domain: "example.com:7080", Resolver: p.resolver, Node: "here"})
+	ahead := p.ahead
+	c := New(Options{
+		Store: s, Domain: "example.com:7080", Resolver: p.resolver, Node: "here",
+		Now: func() time.Time { return time.Now().Add(ahead) },
+	})
 	c.observe = func(t task) {
 		p.mu.Lock()
 		defer p.mu.Unlock()

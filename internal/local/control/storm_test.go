@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
@@ -175,5 +176,36 @@ func TestRevisionOfTheSameNameStartsAfresh(t *testing.T) {
 			}
 			return nil
 		})
+	}
+}
+
+func TestOldRevisionsGo(t *testing.T) {
+	p := newPlatform(t).start()
+	p.service("hello")
+	for i := range 26 {
+		p.awaitReady("hello")
+		p.update("hello", image(fmt.Sprint("registry.example/hello:", i)))
+	}
+	p.await("the last one serves", func() error { return p.whole("hello") })
+	p.stop()
+	p.ahead = 72 * time.Hour
+	p.start()
+	p.await("twenty stay beside the one that serves", func() error {
+		if n := len(store.List[*servingv1.Revision](p.store, "default")); n != minInactive+1 {
+			return fmt.Errorf("there are %d", n)
+		}
+		return nil
+	})
+	if _, ok := store.Get[*servingv1.Revision](p.store, "default", "hello-00007"); !ok {
+		t.Error("it was not the oldest that went")
+	}
+	p.await("what they had is gone too", func() error {
+		if n := len(store.List[*appsv1.Deployment](p.store, "default")); n != minInactive+1 {
+			return fmt.Errorf("there are %d deployments", n)
+		}
+		return nil
+	})
+	if err := p.whole("hello"); err != nil {
+		t.Error(err)
 	}
 }

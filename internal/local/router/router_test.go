@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"knative.dev/networking/pkg/apis/networking"
+	"knative.dev/pkg/apis"
 	"knative.dev/serving/pkg/apis/serving"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
@@ -330,6 +331,41 @@ func (p *platform) delete(kind, name string) {
 			}
 		}
 	}
+}
+
+// A tag, or a route, may have become cluster-local by itself: its URL says it.
+func TestLocalByURL(t *testing.T) {
+	p := newPlatform(t)
+	p.revision("v1")
+	p.pod("v1", says("v1"))
+	p.route("hello", "v1=100", "next:v1")
+	set := func(change func(*servingv1.Route)) {
+		known, _ := store.Get[*servingv1.Route](p.store, "default", "hello")
+		next := known.DeepCopy()
+		change(next)
+		if _, err := p.store.UpdateStatus(next); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(host string, status int) {
+		t.Helper()
+		if got := p.get(host); got.status != status {
+			t.Errorf("%s: %+v, want %d", host, got, status)
+		}
+	}
+	local := func(name string) *apis.URL {
+		return &apis.URL{Scheme: "http", Host: name + ".default.svc.cluster.local"}
+	}
+	set(func(r *servingv1.Route) { r.Status.Traffic[1].URL = local("next-hello") })
+	expect("hello.default.localhost", http.StatusOK)
+	expect("next-hello.default.localhost", http.StatusNotFound)
+	expect("next-hello.default.svc", http.StatusOK)
+	set(func(r *servingv1.Route) { r.Status.URL, r.Status.Traffic[1].URL = local("hello"), nil })
+	expect("hello.default.localhost", http.StatusNotFound)
+	expect("hello.default", http.StatusOK)
+	expect("next-hello.default.localhost", http.StatusOK)
+	set(func(r *servingv1.Route) { r.Status.URL = nil })
+	expect("hello.default.localhost", http.StatusOK)
 }
 
 func TestTagByHeader(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"knative.dev/networking/pkg/apis/networking"
+	"knative.dev/pkg/apis"
+	"knative.dev/serving/pkg/apis/serving"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 )
 
@@ -107,7 +109,7 @@ func (r *Router) applyRoute(object *servingv1.Route, deleted bool) *route {
 	var shares []share
 	var uses []*revision
 	next := &split{tags: map[string]*revision{}}
-	local := object.Labels[networking.VisibilityLabelKey] == "cluster-local"
+	local := isLocal(object, object.Status.URL)
 	hosts := map[string]*target{object.Name + "." + object.Namespace: {route: known, local: local}}
 	for _, t := range object.Status.Traffic {
 		if t.RevisionName == "" {
@@ -120,7 +122,7 @@ func (r *Router) applyRoute(object *servingv1.Route, deleted bool) *route {
 		}
 		if t.Tag != "" {
 			next.tags[t.Tag] = revision
-			hosts[t.Tag+"-"+object.Name+"."+object.Namespace] = &target{route: known, tag: t.Tag, revision: revision, local: local}
+			hosts[t.Tag+"-"+object.Name+"."+object.Namespace] = &target{route: known, tag: t.Tag, revision: revision, local: isLocal(object, t.URL)}
 		}
 	}
 	next.turns = turns(shares)
@@ -149,8 +151,15 @@ func addShare(shares []share, revision *revision, weight int64) []share {
 	return append(shares, share{revision, weight})
 }
 
+// isLocal reports whether a route, or the tag of it that has this URL, answers to
+// hosts of the cluster only.
+func isLocal(of *servingv1.Route, url *apis.URL) bool {
+	return of.Labels[networking.VisibilityLabelKey] == serving.VisibilityClusterLocal ||
+		url != nil && strings.HasSuffix(url.Host, ".svc.cluster.local")
+}
+
 func sameRouting(a, b *servingv1.Route) bool {
-	return a.Labels[networking.VisibilityLabelKey] == b.Labels[networking.VisibilityLabelKey] &&
+	return isLocal(a, a.Status.URL) == isLocal(b, b.Status.URL) &&
 		equality.Semantic.DeepEqual(a.Status.Traffic, b.Status.Traffic)
 }
 

@@ -101,8 +101,8 @@ type runner struct {
 }
 
 func (r *runner) loop(ctx context.Context) error {
-	go r.watch(ctx)
 	began := r.options.Now()
+	go r.watch(ctx, began)
 	program, _, err := r.options.Maker.Make(ctx)
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func (r *runner) loop(ctx context.Context) error {
 				return nil
 			}
 			if r.watcher.takeDefining() {
-				go r.watch(ctx)
+				go r.watch(ctx, saved)
 			}
 			if err := r.reload(ctx, saved); err != nil {
 				return unlessDone(ctx, err)
@@ -139,8 +139,9 @@ func unlessDone(ctx context.Context, err error) error {
 	return err
 }
 
-// watch asks what to look at, which may take a moment.
-func (r *runner) watch(ctx context.Context) {
+// watch asks what to look at, which may take a moment. What was saved since counts
+// too: it may have come before it was looked at.
+func (r *runner) watch(ctx context.Context, since time.Time) {
 	sources, err := r.options.Maker.Sources(ctx)
 	switch {
 	case ctx.Err() != nil:
@@ -154,5 +155,8 @@ func (r *runner) watch(ctx context.Context) {
 	}
 	if err := r.watcher.watch(sources); err != nil {
 		r.options.Report.Warn("the system does not tell of all changes (%v), so the files are looked at every second; on Linux the limit is fs.inotify.max_user_watches", err)
+	}
+	if newest(sources).After(since) {
+		r.watcher.note()
 	}
 }

@@ -82,6 +82,7 @@ type maker struct {
 	last string
 	fail error
 	more []string
+	slow time.Duration // of Sources
 }
 
 func (m *maker) set(kind, text string, fail error) {
@@ -101,7 +102,14 @@ func (m *maker) Make(context.Context) (*Program, bool, error) {
 	return &Program{Command: []string{os.Args[0]}, Dir: m.dir, Env: append(m.more, "DEVRUN_PROGRAM="+m.kind, "ANSWER="+m.text)}, changed, nil
 }
 
-func (m *maker) Sources(context.Context) (*Sources, error) {
+func (m *maker) Sources(ctx context.Context) (*Sources, error) {
+	m.mu.Lock()
+	slow := m.slow
+	m.mu.Unlock()
+	select {
+	case <-time.After(slow):
+	case <-ctx.Done():
+	}
 	return &Sources{Folders: []Folder{{Dir: m.dir}}}, nil
 }
 
@@ -140,11 +148,17 @@ type run struct {
 // begin runs the program until the test ends.
 func begin(t *testing.T, kind string, more ...string) *run {
 	t.Helper()
+	return beginSlow(t, 0, kind, more...)
+}
+
+// beginSlow is begin with sources that are found out slowly.
+func beginSlow(t *testing.T, slow time.Duration, kind string, more ...string) *run {
+	t.Helper()
 	listeners, port, err := Listen(t.Context(), 0, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &run{maker: &maker{dir: t.TempDir(), kind: kind, text: "first", more: more}, report: &report{}, t: t, port: port, url: "http://127.0.0.1:" + strconv.Itoa(port)}
+	r := &run{maker: &maker{dir: t.TempDir(), kind: kind, text: "first", more: more, slow: slow}, report: &report{}, t: t, port: port, url: "http://127.0.0.1:" + strconv.Itoa(port)}
 	for i, kv := range more {
 		more[i] = strings.ReplaceAll(kv, "PUBLIC", strconv.Itoa(port))
 	}
@@ -298,6 +312,14 @@ func TestNeverStarted(t *testing.T) {
 	r.waits("error: it: the program has ended: exit code 7")
 	r.save()
 	r.waits("mended ")
+}
+
+// TestSavedEarly saves a file before it is known which ones count.
+func TestSavedEarly(t *testing.T) {
+	r := beginSlow(t, 300*time.Millisecond, "plain")
+	r.set("plain", "second", nil)
+	r.save()
+	r.waits("second ")
 }
 
 // TestSuperseded is a program that never listens: the next save takes its place.

@@ -49,11 +49,26 @@ func (w *watcher) poll() {
 // fingerprint is another number when a file that counts is another one.
 func fingerprint(folders []Folder, files []string) uint64 {
 	h := fnv.New64a()
-	add := func(name string, info fs.FileInfo) {
+	visit(folders, files, func(name string, info fs.FileInfo) {
 		fmt.Fprintf(h, "%s\x00%d %d %s\n", name, info.Size(), info.ModTime().UnixNano(), info.Mode().Type())
-	}
+	})
+	return h.Sum64()
+}
+
+// newest is when the file was written that was written last.
+func newest(sources *Sources) time.Time {
+	var last time.Time
+	visit(sources.Folders, sources.Files, func(_ string, info fs.FileInfo) {
+		if info.ModTime().After(last) {
+			last = info.ModTime()
+		}
+	})
+	return last
+}
+
+// visit calls see with the files that count. What cannot be read does not.
+func visit(folders []Folder, files []string, see func(name string, info fs.FileInfo)) {
 	for _, folder := range folders {
-		// What cannot be read does not change either.
 		_ = filepath.WalkDir(folder.Dir, func(name string, entry fs.DirEntry, err error) error {
 			if err != nil {
 				return nil
@@ -65,15 +80,14 @@ func fingerprint(folders []Folder, files []string) uint64 {
 				return nil
 			}
 			if info, err := entry.Info(); err == nil && !entry.IsDir() {
-				add(name, info)
+				see(name, info)
 			}
 			return nil
 		})
 	}
 	for _, name := range files {
 		if info, err := os.Stat(name); err == nil {
-			add(name, info)
+			see(name, info)
 		}
 	}
-	return h.Sum64()
 }

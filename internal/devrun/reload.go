@@ -175,7 +175,7 @@ func (r *runner) newer(ctx context.Context) (*Program, error) {
 		return nil, nil
 	}
 	if r.watcher.takeDefining() {
-		go r.watch(ctx)
+		go r.watch(ctx, r.options.Now())
 	}
 	program, changed, err := r.options.Maker.Make(ctx)
 	if err != nil || !changed {

@@ -11,6 +11,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/kn-lite/kn-lite/internal/local/store"
 )
 
 // A cold start from zero has 150 ms for everything, of which this is the largest part.
@@ -26,6 +28,14 @@ func TestColdStart(t *testing.T) {
 		t.Log(took)
 		best = min(best, took)
 		n.remove(0)
+	}
+	pulls, present := 0, 0
+	for _, e := range store.List[*corev1.Event](n.store, "default") {
+		pulls += strings.Count(e.Message, "Successfully pulled image")
+		present += strings.Count(e.Message, "already present on machine")
+	}
+	if pulls != 1 || present != 4 {
+		t.Errorf("the image was pulled %d times, and there already %d times", pulls, present)
 	}
 	if best > 150*time.Millisecond {
 		t.Errorf("from the pod to ready: %s at best", best)

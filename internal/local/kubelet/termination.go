@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	corev1 "k8s.io/api/core/v1"
@@ -40,8 +41,12 @@ func (c *container) terminationFile() string {
 }
 
 // terminationMessage is what the container has said, or the end of its log where
-// it asks for that.
+// it asks for that, as text that every client can read.
 func (c *container) terminationMessage(code int) string {
+	return strings.ToValidUTF8(c.lastWords(code), "\uFFFD")
+}
+
+func (c *container) lastWords(code int) string {
 	message := readTermination(c.terminationFile())
 	if message != "" || code == 0 || c.spec.TerminationMessagePolicy != corev1.TerminationMessageFallbackToLogsOnError {
 		return message

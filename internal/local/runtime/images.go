@@ -105,6 +105,10 @@ func (r *Runtime) Pull(ctx context.Context, ref string, secrets [][]byte) (pod.I
 	return got.(*unpacked).Image, nil //nolint:errcheck // it is what pull returns
 }
 
+// Present reports whether the image of a reference with a digest is ready, so that
+// no registry is asked for it.
+func (r *Runtime) Present(ref string) bool { return r.images.find(ref) != nil }
+
 // client returns a client that has the credentials of pull secrets before all others.
 func (i *images) client(secrets [][]byte) (*registry.Client, error) {
 	i.mutex.Lock()

@@ -21,7 +21,7 @@ func (c *Controller) revisionAutoscaler(rev *servingv1.Revision, deployment *app
 	have, ok := store.Get[*autoscalingv1alpha1.PodAutoscaler](c.Store, rev.Namespace, rev.Name)
 	if !ok {
 		want := desiredAutoscaler(rev, deployment)
-		if was == corev1.ConditionTrue || givenUp(rev, was) {
+		if was == corev1.ConditionTrue || abandoned(rev, was) {
 			continueScaling(want, *deployment.Spec.Replicas, was == corev1.ConditionTrue, c.Now())
 		}
 		made, err := create(c, want)
@@ -72,7 +72,7 @@ func continueScaling(pa *autoscalingv1alpha1.PodAutoscaler, replicas int32, read
 	status.ObservedGeneration = 1
 }
 
-// desiredAutoscaler is the autoscaler of a revision.
+// desiredAutoscaler returns the autoscaler of a revision.
 func desiredAutoscaler(rev *servingv1.Revision, deployment *appsv1.Deployment) *autoscalingv1alpha1.PodAutoscaler {
 	pa := &autoscalingv1alpha1.PodAutoscaler{
 		ObjectMeta: metav1.ObjectMeta{

@@ -148,7 +148,7 @@ func (c *Controller) namedRevision(config *servingv1.Configuration) (*servingv1.
 	if !ok {
 		return nil, apierrors.NewNotFound(servingv1.Resource("revisions"), name)
 	}
-	if c.doomed(rev) {
+	if c.ownerGone(rev) {
 		return nil, errGoing
 	}
 	if !ownsNamed(config, rev) {
@@ -183,7 +183,7 @@ func (c *Controller) createRevision(config *servingv1.Configuration) (*servingv1
 	return rev, nil
 }
 
-// desiredRevision is the revision of a configuration's generation.
+// desiredRevision returns the revision of a configuration's generation.
 func desiredRevision(config *servingv1.Configuration, now time.Time) *servingv1.Revision {
 	template := config.Spec.Template.DeepCopy()
 	rev := &servingv1.Revision{ObjectMeta: template.ObjectMeta, Spec: template.Spec}

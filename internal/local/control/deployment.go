@@ -51,7 +51,7 @@ func (c *Controller) reconcileDeployment(t task) (time.Duration, error) {
 	return after, failure
 }
 
-// templateHash tells pods of one template from those of another. It is that of the JSON,
+// templateHash distinguishes pods of one template from those of another. It hashes the JSON,
 // in which equal quantities look the same, whoever wrote the deployment last.
 func templateHash(d *appsv1.Deployment) string {
 	h := fnv.New32a()
@@ -85,8 +85,8 @@ func planPods(want int32, hash string, pods []*corev1.Pod) steps {
 			}
 		}
 	}
-	slices.SortStableFunc(current, firstToGo)
-	slices.SortStableFunc(outdated, firstToGo)
+	slices.SortStableFunc(current, byDeletionOrder)
+	slices.SortStableFunc(outdated, byDeletionOrder)
 	excess := max(len(current)-int(want), 0)
 	out.create = max(int(want)-len(current), 0)
 	out.remove = append(out.remove, current[:excess]...)
@@ -96,9 +96,9 @@ func planPods(want int32, hash string, pods []*corev1.Pod) steps {
 	return out
 }
 
-// firstToGo orders pods as a cluster does that has too many: those that serve nobody
+// byDeletionOrder orders pods as a cluster does that has too many: those that serve nobody
 // first, then the youngest.
-func firstToGo(a, b *corev1.Pod) int {
+func byDeletionOrder(a, b *corev1.Pod) int {
 	rank := func(p *corev1.Pod) int {
 		switch {
 		case podReady(p):
@@ -136,14 +136,14 @@ func (c *Controller) createPod(d *appsv1.Deployment, hash string) error {
 	return nil
 }
 
-// podPrefix is what the names of a deployment's pods begin with. It leaves room for five
+// podPrefix returns what the names of a deployment's pods begin with. It leaves room for five
 // letters behind it: where the name is too long, its own end is what is cut off.
 func podPrefix(name, hash string) string {
 	const letters = "xxxxx"
 	return strings.TrimSuffix(kmeta.ChildName(name, "-"+hash+"-"+letters), letters)
 }
 
-// newPod is a pod of a deployment, with what a cluster's admission and scheduler add.
+// newPod returns a pod of a deployment, with what a cluster's admission and scheduler add.
 func newPod(d *appsv1.Deployment, hash string, account *corev1.ServiceAccount, node string, now time.Time) *corev1.Pod {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{

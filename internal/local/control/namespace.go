@@ -101,7 +101,7 @@ func (c *Controller) emptyNamespace(name string) error {
 	return nil
 }
 
-// newNode is this machine.
+// newNode returns this machine as an object.
 func newNode(name string, now time.Time) *corev1.Node {
 	at := metav1.NewTime(now.Truncate(time.Second))
 	resources := corev1.ResourceList{

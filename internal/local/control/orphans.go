@@ -96,13 +96,13 @@ func (c *Controller) kind(gvk schema.GroupVersionKind) *store.Kind {
 	return nil
 }
 
-// doomed reports whether an object goes in a moment because what controls it, or what
+// ownerGone reports whether an object goes in a moment because what controls it, or what
 // controls that, is gone.
-func (c *Controller) doomed(object store.Object) bool {
+func (c *Controller) ownerGone(object store.Object) bool {
 	reference := metav1.GetControllerOf(object)
 	if reference == nil || !c.exists(object.GetNamespace(), *reference) {
 		return reference != nil
 	}
 	owner := c.owner(object.GetNamespace(), *reference)
-	return owner != nil && c.doomed(owner)
+	return owner != nil && c.ownerGone(owner)
 }

@@ -64,7 +64,7 @@ func (c *Controller) placeholder(route *servingv1.Route, want *corev1.Service) (
 		}
 		c.events.record(route, corev1.EventTypeNormal, "Created", "Created placeholder service %q", want.Name)
 		return true, nil
-	case c.doomed(have):
+	case c.ownerGone(have):
 		// Its deletion brings the route back.
 		return true, nil
 	case !metav1.IsControlledBy(have, route):
@@ -81,7 +81,7 @@ func (c *Controller) placeholder(route *servingv1.Route, want *corev1.Service) (
 	return true, ignoreNotFound(err)
 }
 
-// placeholderName is the name that a route, or a tag of it, has in its namespace.
+// placeholderName returns the name that a route, or a tag of it, has in its namespace.
 func placeholderName(route *servingv1.Route, tag string) string {
 	if tag == "" {
 		return route.Name

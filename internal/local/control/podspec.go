@@ -22,7 +22,7 @@ const progressDeadline = 10 * time.Minute
 
 const appLabel = "app"
 
-// revisionOnly are the annotations and labels of a revision that its dependents do not
+// revisionOnly returns the annotations and labels of a revision that its dependents do not
 // have: they change while the revision does not.
 func revisionOnly() []string {
 	return []string{
@@ -44,7 +44,7 @@ func ownedBy(rev *servingv1.Revision) []metav1.OwnerReference {
 	return []metav1.OwnerReference{*kmeta.NewControllerRef(rev)}
 }
 
-// resourceLabels are the labels of all that is made for a revision.
+// resourceLabels returns the labels of all that is made for a revision.
 func resourceLabels(rev *servingv1.Revision) map[string]string {
 	labels := union(without(rev.Labels, serving.RouteLabelKey, serving.RoutingStateLabelKey), map[string]string{
 		serving.RevisionLabelKey: rev.Name,
@@ -56,7 +56,7 @@ func resourceLabels(rev *servingv1.Revision) map[string]string {
 	return labels
 }
 
-// desiredDeployment is the deployment of a revision whose digests are known.
+// desiredDeployment returns the deployment of a revision whose digests are known.
 func desiredDeployment(rev *servingv1.Revision, replicas int32) *appsv1.Deployment {
 	deadline := progressDeadline
 	if _, value, ok := serving.ProgressDeadlineAnnotation.Get(rev.Annotations); ok {
@@ -93,7 +93,7 @@ func desiredDeployment(rev *servingv1.Revision, replicas int32) *appsv1.Deployme
 	}
 }
 
-// podSpec is what the pods of a revision run: the user's containers, which know where
+// podSpec returns what the pods of a revision run: the user's containers, which know where
 // they belong. What queue-proxy does on a cluster is the router's and the kubelet's.
 func podSpec(rev *servingv1.Revision) corev1.PodSpec {
 	spec := *rev.Spec.PodSpec.DeepCopy()
@@ -117,7 +117,7 @@ func podSpec(rev *servingv1.Revision) corev1.PodSpec {
 	return spec
 }
 
-// userPort is where the container of a revision takes requests.
+// userPort returns where the container of a revision takes requests.
 func userPort(rev *servingv1.Revision) int32 {
 	if ports := rev.Spec.GetContainer().Ports; len(ports) > 0 && ports[0].ContainerPort != 0 {
 		return ports[0].ContainerPort
@@ -174,7 +174,7 @@ func finishContainer(container *corev1.Container, rev *servingv1.Revision) {
 	}
 }
 
-// pullPolicy is what a cluster takes where none is given.
+// pullPolicy returns what a cluster takes where none is given.
 func pullPolicy(image string) corev1.PullPolicy {
 	if strings.Contains(image, "@") {
 		return corev1.PullIfNotPresent

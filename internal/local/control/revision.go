@@ -32,7 +32,7 @@ func (c *Controller) syncRevision(rev *servingv1.Revision) (time.Duration, error
 		rev.Status.MarkResourcesAvailableUnknown(servingv1.ReasonResolvingDigests, "")
 		return 0, nil
 	}
-	if c.takesOver(rev) {
+	if c.predecessorRemains(rev) {
 		rev.Status.MarkResourcesAvailableUnknown(servingv1.ReasonDeploying, "")
 		return 0, nil
 	}
@@ -49,15 +49,15 @@ func (c *Controller) syncRevision(rev *servingv1.Revision) (time.Duration, error
 	return 0, nil
 }
 
-// takesOver reports whether what an earlier revision of this name has left is still
+// predecessorRemains reports whether what an earlier revision of this name has left is still
 // there. Its deletion brings the task back.
-func (c *Controller) takesOver(rev *servingv1.Revision) bool {
+func (c *Controller) predecessorRemains(rev *servingv1.Revision) bool {
 	deployment, ok := store.Get[*appsv1.Deployment](c.Store, rev.Namespace, deploymentName(rev))
-	if ok && c.doomed(deployment) {
+	if ok && c.ownerGone(deployment) {
 		return true
 	}
 	autoscaler, ok := store.Get[*autoscalingv1alpha1.PodAutoscaler](c.Store, rev.Namespace, rev.Name)
-	return ok && c.doomed(autoscaler)
+	return ok && c.ownerGone(autoscaler)
 }
 
 // outcome returns what had become of a revision before: ready, failed with its pods, or
@@ -72,9 +72,9 @@ func outcome(rev *servingv1.Revision) corev1.ConditionStatus {
 	return corev1.ConditionUnknown
 }
 
-// givenUp reports whether a revision has failed and no route wants it: the platform does
+// abandoned reports whether a revision has failed and no route wants it: the platform does
 // not try it anew when it starts.
-func givenUp(rev *servingv1.Revision, was corev1.ConditionStatus) bool {
+func abandoned(rev *servingv1.Revision, was corev1.ConditionStatus) bool {
 	return was == corev1.ConditionFalse && rev.GetRoutingState() == servingv1.RoutingStateReserve
 }
 
@@ -91,7 +91,7 @@ func (c *Controller) revisionDeployment(rev *servingv1.Revision, was corev1.Cond
 	}
 	var pod *corev1.Pod
 	if *have.Spec.Replicas > 0 && have.Status.AvailableReplicas == 0 {
-		pod = explaining(c.podsOf(have))
+		pod = podToReport(c.podsOf(have))
 	}
 	markDeployment(rev, have, pod)
 	return have, nil
@@ -99,7 +99,7 @@ func (c *Controller) revisionDeployment(rev *servingv1.Revision, was corev1.Cond
 
 func (c *Controller) createDeployment(rev *servingv1.Revision, was corev1.ConditionStatus) (*appsv1.Deployment, error) {
 	autoscaler, _ := store.Get[*autoscalingv1alpha1.PodAutoscaler](c.Store, rev.Namespace, rev.Name)
-	if !givenUp(rev, was) {
+	if !abandoned(rev, was) {
 		rev.Status.MarkResourcesAvailableUnknown(servingv1.ReasonDeploying, "")
 		rev.Status.MarkContainerHealthyUnknown(servingv1.ReasonDeploying, "")
 	}
@@ -123,7 +123,7 @@ func firstReplicas(rev *servingv1.Revision, autoscaler *autoscalingv1alpha1.PodA
 	switch {
 	case autoscaler != nil && autoscaler.Status.GetDesiredScale() >= 0:
 		return autoscaler.Status.GetDesiredScale()
-	case givenUp(rev, was), was == corev1.ConditionTrue && rev.GetRoutingState() == servingv1.RoutingStateReserve:
+	case abandoned(rev, was), was == corev1.ConditionTrue && rev.GetRoutingState() == servingv1.RoutingStateReserve:
 		return 0
 	case was == corev1.ConditionTrue:
 		return scaleAnnotation(rev, autoscaling.MinScaleAnnotation, 0)
@@ -140,9 +140,9 @@ func scaleAnnotation(rev *servingv1.Revision, names []string, otherwise int32) i
 	return otherwise
 }
 
-// explaining returns the pod whose containers say most about why none is available:
+// podToReport returns the pod whose containers say most about why none is available:
 // one that has tried and failed, or else any.
-func explaining(pods []*corev1.Pod) *corev1.Pod {
+func podToReport(pods []*corev1.Pod) *corev1.Pod {
 	var found *corev1.Pod
 	for _, pod := range pods {
 		if pod.DeletionTimestamp != nil {

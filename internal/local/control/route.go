@@ -130,7 +130,7 @@ func markRoute(route *servingv1.Route, found assignment, domain string, private 
 	return true
 }
 
-// routeURL is where a route, or a tag of it, is reached.
+// routeURL returns where a route, or a tag of it, is reached.
 func routeURL(route *servingv1.Route, tag, domain string, private bool) (*apis.URL, error) {
 	if private {
 		domain = localDomain
@@ -174,7 +174,7 @@ func (c *Controller) unmark(t task, wanted []target) error {
 	return nil
 }
 
-// routeTargets are the revisions and configurations that a route's status or spec
+// routeTargets returns the revisions and configurations that a route's status or spec
 // names, and the newest revision where it follows a configuration: that one is about
 // to get requests. While such a configuration has not said which one it is, settled is
 // false.

@@ -91,7 +91,7 @@ func (c *Controller) serviceConfiguration(svc *servingv1.Service) (*servingv1.Co
 		}
 		c.events.record(svc, corev1.EventTypeNormal, "Created", "Created Configuration %q", svc.Name)
 		return config, nil
-	case c.doomed(have):
+	case c.ownerGone(have):
 		return nil, nil // it goes with the service that had this name before
 	case !metav1.IsControlledBy(have, svc):
 		svc.Status.MarkConfigurationNotOwned(svc.Name)
@@ -117,7 +117,7 @@ func (c *Controller) serviceRoute(svc *servingv1.Service) (*servingv1.Route, err
 		}
 		c.events.record(svc, corev1.EventTypeNormal, "Created", "Created Route %q", svc.Name)
 		return route, nil
-	case c.doomed(have):
+	case c.ownerGone(have):
 		return nil, nil
 	case !metav1.IsControlledBy(have, svc):
 		svc.Status.MarkRouteNotOwned(svc.Name)
@@ -143,7 +143,7 @@ func sameMeta(a, b metav1.Object) bool {
 	return maps.Equal(a.GetLabels(), b.GetLabels()) && maps.Equal(a.GetAnnotations(), b.GetAnnotations())
 }
 
-// desiredConfiguration is the configuration of a service. The routes that have
+// desiredConfiguration returns the configuration of a service. The routes that have
 // marked it stay in its annotation.
 func desiredConfiguration(svc *servingv1.Service, existing *servingv1.Configuration) *servingv1.Configuration {
 	routes := []string{svc.Name}
@@ -171,7 +171,7 @@ func desiredConfiguration(svc *servingv1.Service, existing *servingv1.Configurat
 	return config
 }
 
-// desiredRoute is the route of a service: what does not name a revision follows the
+// desiredRoute returns the route of a service: what does not name a revision follows the
 // service's configuration.
 func desiredRoute(svc *servingv1.Service) *servingv1.Route {
 	route := &servingv1.Route{

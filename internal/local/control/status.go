@@ -114,7 +114,7 @@ func update[T store.Object](c *Controller, object T) (T, error) {
 	return cast[T](stored), nil
 }
 
-// cast is for objects that come out of the store as they went in.
+// cast returns an object with the type that it went into the store with.
 func cast[T store.Object](object runtime.Object) T {
 	t, _ := object.(T)
 	return t

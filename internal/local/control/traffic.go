@@ -52,7 +52,7 @@ func assignTraffic(route *servingv1.Route, find lookup) assignment {
 	return out
 }
 
-// configurationTarget is the latest ready revision of a configuration.
+// configurationTarget returns the latest ready revision of a configuration.
 func (a *assignment) configurationTarget(route *servingv1.Route, want servingv1.TrafficTarget, find lookup) (servingv1.TrafficTarget, *badTarget) {
 	name := want.ConfigurationName
 	config, bad := a.configuration(route, name, find)
@@ -125,7 +125,7 @@ func unready(rev *servingv1.Revision) *badTarget {
 	return &badTarget{false, func(rs *servingv1.RouteStatus) { rs.MarkRevisionNotReady(rev.Name) }}
 }
 
-// flatten is a target with the one revision that it comes to.
+// flatten returns a target with the one revision that it comes to.
 func flatten(want servingv1.TrafficTarget, revision string) servingv1.TrafficTarget {
 	share := percent(want)
 	return servingv1.TrafficTarget{Tag: want.Tag, RevisionName: revision, LatestRevision: want.LatestRevision, Percent: &share}

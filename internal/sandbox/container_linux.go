@@ -45,7 +45,7 @@ type container struct {
 	mutex sync.Mutex // held while something starts, so that its end is not seen before
 	main  int        // process id
 	other map[int]int
-	ended chan int // exit code of the program
+	ended chan answer
 }
 
 type execRequest struct {
@@ -71,7 +71,7 @@ func insidePod(as string, orders, answers *os.File) int {
 
 // serveContainer is the life of a container's first process.
 func serveContainer(plain bool, orders, answers, control *os.File) error {
-	c := &container{plain: plain, execs: make(chan execRequest), other: map[int]int{}, ended: make(chan int, 1)}
+	c := &container{plain: plain, execs: make(chan execRequest), other: map[int]int{}, ended: make(chan answer, 1)}
 	say := func(got answer) error {
 		raw, err := json.Marshal(got)
 		if err == nil {
@@ -88,16 +88,19 @@ func serveContainer(plain bool, orders, answers, control *os.File) error {
 	}
 	go c.reap()
 	go c.listen()
+	if limit := c.order.Memory; limit > 0 && !plain {
+		go c.watchMemory(limit)
+	}
 	// What limits programs belongs to this thread: it starts all of them.
 	for {
 		select {
 		case r := <-c.execs:
 			c.exec(r)
-		case code := <-c.ended:
+		case end := <-c.ended:
 			if c.plain {
 				endFamily(c.proc)
 			}
-			return say(answer{Exit: code})
+			return say(end)
 		}
 	}
 }
@@ -292,9 +295,11 @@ func (c *container) exec(r execRequest) {
 }
 
 // over ends the container, unless it has ended.
-func (c *container) over(code int) {
+func (c *container) over(code int) { c.finish(answer{Exit: code}) }
+
+func (c *container) finish(end answer) {
 	select {
-	case c.ended <- code:
+	case c.ended <- end:
 	default:
 	}
 }

@@ -14,6 +14,7 @@ type Start struct {
 	ReadOnly       bool     // the root file system
 	NoNewPrivilege bool     // set-uid programs do not work
 	Processes      int      // how many may run at a time; 0 is a few thousand
+	Memory         int64    // bytes that they may have in all; 0 is no limit
 
 	Outside *Outside     // nil: nothing but the pod itself is reached
 	Trouble func(string) // hears why Outside is not to be had, if so
@@ -23,7 +24,8 @@ type Start struct {
 
 // Exit is how a program of a Pod has ended.
 type Exit struct {
-	Code int // 128 + the signal for one that was killed
+	Code   int  // 128 + the signal for one that was killed
+	Memory bool // it was killed because it had more memory than it may
 	// Trouble is what was wrong with the sandbox itself, if anything.
 	Trouble error
 }

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -97,6 +98,25 @@ func member(args []string) {
 				raw, err = io.ReadAll(conn)
 			}
 			fmt.Printf("%s: %q %v\n", address, raw, err)
+		}
+	case "eat": // a megabyte after the other, as many as the argument says
+		n, _ := strconv.Atoi(args[1])
+		var eaten [][]byte
+		for range n {
+			eaten = append(eaten, bytes.Repeat([]byte{1}, 1<<20))
+			time.Sleep(2 * time.Millisecond)
+		}
+		fmt.Println("ate", len(eaten))
+	case "eaters": // two that eat half of it each
+		var eaters []*exec.Cmd
+		for range 2 {
+			cmd := exec.Command("/probe", argMember, "eat", args[1])
+			cmd.Stdout = os.Stdout
+			_ = cmd.Start()
+			eaters = append(eaters, cmd)
+		}
+		for _, cmd := range eaters {
+			_ = cmd.Wait()
 		}
 	case "write":
 		fmt.Println(os.WriteFile("/file", nil, 0o644))
@@ -371,5 +391,39 @@ func TestForkBombEndsWithItsPod(t *testing.T) {
 	}
 	if err := pod.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestMemoryLimitIsKept(t *testing.T) {
+	box := openBox(t)
+	pod, root := newPod(t, box)
+	for _, c := range []struct {
+		name  string
+		limit int64
+		args  []string
+		ended bool
+	}{
+		{"more than it may", 100 << 20, []string{"eat", "400"}, true},
+		{"less than it may", 100 << 20, []string{"eat", "40"}, false},
+		{"no limit", 0, []string{"eat", "200"}, false},
+		{"several processes together", 100 << 20, []string{"eaters", "150"}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var out locked
+			p, err := pod.Start(context.Background(), Start{
+				Root: root, Memory: c.limit, Out: &out, Err: &out, Command: Command{Args: append([]string{"/probe", argMember}, c.args...), Dir: "/"},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			exit := ended(t, p)
+			want := Exit{}
+			if c.ended {
+				want = Exit{Code: 137, Memory: true}
+			}
+			if exit != want || c.ended == strings.Contains(out.String(), "ate") {
+				t.Errorf("%+v, want %+v; it said %q", exit, want, out.String())
+			}
+		})
 	}
 }

@@ -48,7 +48,7 @@ func (p *Pod) Start(ctx context.Context, s Start) (*Process, error) {
 	raw, err := json.Marshal(order{
 		Root: s.Root, Overlay: s.Overlay, Stage: b.stage(), Command: &s.Command,
 		Single: b.ids.identity == Single, Shifted: b.ids.identity == Shifted, Highest: b.ids.highest(),
-		Groups: s.Groups, ReadOnly: s.ReadOnly, NoNewPrivilege: s.NoNewPrivilege, Processes: s.Processes, Outside: s.Outside != nil,
+		Groups: s.Groups, ReadOnly: s.ReadOnly, NoNewPrivilege: s.NoNewPrivilege, Processes: s.Processes, Memory: s.Memory, Outside: s.Outside != nil,
 	})
 	if err != nil {
 		return nil, err
@@ -232,7 +232,7 @@ func (c *Process) end(gone podReply) {
 	var got answer
 	line, err := c.answers.ReadBytes('\n')
 	if err == nil && json.Unmarshal(line, &got) == nil {
-		c.exit.Code = got.Exit
+		c.exit.Code, c.exit.Memory = got.Exit, got.Memory
 	} else if gone.Exit != 128+int(syscall.SIGKILL) {
 		c.exit.Trouble = fault.New(fault.Failure, "sandbox.start", "", "the first process of the container ended early, with code %d", gone.Exit)
 	}

@@ -36,6 +36,7 @@ type order struct {
 	NoNewPrivilege bool     `json:",omitempty"`
 	Processes      int      `json:",omitempty"`
 	Outside        bool     `json:",omitempty"`
+	Memory         int64    `json:",omitempty"`
 
 	places places
 	apart  int // where Then is root
@@ -54,6 +55,8 @@ type answer struct {
 	Usage bool            `json:",omitempty"` // Error is the user's mistake
 	Full  bool            `json:",omitempty"` // Error is for want of disk space
 	Exit  int             `json:",omitempty"` // of the Command
+	// Memory says that it was ended because it had more memory than it may.
+	Memory bool `json:",omitempty"`
 }
 
 // ExitError is a Command that ended with something else than 0.

@@ -175,6 +175,7 @@ func command(c pod.Container, hostname string) sandbox.Start {
 	start := sandbox.Start{
 		Command:  sandbox.Command{Args: c.Args, Env: c.Env[:len(c.Env):len(c.Env)], Dir: cmp.Or(c.Dir, "/"), User: c.User},
 		ReadOnly: c.ReadOnly, NoNewPrivilege: c.NoNewPrivilege, Out: c.Stdout, Err: c.Stderr,
+		Memory: c.Limits.Memory().Value(),
 	}
 	for _, gid := range c.Groups {
 		start.Groups = append(start.Groups, uint32(gid))
@@ -214,7 +215,10 @@ type process struct{ of *sandbox.Process }
 
 func (p *process) Done() <-chan struct{} { return p.of.Done() }
 
-func (p *process) Exit() (code int, outOfMemory bool) { return p.of.Exit().Code, false }
+func (p *process) Exit() (code int, outOfMemory bool) {
+	exit := p.of.Exit()
+	return exit.Code, exit.Memory
+}
 
 func (p *process) Signal(signal syscall.Signal) error { return p.of.Signal(signal) }
 

@@ -16,6 +16,8 @@ func newLocalCmd(f *Factory) *cobra.Command {
 		newLocalStatusCmd(f),
 		newLocalLogsCmd(f),
 		newLocalDownCmd(f),
+		newLocalTopCmd(f),
+		newLocalDashboardCmd(f),
 		newLocalUnitCmd(f),
 	)
 	cmd.Long = `Local is Knative without Kubernetes: this program serves the Knative Serving API
@@ -57,7 +59,7 @@ type localInfo struct {
 	Started    string `json:"started,omitempty"` // RFC 3339
 	Version    string `json:"version,omitempty"`
 	API        string `json:"api,omitempty"`      // URL
-	URL        string `json:"url,omitempty"`      // of the dashboard
+	URL        string `json:"url,omitempty"`      // of the dashboard, with the key to it
 	Registry   string `json:"registry,omitempty"` // host:port
 	Isolated   bool   `json:"isolated"`           // instances run in sandboxes
 	Network    string `json:"network,omitempty"`
@@ -71,7 +73,7 @@ func (f *Factory) describeLocal(info *local.Info) localInfo {
 	}
 	out.Running, out.Context, out.PID, out.Version = true, local.Context, info.PID, info.Version
 	out.Started = info.Started.UTC().Format("2006-01-02T15:04:05Z")
-	out.API, out.URL, out.Registry = info.API, "http://"+info.Address, info.Registry()
+	out.API, out.URL, out.Registry = info.API, info.Dashboard(), info.Registry()
 	out.Isolated, out.Network = info.Isolated, info.Network
 	return out
 }

@@ -14,10 +14,11 @@ type front struct {
 	own       *http.ServeMux
 }
 
-func newFront(functions, images, metrics http.Handler) *front {
+func newFront(functions, images, metrics, dashboard http.Handler) *front {
 	f := &front{functions: functions, own: http.NewServeMux()}
 	f.own.Handle("/metrics", metrics)
 	f.own.Handle("/v2/", images)
+	f.own.Handle("/", dashboard)
 	return f
 }
 

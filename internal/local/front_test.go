@@ -18,7 +18,7 @@ func TestFront(t *testing.T) {
 	says := func(text string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) })
 	}
-	front := newFront(says("function"), says("registry"), says("metrics"))
+	front := newFront(says("function"), says("registry"), says("metrics"), says("dashboard"))
 	for _, c := range []struct{ host, path, want string }{
 		{"hello.default.127.0.0.1.sslip.io:7080", "/v2/", "function"},
 		{"hello.default.localhost:7080", "/metrics", "function"},
@@ -27,6 +27,9 @@ func TestFront(t *testing.T) {
 		{"127.0.0.1:7080", "/v2/", "registry"},
 		{"[::1]:7080", "/metrics", "metrics"},
 		{"LOCALHOST.", "/metrics", "metrics"},
+		{"localhost:7080", "/", "dashboard"},
+		{"127.0.0.1:7080", "/state", "dashboard"},
+		{"hello.default.localhost:7080", "/", "function"},
 		{"evil.example", "/v2/", "function"}, // which the router knows nothing of
 	} {
 		request := httptest.NewRequest(http.MethodGet, c.path, nil)

@@ -14,6 +14,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/local/api"
 	"github.com/kn-lite/kn-lite/internal/local/autoscale"
 	"github.com/kn-lite/kn-lite/internal/local/control"
+	"github.com/kn-lite/kn-lite/internal/local/dashboard"
 	"github.com/kn-lite/kn-lite/internal/local/kubelet"
 	"github.com/kn-lite/kn-lite/internal/local/router"
 	"github.com/kn-lite/kn-lite/internal/local/runtime"
@@ -23,9 +24,10 @@ import (
 
 // platform is the parts, put together.
 type platform struct {
-	store   *store.Store
-	runtime *runtime.Runtime
-	front   http.Handler
+	store     *store.Store
+	runtime   *runtime.Runtime
+	front     http.Handler
+	dashboard *dashboard.Dashboard
 	// functions is what instances reach: nothing of the platform's own.
 	functions http.Handler
 	api       http.Handler
@@ -89,7 +91,8 @@ func (p *platform) connect(o Options, credentials *credentials, images *registry
 	server := api.New(api.Options{Store: p.store, Token: credentials.Token, Version: o.Version, Logs: pods, Report: o.Warn})
 	p.api = server
 	p.functions = late.router
-	p.front = newFront(late.router, images, late.router.Metrics())
+	p.dashboard = dashboard.New(dashboard.Options{Store: p.store, Figures: late.router.Requests, Logs: pods, API: server, Token: credentials.Token, Now: o.Now})
+	p.front = newFront(late.router, images, late.router.Metrics(), p.dashboard)
 	p.loops = []func(context.Context) error{
 		server.Run, controllers.Run, pods.Run, late.router.Run, late.scaler.Run,
 		func(ctx context.Context) error { return collectImages(ctx, p.store, images, o.Debug) },

@@ -83,6 +83,7 @@ func (p *platform) serve(ctx context.Context, o Options, info *Info, credentials
 		all.Go(func() error { return run(ctx) })
 	}
 	frontServer, innerServer := router.NewServer(p.front), router.NewServer(p.functions)
+	frontServer.RegisterOnShutdown(p.dashboard.Close)
 	apiServer := &http.Server{
 		Handler: p.api, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10, IdleTimeout: 2 * time.Minute,
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12},

@@ -13,6 +13,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -40,23 +41,28 @@ type Options struct {
 	Now     func() time.Time
 }
 
-type dashboard struct {
+// Dashboard is the handler of everything under http://localhost:PORT that is not the
+// registry's.
+type Dashboard struct {
 	Options
 	access access
 	hub    *hub
 	own    *http.ServeMux
+	closed chan struct{}
+	// Close ends all streams, which would otherwise hold up the server's end.
+	Close func()
 }
 
-// New returns the handler of everything under http://localhost:PORT that is not the
-// registry's.
-func New(o Options) http.Handler {
+// New returns a dashboard. Nothing of it runs while nobody looks.
+func New(o Options) *Dashboard {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	if o.Figures == nil {
 		o.Figures = func(string, string) view.Requests { return view.Requests{} }
 	}
-	d := &dashboard{Options: o, access: newAccess(o.Token), hub: newHub(o.Store, o.Figures, o.Now), own: http.NewServeMux()}
+	d := &Dashboard{Options: o, closed: make(chan struct{}), access: newAccess(o.Token), hub: newHub(o.Store, o.Figures, o.Now), own: http.NewServeMux()}
+	d.Close = sync.OnceFunc(func() { close(d.closed) })
 	d.own.HandleFunc("GET /{$}", d.page)
 	d.own.HandleFunc("GET /ui/{file}", d.asset)
 	d.own.HandleFunc("GET /state", d.state)
@@ -67,7 +73,7 @@ func New(o Options) http.Handler {
 }
 
 // ServeHTTP implements http.Handler.
-func (d *dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	protect(w.Header())
 	if refusal := d.access.check(r); refusal != nil {
 		refusal.write(w, r)
@@ -79,18 +85,18 @@ func (d *dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // page answers the page itself. Whoever came with the key in the URL gets a cookie;
 // the page then takes the key out of the address bar. This is no redirect, because a
 // browser that follows one from a link on another site leaves strict cookies out.
-func (d *dashboard) page(w http.ResponseWriter, r *http.Request) {
+func (d *Dashboard) page(w http.ResponseWriter, r *http.Request) {
 	if d.access.hasKey(r) {
 		http.SetCookie(w, d.access.cookie(r))
 	}
 	d.serve(w, r, "index.html")
 }
 
-func (d *dashboard) asset(w http.ResponseWriter, r *http.Request) {
+func (d *Dashboard) asset(w http.ResponseWriter, r *http.Request) {
 	d.serve(w, r, r.PathValue("file"))
 }
 
-func (d *dashboard) serve(w http.ResponseWriter, r *http.Request, name string) {
+func (d *Dashboard) serve(w http.ResponseWriter, r *http.Request, name string) {
 	files, err := fs.Sub(embedded, "ui")
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -117,7 +123,7 @@ func (c contentType) WriteHeader(status int) {
 	c.ResponseWriter.WriteHeader(status)
 }
 
-func (d *dashboard) state(w http.ResponseWriter, _ *http.Request) {
+func (d *Dashboard) state(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, view.Read(d.Store, d.Figures, d.Now()))
 }
 

@@ -72,7 +72,7 @@ func splitKey(key string) (namespace, name string) {
 
 // events streams the state, and then what changes. After traffic has ended one more
 // message without requests says so.
-func (d *dashboard) events(w http.ResponseWriter, r *http.Request) {
+func (d *Dashboard) events(w http.ResponseWriter, r *http.Request) {
 	leave := d.hub.join()
 	defer leave()
 	select {
@@ -102,6 +102,8 @@ func (d *dashboard) events(w http.ResponseWriter, r *http.Request) {
 		case <-ping.C:
 			err = out.send("ping", struct{}{})
 		case <-r.Context().Done():
+			return
+		case <-d.closed:
 			return
 		}
 	}

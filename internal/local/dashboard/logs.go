@@ -35,7 +35,7 @@ type logLine struct {
 }
 
 // logs streams what the instances of a revision print, or one of them.
-func (d *dashboard) logs(w http.ResponseWriter, r *http.Request) {
+func (d *Dashboard) logs(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	f := follower{
 		dashboard: d, namespace: query.Get("namespace"), revision: query.Get("revision"), pod: query.Get("pod"),
@@ -48,6 +48,13 @@ func (d *dashboard) logs(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	go f.run(ctx)
+	go func() {
+		select {
+		case <-d.closed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	out := newStream(w)
 	err := out.send("lines", []logLine{}) // so that the page knows that it is connected
 	for err == nil {
@@ -89,7 +96,7 @@ func (f *follower) next(ctx context.Context) []logLine {
 
 // follower reads the logs of a revision's containers, of each new one as well.
 type follower struct {
-	dashboard                *dashboard
+	dashboard                *Dashboard
 	namespace, revision, pod string
 	lines                    chan logLine
 	started                  map[string]bool // containers by id: a restart has one of its own

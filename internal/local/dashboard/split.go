@@ -50,7 +50,7 @@ type splitAnswer struct {
 	Service view.Service `json:"service"`
 }
 
-func (d *dashboard) split(w http.ResponseWriter, r *http.Request) {
+func (d *Dashboard) split(w http.ResponseWriter, r *http.Request) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		writeJSON(w, http.StatusUnsupportedMediaType, problem{Error: "the body has to be application/json"})
 		return
@@ -102,7 +102,7 @@ func (e *movedError) Error() string {
 }
 
 // setSplit writes a split, unless somebody else has changed the one that was shown.
-func (d *dashboard) setSplit(ctx context.Context, ask splitRequest) (*splitAnswer, error) {
+func (d *Dashboard) setSplit(ctx context.Context, ask splitRequest) (*splitAnswer, error) {
 	if ask.ResourceVersion == "" {
 		return nil, fault.New(fault.Usage, "dashboard.split", "", "resourceVersion is missing")
 	}
@@ -136,7 +136,7 @@ func lines(changes []traffic.Change) []string {
 }
 
 // planSplit works out the split that a request asks for.
-func (d *dashboard) planSplit(svc *servingv1.Service, ask splitRequest) ([]traffic.Change, traffic.Split, error) {
+func (d *Dashboard) planSplit(svc *servingv1.Service, ask splitRequest) ([]traffic.Change, traffic.Split, error) {
 	known := traffic.Known{
 		Service: svc.Name, Split: splitOf(svc.Spec.Traffic).Normal(),
 		LatestReady: svc.Status.LatestReadyRevisionName, Revisions: d.revisions(svc),
@@ -188,7 +188,7 @@ func named(shares []share) traffic.Split {
 	return out
 }
 
-func (d *dashboard) revisions(svc *servingv1.Service) []traffic.Revision {
+func (d *Dashboard) revisions(svc *servingv1.Service) []traffic.Revision {
 	var out []traffic.Revision
 	for _, rev := range store.Labelled[*servingv1.Revision](d.Store, svc.Namespace, serving.ServiceLabelKey, svc.Name) {
 		one := traffic.Revision{Name: rev.Name, Created: rev.CreationTimestamp.Time, State: traffic.Unknown}
@@ -216,7 +216,7 @@ func splitOf(targets []servingv1.TrafficTarget) traffic.Split {
 
 // writeSplit updates the version of the service that the split was worked out from.
 // The split that it replaces is remembered, for `kn-lite traffic undo`.
-func (d *dashboard) writeSplit(ctx context.Context, svc *servingv1.Service, split traffic.Split) (*servingv1.Service, error) {
+func (d *Dashboard) writeSplit(ctx context.Context, svc *servingv1.Service, split traffic.Split) (*servingv1.Service, error) {
 	next := svc.DeepCopy()
 	next.APIVersion, next.Kind = servingv1.SchemeGroupVersion.String(), "Service"
 	next.Spec.Traffic = nil
@@ -252,7 +252,7 @@ func (e *refused) kind() fault.Kind {
 }
 
 // put asks the API server, in this process.
-func (d *dashboard) put(ctx context.Context, path string, body, into any) *refused {
+func (d *Dashboard) put(ctx context.Context, path string, body, into any) *refused {
 	raw, err := json.Marshal(body)
 	if err != nil {
 		return &refused{metav1.Status{Message: err.Error()}}

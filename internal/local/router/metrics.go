@@ -17,7 +17,10 @@ func bounds() []float64 {
 }
 
 // figures are a revision's requests since the start, by status and tag.
-type figures struct{ by map[outcome]*histogram }
+type figures struct {
+	by     map[outcome]*histogram
+	recent recent
+}
 
 type outcome struct {
 	status int
@@ -48,6 +51,7 @@ func (f *figures) add(x *exchange, took time.Duration) {
 	h.buckets[at]++
 	h.count++
 	h.sum += ms
+	f.recent.add(took)
 }
 
 // Metrics serves counts and latencies in Prometheus' text form, under the names

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -28,6 +29,9 @@ type Options struct {
 	Version string
 	// Logs reads what containers print; nil where nothing runs containers.
 	Logs Logs
+	// Patience is how long a client may neither send nor read; 0 is half a minute. A
+	// watch in which nothing happens may take longer.
+	Patience time.Duration
 	// Report takes in what a panicking request leaves behind; nil drops it.
 	Report func(message string)
 }
@@ -47,6 +51,8 @@ type Server struct {
 	version string
 	logs    Logs
 	report  func(string)
+
+	patience time.Duration
 	// Made when they are first needed.
 	merging   func() *merging
 	documents func() map[string]document
@@ -58,6 +64,9 @@ func New(o Options) *Server {
 	if s.user == "" {
 		s.user = "kn-lite"
 	}
+	if s.patience = o.Patience; s.patience == 0 {
+		s.patience = 30 * time.Second
+	}
 	if s.report == nil {
 		s.report = func(string) {}
 	}
@@ -68,7 +77,7 @@ func New(o Options) *Server {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	out := &response{ResponseWriter: w}
+	out := newResponse(w, s.patience)
 	defer func() {
 		switch cause := recover(); cause {
 		case nil:
@@ -109,23 +118,3 @@ func (s *Server) serve(w *response, r *http.Request) error {
 	}
 	return s.dispatch(w, req)
 }
-
-// response notes whether an answer has begun: an error after that can only break
-// it off.
-type response struct {
-	http.ResponseWriter
-	begun bool
-}
-
-func (w *response) WriteHeader(code int) {
-	w.begun = true
-	w.ResponseWriter.WriteHeader(code)
-}
-
-func (w *response) Write(p []byte) (int, error) {
-	w.begun = true
-	return w.ResponseWriter.Write(p)
-}
-
-// Unwrap is for http.ResponseController.
-func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }

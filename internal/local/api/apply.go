@@ -88,7 +88,7 @@ func (r *request) manager() string {
 
 // apply is server-side apply. It makes what is not there.
 func (s *Server) apply(w *response, r *request) error {
-	applied, err := r.readApplied()
+	applied, err := r.readApplied(w)
 	if err != nil {
 		return err
 	}
@@ -114,13 +114,13 @@ func isRace(err error) bool {
 	return errors.As(err, &status) && apierrors.IsConflict(err) && (status.Status().Details == nil || len(status.Status().Details.Causes) == 0)
 }
 
-func (r *request) readApplied() (*unstructured.Unstructured, error) {
+func (r *request) readApplied(w *response) (*unstructured.Unstructured, error) {
 	if r.query.Get("fieldManager") == "" {
 		return nil, apierrors.NewInvalid(metav1.SchemeGroupVersion.WithKind("PatchOptions").GroupKind(), "", field.ErrorList{
 			field.Required(field.NewPath("fieldManager"), "is required for apply patch"),
 		})
 	}
-	raw, err := readBody(r.Request)
+	raw, err := readBody(w, r.Request)
 	if err != nil {
 		return nil, err
 	}

@@ -4,9 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -28,9 +28,11 @@ const bodyLimit = 3 << 20
 // acceptedBodies is what an object may be sent as.
 const acceptedBodies = "application/json, application/yaml"
 
-func readBody(r *http.Request) ([]byte, error) {
-	raw, err := io.ReadAll(io.LimitReader(r.Body, bodyLimit+1))
+func readBody(w *response, r *http.Request) ([]byte, error) {
+	raw, err := w.readAll(r, bodyLimit)
 	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, apierrors.NewTimeoutError("the body of the request took too long", 0)
 	case err != nil:
 		return nil, badRequest("reading the body: %v", err)
 	case len(raw) > bodyLimit:
@@ -68,8 +70,8 @@ func mediaType(r *http.Request) string {
 
 // readObject decodes the body as an object of the request's kind, and warns of
 // what it does not know.
-func (r *request) readObject(w http.ResponseWriter) (store.Object, error) {
-	raw, err := readBody(r.Request)
+func (r *request) readObject(w *response) (store.Object, error) {
+	raw, err := readBody(w, r.Request)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 const defaultGrace = 30
 
 func (s *Server) delete(w *response, r *request) error {
-	options, err := r.deleteOptions()
+	options, err := r.deleteOptions(w)
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (s *Server) delete(w *response, r *request) error {
 }
 
 func (s *Server) deleteCollection(w *response, r *request) error {
-	options, err := r.deleteOptions()
+	options, err := r.deleteOptions(w)
 	if err != nil {
 		return err
 	}
@@ -65,9 +65,9 @@ func (s *Server) deleteCollection(w *response, r *request) error {
 }
 
 // deleteOptions are the body's, and the query's over them.
-func (r *request) deleteOptions() (*metav1.DeleteOptions, error) {
+func (r *request) deleteOptions(w *response) (*metav1.DeleteOptions, error) {
 	options := &metav1.DeleteOptions{}
-	raw, err := readBody(r.Request)
+	raw, err := readBody(w, r.Request)
 	if err != nil {
 		return nil, err
 	}

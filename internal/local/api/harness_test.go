@@ -22,9 +22,10 @@ const token = "s3cret"
 
 // platform is a server over a store in memory, with the namespace default.
 type platform struct {
-	t     *testing.T
-	store *store.Store
-	url   string
+	t       *testing.T
+	store   *store.Store
+	handler http.Handler
+	url     string
 }
 
 func start(t *testing.T, options ...func(*api.Options)) *platform {
@@ -51,7 +52,7 @@ func start(t *testing.T, options ...func(*api.Options)) *platform {
 		}
 		_ = s.Close()
 	})
-	p := &platform{t, s, server.URL}
+	p := &platform{t, s, handler, server.URL}
 	p.must(201, "POST", "/api/v1/namespaces", `{"metadata":{"name":"default"}}`)
 	return p
 }

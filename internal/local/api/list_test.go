@@ -4,7 +4,10 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -13,6 +16,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/json"
+
+	"github.com/kn-lite/kn-lite/internal/local/api"
 )
 
 const configMaps = "/api/v1/namespaces/default/configmaps"
@@ -170,6 +175,55 @@ func TestWatchEndsAndBegins(t *testing.T) {
 	p.refused(400, metav1.StatusReasonBadRequest, "resourceVersion", "GET", configMaps+"?watch=true&resourceVersion=x", "")
 	// A version of another platform, which this one may reach much later.
 	p.refused(504, metav1.StatusReasonTimeout, "Too large resource version: 1000000, current:", "GET", configMaps+"?watch=true&resourceVersion=1000000", "")
+}
+
+// A watch lasts longer than a client may take to read: over HTTP/2, which ends a
+// stream at its deadline, as over HTTP/1.1.
+func TestQuietWatch(t *testing.T) {
+	const patience = 100 * time.Millisecond
+	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(protocol, func(t *testing.T) {
+			p := start(t, func(o *api.Options) { o.Patience = patience })
+			server := httptest.NewUnstartedServer(p.handler)
+			server.EnableHTTP2 = protocol == "HTTP/2.0"
+			server.StartTLS()
+			defer server.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+configMaps+"?watch=true", http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header.Set("Authorization", "Bearer "+token)
+			response, err := server.Client().Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			if response.Proto != protocol {
+				t.Fatalf("over %s", response.Proto)
+			}
+			time.Sleep(4 * patience)
+			p.create(configMap("default", "late"))
+			(&stream{t, bufio.NewScanner(response.Body), cancel}).want("ADDED late")
+		})
+	}
+}
+
+// Who begins a body and does not end it gets an answer, and is let go.
+func TestBodyThatNeverEnds(t *testing.T) {
+	p := start(t, func(o *api.Options) { o.Patience = 100 * time.Millisecond })
+	connection, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(p.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	_ = connection.SetDeadline(time.Now().Add(10 * time.Second))
+	fmt.Fprintf(connection, "POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Length: 100\r\n\r\n{", configMaps, token)
+	raw, err := io.ReadAll(connection)
+	if err != nil || !strings.HasPrefix(string(raw), "HTTP/1.1 504 ") || !strings.Contains(string(raw), "took too long") {
+		t.Errorf("%v: %s", err, raw)
+	}
 }
 
 func TestWatchTooFarBack(t *testing.T) {

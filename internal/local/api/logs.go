@@ -29,17 +29,15 @@ func (s *Server) podLog(w *response, r *request) error {
 	defer func() { _ = log.Close() }()
 	w.Header().Set("Content-Type", "text/plain")
 	w.WriteHeader(http.StatusOK)
-	control := http.NewResponseController(w.ResponseWriter)
-	_ = control.Flush() // a client that follows wants to know that it may wait
+	// A client that follows wants to know that it may wait.
+	if w.send(nil) != nil {
+		return nil
+	}
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := log.Read(buffer)
 		if n > 0 {
-			_ = control.SetWriteDeadline(time.Now().Add(writeWithin))
-			if _, err := w.Write(buffer[:n]); err != nil {
-				return nil
-			}
-			if control.Flush() != nil {
+			if w.send(buffer[:n]) != nil {
 				return nil
 			}
 		}

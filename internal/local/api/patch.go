@@ -31,7 +31,7 @@ func (s *Server) patch(w *response, r *request) error {
 	if !canPatch(r.kind, form) {
 		return unsupportedMedia(acceptedPatches(r.kind))
 	}
-	patch, err := readBody(r.Request)
+	patch, err := readBody(w, r.Request)
 	if err != nil {
 		return err
 	}

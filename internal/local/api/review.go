@@ -33,7 +33,7 @@ func (s *Server) review(w *response, r *http.Request, review runtime.Object) err
 	if r.Method != http.MethodPost {
 		return methodNotAllowed(r)
 	}
-	raw, err := readBody(r)
+	raw, err := readBody(w, r)
 	if err != nil {
 		return err
 	}

@@ -23,8 +23,6 @@ const (
 	// watchAtLeast is how long a watch lasts whose client does not say; up to twice
 	// that, so that clients do not come back at the same time.
 	watchAtLeast = 30 * time.Minute
-	// writeWithin is how long a client may leave what it is sent unread.
-	writeWithin = 30 * time.Second
 	// sendAbove is how much is collected before it is sent.
 	sendAbove = 1 << 20
 	// initialEventsEnd marks the bookmark behind the objects that were there already.
@@ -36,7 +34,6 @@ type follower struct {
 	server    *Server
 	r         *request
 	w         *response
-	control   *http.ResponseController
 	chosen    selection
 	bookmarks bool
 	buffer    bytes.Buffer
@@ -56,7 +53,7 @@ func (s *Server) watch(w *response, r *request) error {
 	if err != nil {
 		return err
 	}
-	f := &follower{server: s, r: r, w: w, control: http.NewResponseController(w.ResponseWriter), chosen: chosen, bookmarks: isTrue(r.query.Get("allowWatchBookmarks"))}
+	f := &follower{server: s, r: r, w: w, chosen: chosen, bookmarks: isTrue(r.query.Get("allowWatchBookmarks"))}
 	var items []store.Object
 	switch {
 	case initial:
@@ -235,13 +232,7 @@ func (f *follower) flush() error {
 	if f.broken != nil {
 		return f.broken
 	}
-	if f.buffer.Len() > 0 {
-		_ = f.control.SetWriteDeadline(time.Now().Add(writeWithin))
-		_, f.broken = f.w.Write(f.buffer.Bytes())
-		f.buffer.Reset()
-	}
-	if f.broken == nil {
-		f.broken = f.control.Flush()
-	}
+	f.broken = f.w.send(f.buffer.Bytes())
+	f.buffer.Reset()
 	return f.broken
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/local/router"
 	"github.com/kn-lite/kn-lite/internal/local/runtime"
 	"github.com/kn-lite/kn-lite/internal/local/store"
+	"github.com/kn-lite/kn-lite/internal/local/token"
 	"github.com/kn-lite/kn-lite/internal/registry"
 )
 
@@ -81,9 +82,12 @@ func (p *platform) connect(o Options, credentials *credentials, images *registry
 	_, port, _ := net.SplitHostPort(address)
 	domain := "127.0.0.1.sslip.io:" + port
 	late := &late{}
-	pods := kubelet.New(kubelet.Options{Store: p.store, Runtime: p.runtime, Dir: filepath.Join(o.Place.Dir, "pods"), Drain: late})
+	tokens, err := token.New(p.store, o.Now)
+	if err != nil {
+		return err
+	}
+	pods := kubelet.New(kubelet.Options{Store: p.store, Runtime: p.runtime, Dir: filepath.Join(o.Place.Dir, "pods"), Drain: late, Tokens: tokens})
 	late.router = router.New(router.Options{Store: p.store, Domain: domain, Dial: pods, Activate: late.activate})
-	var err error
 	if late.scaler, err = autoscale.New(autoscale.Options{Store: p.store, Figures: late.router}); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/local/store"
 )
 
@@ -102,17 +104,20 @@ func (k *Kubelet) Run(ctx context.Context) error {
 
 // clean removes the logs of pods that an earlier run has had.
 func (k *Kubelet) clean() error {
-	if err := os.MkdirAll(k.o.Dir, 0o700); err != nil {
-		return err
-	}
 	entries, err := os.ReadDir(k.o.Dir)
-	if err != nil {
-		return err
+	if errors.Is(err, os.ErrNotExist) {
+		err = os.MkdirAll(k.o.Dir, 0o700)
 	}
 	for _, e := range entries {
+		if strings.Count(e.Name(), "_") != 2 {
+			continue // It is nothing of a pod.
+		}
 		err = errors.Join(err, os.RemoveAll(filepath.Join(k.o.Dir, e.Name())))
 	}
-	return err
+	if err != nil {
+		return &fault.Error{Op: "local.pods", Kind: fault.Failure, Subject: k.o.Dir, Err: err, Hint: "the logs of instances are there: let this user write to the folder, or remove it"}
+	}
+	return nil
 }
 
 // list takes up all pods that there are, and returns a watch from there on.

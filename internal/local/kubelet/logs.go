@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/kn-lite/kn-lite/internal/local/kubelet/podlog"
+	"github.com/kn-lite/kn-lite/internal/local/store"
 )
 
 // Logs reads what a container of a pod has written, until ctx ends. Its errors are
@@ -20,7 +21,7 @@ import (
 func (k *Kubelet) Logs(ctx context.Context, namespace, name string, o *corev1.PodLogOptions) (io.ReadCloser, error) {
 	w, err := k.find(namespace, name)
 	if err != nil {
-		return nil, err
+		return nil, k.notTaken(namespace, name, err)
 	}
 	c, err := w.chosen(o.Container)
 	if err != nil {
@@ -39,6 +40,15 @@ func (k *Kubelet) Logs(ctx context.Context, namespace, name string, o *corev1.Po
 	}
 	reader.StopWith(ctx)
 	return reader, nil
+}
+
+// notTaken is the error for a pod that is so new that no container of it is known.
+func (k *Kubelet) notTaken(namespace, name string, err error) error {
+	p, ok := store.Get[*corev1.Pod](k.o.Store, namespace, name)
+	if !ok || p.DeletionTimestamp != nil || len(p.Spec.Containers) == 0 {
+		return err
+	}
+	return apierrors.NewBadRequest(fmt.Sprintf("container %q in pod %q is waiting to start: %s", p.Spec.Containers[0].Name, name, containerCreating))
 }
 
 // chosen is the container that is asked for; without a name it is the only one.

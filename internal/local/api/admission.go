@@ -83,7 +83,7 @@ func (s *Server) validate(w http.ResponseWriter, r *request, old store.Object, o
 	if err != nil {
 		return err
 	}
-	return refusal(w, next.Validate(s.withUser(ctx, r)))
+	return refusal(w, next.Validate(withSettings(s.withUser(ctx, r))))
 }
 
 func (s *Server) withUser(ctx context.Context, r *request) context.Context {

@@ -10,6 +10,7 @@ package autoscale
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -60,7 +61,7 @@ type key struct{ namespace, name string }
 
 // New returns an Autoscaler; Run starts it.
 func New(o Options) (*Autoscaler, error) {
-	defaults, err := config.NewConfigFromMap(nil)
+	defaults, err := readSettings(nil)
 	if err != nil {
 		return nil, err
 	}
@@ -150,12 +151,26 @@ func (a *Autoscaler) changed(events []store.Event) map[key]bool {
 
 // configure takes over the settings of a config map as a cluster has it.
 func (a *Autoscaler) configure(object *corev1.ConfigMap) {
-	next, err := config.NewConfigFromConfigMap(object)
+	next, err := readSettings(object.Data)
 	if err != nil {
 		a.log.Warn("the autoscaler's settings stay as they were", "configmap", object.Namespace+"/"+object.Name, "error", err)
 		return
 	}
 	a.config = next
+}
+
+// readSettings reads what a cluster has in its config map. A cluster lets no
+// revision begin without an instance unless that says so; here it may, which the
+// API's admission knows too.
+func readSettings(data map[string]string) (*autoscalerconfig.Config, error) {
+	const allowZero = "allow-zero-initial-scale"
+	if _, ok := data[allowZero]; !ok {
+		if data = maps.Clone(data); data == nil {
+			data = map[string]string{}
+		}
+		data[allowZero] = "true"
+	}
+	return config.NewConfigFromMap(data)
 }
 
 // tick reads the figures and decides where it is time to.

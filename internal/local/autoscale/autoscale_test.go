@@ -367,7 +367,7 @@ func TestReachability(t *testing.T) {
 func TestSettings(t *testing.T) {
 	run(t, func(p *platform) {
 		settings := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "knative-serving", Name: "config-autoscaler"}, Data: map[string]string{
-			"allow-zero-initial-scale": "true", "stable-window": "6s", "scale-to-zero-grace-period": "1s", "container-concurrency-target-default": "1",
+			"stable-window": "6s", "scale-to-zero-grace-period": "1s", "container-concurrency-target-default": "1",
 		}}
 		if _, err := p.store.Create(settings); err != nil {
 			t.Fatal(err)

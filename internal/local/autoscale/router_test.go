@@ -132,7 +132,7 @@ func TestRealTime(t *testing.T) {
 		}
 	}
 	create(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "knative-serving", Name: "config-autoscaler"}, Data: map[string]string{
-		"allow-zero-initial-scale": "true", "initial-scale": "0", "stable-window": "6s", "scale-to-zero-grace-period": "1s",
+		"initial-scale": "0", "stable-window": "6s", "scale-to-zero-grace-period": "1s",
 	}})
 	pods := &instances{t: t, store: objects, servers: map[string]*httptest.Server{}}
 	var scaler *autoscale.Autoscaler

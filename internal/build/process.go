@@ -27,6 +27,7 @@ type Process struct {
 	Env      []string // KEY=value, over the environment of whoever starts it
 	Path     []string // folders in front of PATH
 	Dir      string   // the working folder
+	Health   string   // a path that is answered as soon as the function has been started; "" is none
 	Changed  bool     // since the last time, command and environment aside
 }
 
@@ -43,7 +44,7 @@ func (p *Prepared) Unpack(ctx context.Context, to *mirror.Mirror) (*Process, err
 	}
 	place := place{root: to.Root}
 	out := &Process{
-		Language: b.language.Name(), Style: b.plan.Style, Dir: place.file(b.plan.WorkingDir),
+		Language: b.language.Name(), Style: b.plan.Style, Health: b.plan.Health, Dir: place.file(b.plan.WorkingDir),
 		Command: place.texts(b.plan.Entrypoint), Path: place.texts(b.plan.Path),
 		// The user has a home here.
 		Env: place.texts(slices.DeleteFunc(slices.Clone(b.plan.Env), func(kv string) bool { return strings.HasPrefix(kv, "HOME=") })),

@@ -21,6 +21,7 @@ type Program struct {
 	Env     []string // KEY=value, over the environment of the options
 	Path    []string // folders in front of PATH
 	Dir     string   // the working folder
+	Health  string   // a path that is answered when the function has been started; "" is none
 	Shown   []Shown  // names in its output
 }
 

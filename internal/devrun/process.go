@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -81,7 +82,7 @@ func startProcess(o Options, program *Program, port int) (*process, error) {
 	if err := <-started; err != nil {
 		return nil, fault.New(fault.Failure, "run", program.Command[0], "it cannot be started: %w", err)
 	}
-	go p.probe()
+	go p.probe(program.Health)
 	return p, nil
 }
 
@@ -170,8 +171,9 @@ func lookPath(name, dir string, environ []string) (string, error) {
 // address is where the program is told to listen.
 func (p *process) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port)) }
 
-// probe waits until the program listens.
-func (p *process) probe() {
+// probe waits until the program listens, and answers at the path health if it has
+// one: what serves a function listens before it starts that.
+func (p *process) probe(health string) {
 	tick := time.NewTimer(probeEvery)
 	defer tick.Stop()
 	began := time.Now()
@@ -180,7 +182,7 @@ func (p *process) probe() {
 	places := []string{p.address(), net.JoinHostPort("::1", strconv.Itoa(p.port))}
 	for {
 		for _, address := range places {
-			if listens(address) {
+			if listens(address) && (health == "" || answers("http://"+address+health)) {
 				p.backend = newBackend(address)
 				close(p.ready)
 				return
@@ -207,6 +209,21 @@ func listens(address string) bool {
 		return false
 	}
 	_ = conn.Close()
+	return true
+}
+
+// answers reports whether there is an answer, whatever it says.
+func answers(url string) bool {
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return false
+	}
+	_ = response.Body.Close()
 	return true
 }
 

@@ -58,7 +58,7 @@ func (m *ProjectMaker) Make(ctx context.Context) (program *Program, changed bool
 		return nil, false, err
 	}
 	program = &Program{
-		Command: made.Command, Env: append(made.Env, env...), Path: made.Path, Dir: made.Dir,
+		Command: made.Command, Env: append(made.Env, env...), Path: made.Path, Dir: made.Dir, Health: made.Health,
 		Shown: []Shown{{From: filepath.Join(m.project.Stage, "app"), To: m.project.Dir}},
 	}
 	changed = made.Changed || m.last == nil || !slices.Equal(program.Command, m.last.Command) ||

@@ -485,3 +485,32 @@ func TestRunFixedPort(t *testing.T) {
 	s.becomes("second")
 	s.stop(syscall.SIGINT, 0)
 }
+
+// TestRunFailingStart has a function whose Start fails while the wrapper around it
+// listens already: the old one goes on. Code that does not build ends the run at once
+// when there is none.
+func TestRunFailingStart(t *testing.T) {
+	r := newRunner(t)
+	r.write(map[string]string{
+		"app/go.mod": "module example.com/app\n\ngo 1.24\n",
+		"app/handle.go": "package function\n\nimport (\n\t\"context\"\n\t\"errors\"\n\t\"fmt\"\n\t\"net/http\"\n\t\"time\"\n)\n\n" +
+			"type F struct{ fails bool }\n\nfunc New() *F { return &F{} }\n\n" +
+			"func (f *F) Start(context.Context, map[string]string) error {\n\ttime.Sleep(300 * time.Millisecond)\n\tif f.fails {\n\t\treturn errors.New(\"no database\")\n\t}\n\treturn nil\n}\n\n" +
+			"func (f *F) Handle(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, \"first\") }\n",
+		"broken/go.mod":    "module example.com/broken\n\ngo 1.24\n",
+		"broken/handle.go": "package function\n\nimport \"net/http\"\n\nfunc Handle(w http.ResponseWriter, r *http.Request) { missing() }\n",
+	})
+	s := r.start("app", "--port", "0").serves()
+	s.becomes("first")
+	r.edit("app/handle.go", "&F{}", "&F{fails: true}")
+	s.says("no database")
+	s.says("goes on; the next save tries again")
+	s.becomes("first")
+	r.edit("app/handle.go", `&F{fails: true}`, "&F{}")
+	r.edit("app/handle.go", `"first"`, `"second"`)
+	s.becomes("second")
+	s.stop(syscall.SIGINT, 0)
+	if _, said := r.do(7, "broken", "run", "--port", "0"); !strings.Contains(said, "undefined: missing") {
+		t.Errorf("it says %s", said)
+	}
+}

@@ -48,6 +48,9 @@ type Reporter interface {
 	Raw(text string) // output of a tool, as it is
 }
 
+// FunctionHealth is that path in all languages, as func has it.
+const FunctionHealth = "/health/readiness"
+
 // Plan is how a project becomes an image, as data.
 type Plan struct {
 	Style string // for people: "function with a static Handle", "npm start script"
@@ -57,6 +60,10 @@ type Plan struct {
 	Env        []string
 	Path       []string // folders in front of the base's PATH
 	WorkingDir string
+
+	// Health is a path that what serves a function answers for it as soon as the function
+	// has been started; "" for programs that serve themselves.
+	Health string
 
 	// Unlocked says what lock the project lacks; nil when its versions are chosen.
 	Unlocked *Unlocked

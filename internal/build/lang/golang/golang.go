@@ -68,7 +68,12 @@ func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	health := ""
+	if pkg.style.wrapped() {
+		health = lang.FunctionHealth
+	}
 	return &lang.Plan{
+		Health:     health,
 		Style:      pkg.describe(),
 		Reads:      readAtRunTime(p),
 		Unlocked:   unlocked(p),

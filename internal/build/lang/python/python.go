@@ -68,7 +68,12 @@ func (Language) Plan(_ context.Context, p *lang.Project) (*lang.Plan, error) {
 		// Where servers listen that are not told: Knative sets PORT itself.
 		"PORT=8080", "UVICORN_HOST=0.0.0.0", "UVICORN_PORT=8080",
 	}
+	health := ""
+	if found.start.serves {
+		health = lang.FunctionHealth
+	}
 	return &lang.Plan{
+		Health:     health,
 		Style:      found.start.style,
 		Base:       lang.Base{Ref: defaultBase},
 		Entrypoint: found.start.command,

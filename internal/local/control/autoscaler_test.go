@@ -69,11 +69,15 @@ func TestScalesWithTheAutoscaler(t *testing.T) {
 		}
 		return nil
 	})
-	// What it says of a service at zero is what it finds.
-	pa, ok := store.Get[*autoscalingv1alpha1.PodAutoscaler](p.store, "default", "plain-00001")
-	if !ok {
-		t.Fatal(errors.New("there is no autoscaler"))
-	}
+	// What the autoscaler says of a service at zero is what it finds.
+	var pa *autoscalingv1alpha1.PodAutoscaler
+	p.await("there is an autoscaler", func() (err error) {
+		var ok bool
+		if pa, ok = store.Get[*autoscalingv1alpha1.PodAutoscaler](p.store, "default", "plain-00001"); !ok {
+			err = errors.New("there is none")
+		}
+		return err
+	})
 	if pa.Generation != 1 || !pa.Status.IsInactive() || !pa.Status.IsScaleTargetInitialized() {
 		t.Errorf("%+v", pa.Status)
 	}

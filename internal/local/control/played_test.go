@@ -21,7 +21,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/local/store"
 )
 
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // platform is the controllers over a real store, with a kubelet and an autoscaler that
 // only write statuses.

@@ -115,13 +115,14 @@ func TestRollOutOfWhatIsNoRollout(t *testing.T) {
 
 func TestServiceIsRolledOut(t *testing.T) {
 	p := newPlatform(t).start()
-	p.service("hello", func(svc *servingv1.Service) { svc.Annotations[serving.RolloutDurationKey] = "2s" })
+	p.service("hello", func(svc *servingv1.Service) { svc.Annotations[serving.RolloutDurationKey] = "10h" })
 	p.awaitReady("hello")
 	p.update("hello", image("registry.example/hello:2"))
 	awaitCondition[*servingv1.Service](p, "default", "hello", "RoutesReady", corev1.ConditionUnknown, "RolloutInProgress", "A gradual rollout")
 	if got := p.get("hello").Status.Traffic; len(got) != 2 || *got[0].Percent != 99 || got[1].RevisionName != "hello-00002" {
 		t.Errorf("%+v", got)
 	}
+	p.update("hello", func(svc *servingv1.Service) { delete(svc.Annotations, serving.RolloutDurationKey) })
 	if svc := p.awaitReady("hello"); len(svc.Status.Traffic) != 1 || svc.Status.Traffic[0].RevisionName != "hello-00002" {
 		t.Errorf("%+v", svc.Status.Traffic)
 	}

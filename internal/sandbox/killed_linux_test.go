@@ -78,14 +78,14 @@ func TestNothingOutlivesAKilledPlatform(t *testing.T) {
 			t.Fatal(err)
 		}
 		out.await(t, "started: <nil>")
-		for range 2000 {
-			if len(running(t, marker)) >= 7 {
+		for range 2000 { // two families of three, each of which has said so, and who started them
+			if strings.Count(out.String(), "<nil>") >= 3 && len(running(t, marker)) == 7 {
 				break
 			}
 			time.Sleep(5 * time.Millisecond)
 		}
-		if n := len(running(t, marker)); n < 7 { // two families of three, and who started them
-			t.Fatalf("%d processes run\n%s", n, out.String())
+		if left := running(t, marker); len(left) < 7 {
+			t.Errorf("there run %q\n%s", left, out.String())
 		}
 		if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
 			t.Fatal(err)

@@ -39,7 +39,7 @@ func StartPlain(ctx context.Context, s Start) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Process{own: func(*os.File) error { return nil }, done: make(chan struct{}), execs: map[int]chan containerReply{}}
+	c := &Process{own: func(*os.File) error { return nil }, done: make(chan struct{}), begun: make(chan struct{}), execs: map[int]chan containerReply{}}
 	theirs, err := c.connect()
 	defer func() {
 		for _, f := range theirs {

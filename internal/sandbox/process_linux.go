@@ -35,7 +35,10 @@ type Process struct {
 	outside *Outside
 	trouble func(string)
 
+	begun chan struct{} // closed when the first answer was read
+
 	mutex    sync.Mutex
+	ordered  bool // begin was called
 	next     int
 	execs    map[int]chan containerReply
 	connects *questions
@@ -102,7 +105,7 @@ func (p *Pod) take(ctx context.Context) (*Process, error) {
 
 // open starts the first process of a container, which waits for its order.
 func (p *Pod) open(ctx context.Context) (*Process, error) {
-	c := &Process{pod: p, own: p.box.giveToRoot, done: make(chan struct{}), execs: map[int]chan containerReply{}}
+	c := &Process{pod: p, own: p.box.giveToRoot, done: make(chan struct{}), begun: make(chan struct{}), execs: map[int]chan containerReply{}}
 	c.kill = func() error { return p.channel.send(podRequest{ID: c.id, Kill: true}) }
 	theirs, err := c.connect()
 	if err == nil {
@@ -177,6 +180,10 @@ func (b *Box) giveToRoot(f *os.File) error {
 
 // begin gives the order and waits until the program runs.
 func (c *Process) begin(ctx context.Context, raw []byte, out, errOut io.Writer) error {
+	c.mutex.Lock()
+	c.ordered = true
+	c.mutex.Unlock()
+	defer close(c.begun)
 	for i, to := range []io.Writer{out, errOut} {
 		if to == nil {
 			to = io.Discard
@@ -228,6 +235,12 @@ func (c *Process) abandon() {
 // end is called when no process of the container is left.
 func (c *Process) end(gone podReply) {
 	defer close(c.done)
+	c.mutex.Lock()
+	ordered := c.ordered
+	c.mutex.Unlock()
+	if ordered {
+		<-c.begun // who starts it reads the first answer
+	}
 	c.exit.Code = gone.Exit
 	var got answer
 	line, err := c.answers.ReadBytes('\n')

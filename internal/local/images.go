@@ -18,8 +18,14 @@ const (
 	imageLife = 24 * time.Hour
 )
 
-// collectImages removes what no revision uses from the registry, until ctx ends.
-func collectImages(ctx context.Context, s *store.Store, images *registry.Kept, debug func(string)) error {
+// unpackedImages are those that containers run on.
+type unpackedImages interface {
+	Collect(ctx context.Context, used func(digest string) bool) error
+}
+
+// collectImages removes what no revision uses from the registry, and from what was
+// unpacked of it, until ctx ends.
+func collectImages(ctx context.Context, s *store.Store, images *registry.Kept, unpacked unpackedImages, debug func(string)) error {
 	tick := time.NewTicker(collectEvery)
 	defer tick.Stop()
 	for {
@@ -28,6 +34,9 @@ func collectImages(ctx context.Context, s *store.Store, images *registry.Kept, d
 			used := usedImages(s)
 			if err := images.Collect(ctx, imageLife, func(digest string) bool { return used[digest] }); err != nil {
 				debug("images that nobody uses: " + err.Error())
+			}
+			if err := unpacked.Collect(ctx, func(digest string) bool { return used[digest] }); err != nil {
+				debug("unpacked images that nobody uses: " + err.Error())
 			}
 		case <-ctx.Done():
 			return ctx.Err()

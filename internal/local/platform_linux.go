@@ -99,7 +99,7 @@ func (p *platform) connect(o Options, credentials *credentials, images *registry
 	p.front = newFront(late.router, images, late.router.Metrics(), p.dashboard)
 	p.loops = []func(context.Context) error{
 		server.Run, controllers.Run, pods.Run, late.router.Run, late.scaler.Run,
-		func(ctx context.Context) error { return collectImages(ctx, p.store, images, o.Debug) },
+		func(ctx context.Context) error { return collectImages(ctx, p.store, images, p.runtime, o.Debug) },
 	}
 	return nil
 }

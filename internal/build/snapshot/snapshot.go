@@ -236,3 +236,25 @@ func (s *Store) sweep(ctx context.Context, used map[string]bool) error {
 	}
 	return errors.Join(errs...)
 }
+
+// Keep forgets the file systems that have a layer which none of ids has, and removes
+// such layers. Nothing may be made meanwhile.
+func (s *Store) Keep(ctx context.Context, ids map[string]bool) error {
+	wanted := map[string]bool{}
+	for id := range ids {
+		saved, _ := read(filepath.Join(s.known(), id))
+		for _, l := range saved.Tree {
+			wanted[l.Name] = true
+		}
+	}
+	for _, e := range s.entries() {
+		file := filepath.Join(s.known(), e.Name())
+		saved, _ := read(file)
+		if slices.ContainsFunc(saved.Tree, func(l Layer) bool { return !wanted[l.Name] }) {
+			if err := os.Remove(file); err != nil {
+				return err
+			}
+		}
+	}
+	return s.sweep(ctx, s.used())
+}

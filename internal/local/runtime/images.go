@@ -42,6 +42,8 @@ type files interface {
 	has(name string) bool
 	// configs is a folder for what else is known of images. It is gone with the files.
 	configs() string
+	// keep removes those that none of names needs.
+	keep(ctx context.Context, names map[string]bool) error
 	// purge removes all of them.
 	purge(ctx context.Context) error
 	close(ctx context.Context) error
@@ -55,10 +57,13 @@ type images struct {
 	ready   map[string]*unpacked // by reference with digest
 	flights flights              // pulls, by reference
 	clients map[string]*registry.Client
+	users   map[string]int // containers, by reference
+
+	collecting sync.RWMutex // read by who pulls and starts
 }
 
 func openImages(r *Runtime, files files) (*images, error) {
-	i := &images{r: r, files: files, ready: map[string]*unpacked{}, clients: map[string]*registry.Client{}}
+	i := &images{r: r, files: files, ready: map[string]*unpacked{}, clients: map[string]*registry.Client{}, users: map[string]int{}}
 	return i, os.MkdirAll(files.configs(), 0o700)
 }
 
@@ -154,6 +159,8 @@ func (i *images) config(ref string) string {
 
 // pull brings the image here.
 func (i *images) pull(ctx context.Context, ref string, secrets [][]byte) (*unpacked, error) {
+	i.collecting.RLock()
+	defer i.collecting.RUnlock()
 	client, err := i.client(secrets)
 	if err != nil {
 		return nil, err

@@ -46,6 +46,10 @@ func (l *layered) purge(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+func (l *layered) keep(ctx context.Context, names map[string]bool) error {
+	return l.store.Keep(ctx, names)
+}
+
 func (l *layered) has(name string) bool {
 	_, ok := l.store.Find(name)
 	return ok

@@ -3,10 +3,12 @@ package runtime
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -43,6 +45,19 @@ func (p *plainFiles) has(name string) bool {
 }
 
 func (p *plainFiles) close(context.Context) error { return nil }
+
+func (p *plainFiles) keep(_ context.Context, names map[string]bool) error {
+	entries, err := os.ReadDir(filepath.Dir(p.root("any")))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		if !names[e.Name()] && !strings.HasPrefix(e.Name(), ".") {
+			err = errors.Join(err, os.RemoveAll(p.root(e.Name())))
+		}
+	}
+	return err
+}
 
 func (p *plainFiles) purge(context.Context) error { return os.RemoveAll(p.dir) }
 
@@ -141,13 +156,26 @@ func (g *plainGroup) Dial(ctx context.Context, port int32) (net.Conn, error) {
 
 // Start starts a program of the image.
 func (g *plainGroup) Start(ctx context.Context, c pod.Container) (pod.Process, error) {
-	image := g.p.r.images.find(c.Image.Ref)
-	switch {
-	case image == nil:
-		return nil, notPulled(c)
-	case len(c.Args) == 0:
+	if len(c.Args) == 0 {
 		return nil, noCommand(c)
 	}
+	image, done := g.p.r.images.use(c.Image.Ref)
+	if image == nil {
+		return nil, notPulled(c)
+	}
+	p, err := g.startOn(ctx, image, c)
+	if err != nil {
+		done()
+		return nil, err
+	}
+	go func() {
+		<-p.Done()
+		done()
+	}()
+	return &process{p}, nil
+}
+
+func (g *plainGroup) startOn(ctx context.Context, image *unpacked, c pod.Container) (*sandbox.Process, error) {
 	for _, m := range c.Mounts {
 		// What describes the end of a container is good to have; volumes are needed.
 		if m.Target != "/dev/termination-log" {
@@ -166,7 +194,7 @@ func (g *plainGroup) Start(ctx context.Context, c pod.Container) (pod.Process, e
 		return nil, err
 	}
 	g.running = append(g.running, p)
-	return &process{p}, nil
+	return p, nil
 }
 
 // Close ends what runs.

@@ -99,13 +99,26 @@ func (g *group) Volume(string) (string, error) {
 
 // Start starts a container on its image.
 func (g *group) Start(ctx context.Context, c pod.Container) (pod.Process, error) {
-	image := g.r.images.find(c.Image.Ref)
-	switch {
-	case image == nil:
-		return nil, notPulled(c)
-	case len(c.Args) == 0:
+	if len(c.Args) == 0 {
 		return nil, noCommand(c)
 	}
+	image, done := g.r.images.use(c.Image.Ref)
+	if image == nil {
+		return nil, notPulled(c)
+	}
+	p, err := g.startOn(ctx, image, c)
+	if err != nil {
+		done()
+		return nil, err
+	}
+	go func() {
+		<-p.Done()
+		done()
+	}()
+	return &process{p}, nil
+}
+
+func (g *group) startOn(ctx context.Context, image *unpacked, c pod.Container) (*sandbox.Process, error) {
 	start := command(c, g.hostname)
 	mounts, err := g.mounts(c)
 	if err != nil {
@@ -124,7 +137,7 @@ func (g *group) Start(ctx context.Context, c pod.Container) (pod.Process, error)
 	if err != nil {
 		return nil, errors.Join(err, g.r.box.Remove(context.WithoutCancel(ctx), dir))
 	}
-	return &process{p}, nil
+	return p, nil
 }
 
 // files gives a container its root file system: a folder on top of the image's, or

@@ -527,3 +527,34 @@ func TestVolumesAreTriedAgain(t *testing.T) {
 		p.stop()
 	})
 }
+
+// A runtime that does not come back does not keep a pod from being deleted.
+func TestRuntimeThatHangs(t *testing.T) {
+	for _, where := range []string{"sandbox", "pull", "start"} {
+		t.Run(where, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := start(t, nil)
+				back := make(chan struct{})
+				hang := func(at string) error {
+					if at == where {
+						<-back
+					}
+					return nil
+				}
+				p.runtime.FailSandbox = func() error { return hang("sandbox") }
+				p.runtime.FailPull = func(context.Context, string, [][]byte) error { return hang("pull") }
+				p.runtime.FailStart = func(runtimetest.Container) error { return hang("start") }
+				p.create(onePod("wait=0"))
+				synctest.Wait()
+				p.remove(5)
+				time.Sleep(time.Minute)
+				if p.pod() != nil {
+					t.Error("the pod is still there")
+				}
+				close(back)
+				synctest.Wait()
+				p.stop()
+			})
+		})
+	}
+}

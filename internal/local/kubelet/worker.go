@@ -44,6 +44,7 @@ type worker struct {
 	sandbox  Sandbox
 	deadline time.Time   // of the pod's end
 	timer    *time.Timer // ends force
+	closed   bool        // a sandbox that comes now is late
 }
 
 func newWorker(k *Kubelet, p *corev1.Pod) *worker {
@@ -163,11 +164,31 @@ func (w *worker) runRound() {
 	round, end := context.WithCancel(w.life)
 	defer end()
 	w.round = round
-	if err := w.bringUp(end); err != nil && round.Err() == nil {
-		w.event("", corev1.EventTypeWarning, "FailedCreatePodSandBox", "Failed to create pod sandbox: "+err.Error())
-	}
+	w.running.Go(func() {
+		if err := w.bringUp(end); err != nil && round.Err() == nil {
+			w.event("", corev1.EventTypeWarning, "FailedCreatePodSandBox", "Failed to create pod sandbox: "+err.Error())
+		}
+	})
 	<-round.Done()
-	w.running.Wait()
+	w.settle()
+}
+
+// settle waits until nothing is being started any longer. A runtime that does not
+// come back does not keep a pod that is to end: Close is for all that it has begun.
+func (w *worker) settle() {
+	settled := make(chan struct{})
+	go func() { defer close(settled); w.running.Wait() }()
+	select {
+	case <-settled:
+		return
+	case <-w.life.Done():
+	}
+	timer := time.NewTimer(closeWithin)
+	defer timer.Stop()
+	select {
+	case <-settled:
+	case <-timer.C:
+	}
 }
 
 // sandboxIsGone reports, of a container that did not start, whether it had nothing
@@ -206,7 +227,12 @@ func (w *worker) bringUp(end context.CancelFunc) error {
 			}
 		})
 	}
-	w.update(func() { w.sandbox = sandbox })
+	var late bool
+	w.update(func() { w.sandbox, late = sandbox, w.closed })
+	if late {
+		w.closeSandbox()
+		return nil
+	}
 	if err := w.mountVolumes(); err != nil {
 		return err
 	}
@@ -272,7 +298,10 @@ func (w *worker) takeDown() {
 }
 
 func (w *worker) closeSandbox() {
-	sandbox := w.currentSandbox()
+	w.mu.Lock()
+	sandbox := w.sandbox
+	w.closed = w.life.Err() != nil
+	w.mu.Unlock()
 	if sandbox == nil {
 		return
 	}

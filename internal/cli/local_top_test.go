@@ -49,10 +49,10 @@ func TestTopScreen(t *testing.T) {
 	if s.Title != "kn-lite local   3 services   1 instance   25 req/s" || s.Problem != "" {
 		t.Errorf("%q, %q", s.Title, s.Problem)
 	}
-	const want = `broken|v1|░░░░░░░░░░   0 %|ExitCode1|0 + 1 CrashLoopBackOff|0|-|-|0|0
-hello|v3|░░░░░░░░░░   0 %|Starting|0 + 1 Starting|0|-|-|0|0
-hello|v2 #next|██████░░░░  60 %|Ready|1|25|2.4ms|1.5s|150|2
-hello|v1|████░░░░░░  40 %|Ready|0|0|-|-|0|0
+	const want = `broken|v1|··········   0 %|ExitCode1|0 + 1 CrashLoopBackOff|0|-|-|0|0
+hello|v3|··········   0 %|Starting|0 + 1 Starting|0|-|-|0|0
+hello|v2 #next|■■■■■■····  60 %|Ready|1|25|2.4ms|1.5s|150|2
+hello|v1|■■■■······  40 %|Ready|0|0|-|-|0|0
 waiting|||Starting`
 	if got := screenText(s); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
@@ -96,7 +96,7 @@ default     waiting                         Starting
 }
 
 func TestBar(t *testing.T) {
-	for percent, want := range map[int64]string{0: "░░░░░░░░░░   0 %", 4: "░░░░░░░░░░   4 %", 5: "█░░░░░░░░░   5 %", 100: "██████████ 100 %", 101: "██████████ 101 %", -3: "░░░░░░░░░░  -3 %"} {
+	for percent, want := range map[int64]string{0: "··········   0 %", 4: "··········   4 %", 5: "■·········   5 %", 100: "■■■■■■■■■■ 100 %", 101: "■■■■■■■■■■ 101 %", -3: "··········  -3 %"} {
 		if got := bar(percent); got != want {
 			t.Errorf("%d: %s, want %s", percent, got, want)
 		}

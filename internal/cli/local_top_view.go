@@ -205,7 +205,7 @@ func topInstances(pods []view.Pod) (string, term.Tone) {
 // bar is a share as a bar of ten, with its figure.
 func bar(percent int64) string {
 	full := int(min(100, max(0, percent))+5) / 10
-	return strings.Repeat("█", full) + strings.Repeat("░", 10-full) + fmt.Sprintf(" %3d %%", percent)
+	return strings.Repeat("■", full) + strings.Repeat("·", 10-full) + fmt.Sprintf(" %3d %%", percent)
 }
 
 func perSecond(rate float64) string {

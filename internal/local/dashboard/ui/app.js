@@ -71,9 +71,12 @@ function updateItem(li, s, withNamespace) {
     i.style.flexGrow = t.percent;
   });
   const instances = s.revisions.reduce((sum, r) => sum + serving(r), 0);
-  const others = s.revisions.reduce((sum, r) => sum + (r.pods?.length ?? 0), 0) - instances;
+  const others = s.revisions.flatMap((r) => r.pods ?? []).filter((p) => p.state !== 'Serving');
+  const starting = others.filter((p) => p.state === 'Starting').length;
+  const failing = others.filter((p) => !['Starting', 'Stopping'].includes(p.state)).length;
   const perSecond = live.rate(key);
-  text(about, [withNamespace ? s.namespace : '', instances ? count(instances, 'instance') : others ? '' : 'at zero', others ? `${others} not serving` : '', perSecond ? rate(perSecond) + ' req/s' : ''].filter(Boolean).join(' · '));
+  text(about, [withNamespace ? s.namespace : '', instances ? count(instances, 'instance') : starting + failing ? '' : 'at zero',
+    starting ? `${starting} starting` : '', failing ? `${failing} failing` : '', perSecond ? rate(perSecond) + ' req/s' : ''].filter(Boolean).join(' · '));
 }
 
 function renderDetail(all) {

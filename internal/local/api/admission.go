@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"knative.dev/pkg/apis"
+	"knative.dev/serving/pkg/apis/config"
 	"knative.dev/serving/pkg/apis/serving"
 
 	"github.com/kn-lite/kn-lite/internal/local/store"
@@ -45,12 +46,12 @@ func (s *Server) admit(w http.ResponseWriter, r *request, old, next store.Object
 	if invalid := validateCore(old, next); len(invalid) > 0 {
 		return apierrors.NewInvalid(r.kind.GroupVersionKind.GroupKind(), next.GetName(), invalid)
 	}
-	return nil
+	return checkSettings(next)
 }
 
 // setDefaults does what Knative's defaulting webhook does.
 func (s *Server) setDefaults(r *request, old store.Object, object admitted) error {
-	ctx := r.Context()
+	ctx := config.ToContext(r.Context(), s.settings.read())
 	if old == nil {
 		ctx = apis.WithinCreate(ctx)
 	} else {
@@ -69,7 +70,7 @@ func (s *Server) setDefaults(r *request, old store.Object, object admitted) erro
 
 // validate does what Knative's validating webhook does.
 func (s *Server) validate(w http.ResponseWriter, r *request, old store.Object, object admitted) error {
-	ctx := r.Context()
+	ctx := config.ToContext(r.Context(), s.settings.read())
 	if old == nil {
 		ctx = apis.WithinCreate(ctx)
 	} else {
@@ -83,7 +84,7 @@ func (s *Server) validate(w http.ResponseWriter, r *request, old store.Object, o
 	if err != nil {
 		return err
 	}
-	return refusal(w, next.Validate(withSettings(s.withUser(ctx, r))))
+	return refusal(w, next.Validate(s.withUser(ctx, r)))
 }
 
 func (s *Server) withUser(ctx context.Context, r *request) context.Context {

@@ -53,6 +53,7 @@ type Server struct {
 	report  func(string)
 
 	patience time.Duration
+	settings settings
 	// Made when they are first needed.
 	merging   func() *merging
 	documents func() map[string]document
@@ -70,6 +71,7 @@ func New(o Options) *Server {
 	if s.report == nil {
 		s.report = func(string) {}
 	}
+	s.settings.store = s.store
 	s.merging = sync.OnceValue(func() *merging { return newMerging(s.store.Kinds()) })
 	s.documents = sync.OnceValue(s.makeDocuments)
 	return s

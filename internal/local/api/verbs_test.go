@@ -92,6 +92,31 @@ func TestAdmission(t *testing.T) {
 	p.must(200, "PATCH", revisions+"/r", `{"metadata":{"labels":{"a":"b"}}}`)
 }
 
+// Knative's own settings stand where a cluster has them, and are checked when they
+// are written.
+func TestSettingsOfKnative(t *testing.T) {
+	p := start(t)
+	const settings = "/api/v1/namespaces/knative-serving/configmaps"
+	withInit := strings.Replace(ksvc("init"), `"containers":`, `"initContainers":[{"image":"example.com/fn/first"}],"containers":`, 1)
+	p.refused(400, metav1.StatusReasonBadRequest, "must not set the field(s): spec.template.spec.initContainers", "POST", services, withInit)
+	p.must(201, "POST", "/api/v1/namespaces", `{"metadata":{"name":"knative-serving"}}`)
+	p.must(201, "POST", settings, `{"metadata":{"name":"config-features"},"data":{"kubernetes.podspec-init-containers":"enabled"}}`)
+	p.must(201, "POST", services, withInit)
+	p.must(201, "POST", settings, `{"metadata":{"name":"config-defaults"},"data":{"revision-timeout-seconds":"17"}}`)
+	if made := p.must(201, "POST", services, ksvc("short")); made.field("spec", "template", "spec", "timeoutSeconds") != "17" {
+		t.Errorf("made %s", made.body)
+	}
+	p.must(200, "PATCH", settings+"/config-defaults", `{"data":{"revision-timeout-seconds":"18"}}`)
+	if made := p.must(201, "POST", services, ksvc("shorter")); made.field("spec", "template", "spec", "timeoutSeconds") != "18" {
+		t.Errorf("made %s", made.body)
+	}
+	const denied = `admission webhook "config.webhook.serving.knative.dev" denied the request: validation failed: `
+	p.refused(400, metav1.StatusReasonBadRequest, denied, "PATCH", settings+"/config-defaults", `{"data":{"revision-timeout-seconds":"soon"}}`)
+	p.refused(400, metav1.StatusReasonBadRequest, denied, "POST", settings, `{"metadata":{"name":"config-autoscaler"},"data":{"stable-window":"1s"}}`)
+	p.must(200, "DELETE", settings+"/config-features", "")
+	p.refused(400, metav1.StatusReasonBadRequest, "must not set the field(s)", "POST", services, strings.Replace(withInit, `"init"`, `"init2"`, 1))
+}
+
 func TestFieldValidation(t *testing.T) {
 	p := start(t)
 	wrong := strings.Replace(ksvc("x"), `"image"`, `"nmae":"y","image":"example.com/y","image"`, 1)

@@ -13,7 +13,7 @@ GO_BUILD := go build -trimpath
 PKG ?= ./...
 RUN ?=
 
-export FULL KEEP DEVCLUSTER PLATFORM
+export FULL KEEP DEVCLUSTER PLATFORM WHO
 
 .PHONY: help build demo demo-cluster test e2e conformance bench verify update cluster-up cluster-down peers buildah buildkit tools clean
 
@@ -33,7 +33,7 @@ endif
 e2e: ## tests on real Knative in a devcluster (RUN=main|seed|REGEXP, KEEP=1, DEVCLUSTER=name, FULL=1)
 	test/e2e/run '$(value RUN)'
 
-conformance: ## Knative's own conformance tests (PLATFORM=devcluster, RUN=REGEXP, KEEP=1, DEVCLUSTER=name)
+conformance: ## Knative's own conformance tests (PLATFORM=local|devcluster, WHO=ordinary, RUN=REGEXP, KEEP=1)
 	test/conformance/run '$(value RUN)'
 
 demo: build ## the main job on the embedded platform, told step by step

@@ -102,6 +102,9 @@ func (g *group) Start(ctx context.Context, c pod.Container) (pod.Process, error)
 	if len(c.Args) == 0 {
 		return nil, noCommand(c)
 	}
+	if len(c.Limits) > 0 {
+		g.r.warn("limits of memory and cpu have no effect here: an instance may take what this machine has")
+	}
 	image, done := g.r.images.use(c.Image.Ref)
 	if image == nil {
 		return nil, notPulled(c)

@@ -161,6 +161,10 @@ func (q *questions) connect(asked *question) error {
 		return errOwn
 	}
 	defer unix.Close(socket.fd)
+	// Who has asked may be dead, and another process have its number.
+	if !q.stands(asked) {
+		return unix.EINTR
+	}
 	if !socket.tcp {
 		return errOwn
 	}
@@ -183,6 +187,13 @@ func (q *questions) connect(asked *question) error {
 	}
 	q.out.expect(portOf(name), f)
 	return err
+}
+
+// stands reports whether whoever has asked still waits.
+func (q *questions) stands(asked *question) bool {
+	id, err := asked.ID, error(nil)
+	controlErr := q.raw.Control(func(fd uintptr) { err = ioctl(fd, unix.SECCOMP_IOCTL_NOTIF_ID_VALID, unsafe.Pointer(&id)) })
+	return err == nil && controlErr == nil
 }
 
 // address reads what a program wants to connect to. It is not ok for other families.

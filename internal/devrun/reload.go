@@ -22,12 +22,13 @@ func (r *runner) failed(err error) {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		err = f // without what is for the program only
 	}
-	r.options.Report.Fault(err)
 	if r.current != nil {
+		r.options.Report.Fault(err)
 		r.options.Report.Note("the program that was started before goes on; the next save tries again")
 		return
 	}
 	r.proxy.refuse(err.Error() + "; it is started again when a file is saved")
+	r.options.Report.Fault(err)
 	r.options.Report.Note("nothing serves now; the next save starts it again")
 }
 

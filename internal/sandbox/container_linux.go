@@ -35,12 +35,14 @@ type containerReply struct {
 // container is the first process of a container: it starts the program, collects
 // what that leaves behind, and ends with it.
 type container struct {
-	plain   bool     // without namespaces
-	proc    *os.Root // /proc/self of a plain one
-	order   order
-	program program
-	channel *channel
-	execs   chan execRequest
+	plain bool     // without namespaces
+	proc  *os.Root // /proc/self of a plain one
+
+	chrooted bool // / is the program's own
+	order    order
+	program  program
+	channel  *channel
+	execs    chan execRequest
 
 	mutex sync.Mutex // held while something starts, so that its end is not seen before
 	main  int        // process id
@@ -192,7 +194,7 @@ func asContainer(err error) error {
 
 // run starts a program with the limits of this thread.
 func (c *container) run(path string, args []string, out, errOut uintptr) (int, error) {
-	if c.plain && !c.order.chrooted() {
+	if c.plain && !c.chrooted {
 		var err error
 		if path, args, err = c.order.loader(path, args); err != nil {
 			return 0, err
@@ -277,7 +279,7 @@ func (c *container) signal(o containerOrder) {
 
 func (c *container) exec(r execRequest) {
 	defer unix.Close(r.out)
-	if c.plain && !c.order.chrooted() {
+	if c.plain && !c.chrooted {
 		r.args = c.order.translated(r.args)
 	}
 	path, err := findProgram(r.args[0], lookup(c.program.env, "PATH"), c.order.Command.Dir)

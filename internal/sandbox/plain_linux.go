@@ -86,7 +86,10 @@ func (c *container) enterPlain() (err error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("adopt orphans: %w", err)
 	}
+	// A root that knows few ids, as in some containers, can be nobody else.
+	few := min(mappedIDs("/proc/self/uid_map"), mappedIDs("/proc/self/gid_map")) < idCount
 	if os.Geteuid() == 0 && unix.Chroot(o.Root) == nil {
+		c.chrooted, o.Single = true, few
 		makeDevices()
 		return unix.Chdir("/")
 	}
@@ -130,9 +133,6 @@ func (o *order) confinePlain() error {
 	}
 	return nil // this container's root has few itself
 }
-
-// chrooted reports whether / is the program's own.
-func (o *order) chrooted() bool { return !o.Single }
 
 // translate makes the paths that a command begins with those of the host.
 func (o *order) translate() error {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"syscall"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -78,7 +79,10 @@ func extract(root *os.Root, header *tar.Header, content io.Reader) error {
 		return nil
 	}
 	if err == nil && os.Geteuid() == 0 {
-		err = root.Lchown(name, header.Uid, header.Gid)
+		// A root that knows few ids, as in some containers, keeps everything.
+		if err = root.Lchown(name, header.Uid, header.Gid); errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EINVAL) {
+			err = nil
+		}
 	}
 	return err
 }

@@ -70,7 +70,7 @@ $(BIN)/hey: test/peers/hey/go.mod test/peers/hey/go.sum
 
 # Of the same Kubernetes as devcluster.
 $(BIN)/kubectl: devcluster/go.mod devcluster/go.sum
-	cd devcluster && $(GO_BUILD) -ldflags '-s -w' -o $@ k8s.io/kubernetes/cmd/kubectl
+	cd devcluster && $(GO_BUILD) -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$$(go list -m -f '{{.Version}}' k8s.io/kubernetes)" -o $@ k8s.io/kubernetes/cmd/kubectl
 
 $(BIN)/kn: test/peers/kn/go.mod test/peers/kn/go.sum
 	cd test/peers/kn && $(GO_BUILD) -ldflags '-s -w' -o $@ knative.dev/client/cmd/kn

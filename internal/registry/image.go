@@ -70,10 +70,22 @@ func (i *image) checkPlatform(r Reference, want v1.Platform) error {
 		return fmt.Errorf("%s is damaged: %w", r, err)
 	}
 	if config.OS != "" && config.OS != want.OS || config.Architecture != "" && config.Architecture != want.Architecture {
-		return fault.New(fault.NotFound, "registry.pull", r.String(), "the image is for %s/%s, not for %s", config.OS, config.Architecture, want.String())
+		return &fault.Error{Op: "registry.pull", Kind: fault.NotFound, Subject: r.String(), Err: otherPlatform(fmt.Sprintf("the image is for %s/%s, not for %s", config.OS, config.Architecture, want.String()))}
 	}
 	return nil
 }
+
+// ErrPlatform is what the error of Pull is when there is an image, and none for the
+// platform.
+var ErrPlatform = errors.New("no image for this platform")
+
+// otherPlatform is an ErrPlatform in words of its own.
+type otherPlatform string
+
+func (e otherPlatform) Error() string { return string(e) }
+
+// Is implements errors.Is.
+func (e otherPlatform) Is(target error) bool { return target == ErrPlatform }
 
 // asImage completes the view. Its layers say where they live, so that a push
 // to the same registry mounts them.

@@ -139,7 +139,7 @@ func choose(r Reference, m manifest, platform v1.Platform) (v1.Hash, error) {
 		offered = append(offered, d.Platform.String())
 	}
 	slices.Sort(offered)
-	return v1.Hash{}, fault.New(fault.NotFound, "registry.pull", r.String(), "it has no image for %s", platform.String()).
+	return v1.Hash{}, fault.New(fault.NotFound, "registry.pull", r.String(), "%w", otherPlatform("it has no image for "+platform.String())).
 		WithHint("there are: %s", strings.Join(slices.Compact(offered), ", "))
 }
 

@@ -25,6 +25,7 @@ type target struct {
 	NodeBase   string // base image for the Node template
 	JavaBase   string // and for the Java ones
 	HelloWorld string // Knative's own helloworld test image
+	Platform   string // devcluster, or local: the embedded one
 
 	env []string
 }
@@ -43,6 +44,7 @@ func findTarget(t *testing.T) *target {
 		"KN_LITE_E2E_NODE_BASE":  &c.NodeBase,
 		"KN_LITE_E2E_JAVA_BASE":  &c.JavaBase,
 		"KN_LITE_E2E_HELLOWORLD": &c.HelloWorld,
+		"KN_LITE_E2E_PLATFORM":   &c.Platform,
 	} {
 		if *field = os.Getenv(name); *field == "" {
 			// Not skipped: a run that proves nothing must not look like one that does.

@@ -49,6 +49,17 @@ func (s *Server) trackFields(r *request, old, next store.Object) {
 	}
 }
 
+// controllersEntry is what the controllers' writes of a status leave on a cluster.
+// kn-lite, among others, takes its own entry out where others remain.
+func controllersEntry(kind *store.Kind) metav1.ManagedFieldsEntry {
+	now := metav1.Now()
+	return metav1.ManagedFieldsEntry{
+		Manager: "controller", Operation: metav1.ManagedFieldsOperationUpdate, Subresource: "status",
+		APIVersion: kind.GroupVersion().String(), Time: &now, FieldsType: "FieldsV1",
+		FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:status":{}}`)},
+	}
+}
+
 // nothing is an object without fields. An empty struct has some: lists that are null.
 func (r *request) nothing() *unstructured.Unstructured {
 	out := &unstructured.Unstructured{}

@@ -65,6 +65,7 @@ func (s *Server) createObject(w http.ResponseWriter, r *request, object store.Ob
 
 // storeNew admits and stores a new object.
 func (s *Server) storeNew(w http.ResponseWriter, r *request, object store.Object) (store.Object, error) {
+	object.SetManagedFields(append(object.GetManagedFields(), controllersEntry(r.kind)))
 	if err := s.checkNamespace(r.kind, object); err != nil {
 		return nil, err
 	}

@@ -166,6 +166,10 @@ func (i *images) pull(ctx context.Context, ref string, secrets [][]byte) (*unpac
 		return nil, err
 	}
 	image, err := client.Pull(ctx, ref, i.r.platform)
+	if errors.Is(err, registry.ErrPlatform) {
+		// In the words that are looked for on a cluster.
+		return nil, fault.New(fault.NotFound, "local.pull", "", "no match for platform in manifest: %w", err)
+	}
 	if err != nil {
 		return nil, err
 	}

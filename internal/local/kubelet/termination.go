@@ -6,9 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
 const (
@@ -61,9 +62,8 @@ func (c *container) lastWords(code int) string {
 }
 
 func readTermination(path string) string {
-	// The container has the file itself and not its folder; a link is not followed
-	// and nothing is waited for all the same.
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	// The container has the file itself and not its folder: it stays a file.
+	file, err := regular.Open(path)
 	if err != nil {
 		return ""
 	}

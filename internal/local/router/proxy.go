@@ -17,7 +17,7 @@ import (
 
 const (
 	// retries is how often a request is sent again because an instance broke off.
-	retries = 2
+	retries = 1
 	// dialTime is how long instances that refuse connections are tried.
 	dialTime = 10 * time.Second
 	// flushTime is how long a part of an answer may wait for more. Answers of unknown
@@ -114,13 +114,10 @@ func (transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err == nil {
 			return response, nil
 		}
-		if !again.allow(req, p, err) || req.Context().Err() != nil || !guarded.revoke() {
+		if !again.allow(req, x, err) || req.Context().Err() != nil || !guarded.revoke() {
 			return nil, err
 		}
 		x.giveBack()
-		if err := again.wait(req.Context(), x.revision); err != nil {
-			return nil, err
-		}
 	}
 }
 
@@ -132,33 +129,20 @@ type attempts struct {
 }
 
 // allow reports whether a request may be sent once more. A refused connection did
-// nothing; one that broke off may have, which only some requests bear.
-func (a *attempts) allow(req *http.Request, p *pod, err error) bool {
-	a.failed = p
-	if errors.As(err, new(*dialError)) {
+// nothing. One that broke off may have, which only some requests bear; and it may be
+// the request that has ended the instance: it gets one more, if there is one.
+func (a *attempts) allow(req *http.Request, x *exchange, err error) bool {
+	a.failed = x.pod
+	// The transport repeats by itself what was sent on a connection that had idled.
+	if errors.As(err, new(*dialError)) && !x.sent.Load() {
 		if a.refusing.IsZero() {
 			a.refusing = time.Now()
 		}
-		p.pause()
+		x.pod.pause()
 		return time.Since(a.refusing) < dialTime
 	}
 	a.broken++
-	return a.broken <= retries && idempotent(req)
-}
-
-// wait gives the only instance of a revision time to be replaced.
-func (a *attempts) wait(ctx context.Context, v *revision) error {
-	if a.broken == 0 || !v.isOnly(a.failed) {
-		return nil
-	}
-	timer := time.NewTimer(time.Duration(a.broken) * rest)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return a.broken <= retries && idempotent(req) && x.revision.hasOther(x.pod)
 }
 
 func (x *exchange) giveBack() {

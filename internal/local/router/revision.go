@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -201,11 +202,11 @@ func (v *revision) pick(failed *pod) *pod {
 	return best
 }
 
-// isOnly reports whether there is no ready instance but p.
-func (v *revision) isOnly(p *pod) bool {
+// hasOther reports whether another instance than p is ready.
+func (v *revision) hasOther(p *pod) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return len(v.ready) == 1 && v.ready[0] == p
+	return slices.ContainsFunc(v.ready, func(other *pod) bool { return other != p })
 }
 
 // dispatch hands free places to those who wait, first come first served.

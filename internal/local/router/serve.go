@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
 	"time"
 
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
@@ -84,7 +86,8 @@ func answerProbe(w http.ResponseWriter, req *http.Request) bool {
 type exchange struct {
 	revision *revision
 	tag      string
-	pod      *pod // has a place in it
+	pod      *pod        // has a place in it
+	sent     atomic.Bool // an instance has been given the head of the request
 	response *response
 }
 
@@ -98,6 +101,7 @@ func (r *Router) serve(w http.ResponseWriter, req *http.Request, v *revision, ta
 
 	ctx, cancel := context.WithCancelCause(context.WithValue(req.Context(), exchangeKey{}, x))
 	defer cancel(nil)
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { x.sent.Store(true) }})
 	stop := x.response.limit(v.limits.Load(), cancel)
 	defer stop()
 

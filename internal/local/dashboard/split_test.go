@@ -2,7 +2,9 @@ package dashboard_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,8 +32,8 @@ func (b *bench) split(version string, targets, from map[string]int) (int, answer
 	body := map[string]any{"namespace": "default", "service": "hello", "resourceVersion": version}
 	for field, shares := range map[string]map[string]int{"targets": targets, "from": from} {
 		list := []share{}
-		for revision, percent := range shares {
-			list = append(list, share{revision, percent})
+		for _, revision := range slices.Sorted(maps.Keys(shares)) { // in the order of a page
+			list = append(list, share{revision, shares[revision]})
 		}
 		if shares != nil {
 			body[field] = list

@@ -55,9 +55,6 @@ func TestBrokenImages(t *testing.T) {
 	defer func() { s.Dir = home }()
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if tt.name == "memory" && s.Platform == "local" {
-				t.Skip("the embedded platform has no way to limit memory on every machine")
-			}
 			dir := t.TempDir()
 			defer func() { s.Dir = home }()
 			if tt.yaml != "" {

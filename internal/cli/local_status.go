@@ -113,5 +113,5 @@ func runLocalUnit(_ context.Context, f *Factory) error {
 	if err != nil {
 		return fault.New(fault.Failure, "local.unit", "", "%w", err)
 	}
-	return f.IO.Answer(unit, program)
+	return f.IO.Lines(fmt.Sprintf(unit, program))
 }

@@ -41,10 +41,8 @@ func (f *Factory) clusterOrLocal(ctx context.Context, project *function.Function
 	if fault.KindOf(err) != fault.NotFound || f.Flags.Kubeconfig != "" || f.Flags.Context != "" || !f.IO.CanPrompt() {
 		return client, err
 	}
-	const start, leave = "start", "leave"
-	answer, askErr := f.IO.Choose("There is no cluster. Start the platform of this machine?", []string{start, leave},
-		[]string{"like `kn-lite local up -d`", "I have a cluster and will name it"})
-	if askErr != nil || answer == leave {
+	start, askErr := f.IO.Confirm("There is no cluster. Start the platform of this machine, as `kn-lite local up -d` does?")
+	if askErr != nil || !start {
 		return nil, err
 	}
 	o := &localUpOptions{Port: local.DefaultPort, APIPort: local.DefaultAPIPort, Network: local.NetworkOpen}

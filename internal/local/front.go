@@ -1,6 +1,7 @@
 package local
 
 import (
+	"crypto/subtle"
 	"net"
 	"net/http"
 	"net/netip"
@@ -20,6 +21,22 @@ func newFront(functions, images, metrics, dashboard http.Handler) *front {
 	f.own.Handle("/v2/", images)
 	f.own.Handle("/", dashboard)
 	return f
+}
+
+// withToken lets in who has the token: as a bearer's or as a password.
+func withToken(token string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if !ok {
+			_, given, _ = r.BasicAuth()
+		}
+		if subtle.ConstantTimeCompare([]byte(given), []byte(token)) != 1 {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="kn-lite"`)
+			http.Error(w, "the token of the platform is wanted: it is in the kubeconfig, under kn-lite-local", http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // ServeHTTP implements http.Handler.

@@ -57,3 +57,25 @@ func TestUsedImages(t *testing.T) {
 		t.Errorf("used: %v", used)
 	}
 }
+
+func TestMetricsWantTheToken(t *testing.T) {
+	guarded := withToken("secret", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
+	for _, c := range []struct {
+		name   string
+		set    func(*http.Request)
+		status int
+	}{
+		{"nothing", func(*http.Request) {}, http.StatusUnauthorized},
+		{"another token", func(r *http.Request) { r.Header.Set("Authorization", "Bearer guess") }, http.StatusUnauthorized},
+		{"as a bearer", func(r *http.Request) { r.Header.Set("Authorization", "Bearer secret") }, http.StatusOK},
+		{"as a password", func(r *http.Request) { r.SetBasicAuth("kn-lite", "secret") }, http.StatusOK},
+	} {
+		request := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+		c.set(request)
+		answer := httptest.NewRecorder()
+		guarded.ServeHTTP(answer, request)
+		if answer.Code != c.status {
+			t.Errorf("%s: status %d, want %d", c.name, answer.Code, c.status)
+		}
+	}
+}

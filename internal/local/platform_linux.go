@@ -96,7 +96,7 @@ func (p *platform) connect(o Options, credentials *credentials, images *registry
 	p.api = server
 	p.functions = late.router
 	p.dashboard = dashboard.New(dashboard.Options{Store: p.store, Figures: late.router.Requests, Logs: pods, API: server, Token: credentials.Token, Now: o.Now})
-	p.front = newFront(late.router, images, late.router.Metrics(), p.dashboard)
+	p.front = newFront(late.router, images, withToken(credentials.Token, late.router.Metrics()), p.dashboard)
 	p.loops = []func(context.Context) error{
 		server.Run, controllers.Run, pods.Run, late.router.Run, late.scaler.Run,
 		func(ctx context.Context) error { return collectImages(ctx, p.store, images, p.runtime, o.Debug) },

@@ -38,6 +38,9 @@ func platformKills() int {
 	return 5
 }
 
+// waits is how long a command goes on after the platform was killed under it.
+const waits = "3s"
+
 // run runs kn-lite as a user of the platform.
 func (p *platform) run(args ...string) (code int, stdout, stderr string) {
 	cmd := p.command(args...)
@@ -178,7 +181,7 @@ func TestPlatformKilled(t *testing.T) {
 		var mu sync.Mutex
 		work.Go(func() {
 			name := fmt.Sprintf("other-%d", round)
-			if code, _, _ := p.run("deploy", "-s", name, "--image", ref); code == 0 {
+			if code, _, _ := p.run("deploy", "-s", name, "--image", ref, "--timeout", waits); code == 0 {
 				mu.Lock()
 				told[name] = true
 				mu.Unlock()
@@ -195,7 +198,7 @@ func TestPlatformKilled(t *testing.T) {
 				mu.Lock()
 				split = append(split, share)
 				mu.Unlock()
-				code, _, _ := p.run("traffic", "split", "-s", "stable", fmt.Sprintf("v1=%d", share), fmt.Sprintf("v2=%d", 100-share))
+				code, _, _ := p.run("traffic", "split", "-s", "stable", fmt.Sprintf("v1=%d", share), fmt.Sprintf("v2=%d", 100-share), "--timeout", waits)
 				if code == 0 {
 					mu.Lock()
 					split = []int{share}

@@ -123,7 +123,6 @@ func TestLogsFollow(t *testing.T) {
 			}
 			fmt.Fprint(w, stamp(4, "again"))
 			flush(w)
-			server.events <- `{"type":"ADDED","object":` + podJSON("b", 0, "running") + `}`
 			<-r.Context().Done()
 		case pod == "b":
 			fmt.Fprint(w, stamp(5, "hello from b"))
@@ -142,6 +141,8 @@ func TestLogsFollow(t *testing.T) {
 		switch line.Text {
 		case "three":
 			server.events <- `{"type":"MODIFIED","object":` + podJSON("a", 1, "running") + `}`
+		case "again":
+			server.events <- `{"type":"ADDED","object":` + podJSON("b", 0, "running") + `}`
 		case "hello from b":
 			return enough
 		}

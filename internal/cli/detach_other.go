@@ -2,6 +2,11 @@
 
 package cli
 
-import "os/exec"
+import (
+	"os"
+	"os/exec"
+)
 
 func detach(*exec.Cmd) {}
+
+func hangup() os.Signal { return os.Interrupt }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"os"
+	"io/fs"
 	"strings"
 	"syscall"
 
@@ -78,8 +78,7 @@ func (f *Factory) report(ctx context.Context, err error) int {
 	if err == nil {
 		return 0
 	}
-	// A reader that went away (`kn-lite list | head -1`) is not an error to talk about.
-	if errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrClosed) {
+	if outputGone(err) {
 		return 0
 	}
 	code := exitCode(fault.KindOf(err))
@@ -108,6 +107,13 @@ type errorReport struct {
 	Message    string `json:"message"`
 	Hint       string `json:"hint,omitempty"`
 	ExitCode   int    `json:"exitCode"`
+}
+
+// outputGone reports whether who reads our output has gone (`kn-lite list | head -1`),
+// which is not an error to talk about. A broken connection to a server is one.
+func outputGone(err error) bool {
+	e, ok := errors.AsType[*fs.PathError](err)
+	return ok && (e.Path == "/dev/stdout" || e.Path == "/dev/stderr") && (errors.Is(e, syscall.EPIPE) || errors.Is(e, fs.ErrClosed))
 }
 
 // reportJSON writes the error as one line of JSON on stderr, for pipelines

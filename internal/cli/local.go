@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/cluster"
 	"github.com/kn-lite/kn-lite/internal/config"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/local"
@@ -23,7 +24,7 @@ func newLocalCmd(f *Factory) *cobra.Command {
 	cmd.Long = `Local is Knative without Kubernetes: this program serves the Knative Serving API
 on loopback, runs revisions from their images, splits traffic, scales to zero and
 back. deploy, traffic, logs and the rest work on it as on a cluster, and so do kn
-and kubectl, under the context ` + local.Context + `.`
+and kubectl, under the context ` + cluster.LocalContext + `.`
 	cmd.Example = `  kn-lite local up -d
   kn-lite func create hello -l go && cd hello
   kn-lite deploy
@@ -71,7 +72,7 @@ func (f *Factory) describeLocal(info *local.Info) localInfo {
 	if info == nil {
 		return out
 	}
-	out.Running, out.Context, out.PID, out.Version = true, local.Context, info.PID, info.Version
+	out.Running, out.Context, out.PID, out.Version = true, cluster.LocalContext, info.PID, info.Version
 	out.Started = info.Started.UTC().Format("2006-01-02T15:04:05Z")
 	out.API, out.URL, out.Registry = info.API, info.Dashboard(), info.Registry()
 	out.Isolated, out.Network = info.Isolated, info.Network

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/cluster"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/local"
 )
@@ -42,6 +43,9 @@ func runLocalDown(ctx context.Context, f *Factory, purge bool) error {
 	defer cancel()
 	if info == nil {
 		f.IO.Note("the platform does not run")
+		if err := f.forgetLocal(place); err != nil {
+			return err
+		}
 	} else if err := stopLocal(ctx, place, info); err != nil {
 		return err
 	} else {
@@ -55,6 +59,18 @@ func runLocalDown(ctx context.Context, f *Factory, purge bool) error {
 	}
 	f.IO.Step("removed everything in %s", place.Dir)
 	return nil
+}
+
+// forgetLocal takes back what a killed platform has left in the kubeconfig.
+func (f *Factory) forgetLocal(place local.Place) error {
+	killed, err := place.Killed()
+	if err != nil || killed == nil {
+		return err
+	}
+	if err := cluster.RemoveContext(f.clusterOptions(""), cluster.LocalContext, killed.Previous); err != nil {
+		return err
+	}
+	return place.Forget()
 }
 
 // stopLocal asks the platform to end, and kills it when it does not: its instances

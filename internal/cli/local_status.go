@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/cluster"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/local"
 )
@@ -42,7 +43,7 @@ func runLocalStatus(f *Factory) error {
 			{"Dashboard", object.URL},
 			{"API server", info.API},
 			{"Registry", info.Registry()},
-			{"Context", local.Context},
+			{"Context", cluster.LocalContext},
 			{"Instances", instances},
 			{"Process", fmt.Sprintf("%d, since %s", info.PID, info.Started.Local().Format("2006-01-02 15:04:05"))},
 			{"Folder", object.Folder},
@@ -63,7 +64,7 @@ func names(info *local.Info) []string {
 	if info == nil {
 		return nil
 	}
-	return []string{local.Context}
+	return []string{cluster.LocalContext}
 }
 
 func newLocalLogsCmd(f *Factory) *cobra.Command {

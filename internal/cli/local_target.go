@@ -7,7 +7,6 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/local"
-	"github.com/kn-lite/kn-lite/internal/registry"
 )
 
 // localPrefix is the platform's own registry when the cluster in use is the platform
@@ -31,7 +30,7 @@ func (f *Factory) localAuths() ([][]byte, error) {
 	if err != nil || info == nil {
 		return nil, err
 	}
-	return [][]byte{registry.KeptAuth(info.Registry(), info.Token)}, nil
+	return [][]byte{info.RegistryAuth()}, nil
 }
 
 // clusterOrLocal is clusterFor for who wants to deploy: where there is no cluster

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"os/signal"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,7 +29,7 @@ func newLocalUpCmd(f *Factory) *cobra.Command {
 		Use:   "up",
 		Short: "Start the platform",
 		Long: `Up serves until Ctrl-C, or in the background with -d. It makes the context
-` + local.Context + ` the current one of your kubeconfig, and puts back the one
+` + cluster.LocalContext + ` the current one of your kubeconfig, and puts back the one
 before when it ends. Services, their splits and images are there again the next time.
 
 Functions are reached under http://NAME.NAMESPACE.127.0.0.1.sslip.io:PORT, a name
@@ -71,6 +72,8 @@ func runLocalUp(ctx context.Context, f *Factory, o *localUpOptions) error {
 	if o.Detach {
 		return f.localDetached(ctx, place, o, f.printLocal)
 	}
+	ctx, stop := signal.NotifyContext(ctx, hangup()) // the terminal is closed
+	defer stop()
 	access := f.clusterOptions("")
 	reach, err := f.registryOptions()
 	if err != nil {
@@ -84,17 +87,22 @@ func runLocalUp(ctx context.Context, f *Factory, o *localUpOptions) error {
 		Warn:     func(text string) { f.IO.Warn("%s", text) },
 		Debug:    func(text string) { f.IO.Debug("%s", text) },
 		Ready: func(info *local.Info) error {
-			file, previous, err := cluster.AddContext(access, cluster.Access{Name: local.Context, Server: info.API, CA: info.CA, Token: info.Token, Namespace: "default"})
+			file, previous, err := cluster.AddContext(access, cluster.Access{Name: cluster.LocalContext, Server: info.API, CA: info.CA, Token: info.Token, Namespace: "default"})
 			if err != nil {
 				return err
 			}
+			if previous == cluster.LocalContext { // of a platform that was killed
+				if killed, err := place.Killed(); err == nil && killed != nil {
+					previous = killed.Previous
+				}
+			}
 			info.Previous, added = previous, info
-			f.IO.Step("context %s is current in %s", local.Context, file)
+			f.IO.Step("context %s is current in %s", cluster.LocalContext, file)
 			return f.printLocal(info)
 		},
 	})
 	if added != nil {
-		if removeErr := cluster.RemoveContext(access, local.Context, added.Previous); err == nil {
+		if removeErr := cluster.RemoveContext(access, cluster.LocalContext, added.Previous); err == nil {
 			err = removeErr
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -106,6 +108,10 @@ func TestExitCodes(t *testing.T) {
 		{fault.New(fault.RolledBack, "", "", "x"), 9},
 		{fault.New(fault.Transient, "", "", "x"), 75},
 		{&fs.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.EPIPE}, 0},
+		// A server that went away while a request was sent to it.
+		{&net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.EPIPE)}, 1},
+		{fault.New(fault.Transient, "", "", "%w", &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.EPIPE)}), 75},
+		{&fs.PathError{Op: "write", Path: "|1", Err: syscall.EPIPE}, 1},
 	}
 	for _, tt := range tests {
 		sys, _, _ := testSystem(t)

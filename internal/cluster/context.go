@@ -7,6 +7,9 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
+// LocalContext is the name of the embedded platform, which its errors tell how to start.
+const LocalContext = "kn-lite-local"
+
 // Access is a cluster and the right to use it, as a kubeconfig has it.
 type Access struct {
 	Name      string // of the context, the cluster and the user

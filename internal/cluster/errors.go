@@ -163,6 +163,9 @@ func (c *Client) explainTransport(op string, err error) error {
 	case errors.As(err, &dns):
 		return fault.New(fault.Transient, op, subject, "its host name is unknown: %w", err).
 			WithHint("check the server of context %s, the network and the VPN", quoted(c.context))
+	case passing(err) && c.context == LocalContext:
+		return fault.New(fault.Transient, op, subject, "not reachable: %w", rootCause(err)).
+			WithHint("start the platform of this machine with `kn-lite local up -d`; another cluster is chosen with --context or --kubeconfig")
 	case passing(err):
 		return fault.New(fault.Transient, op, subject, "not reachable: %w", rootCause(err)).
 			WithHint("is the cluster running? context %s; another is chosen with --context or --kubeconfig", quoted(c.context))

@@ -7,7 +7,10 @@
 package local
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -16,11 +19,9 @@ import (
 	"time"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/registry"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
-
-// Context is the platform's name in kubeconfig files.
-const Context = "kn-lite-local"
 
 // Place is the folder of a platform: there is one for each user.
 //
@@ -49,6 +50,19 @@ type Info struct {
 
 // Registry is where images of the platform go: HOST:PORT.
 func (i *Info) Registry() string { return i.Address }
+
+// RegistryAuth is what a client needs for the platform's registry.
+func (i *Info) RegistryAuth() []byte {
+	return registry.KeptAuth(i.Registry(), registryPassword(i.Token))
+}
+
+// registryPassword opens the registry and not the API: it goes over plain HTTP, to
+// whoever listens at the platform's port.
+func registryPassword(token string) string {
+	mac := hmac.New(sha256.New, []byte(token))
+	mac.Write([]byte("kn-lite registry"))
+	return hex.EncodeToString(mac.Sum(nil))
+}
 
 func (p Place) file(name string) string { return filepath.Join(p.Dir, name) }
 
@@ -85,6 +99,17 @@ func (p Place) Held() (bool, error) {
 	}
 	return lockHeld(p.file("lock"))
 }
+
+// Killed is the last platform if it did not end by itself, or runs; nil otherwise.
+func (p Place) Killed() (*Info, error) {
+	if p.Dir == "" {
+		return nil, nil
+	}
+	return p.read()
+}
+
+// Forget removes what a killed platform has told clients.
+func (p Place) Forget() error { return p.withdraw() }
 
 func (p Place) read() (*Info, error) {
 	raw, err := regular.ReadFile(p.file("platform.json"))

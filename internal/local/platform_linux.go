@@ -37,28 +37,31 @@ type platform struct {
 
 // assemble opens what there is on the disk and connects the parts. address is where
 // functions and registry are, inner where functions alone are, for each other.
-func assemble(ctx context.Context, o Options, credentials *credentials, address, inner string) (p *platform, err error) {
-	p = &platform{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, p.close(ctx))
-		}
-	}()
-	if p.store, err = store.Open(o.Place.file("state.db")); err != nil {
-		return nil, err
+func assemble(ctx context.Context, o Options, credentials *credentials, address, inner string) (*platform, error) {
+	p := &platform{}
+	if err := p.open(ctx, o, credentials, address, inner); err != nil {
+		return nil, errors.Join(err, p.close(ctx))
 	}
-	images, err := registry.OpenKept(ctx, o.Place.file("registry"), credentials.Token)
+	return p, nil
+}
+
+func (p *platform) open(ctx context.Context, o Options, credentials *credentials, address, inner string) (err error) {
+	if p.store, err = store.Open(o.Place.file("state.db")); err != nil {
+		return err
+	}
+	password := registryPassword(credentials.Token)
+	images, err := registry.OpenKept(ctx, o.Place.file("registry"), password)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	reach := o.Registry
-	reach.Auths = append(reach.Auths, registry.KeptAuth(address, credentials.Token))
+	reach.Auths = append(reach.Auths, registry.KeptAuth(address, password))
 	if p.runtime, err = runtime.New(ctx, runtime.Options{
 		Dir: o.CacheDir, Temp: o.Temp, Path: o.Path, Registry: reach, Network: p.network(o, address, inner), Warn: o.Warn, Now: o.Now,
 	}); err != nil {
-		return nil, err
+		return err
 	}
-	return p, p.connect(o, credentials, images, address)
+	return p.connect(o, credentials, images, address)
 }
 
 // network is what instances reach.

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
@@ -38,13 +40,32 @@ type batch struct {
 	err  error
 }
 
-func openDisk(path string) (*disk, error) {
+func openDisk(path string) (d *disk, err error) {
+	defer damaged(path, &err)
+	// The file is read as memory: what a cut one lacks is a fault of memory.
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
-	if err != nil {
-		return nil, fault.New(fault.Failure, "local.store", path, "%w", err).
-			WithHint("another platform may be using it: see `kn-lite local status`")
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return nil, fault.New(fault.Conflict, "local.store", path, "another process has it open").WithHint("see `kn-lite local status`")
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrVersionMismatch), errors.Is(err, bolterrors.ErrChecksum):
+		return nil, damage(path, err)
+	case err != nil:
+		return nil, fault.New(fault.Failure, "local.store", path, "%w", err)
 	}
 	return &disk{db: db, waiting: map[place][]byte{}, batch: newBatch(), begun: make(chan struct{}, 1), ended: make(chan struct{}), stop: make(chan struct{})}, nil
+}
+
+// damaged makes an error of bolt's panics about a file that is cut or overwritten.
+func damaged(path string, err *error) {
+	if cause := recover(); cause != nil {
+		*err = damage(path, fmt.Errorf("%v", cause))
+	}
+}
+
+func damage(path string, cause error) error {
+	return fault.New(fault.Failure, "local.store", path, "the file is damaged: %w", cause).
+		WithHint("`kn-lite local down --purge` removes it, with all services; or put a copy in its place")
 }
 
 func newBatch() *batch { return &batch{done: make(chan struct{})} }
@@ -56,8 +77,10 @@ func versionKey() []byte    { return []byte("version") }
 func bucket(k *Kind) []byte { return []byte(k.Resource + "." + k.Group) }
 
 // load fills the store and starts the writer.
-func (d *disk) load(s *Store) error {
-	err := d.db.Update(func(tx *bolt.Tx) error {
+func (d *disk) load(s *Store) (err error) {
+	defer damaged(d.db.Path(), &err)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	err = d.db.Update(func(tx *bolt.Tx) error {
 		meta, err := tx.CreateBucketIfNotExists(metaBucket())
 		if err != nil {
 			return err
@@ -84,7 +107,7 @@ func (d *disk) load(s *Store) error {
 		return nil
 	})
 	if err != nil {
-		return fault.New(fault.Failure, "local.store", d.db.Path(), "%w", err)
+		return damage(d.db.Path(), err)
 	}
 	go d.write()
 	return nil

@@ -2,7 +2,11 @@ package store_test
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,6 +15,7 @@ import (
 	"knative.dev/serving/pkg/apis/serving"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
+	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/local/store"
 )
 
@@ -213,5 +218,37 @@ func TestKept(t *testing.T) {
 	}
 	if _, err := store.Open(path); err == nil {
 		t.Error("two stores on one file")
+	}
+}
+
+// A file that is no store, or is one no longer, is said to be damaged.
+func TestDamagedFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path)
+	for i := range 200 {
+		must[*servingv1.Revision](t)(s.Create(revision(fmt.Sprintf("r-%d", i), "x")))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{
+		"text":        []byte("hello\n"),
+		"cut":         whole[:len(whole)*2/3],
+		"overwritten": append(slices.Clone(whole[:3*4096]), make([]byte, len(whole)-3*4096)...),
+	} {
+		path := filepath.Join(t.TempDir(), "state.db") // a panic of bolt's leaves the lock, until the process ends
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := store.Open(path); err == nil {
+			_ = s.Close()
+			t.Logf("%s: it opens", name)
+		} else if !strings.Contains(err.Error(), "damaged") || !strings.Contains(fault.HintOf(err), "local down --purge") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

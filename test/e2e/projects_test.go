@@ -18,6 +18,9 @@ import (
 	"github.com/kn-lite/kn-lite/internal/function"
 )
 
+// timedOut is the exit code of timeout(1) for a command that it has ended.
+const timedOut = 124
+
 // generated is a project as its ecosystem's own generator makes it, or as a tutorial
 // has its readers write it. Nobody edits a file of it afterwards.
 type generated struct {
@@ -76,7 +79,14 @@ func (p generated) live(t *testing.T) {
 	// Generators ask nothing where nobody could answer.
 	quiet := []string{"CI=true", "npm_config_yes=true", "NEXT_TELEMETRY_DISABLED=1", "DEBIAN_FRONTEND=noninteractive"}
 	for _, command := range p.make {
-		if r := s.runWith(quiet, s.program(t, command[0]), command[1:]...); r.Code != 0 {
+		// npm has been seen to wait for nothing, without a connection.
+		bounded := append([]string{"--kill-after=10", "300", s.program(t, command[0])}, command[1:]...)
+		r := s.runWith(quiet, "timeout", bounded...)
+		if r.Code == timedOut {
+			t.Logf("%v: hangs, once more", command)
+			r = s.runWith(quiet, "timeout", bounded...)
+		}
+		if r.Code != 0 {
 			t.Fatalf("%v: exit %d after %s\n%s%s", command, r.Code, r.Took, r.Stdout, r.Stderr)
 		}
 	}

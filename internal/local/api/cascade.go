@@ -82,40 +82,29 @@ func ignoreNotFound(err error) error {
 
 // Run ends what deletions began, until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
-	for ctx.Err() == nil {
-		from := s.store.Version()
-		for _, kind := range s.store.Kinds() {
-			items, _ := s.store.List(kind, "")
-			for _, item := range items {
-				s.advance(item)
-			}
-		}
-		if err := s.followDeletions(ctx, s.store.Watch(from)); !apierrors.IsResourceExpired(err) {
-			return err
-		}
-	}
-	return nil
+	return store.Follow(ctx, s.advanceAll, s.followDeletion)
 }
 
-func (s *Server) followDeletions(ctx context.Context, events *store.Watch) error {
-	for {
-		changes, err := events.Next(ctx)
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return err
+// advanceAll looks at all objects, and watches for changes from then on.
+func (s *Server) advanceAll() *store.Watch {
+	from := s.store.Version()
+	for _, kind := range s.store.Kinds() {
+		items, _ := s.store.List(kind, "")
+		for _, item := range items {
+			s.advance(item)
 		}
-		for _, change := range changes {
-			if change.Change != store.Deleted {
-				s.advance(change.Object)
-				continue
-			}
-			s.advanceNamespace(change.Object.GetNamespace())
-			for _, owner := range change.Object.GetOwnerReferences() {
-				s.advanceOwner(change.Object.GetNamespace(), owner)
-			}
-		}
+	}
+	return s.store.Watch(from)
+}
+
+func (s *Server) followDeletion(change store.Event) {
+	if change.Change != store.Deleted {
+		s.advance(change.Object)
+		return
+	}
+	s.advanceNamespace(change.Object.GetNamespace())
+	for _, owner := range change.Object.GetOwnerReferences() {
+		s.advanceOwner(change.Object.GetNamespace(), owner)
 	}
 }
 

@@ -90,31 +90,11 @@ func (c *Controller) Run(ctx context.Context) error {
 	for range c.Workers {
 		group.Go(c.work)
 	}
-	err := c.follow(ctx)
+	err := store.Follow(ctx, c.everything, c.changed)
 	c.queue.close()
 	group.Wait()
 	c.digests.wait()
 	return err
-}
-
-// follow turns changes into tasks.
-func (c *Controller) follow(ctx context.Context) error {
-	watch := c.everything()
-	for {
-		events, err := watch.Next(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case apierrors.IsResourceExpired(err):
-			watch = c.everything()
-			continue
-		case err != nil:
-			return err
-		}
-		for _, e := range events {
-			c.changed(e)
-		}
-	}
 }
 
 // everything has all objects looked at, and watches for changes from then on.

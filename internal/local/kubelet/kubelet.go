@@ -77,28 +77,17 @@ func (k *Kubelet) Run(ctx context.Context) error {
 		return err
 	}
 	defer k.stopAll()
-	watch := k.list()
-	for {
-		events, err := watch.Next(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case apierrors.IsResourceExpired(err):
-			watch = k.list()
-			continue
-		case err != nil:
-			return err
-		}
-		for _, e := range events {
-			p, ok := e.Object.(*corev1.Pod)
-			switch {
-			case !ok:
-			case e.Change == store.Deleted:
-				k.forget(p)
-			default:
-				k.sync(p)
-			}
-		}
+	return store.Follow(ctx, k.list, k.changed)
+}
+
+func (k *Kubelet) changed(e store.Event) {
+	p, ok := e.Object.(*corev1.Pod)
+	switch {
+	case !ok:
+	case e.Change == store.Deleted:
+		k.forget(p)
+	default:
+		k.sync(p)
 	}
 }
 

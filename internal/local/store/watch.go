@@ -102,6 +102,27 @@ func (w *Watch) Next(ctx context.Context) ([]Event, error) {
 	}
 }
 
+// Follow calls each with every change until ctx ends, which is no error. begin takes up
+// what there is and returns the watch from there on: at first, and again whenever the
+// watch has fallen too far behind.
+func Follow(ctx context.Context, begin func() *Watch, each func(Event)) error {
+	watch := begin()
+	for {
+		events, err := watch.Next(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case apierrors.IsResourceExpired(err):
+			watch = begin()
+		case err != nil:
+			return err
+		}
+		for _, e := range events {
+			each(e)
+		}
+	}
+}
+
 // Version is that of the last change.
 func (s *Store) Version() uint64 {
 	s.mu.RLock()

@@ -33,22 +33,13 @@ func count(s *store.Store, at key) pods {
 	for _, pod := range store.Labelled[*corev1.Pod](s, at.namespace, serving.RevisionLabelKey, at.name) {
 		switch {
 		case pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded:
-		case pod.DeletionTimestamp == nil && pod.Status.Phase == corev1.PodRunning && isReady(pod):
+		case pod.DeletionTimestamp == nil && pod.Status.Phase == corev1.PodRunning && store.IsReady(pod):
 			out.ready++
 		default:
 			out.others++
 		}
 	}
 	return out
-}
-
-func isReady(pod *corev1.Pod) bool {
-	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }
 
 // reconcile brings the Deployment and the PodAutoscaler of a revision up to date.

@@ -111,14 +111,7 @@ func byDeletionOrder(a, b *corev1.Pod) int {
 	return cmp.Or(cmp.Compare(rank(a), rank(b)), b.CreationTimestamp.Compare(a.CreationTimestamp.Time), cmp.Compare(b.Name, a.Name))
 }
 
-func podReady(pod *corev1.Pod) bool {
-	for _, condition := range pod.Status.Conditions {
-		if condition.Type == corev1.PodReady {
-			return condition.Status == corev1.ConditionTrue && pod.DeletionTimestamp == nil
-		}
-	}
-	return false
-}
+func podReady(pod *corev1.Pod) bool { return pod.DeletionTimestamp == nil && store.IsReady(pod) }
 
 func (c *Controller) createPod(d *appsv1.Deployment, hash string) error {
 	account := accountOf(&d.Spec.Template.Spec)

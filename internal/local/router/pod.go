@@ -9,6 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"knative.dev/serving/pkg/apis/serving"
+
+	"github.com/kn-lite/kn-lite/internal/local/store"
 )
 
 // rest is how long no new request goes to an instance that refused a connection.
@@ -49,17 +51,8 @@ func (r *Router) applyPod(object *corev1.Pod, deleted bool) *pod {
 		r.use(known.revision, 1)
 	}
 	known.object = object
-	known.setReady(isReady(object))
+	known.setReady(object.DeletionTimestamp == nil && store.IsReady(object))
 	return known
-}
-
-func isReady(object *corev1.Pod) bool {
-	if object.DeletionTimestamp != nil {
-		return false
-	}
-	return slices.ContainsFunc(object.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
-	})
 }
 
 func (p *pod) setReady(ready bool) {

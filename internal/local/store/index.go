@@ -2,7 +2,6 @@ package store
 
 import (
 	"math/rand/v2"
-	"slices"
 
 	"knative.dev/serving/pkg/apis/serving"
 )
@@ -54,9 +53,6 @@ func terms(object Object) []string {
 	}
 	return out
 }
-
-// Indexed reports whether Labelled knows this label.
-func Indexed(label string) bool { return slices.Contains(indexedLabels(), label) }
 
 func (s *Store) indexed(kind *Kind, namespace, term string) []Object {
 	s.mu.RLock()

@@ -130,10 +130,8 @@ const serves = "Serving"
 
 func podOf(pod *corev1.Pod) Pod {
 	out := Pod{Name: pod.Name, State: "Starting"}
-	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
-			out.State = serves
-		}
+	if store.IsReady(pod) {
+		out.State = serves
 	}
 	for _, c := range pod.Status.ContainerStatuses {
 		out.Restarts += c.RestartCount

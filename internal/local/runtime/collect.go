@@ -7,6 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/kn-lite/kn-lite/internal/local/pod"
+	"github.com/kn-lite/kn-lite/internal/sandbox"
 )
 
 // Collect removes the files of images but for those that used reports by their digest,
@@ -65,6 +68,24 @@ func (i *images) use(ref string) (*unpacked, func()) {
 			delete(i.users, ref)
 		}
 	}
+}
+
+// run starts a container, whose image stays while it runs.
+func (i *images) run(c pod.Container, start func(*unpacked) (*sandbox.Process, error)) (pod.Process, error) {
+	image, done := i.use(c.Image.Ref)
+	if image == nil {
+		return nil, notPulled(c)
+	}
+	p, err := start(image)
+	if err != nil {
+		done()
+		return nil, err
+	}
+	go func() {
+		<-p.Done()
+		done()
+	}()
+	return &process{p}, nil
 }
 
 func (i *images) running(ref string) bool {

@@ -159,20 +159,7 @@ func (g *plainGroup) Start(ctx context.Context, c pod.Container) (pod.Process, e
 	if len(c.Args) == 0 {
 		return nil, noCommand(c)
 	}
-	image, done := g.p.r.images.use(c.Image.Ref)
-	if image == nil {
-		return nil, notPulled(c)
-	}
-	p, err := g.startOn(ctx, image, c)
-	if err != nil {
-		done()
-		return nil, err
-	}
-	go func() {
-		<-p.Done()
-		done()
-	}()
-	return &process{p}, nil
+	return g.p.r.images.run(c, func(image *unpacked) (*sandbox.Process, error) { return g.startOn(ctx, image, c) })
 }
 
 func (g *plainGroup) startOn(ctx context.Context, image *unpacked, c pod.Container) (*sandbox.Process, error) {

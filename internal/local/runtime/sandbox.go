@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kn-lite/kn-lite/internal/build/rootfs"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/local/pod"
@@ -102,23 +104,10 @@ func (g *group) Start(ctx context.Context, c pod.Container) (pod.Process, error)
 	if len(c.Args) == 0 {
 		return nil, noCommand(c)
 	}
-	if len(c.Limits) > 0 {
-		g.r.warn("limits of memory and cpu have no effect here: an instance may take what this machine has")
+	if _, limited := c.Limits[corev1.ResourceCPU]; limited {
+		g.r.warn("limits of cpu have no effect here: an instance may take what this machine has")
 	}
-	image, done := g.r.images.use(c.Image.Ref)
-	if image == nil {
-		return nil, notPulled(c)
-	}
-	p, err := g.startOn(ctx, image, c)
-	if err != nil {
-		done()
-		return nil, err
-	}
-	go func() {
-		<-p.Done()
-		done()
-	}()
-	return &process{p}, nil
+	return g.r.images.run(c, func(image *unpacked) (*sandbox.Process, error) { return g.startOn(ctx, image, c) })
 }
 
 func (g *group) startOn(ctx context.Context, image *unpacked, c pod.Container) (*sandbox.Process, error) {

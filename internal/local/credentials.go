@@ -14,6 +14,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/kn-lite/kn-lite/internal/build/sealed"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
@@ -46,7 +47,7 @@ func (p Place) openCredentials(now time.Time) (*credentials, error) {
 	if err == nil {
 		var raw []byte
 		if raw, err = json.Marshal(c); err == nil {
-			err = replaceFile(file, raw)
+			err = sealed.WriteFile(file, raw)
 		}
 	}
 	if err != nil {

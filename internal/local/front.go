@@ -2,10 +2,10 @@ package local
 
 import (
 	"crypto/subtle"
-	"net"
 	"net/http"
-	"net/netip"
 	"strings"
+
+	"github.com/kn-lite/kn-lite/internal/registry"
 )
 
 // front is what listens for functions: requests to this machine's own name are for
@@ -41,22 +41,9 @@ func withToken(token string, next http.Handler) http.Handler {
 
 // ServeHTTP implements http.Handler.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if isOwnHost(r.Host) {
+	if registry.IsOwnName(r.Host) {
 		f.own.ServeHTTP(w, r)
 		return
 	}
 	f.functions.ServeHTTP(w, r)
-}
-
-// isOwnHost reports whether host, with or without a port, is localhost or an address.
-func isOwnHost(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
-	if host == "localhost" {
-		return true
-	}
-	_, err := netip.ParseAddr(host)
-	return err == nil
 }

@@ -8,7 +8,6 @@ package local
 
 import (
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -18,6 +17,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/kn-lite/kn-lite/internal/build/sealed"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/registry"
 	"github.com/kn-lite/kn-lite/internal/regular"
@@ -130,7 +130,7 @@ func (p Place) read() (*Info, error) {
 func (p Place) publish(info *Info) error {
 	raw, err := json.Marshal(info)
 	if err == nil {
-		err = replaceFile(p.file("platform.json"), raw)
+		err = sealed.WriteFile(p.file("platform.json"), raw)
 	}
 	if err != nil {
 		return fault.New(fault.Failure, "local.publish", p.Dir, "%w", err)
@@ -144,16 +144,4 @@ func (p Place) withdraw() error {
 		return nil
 	}
 	return err
-}
-
-// replaceFile writes a file that nobody else may read, whole or not at all.
-func replaceFile(file string, raw []byte) error {
-	temp := file + "." + rand.Text()[:8]
-	if err := os.WriteFile(temp, raw, 0o600); err != nil {
-		return err
-	}
-	if err := os.Rename(temp, file); err != nil {
-		return errors.Join(err, os.Remove(temp))
-	}
-	return nil
 }

@@ -158,10 +158,13 @@ func (k *Kept) forget(name, reference string) error {
 	return err
 }
 
-// writeWhole replaces a file so that a reader, also one after a crash, finds the
-// old content or the new one.
+// tempPrefix begins the names of files that are not whole yet.
+const tempPrefix = ".kn-lite-"
+
+// writeWhole replaces a file, for its owner alone, so that a reader, also one after a
+// crash, finds the old content or the new one.
 func writeWhole(file string, raw []byte) (err error) {
-	temp, err := os.CreateTemp(filepath.Dir(file), ".new-*")
+	temp, err := os.CreateTemp(filepath.Dir(file), tempPrefix+"*")
 	if err != nil {
 		return err
 	}
@@ -243,7 +246,7 @@ func (k *Kept) eachName(f func(name, reference, file string, entry named)) error
 			reference, err := url.PathUnescape(r.Name())
 			raw, readErr := os.ReadFile(file)
 			var entry named
-			if err != nil || readErr != nil || strings.HasPrefix(r.Name(), ".new-") || json.Unmarshal(raw, &entry) != nil {
+			if err != nil || readErr != nil || strings.HasPrefix(r.Name(), tempPrefix) || json.Unmarshal(raw, &entry) != nil {
 				_ = os.Remove(file)
 				continue
 			}

@@ -228,30 +228,14 @@ func editAuths(p place, edit func(auths map[string]json.RawMessage)) error {
 
 // replace writes a file that only its owner may read. A link to the file stays a
 // link: people keep their settings in a repository.
-func replace(path string, content []byte) (err error) {
+func replace(path string, content []byte) error {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), ".kn-lite-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(file.Name()))
-		}
-	}()
-	_, err = file.Write(content)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), path)
+	return writeWhole(path, content)
 }
 
 // Hosts are the registries that Logout knows something of, sorted.

@@ -14,7 +14,7 @@ import (
 // (which browsers say).
 func ownNames(names []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isOwnName(r.Host, names) {
+		if !IsOwnName(r.Host, names...) {
 			refuse(w, http.StatusMisdirectedRequest, "DENIED", "this registry answers to localhost, to addresses in numbers, and to the names it was started with (--name)")
 			return
 		}
@@ -26,9 +26,9 @@ func ownNames(names []string, next http.Handler) http.Handler {
 	})
 }
 
-// isOwnName reports whether host, with or without a port, is localhost, a number,
+// IsOwnName reports whether host, with or without a port, is localhost, a number,
 // which no DNS answer can stand behind, or one of names.
-func isOwnName(host string, names []string) bool {
+func IsOwnName(host string, names ...string) bool {
 	name := strings.ToLower(strings.TrimSuffix(hostname(host), "."))
 	if name == "localhost" || slices.Contains(names, name) {
 		return true

@@ -3,19 +3,20 @@ package api
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kn-lite/kn-lite/internal/local/loopback"
 )
 
 // checkSite refuses what a web page could send: a name that resolves to this
 // machine without being its own (DNS rebinding), and requests of other sites.
 func checkSite(r *http.Request) error {
-	if !isLoopback(r.Host) {
+	if !loopback.IsHost(r.Host) {
 		return forbidden("the host " + r.Host + " is not this machine's loopback address")
 	}
 	if origin := r.Header.Get("Origin"); origin != "" {
@@ -28,18 +29,6 @@ func checkSite(r *http.Request) error {
 		return nil
 	}
 	return forbidden("requests from pages of other sites are not accepted")
-}
-
-func isLoopback(hostport string) bool {
-	host := hostport
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
-		host = h
-	}
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return ip != nil && ip.IsLoopback()
 }
 
 func forbidden(message string) error {

@@ -7,10 +7,11 @@ import (
 	"encoding/base32"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"path"
 	"strings"
+
+	"github.com/kn-lite/kn-lite/internal/local/loopback"
 )
 
 // Key derives what a dashboard's URL carries from the platform's token. It opens the
@@ -51,7 +52,7 @@ const howToOpen = "run `kn-lite local dashboard` in a terminal, and open the add
 // check returns nil for a request that may be answered.
 func (a access) check(r *http.Request) *refusal {
 	switch {
-	case !isLoopback(r.Host):
+	case !loopback.IsHost(r.Host):
 		// A name of somebody else's that has been made to lead here (DNS rebinding).
 		return &refusal{http.StatusForbidden, "the dashboard does not answer to this host name", "use localhost"}
 	case a.bearer(r):
@@ -106,18 +107,6 @@ func cookieName(r *http.Request) string {
 
 func equal(given, want string) bool {
 	return want != "" && subtle.ConstantTimeCompare([]byte(given), []byte(want)) == 1
-}
-
-// isLoopback reports whether host is localhost or an address of loopback.
-func isLoopback(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	address, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && address.IsLoopback()
 }
 
 // isOwnPage reports whether no page of another origin is behind a request. Pages of

@@ -64,6 +64,9 @@ func (a *Autoscaler) reconcile(at key, now time.Time) {
 
 func (a *Autoscaler) reconcileOnce(at key, pa *autoscalingv1alpha1.PodAutoscaler, now time.Time) error {
 	deployment, _ := store.Get[*appsv1.Deployment](a.store, at.namespace, pa.Spec.ScaleTargetRef.Name)
+	if deployment != nil && !sameOwner(pa, deployment) {
+		deployment = nil
+	}
 	have := count(a.store, at)
 	pa.Status.InitializeConditions()
 	pa.Status.ServiceName = at.name
@@ -95,6 +98,13 @@ func (a *Autoscaler) reconcileOnce(at key, pa *autoscalingv1alpha1.PodAutoscaler
 		delete(a.scalers, at)
 	}
 	return nil
+}
+
+// sameOwner reports whether both belong to the same revision: one of the same name may
+// have taken the place of an earlier one since the first was read.
+func sameOwner(a, b metav1.Object) bool {
+	x, y := metav1.GetControllerOf(a), metav1.GetControllerOf(b)
+	return x == nil || y == nil || x.UID == y.UID
 }
 
 // replicas are those a Deployment wants; as in Kubernetes, one if it does not say.

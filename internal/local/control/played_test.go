@@ -191,6 +191,10 @@ func (p *platform) autoscale(object store.Object) {
 	if !ok {
 		return
 	}
+	// The autoscaler may be that of an earlier revision of the name.
+	if x, y := metav1.GetControllerOf(pa), metav1.GetControllerOf(d); x == nil || y == nil || x.UID != y.UID {
+		return
+	}
 	p.mu.Lock()
 	idle := p.idle
 	p.mu.Unlock()

@@ -20,11 +20,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
-	"github.com/kn-lite/kn-lite/internal/build/rootfs"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/local/runtime"
 	"github.com/kn-lite/kn-lite/internal/registry"
 	"github.com/kn-lite/kn-lite/internal/registry/regtest"
+	"github.com/kn-lite/kn-lite/internal/rootfs"
 	"github.com/kn-lite/kn-lite/internal/sandbox"
 	"github.com/kn-lite/kn-lite/test/runtimetest"
 )

@@ -20,8 +20,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 
 	"github.com/kn-lite/kn-lite/internal/build/layer"
-	"github.com/kn-lite/kn-lite/internal/build/rootfs"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/rootfs"
 	"github.com/kn-lite/kn-lite/internal/sandbox"
 	"github.com/kn-lite/kn-lite/test/bases"
 )

@@ -13,10 +13,10 @@ import (
 	"strings"
 
 	"github.com/kn-lite/kn-lite/internal/build/layer"
-	"github.com/kn-lite/kn-lite/internal/build/pattern"
-	"github.com/kn-lite/kn-lite/internal/build/rootfs"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/pattern"
+	"github.com/kn-lite/kn-lite/internal/rootfs"
 )
 
 // found is a source of COPY in the context.

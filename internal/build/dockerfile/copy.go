@@ -18,10 +18,10 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 
 	"github.com/kn-lite/kn-lite/internal/build/layer"
-	"github.com/kn-lite/kn-lite/internal/build/pattern"
-	"github.com/kn-lite/kn-lite/internal/build/rootfs"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/parallel"
+	"github.com/kn-lite/kn-lite/internal/pattern"
+	"github.com/kn-lite/kn-lite/internal/rootfs"
 	"github.com/kn-lite/kn-lite/internal/sandbox"
 )
 

@@ -11,7 +11,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 
-	"github.com/kn-lite/kn-lite/internal/build/rootfs"
+	"github.com/kn-lite/kn-lite/internal/rootfs"
 )
 
 // dispatch carries out one instruction.

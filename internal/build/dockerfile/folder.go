@@ -7,7 +7,7 @@ import (
 	"io"
 
 	"github.com/kn-lite/kn-lite/internal/build/layer"
-	"github.com/kn-lite/kn-lite/internal/build/rootfs"
+	"github.com/kn-lite/kn-lite/internal/rootfs"
 )
 
 // beginFolder unpacks the base where the machine has no overlays.

@@ -9,9 +9,9 @@ import (
 
 	"github.com/moby/patternmatcher/ignorefile"
 
-	"github.com/kn-lite/kn-lite/internal/build/pattern"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/pattern"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
 

@@ -9,8 +9,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kn-lite/kn-lite/internal/build/layer"
-	"github.com/kn-lite/kn-lite/internal/build/rootfs"
 	"github.com/kn-lite/kn-lite/internal/build/snapshot"
+	"github.com/kn-lite/kn-lite/internal/rootfs"
 	"github.com/kn-lite/kn-lite/internal/sandbox"
 )
 

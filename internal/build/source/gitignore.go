@@ -7,7 +7,7 @@ import (
 
 	"github.com/moby/patternmatcher"
 
-	"github.com/kn-lite/kn-lite/internal/build/pattern"
+	"github.com/kn-lite/kn-lite/internal/pattern"
 )
 
 // gitIgnoreFile is Git's list of what is no part of the project's history.

@@ -14,8 +14,8 @@ import (
 	"github.com/moby/patternmatcher"
 
 	"github.com/kn-lite/kn-lite/internal/build/layer"
-	"github.com/kn-lite/kn-lite/internal/build/pattern"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/pattern"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
 

@@ -30,6 +30,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/startup"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/parallel"
+	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // Puller gives the image that ref means on platform. Only its manifest and
@@ -55,11 +56,11 @@ type Spec struct {
 	Steps      dockerfile.Steps // may be nil
 	Signed     bool             // the image will be signed: of Steps and of earlier steps only what is vouched for
 
-	Environ  []string         // this machine's variables, as KEY=value; a build sees those that its language names
-	CacheDir string           // layers that were made before
-	Now      func() time.Time // for the age of what is in CacheDir only; nil keeps all
-	Pull     Puller           // may be nil when the language has a built-in base
-	Progress Progress         // may be nil
+	Environ  []string          // this machine's variables, as KEY=value; a build sees those that its language names
+	CacheDir string            // layers that were made before
+	Now      func() time.Time  // for the age of what is in CacheDir only; nil keeps all
+	Pull     Puller            // may be nil when the language has a built-in base
+	Progress progress.Reporter // may be nil
 
 	// For the key; without Builder there is none.
 	Builder  string        // the release of kn-lite, or a digest of the program where that says too little
@@ -130,9 +131,9 @@ type Prepared struct {
 // withDefaults fills in what may be left out.
 func (s Spec) withDefaults() Spec {
 	if s.Progress == nil {
-		s.Progress = silent{}
+		s.Progress = progress.Nop()
 	}
-	s.Progress = &once{Progress: s.Progress}
+	s.Progress = progress.Once(s.Progress)
 	if s.Epoch.IsZero() {
 		s.Epoch = time.Unix(0, 0)
 	}

@@ -62,7 +62,7 @@ func Dockerfile(ctx context.Context, spec Spec) (*Result, error) {
 	for _, platform := range platforms {
 		image, err := dockerfile.Build(ctx, dockerfile.Spec{
 			Options: *spec.Dockerfile, Dir: spec.Dir, Platform: platform, Epoch: spec.Epoch, Labels: spec.Labels,
-			CacheDir: spec.CacheDir, TempDir: lang.Lookup(spec.Environ, "TMPDIR"), Path: lang.Lookup(spec.Environ, "PATH"), Store: store, Steps: spec.Steps, Signed: spec.Signed, Now: spec.Now, Boot: bootID(), Sums: sums, Report: dockerfileReport{spec.Progress},
+			CacheDir: spec.CacheDir, TempDir: lang.Lookup(spec.Environ, "TMPDIR"), Path: lang.Lookup(spec.Environ, "PATH"), Store: store, Steps: spec.Steps, Signed: spec.Signed, Now: spec.Now, Boot: bootID(), Sums: sums, Report: spec.Progress,
 			Pull: pull, HostFile: hostFile,
 		})
 		if err != nil {
@@ -119,19 +119,4 @@ func hostFile(name string) ([]byte, error) {
 		err = nil
 	}
 	return raw, err
-}
-
-// dockerfileReport tells Progress what a Dockerfile build reports.
-type dockerfileReport struct{ Progress }
-
-// Step implements dockerfile.Report.
-func (r dockerfileReport) Step(text string) func(string, bool) {
-	stage := r.Begin(text)
-	return func(done string, ok bool) {
-		if ok {
-			stage.Done(done)
-		} else {
-			stage.Fail()
-		}
-	}
 }

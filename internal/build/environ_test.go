@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/progress/progresstest"
 )
 
 func TestAskedFor(t *testing.T) {
@@ -43,9 +44,9 @@ func (runner) Variables(*lang.Project) lang.Variables { return lang.Variables{Ru
 // What a build does not see is not in the image, and the user hears of it where
 // the code asks for it.
 func TestWithheldVariables(t *testing.T) {
-	var said []string
+	var reported progresstest.Recorder
 	s := keyedSpec(t, project(t, file{"build.mjs", "write(process.env.PUBLIC_API_URL, process.env.STAGE, process.env.HOME)"}))
-	s.Progress = heard{lines: &said}
+	s.Progress = &reported
 	s.Environ = append(os.Environ(), "CI=", "PUBLIC_API_URL=https://staging.example", "STAGE=one", "UNRELATED=x")
 	s.BuildEnv = []string{"STAGE=two"}
 	var seen []string
@@ -56,7 +57,8 @@ func TestWithheldVariables(t *testing.T) {
 	if lang.Lookup(seen, "PUBLIC_API_URL") != "" || lang.Lookup(seen, "STAGE") != "two" || lang.Lookup(seen, "TZ") != "UTC" || lang.Lookup(seen, "HOME") == "" {
 		t.Errorf("the build sees %v", seen)
 	}
-	if len(said) != 1 || !strings.Contains(said[0], "note the build does not see this machine's PUBLIC_API_URL, which") || !strings.Contains(said[0], "build.buildEnvs") {
+	said := reported.Texts(progresstest.Note)
+	if len(said) != 1 || !strings.Contains(said[0], "the build does not see this machine's PUBLIC_API_URL, which") || !strings.Contains(said[0], "build.buildEnvs") {
 		t.Errorf("notes: %q", said)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/build/staticbase"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // annotationRefName names an image inside of an OCI layout.
@@ -148,11 +149,11 @@ func (b *builder) layerKey(ctx context.Context, l lang.Layer, platform v1.Platfo
 
 // stage announces work on a layer. The built-in base is made in no time and is
 // nothing to talk about.
-func (b *builder) stage(layer string, platform v1.Platform) Stage {
+func (b *builder) stage(layer string, platform v1.Platform) progress.Task {
 	if layer == "base" {
-		return silent{}
+		return progress.Nop().Start(layer, 0)
 	}
-	return b.spec.Progress.Begin(fmt.Sprintf("%s layer for %s", layer, platform))
+	return b.spec.Progress.Start(fmt.Sprintf("%s layer for %s", layer, platform), 0)
 }
 
 // baseRef is the base image, from the most particular wish to the default; ""

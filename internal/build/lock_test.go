@@ -8,15 +8,8 @@ import (
 	"testing"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress/progresstest"
 )
-
-// warningsHeard collects warnings.
-type warningsHeard struct {
-	silent
-	warnings []string
-}
-
-func (h *warningsHeard) Warn(text string) { h.warnings = append(h.warnings, text) }
 
 // A project without its lock is treated in one way in every language: refused in
 // CI, warned of elsewhere, each time with the command that writes the lock.
@@ -79,7 +72,7 @@ func TestProjectsWithoutALock(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			prepare := func(files map[string]string, accept bool, environ ...string) ([]string, error) {
-				dir, said := t.TempDir(), &warningsHeard{}
+				dir, said := t.TempDir(), &progresstest.Recorder{}
 				for name, text := range files {
 					at := filepath.Join(dir, name)
 					if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
@@ -91,9 +84,9 @@ func TestProjectsWithoutALock(t *testing.T) {
 				}
 				p, err := Prepare(t.Context(), Spec{Dir: dir, Language: tt.language, CacheDir: t.TempDir(), Environ: environ, AnyLock: accept, Progress: said})
 				if err != nil {
-					return said.warnings, err
+					return said.Texts(progresstest.Warn), err
 				}
-				return said.warnings, p.Close()
+				return said.Texts(progresstest.Warn), p.Close()
 			}
 			warned := func(warnings []string) bool {
 				return len(warnings) == 1 && strings.Contains(warnings[0], tt.why) && strings.Contains(warnings[0], tt.command)

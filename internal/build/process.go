@@ -100,7 +100,7 @@ func (b *builder) unpackLayer(ctx context.Context, to *mirror.Mirror, l lang.Lay
 
 // makeUnpacked makes the folder of a layer; it is there as a whole or not at all.
 func (b *builder) makeUnpacked(ctx context.Context, l lang.Layer, at string) error {
-	stage := b.spec.Progress.Begin(l.Name)
+	stage := b.spec.Progress.Start(l.Name, 0)
 	scratch, err := lang.NewScratch(filepath.Dir(at), ".new-*")
 	if err == nil {
 		err = b.withFiles(ctx, l, func(files []layer.File) error { return lang.WriteFiles(scratch.Dir, files) })

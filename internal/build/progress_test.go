@@ -1,26 +1,21 @@
 package build
 
 import (
-	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kn-lite/kn-lite/internal/progress/progresstest"
 )
 
-type heard struct {
-	silent
-	lines *[]string
-}
-
-func (h heard) Note(text string) { *h.lines = append(*h.lines, "note "+text) }
-func (h heard) Warn(text string) { *h.lines = append(*h.lines, "warn "+text) }
-
 func TestSaidOnce(t *testing.T) {
-	var lines []string
-	p := Spec{Progress: heard{lines: &lines}}.withDefaults().Progress
+	var got progresstest.Recorder
+	p := Spec{Progress: &got}.withDefaults().Progress
 	p.Warn("no lockfile")
 	p.Note("no lockfile")
 	p.Warn("no lockfile")
 	p.Warn("old Node")
-	if want := []string{"warn no lockfile", "note no lockfile", "warn old Node"}; !slices.Equal(lines, want) {
-		t.Errorf("heard %q, want %q", lines, want)
+	if diff := cmp.Diff([]string{"warn no lockfile", "note no lockfile", "warn old Node"}, got.Lines()); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/ruby"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
@@ -63,7 +64,7 @@ func Recognise(ctx context.Context, dir, language string, environ []string) (*Re
 		return nil, err
 	}
 	b := &builder{spec: Spec{Dir: dir, Environ: environ}, language: chosen, project: &lang.Project{
-		Dir: tree.Dir(), Label: label(dir, tree.Dir()), Source: tree, Report: silent{}, Platforms: []v1.Platform{{OS: "linux", Architecture: "amd64"}},
+		Dir: tree.Dir(), Label: label(dir, tree.Dir()), Source: tree, Report: progress.Nop(), Platforms: []v1.Platform{{OS: "linux", Architecture: "amd64"}},
 	}}
 	b.chooseEnviron()
 	plan, err := chosen.Plan(ctx, b.project)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/dockerfile"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // A FIFO in the place of a file that a build or func adopt reads, or lets a tool
@@ -55,7 +56,7 @@ func TestFIFOsInPlaceOfProjectFiles(t *testing.T) {
 func planProject(t *testing.T, dir, language string) error {
 	ctx := context.Background()
 	if language == DockerfileLanguage {
-		needed, err := dockerfile.Needs(ctx, dockerfile.Spec{Dir: dir, Platform: amd64(), Report: dockerfileReport{silent{}}})
+		needed, err := dockerfile.Needs(ctx, dockerfile.Spec{Dir: dir, Platform: amd64(), Report: progress.Nop()})
 		if err == nil {
 			err = needed.Close()
 		}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build"
 	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/term"
 )
 
 // buildFlags are the flags of every command that builds.
@@ -306,28 +305,3 @@ func describeBuild(result *builtImage, ref, tag string, pushed bool) buildAnswer
 	}
 	return out
 }
-
-// buildProgress tells the terminal how a build goes on.
-type buildProgress struct{ io *term.IO }
-
-// Begin implements build.Progress.
-func (p buildProgress) Begin(stage string) build.Stage {
-	return buildStage{p.io.Start(0, "%s", stage)}
-}
-
-// Note implements build.Progress.
-func (p buildProgress) Note(text string) { p.io.Note("%s", text) }
-
-// Warn implements build.Progress.
-func (p buildProgress) Warn(text string) { p.io.Warn("%s", text) }
-
-// Raw implements build.Progress.
-func (p buildProgress) Raw(text string) { p.io.Raw(text) }
-
-type buildStage struct{ task *term.Task }
-
-// Done implements build.Stage.
-func (s buildStage) Done(what string) { s.task.Done("%s", what) }
-
-// Fail implements build.Stage.
-func (s buildStage) Fail() { s.task.Fail() }

@@ -77,7 +77,7 @@ func (f *Factory) buildInCluster(ctx context.Context, dir string, project *funct
 		spec.Platforms = []v1.Platform{{OS: "linux", Architecture: "amd64"}}
 	}
 	needed, err := dockerfile.Needs(ctx, dockerfile.Spec{
-		Options: *spec.Dockerfile, Dir: dir, Platform: spec.Platforms[0], Report: needsReport{f.IO},
+		Options: *spec.Dockerfile, Dir: dir, Platform: spec.Platforms[0], Report: f.IO.Progress(),
 	})
 	if err != nil {
 		return nil, err
@@ -371,15 +371,3 @@ func (r clusterReport) Warn(text string) { r.io.Warn("%s", text) }
 
 // Raw implements clusterbuild.Report.
 func (r clusterReport) Raw(text string) { r.io.Raw(text) }
-
-// needsReport is clusterReport for what is said before anything is sent.
-type needsReport struct{ *term.IO }
-
-// Step implements dockerfile.Report; nothing is run here.
-func (needsReport) Step(string) func(string, bool) { return func(string, bool) {} }
-
-// Note implements dockerfile.Report.
-func (r needsReport) Note(text string) { r.IO.Note("%s", text) }
-
-// Warn implements dockerfile.Report.
-func (r needsReport) Warn(text string) { r.IO.Warn("%s", text) }

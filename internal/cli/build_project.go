@@ -228,7 +228,7 @@ func (f *Factory) buildSpec(dir string, project *function.Function, b *buildFlag
 		Environ:  withoutSecrets(f.Sys.Vars),
 		CacheDir: config.CacheDir(f.Sys.Env),
 		Now:      f.Sys.Now,
-		Progress: buildProgress{f.IO},
+		Progress: f.IO.Progress(),
 		Fresh:    b.NoCache,
 		AnyStart: b.AnyStart,
 		AnyLock:  b.AnyLock,

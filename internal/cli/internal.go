@@ -17,6 +17,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/clusterbuild"
 	"github.com/kn-lite/kn-lite/internal/config"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress"
 	"github.com/kn-lite/kn-lite/internal/registry"
 	"github.com/kn-lite/kn-lite/internal/sandbox"
 )
@@ -172,16 +173,30 @@ func platformsOf(result *build.Result) []clusterbuild.Platform {
 // logProgress writes a build's progress to the pod's log.
 type logProgress struct{ *clusterbuild.Log }
 
-// Begin implements build.Progress.
-func (p logProgress) Begin(text string) build.Stage { return logStage{p.Step(text)} }
+// Start implements progress.Reporter.
+func (p logProgress) Start(text string, _ int64) progress.Task {
+	return logTask{progress.Nop().Start(text, 0), p.Log.Step(text)}
+}
 
-type logStage struct{ end func(string, bool) }
+// Step implements progress.Reporter.
+func (p logProgress) Step(text string) { p.Note(text) }
 
-// Done implements build.Stage.
-func (s logStage) Done(what string) { s.end(what, true) }
+// Debug implements progress.Reporter.
+func (logProgress) Debug(string) {}
 
-// Fail implements build.Stage.
-func (s logStage) Fail() { s.end("", false) }
+// Output implements progress.Reporter.
+func (p logProgress) Output(text string) { p.Raw(text) }
+
+type logTask struct {
+	progress.Task
+	end func(string, bool)
+}
+
+// Done implements progress.Task.
+func (t logTask) Done(text string) { t.end(text, true) }
+
+// Fail implements progress.Task.
+func (t logTask) Fail() { t.end("", false) }
 
 // newBuilderImageCmd is for releases and for closed networks: it pushes the image
 // that --builder cluster runs.

@@ -16,6 +16,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/config"
 	"github.com/kn-lite/kn-lite/internal/devrun"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // runPort is where a function listens when nothing else is said.
@@ -103,7 +104,7 @@ func runRun(ctx context.Context, f *Factory, o *runOptions) error {
 	if err != nil {
 		return err
 	}
-	settings := &runSettings{factory: f, options: o, name: filepath.Base(dir)}
+	settings := &runSettings{factory: f, options: o, name: filepath.Base(dir), progress: progress.Once(f.IO.Progress())}
 	budget := runStartBudget
 	if project != nil {
 		settings.name = project.Name

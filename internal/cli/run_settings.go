@@ -1,24 +1,23 @@
 package cli
 
 import (
+	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/kn-lite/kn-lite/internal/build"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
+	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // runSettings reads what func.yaml says about a process: anew for each build of it,
 // since the file may be saved too.
 type runSettings struct {
-	factory *Factory
-	options *runOptions
-	name    string
-
-	mu   sync.Mutex
-	said map[string]bool
+	factory  *Factory
+	options  *runOptions
+	name     string
+	progress progress.Reporter // says each note and warning once, however often the function is built
 }
 
 // read returns what to build, and the variables of the process.
@@ -35,13 +34,11 @@ func (s *runSettings) read() (build.Spec, []string, error) {
 		return build.Spec{}, nil, fault.New(fault.Usage, "run", s.options.Dir, "only its Dockerfile says how it is started, and that makes an image, not a process of this machine").
 			WithHint("run the image: kn-lite local up, then kn-lite deploy")
 	}
-	spec.Progress = &runProgress{buildProgress: buildProgress{s.factory.IO}, once: s.once}
+	spec.Progress = s.progress
 	env := []string{"K_SERVICE=" + s.name, "K_CONFIGURATION=" + s.name, "K_REVISION=" + s.name + "-local"}
 	if project != nil {
 		for _, w := range project.Warnings {
-			if s.once(w.String()) {
-				s.factory.IO.Warn("%s", w)
-			}
+			s.progress.Warn(w.String())
 		}
 		more, err := s.variables(project)
 		if err != nil {
@@ -85,23 +82,9 @@ func (s *runSettings) variables(project *function.Function) ([]string, error) {
 	return out, nil
 }
 
-// missing says once what only a cluster has.
+// missing warns of what only a cluster has.
 func (s *runSettings) missing(what, value string) {
-	if s.once(what + value) {
-		s.factory.IO.Warn("%s: %s is the cluster's and not here; for this run set variables with --env NAME=VALUE", strings.TrimSuffix(what, ": "), value)
-	}
-}
-
-// once reports whether text is said for the first time.
-func (s *runSettings) once(text string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.said == nil {
-		s.said = map[string]bool{}
-	}
-	was := s.said[text]
-	s.said[text] = true
-	return !was
+	s.progress.Warn(fmt.Sprintf("%s: %s is the cluster's and not here; for this run set variables with --env NAME=VALUE", strings.TrimSuffix(what, ": "), value))
 }
 
 // expandReferences puts in the values of variables that stand before, where a value
@@ -129,24 +112,4 @@ func expandReferences(text string, values map[string]string) string {
 		}
 	}
 	return out.String()
-}
-
-// runProgress says each thing once, however often the function is built.
-type runProgress struct {
-	buildProgress
-	once func(text string) bool
-}
-
-// Note implements build.Progress.
-func (p *runProgress) Note(text string) {
-	if p.once(text) {
-		p.buildProgress.Note(text)
-	}
-}
-
-// Warn implements build.Progress.
-func (p *runProgress) Warn(text string) {
-	if p.once(text) {
-		p.buildProgress.Warn(text)
-	}
 }

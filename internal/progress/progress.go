@@ -26,6 +26,15 @@ type Task interface {
 	Drop()               // it ends with nothing to say
 }
 
+// End ends task with Done(text), or with Fail if there is an error.
+func End(task Task, text string, err error) {
+	if err != nil {
+		task.Fail()
+		return
+	}
+	task.Done(text)
+}
+
 // Nop returns a Reporter that drops everything.
 func Nop() Reporter { return nop{} }
 

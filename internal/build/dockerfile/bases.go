@@ -13,6 +13,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/parallel"
+	"github.com/kn-lite/kn-lite/internal/progress"
 	"github.com/kn-lite/kn-lite/internal/rootfs"
 )
 
@@ -71,8 +72,8 @@ const downloads = 3
 // unpackBase unpacks a base image's layers but for the first so many, each as
 // soon as it is here.
 func (b *builder) unpackBase(ctx context.Context, base *base, but int, unpack func(*layer.Blob) error) (err error) {
-	end := b.Report.Step("unpacking " + base.ref)
-	defer func() { end("unpacked "+base.ref, err == nil) }()
+	task := b.Report.Start("unpacking "+base.ref, 0)
+	defer func() { progress.End(task, "unpacked "+base.ref, err) }()
 	layers, err := base.image.Layers()
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress"
 	"github.com/kn-lite/kn-lite/internal/rootfs"
 	"github.com/kn-lite/kn-lite/internal/sandbox"
 	"github.com/kn-lite/kn-lite/test/bases"
@@ -64,13 +65,27 @@ type told struct {
 	single                      bool // there is one user only
 }
 
-func (r *told) Step(text string) func(string, bool) {
-	return func(done string, ok bool) {
-		r.mutex.Lock()
-		defer r.mutex.Unlock()
-		r.steps = append(r.steps, fmt.Sprint(done, " ", ok))
-	}
+func (r *told) Start(label string, _ int64) progress.Task {
+	return &toldTask{Task: progress.Nop().Start("", 0), to: r, label: label}
 }
+
+type toldTask struct {
+	progress.Task
+	to    *told
+	label string
+}
+
+func (t *toldTask) Done(text string) { t.end(text, true) }
+func (t *toldTask) Fail()            { t.end(t.label, false) }
+
+func (t *toldTask) end(text string, ok bool) {
+	t.to.mutex.Lock()
+	defer t.to.mutex.Unlock()
+	t.to.steps = append(t.to.steps, fmt.Sprint(text, " ", ok))
+}
+
+func (r *told) Step(string)  {}
+func (r *told) Debug(string) {}
 
 func (r *told) Note(text string) {
 	r.mutex.Lock()
@@ -88,7 +103,11 @@ func (r *told) Warn(text string) {
 	r.warnings = append(r.warnings, text)
 }
 
-func (r *told) Raw(text string) { r.mutex.Lock(); defer r.mutex.Unlock(); r.raw = append(r.raw, text) }
+func (r *told) Output(text string) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.raw = append(r.raw, text)
+}
 
 func (r *told) output() string { return strings.Join(r.raw, "\n") }
 

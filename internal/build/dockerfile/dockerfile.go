@@ -22,6 +22,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/build/snapshot"
 	"github.com/kn-lite/kn-lite/internal/build/source"
+	"github.com/kn-lite/kn-lite/internal/progress"
 	"github.com/kn-lite/kn-lite/internal/sandbox"
 )
 
@@ -54,21 +55,12 @@ type Spec struct {
 	Now      func() time.Time // for the age of snapshots; nil keeps all
 	Boot     string           // names this boot of the machine; "" keeps no snapshots
 	Sums     source.Sums      // of files of the context; nil reads them all
-	Report   Report
+	Report   progress.Reporter
 	Pull     Pull
 	// HostFile reads a file of the host that the network needs: resolv.conf and hosts.
 	HostFile func(name string) ([]byte, error)
 
 	maxLayers int // that an overlay has below the top; 0 is the kernel's limit
-}
-
-// Report hears how a build goes on.
-type Report interface {
-	// Step announces a step; end follows.
-	Step(text string) (end func(done string, ok bool))
-	Note(text string)
-	Warn(text string)
-	Raw(text string) // output of a program
 }
 
 // Image is what was built.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // Whatever a Dockerfile and its rules hold, the answer is a plan or an error of the
@@ -33,7 +34,7 @@ func FuzzDockerfile(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer tree.Close()
-		b := &builder{Spec: Spec{Dir: dir, Platform: hostPlatform(), Report: &silentReport{}}, file: DefaultFile, tree: tree}
+		b := &builder{Spec: Spec{Dir: dir, Platform: hostPlatform(), Report: progress.Nop()}, file: DefaultFile, tree: tree}
 		b.Args = map[string]string{"A": "$A"}
 		if b.plan, err = b.parse(text); err != nil {
 			if e, ok := errors.AsType[*fault.Error](err); !ok || !strings.HasPrefix(e.Subject, DefaultFile) && !strings.Contains(e.Error(), "--target") || e.Error() == "" {
@@ -51,10 +52,3 @@ func FuzzDockerfile(f *testing.F) {
 		b.mentioned()
 	})
 }
-
-type silentReport struct{}
-
-func (silentReport) Step(string) func(string, bool) { return func(string, bool) {} }
-func (silentReport) Note(string)                    {}
-func (silentReport) Warn(string)                    {}
-func (silentReport) Raw(string)                     {}

@@ -12,6 +12,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/pattern"
+	"github.com/kn-lite/kn-lite/internal/progress"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
@@ -26,7 +27,7 @@ type buildContext struct {
 	git     bool   // they name .git
 	beside  []byte // the rules of the Dockerfile's own file; nil when it has none
 	secrets *source.Secrets
-	report  Report
+	report  progress.Reporter
 }
 
 // openContext opens the context and reads its rules.

@@ -12,6 +12,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // lint collects the warnings of docker build, by its own rules and in its own words
@@ -50,7 +51,7 @@ func newLint(file string, raw []byte) (*lint, error) {
 
 // show reports the warnings that have come up since the last time, and the error that
 // "error=true" makes of them.
-func (l *lint) show(report Report) error {
+func (l *lint) show(report progress.Reporter) error {
 	for _, w := range l.warnings {
 		report.Warn(w)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // change is an instruction that may change files.
@@ -129,8 +130,8 @@ func (b *builder) say(st *step, prefix string) func(error) {
 		return func(error) {}
 	}
 	text := b.label(st) + st.text
-	end := b.Report.Step(text)
-	return func(err error) { end(b.label(st)+prefix+st.text, err == nil) }
+	task := b.Report.Start(text, 0)
+	return func(err error) { progress.End(task, b.label(st)+prefix+st.text, err) }
 }
 
 // label begins what is said of a step where there is more than one stage.

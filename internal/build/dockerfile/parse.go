@@ -18,6 +18,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
@@ -255,7 +256,7 @@ func (p *plan) expand(word string, env map[string]string) (string, error) {
 }
 
 // warnUnused names build arguments that nothing asked for: mostly a typing mistake.
-func (p *plan) warnUnused(args map[string]string, report Report) {
+func (p *plan) warnUnused(args map[string]string, report progress.Reporter) {
 	for _, name := range slices.Sorted(maps.Keys(args)) {
 		if !p.used[name] && !isProxy(name) {
 			report.Warn(fmt.Sprintf("--build-arg %s: no ARG in the stages that were built asks for it", name))

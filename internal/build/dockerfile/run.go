@@ -139,7 +139,7 @@ func (b *builder) execute(ctx context.Context, r *root, command *sandbox.Command
 			points.Dirs = append(points.Dirs, m.Target)
 		}
 	}
-	lines := &lineWriter{write: func(line string) { b.Report.Raw(r.label + line) }}
+	lines := &lineWriter{write: func(line string) { b.Report.Output(r.label + line) }}
 	call := b.place(r)
 	call.Command, call.Out, call.Err = command, lines, lines
 	var prepared rootfs.Prepared

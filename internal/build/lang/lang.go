@@ -12,6 +12,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/build/source"
+	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // Language builds projects of one kind. Implementations hold no state, so one
@@ -38,14 +39,7 @@ type Project struct {
 	Platforms []v1.Platform
 	Answers   *Answers // may be nil
 	CacheDir  string   // for intermediate results; a language writes below CacheDir/NAME only
-	Report    Reporter
-}
-
-// Reporter is told what the user should hear about.
-type Reporter interface {
-	Note(text string)
-	Warn(text string)
-	Raw(text string) // output of a tool, as it is
+	Report    progress.Reporter
 }
 
 // FunctionHealth is that path in all languages, as func has it.

@@ -17,13 +17,8 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress"
 )
-
-type quiet struct{}
-
-func (quiet) Note(string) {}
-func (quiet) Warn(string) {}
-func (quiet) Raw(string)  {}
 
 // open is a project in dir; the variables stand over those of this machine.
 func open(t *testing.T, dir string, variables ...string) *lang.Project {
@@ -34,7 +29,7 @@ func open(t *testing.T, dir string, variables ...string) *lang.Project {
 	}
 	t.Cleanup(func() { _ = tree.Close() })
 	return &lang.Project{
-		Dir: dir, Label: filepath.Base(dir), Source: tree, Environ: lang.With(os.Environ(), variables...), CacheDir: t.TempDir(), Report: quiet{},
+		Dir: dir, Label: filepath.Base(dir), Source: tree, Environ: lang.With(os.Environ(), variables...), CacheDir: t.TempDir(), Report: progress.Nop(),
 		Platforms: []v1.Platform{{OS: "linux", Architecture: runtime.GOARCH}},
 	}
 }

@@ -14,14 +14,8 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress/progresstest"
 )
-
-// quiet keeps what the user would hear.
-type quiet struct{ warnings *[]string }
-
-func (quiet) Note(string)        {}
-func (q quiet) Warn(text string) { *q.warnings = append(*q.warnings, text) }
-func (quiet) Raw(string)         {}
 
 // open makes a project of files, one folder below a folder that may have files too.
 func openProject(t *testing.T, files map[string]string) *lang.Project {
@@ -49,7 +43,7 @@ func openProject(t *testing.T, files map[string]string) *lang.Project {
 		}
 	})
 	return &lang.Project{
-		Dir: dir, Label: "app", Source: tree, CacheDir: t.TempDir(), Report: quiet{new([]string)},
+		Dir: dir, Label: "app", Source: tree, CacheDir: t.TempDir(), Report: &progresstest.Recorder{},
 		Environ: []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()},
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress/progresstest"
 )
 
 func TestExplain(t *testing.T) {
@@ -71,7 +72,7 @@ func TestStage(t *testing.T) {
 	if err != nil || !slices.Equal(names, []string{".mvn/maven.config", "pom.xml", "src/main/java/A.java", "src/main/resources/store.jks"}) {
 		t.Errorf("%v, %v", names, err)
 	}
-	if warned := *p.Report.(quiet).warnings; len(warned) != 2 || !strings.Contains(warned[0], ".env") || !strings.Contains(warned[1], "in the image because .funcignore names them: src/main/resources/store.jks") {
+	if warned := p.Report.(*progresstest.Recorder).Texts(progresstest.Warn); len(warned) != 2 || !strings.Contains(warned[0], ".env") || !strings.Contains(warned[1], "in the image because .funcignore names them: src/main/resources/store.jks") {
 		t.Errorf("%v", warned)
 	}
 }

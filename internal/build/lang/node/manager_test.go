@@ -27,6 +27,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress/progresstest"
 )
 
 // packages serves packages of version 1.0.0 as a registry of npm does, to who has
@@ -113,13 +114,13 @@ func toolOf(t *testing.T, name, version string) {
 }
 
 // imageOf makes all layers of a project and returns its files: text, or the target of a link.
-func imageOf(t *testing.T, files map[string]string) (map[string]string, *words, error) {
+func imageOf(t *testing.T, files map[string]string) (map[string]string, *progresstest.Recorder, error) {
 	t.Helper()
 	return imageIn(t, "", files)
 }
 
 // imageIn is imageOf for a project in a folder among the files.
-func imageIn(t *testing.T, folder string, files map[string]string) (map[string]string, *words, error) {
+func imageIn(t *testing.T, folder string, files map[string]string) (map[string]string, *progresstest.Recorder, error) {
 	t.Helper()
 	of := maps.Clone(files)
 	delete(of, "HOME/.npmrc")
@@ -145,7 +146,9 @@ func imageIn(t *testing.T, folder string, files map[string]string) (map[string]s
 		return nil, said, err
 	}
 	defer plan.Detail.(io.Closer).Close()
-	said.notes = append(said.notes, plan.Advice...)
+	for _, advice := range plan.Advice {
+		said.Note(advice)
+	}
 	layers, err := Language{}.Layers(context.Background(), p, plan, lang.Target{Platform: v1.Platform{OS: "linux", Architecture: "amd64"}, BaseRef: "node:22"})
 	if err != nil {
 		return nil, said, err

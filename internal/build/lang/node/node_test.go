@@ -18,15 +18,10 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress/progresstest"
 )
 
-type words struct{ notes, warnings []string }
-
-func (w *words) Note(s string) { w.notes = append(w.notes, s) }
-func (w *words) Warn(s string) { w.warnings = append(w.warnings, s) }
-func (w *words) Raw(string)    {}
-
-func open(t *testing.T, files map[string]string) (*lang.Project, *words) {
+func open(t *testing.T, files map[string]string) (*lang.Project, *progresstest.Recorder) {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range files {
@@ -44,7 +39,7 @@ func open(t *testing.T, files map[string]string) (*lang.Project, *words) {
 			t.Error(err)
 		}
 	})
-	said := &words{}
+	said := &progresstest.Recorder{}
 	return &lang.Project{Dir: dir, Source: tree, Environ: os.Environ(), CacheDir: t.TempDir(), Report: said}, said
 }
 
@@ -207,8 +202,8 @@ func TestForeignPlatformRunsNoScripts(t *testing.T) {
 			t.Errorf("%q lacks %s", args, want)
 		}
 	}
-	if len(said.warnings) != 1 || !strings.Contains(said.warnings[0], "sharp") {
-		t.Errorf("warnings = %v", said.warnings)
+	if len(said.Texts(progresstest.Warn)) != 1 || !strings.Contains(said.Texts(progresstest.Warn)[0], "sharp") {
+		t.Errorf("warnings = %v", said.Texts(progresstest.Warn))
 	}
 }
 

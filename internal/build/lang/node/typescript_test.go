@@ -15,6 +15,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress/progresstest"
 )
 
 // A project is either JavaScript or TypeScript, never both.
@@ -140,7 +141,7 @@ func TestSecretsThatARuleNames(t *testing.T) {
 	if err := cleanup(); err != nil {
 		t.Error(err)
 	}
-	warned := strings.Join(p.Report.(*words).warnings, "\n")
+	warned := strings.Join(p.Report.(*progresstest.Recorder).Texts(progresstest.Warn), "\n")
 	for _, want := range []string{"left out of the image as likely secrets: .env (its name)", "in the image because .funcignore names them: .env.production, certs/ca.pem"} {
 		if !strings.Contains(warned, want) {
 			t.Errorf("warnings = %q, without %q", warned, want)

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kn-lite/kn-lite/internal/progress/progresstest"
 )
 
 func TestFoldersOfAWorkspace(t *testing.T) {
@@ -93,7 +95,7 @@ func checkShop(t *testing.T, folder string, files map[string]string) map[string]
 	if text := got["app/packages/lib/dist/index.js"]; text != "made of what all share" {
 		t.Errorf("the library is %q", text)
 	}
-	if advice := strings.Join(said.notes, "\n"); !strings.Contains(advice, "the packages that it depends on, too: packages/lib") {
+	if advice := strings.Join(said.Texts(progresstest.Note), "\n"); !strings.Contains(advice, "the packages that it depends on, too: packages/lib") {
 		t.Errorf("advice = %q", advice)
 	}
 	return got
@@ -162,8 +164,8 @@ func TestNoPackageOfAWorkspace(t *testing.T) {
 		files := map[string]string{"packages/app/package.json": `{"scripts":{"start":"node x.js"}}`}
 		maps.Copy(files, more)
 		_, said, err := imageIn(t, "packages/app", files)
-		if err != nil || strings.Contains(strings.Join(said.notes, ""), "workspace") {
-			t.Errorf("%s: %v, %v", name, err, said.notes)
+		if err != nil || strings.Contains(strings.Join(said.Texts(progresstest.Note), ""), "workspace") {
+			t.Errorf("%s: %v, %v", name, err, said.Texts(progresstest.Note))
 		}
 	}
 }

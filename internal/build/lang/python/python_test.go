@@ -20,15 +20,10 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress/progresstest"
 )
 
-type words struct{ warnings []string }
-
-func (*words) Note(string)     {}
-func (w *words) Warn(s string) { w.warnings = append(w.warnings, s) }
-func (*words) Raw(string)      {}
-
-func open(t *testing.T, files map[string]string) (*lang.Project, *words) {
+func open(t *testing.T, files map[string]string) (*lang.Project, *progresstest.Recorder) {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range files {
@@ -49,7 +44,7 @@ func open(t *testing.T, files map[string]string) (*lang.Project, *words) {
 			t.Error(err)
 		}
 	})
-	said := &words{}
+	said := &progresstest.Recorder{}
 	return &lang.Project{Dir: dir, Label: "hello", Source: tree, Environ: os.Environ(), CacheDir: t.TempDir(), Report: said}, said
 }
 
@@ -199,7 +194,7 @@ func wheel(t *testing.T, dir, name, tag, requires string) {
 }
 
 // installed runs the dependency layer of a project and returns what is in it.
-func installed(t *testing.T, wheels, requirements string, to lang.Target) (map[string]string, *words, error) {
+func installed(t *testing.T, wheels, requirements string, to lang.Target) (map[string]string, *progresstest.Recorder, error) {
 	t.Helper()
 	if err := exec.Command("python3", "-I", "-m", "pip", "--version").Run(); err != nil {
 		t.Skip("there is no pip")
@@ -281,8 +276,8 @@ func TestWheelsAreForTheTarget(t *testing.T) {
 		if !slices.Equal(more, tt.more) {
 			t.Errorf("%s: brings %v, want %v", tt.tag, more, tt.more)
 		}
-		if len(said.warnings) > 0 {
-			t.Errorf("%s: %v", tt.tag, said.warnings)
+		if len(said.Texts(progresstest.Warn)) > 0 {
+			t.Errorf("%s: %v", tt.tag, said.Texts(progresstest.Warn))
 		}
 		if script := got["dependencies/bin/demo"]; !strings.HasPrefix(script, "#!/usr/bin/env python3\n") {
 			t.Errorf("script: %q", script)
@@ -355,8 +350,8 @@ func TestScripts(t *testing.T) {
 func TestTargetVersion(t *testing.T) {
 	p, said := open(t, nil)
 	got, err := targetVersion(context.Background(), p, target("amd64", "3.13"))
-	if got != "3.13.1" || err != nil || len(said.warnings) > 0 {
-		t.Errorf("%q, %v, %v", got, err, said.warnings)
+	if got != "3.13.1" || err != nil || len(said.Texts(progresstest.Warn)) > 0 {
+		t.Errorf("%q, %v, %v", got, err, said.Texts(progresstest.Warn))
 	}
 	if _, err := exec.LookPath("python3"); err != nil {
 		t.Skip("there is no python3")
@@ -367,8 +362,8 @@ func TestTargetVersion(t *testing.T) {
 	}
 	to := target("amd64", "x")
 	to.BaseConfig.Env = nil
-	if got, err = targetVersion(context.Background(), p, to); majorMinor(got) != strings.TrimSpace(string(out)) || err != nil || len(said.warnings) != 1 {
-		t.Errorf("%q, %v, %v", got, err, said.warnings)
+	if got, err = targetVersion(context.Background(), p, to); majorMinor(got) != strings.TrimSpace(string(out)) || err != nil || len(said.Texts(progresstest.Warn)) != 1 {
+		t.Errorf("%q, %v, %v", got, err, said.Texts(progresstest.Warn))
 	}
 }
 

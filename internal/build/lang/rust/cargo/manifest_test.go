@@ -9,13 +9,8 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/lang"
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress"
 )
-
-type quiet struct{}
-
-func (quiet) Note(string) {}
-func (quiet) Warn(string) {}
-func (quiet) Raw(string)  {}
 
 func write(t *testing.T, dir string, files map[string]string) {
 	t.Helper()
@@ -38,7 +33,7 @@ func open(t *testing.T, dir string) *lang.Project {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tree.Close() })
-	return &lang.Project{Dir: tree.Dir(), Label: "hello", Source: tree, Environ: os.Environ(), CacheDir: t.TempDir(), Report: quiet{}}
+	return &lang.Project{Dir: tree.Dir(), Label: "hello", Source: tree, Environ: os.Environ(), CacheDir: t.TempDir(), Report: progress.Nop()}
 }
 
 const hello = "[package]\nname = \"hello\"\n"

@@ -18,6 +18,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/clusterbuild"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
+	"github.com/kn-lite/kn-lite/internal/loopback"
 	"github.com/kn-lite/kn-lite/internal/registry"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
@@ -226,7 +227,7 @@ func registryRoutes(ctx context.Context, client *cluster.Client, images []string
 		if err != nil {
 			continue // the build says so, if it gets there
 		}
-		if routes[ref.Registry] == "" && registry.IsLoopback(ref.Registry) {
+		if routes[ref.Registry] == "" && loopback.IsHost(ref.Registry) {
 			text := "this registry is on loopback, where a pod of the cluster does not find it"
 			if unread != nil {
 				return nil, fault.New(fault.Auth, "build.cluster", ref.Registry, "%s, and where it would is not to be learned: %w", text, unread)

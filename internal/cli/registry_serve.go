@@ -7,7 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/registry"
+	"github.com/kn-lite/kn-lite/internal/loopback"
+	"github.com/kn-lite/kn-lite/internal/registry/server"
 )
 
 // registryServed is what -o json shows, once the registry listens.
@@ -52,7 +53,7 @@ func runRegistryServe(ctx context.Context, f *Factory, address string, names []s
 		return fault.New(fault.Failure, "registry.serve", address, "%w", err).WithHint("another port: --address %s", net.JoinHostPort(host, "0"))
 	}
 	at := listener.Addr().String()
-	if !registry.IsLoopback(at) {
+	if !loopback.IsHost(at) {
 		f.IO.Warn("whoever reaches %s may read and write in this registry", at)
 	}
 	f.IO.Note("a registry listens at %s until Ctrl-C", at)
@@ -69,5 +70,5 @@ func runRegistryServe(ctx context.Context, f *Factory, address string, names []s
 		ctx, cancel = context.WithTimeout(ctx, f.Flags.Timeout)
 		defer cancel()
 	}
-	return registry.Serve(ctx, listener, registry.ServeOptions{Temp: f.Sys.Env("TMPDIR"), Names: names})
+	return server.Serve(ctx, listener, server.Options{Temp: f.Sys.Env("TMPDIR"), Names: names})
 }

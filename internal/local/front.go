@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/kn-lite/kn-lite/internal/registry"
+	"github.com/kn-lite/kn-lite/internal/registry/server"
 )
 
 // front is what listens for functions: requests to this machine's own name are for
@@ -41,7 +41,7 @@ func withToken(token string, next http.Handler) http.Handler {
 
 // ServeHTTP implements http.Handler.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if registry.IsOwnName(r.Host) {
+	if server.IsOwnName(r.Host) {
 		f.own.ServeHTTP(w, r)
 		return
 	}

@@ -8,7 +8,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/local/store"
-	"github.com/kn-lite/kn-lite/internal/registry"
+	"github.com/kn-lite/kn-lite/internal/registry/server"
 )
 
 const (
@@ -25,7 +25,7 @@ type unpackedImages interface {
 
 // collectImages removes what no revision uses from the registry, and from what was
 // unpacked of it, until ctx ends.
-func collectImages(ctx context.Context, s *store.Store, images *registry.Kept, unpacked unpackedImages, debug func(string)) error {
+func collectImages(ctx context.Context, s *store.Store, images *server.Registry, unpacked unpackedImages, debug func(string)) error {
 	tick := time.NewTicker(collectEvery)
 	defer tick.Stop()
 	for {

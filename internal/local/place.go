@@ -19,7 +19,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build/sealed"
 	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/registry"
+	"github.com/kn-lite/kn-lite/internal/registry/server"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
@@ -53,7 +53,7 @@ func (i *Info) Registry() string { return i.Address }
 
 // RegistryAuth is what a client needs for the platform's registry.
 func (i *Info) RegistryAuth() []byte {
-	return registry.KeptAuth(i.Registry(), registryPassword(i.Token))
+	return server.ClientConfig(i.Registry(), registryPassword(i.Token))
 }
 
 // registryPassword opens the registry and not the API: it goes over plain HTTP, to

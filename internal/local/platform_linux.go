@@ -20,7 +20,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/local/runtime"
 	"github.com/kn-lite/kn-lite/internal/local/store"
 	"github.com/kn-lite/kn-lite/internal/local/token"
-	"github.com/kn-lite/kn-lite/internal/registry"
+	"github.com/kn-lite/kn-lite/internal/registry/server"
 )
 
 // platform is the parts, put together.
@@ -50,12 +50,12 @@ func (p *platform) open(ctx context.Context, o Options, credentials *credentials
 		return err
 	}
 	password := registryPassword(credentials.Token)
-	images, err := registry.OpenKept(ctx, o.Place.file("registry"), password)
+	images, err := server.Open(ctx, o.Place.file("registry"), password)
 	if err != nil {
 		return err
 	}
 	reach := o.Registry
-	reach.Auths = append(reach.Auths, registry.KeptAuth(address, password))
+	reach.Auths = append(reach.Auths, server.ClientConfig(address, password))
 	if p.runtime, err = runtime.New(ctx, runtime.Options{
 		Dir: o.CacheDir, Temp: o.Temp, Path: o.Path, Registry: reach, Network: p.network(o, address, inner), Warn: o.Warn, Now: o.Now,
 	}); err != nil {
@@ -81,7 +81,7 @@ func (p *platform) network(o Options, address, inner string) runtime.Network {
 	return n
 }
 
-func (p *platform) connect(o Options, credentials *credentials, images *registry.Kept, address string) error {
+func (p *platform) connect(o Options, credentials *credentials, images *server.Registry, address string) error {
 	_, port, _ := net.SplitHostPort(address)
 	domain := "127.0.0.1.sslip.io:" + port
 	late := &late{}

@@ -21,6 +21,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/registry"
 	"github.com/kn-lite/kn-lite/internal/registry/regtest"
+	"github.com/kn-lite/kn-lite/internal/registry/server"
 )
 
 // documents are an SBOM and provenance about an image.
@@ -401,7 +402,7 @@ func TestServeListsReferrers(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- registry.Serve(ctx, listener, registry.ServeOptions{}) }()
+	go func() { ended <- server.Serve(ctx, listener, server.Options{}) }()
 	defer func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/loopback"
+	"github.com/kn-lite/kn-lite/internal/registry/credentials"
 )
 
 // Check is what there is to know about one registry, as seen from here.
@@ -23,9 +25,9 @@ type Check struct {
 	Auth       string      // what it asks for: none, basic, bearer
 	TokenFrom  string      // the token server of bearer, without its query
 
-	Sources []CheckedSource // where credentials were looked for, in order, up to the ones in use
-	User    string          // of the credentials in use
-	From    string          // where they were found, "" for none
+	Sources []credentials.Source // where credentials were looked for, in order, up to the ones in use
+	User    string               // of the credentials in use
+	From    string               // where they were found, "" for none
 
 	Pull, Push Permission
 }
@@ -37,12 +39,6 @@ type CheckedTLS struct {
 	Issuer    string    // the authority at the end of its chain
 	NotAfter  time.Time // of the registry's own
 	TrustedBy string    // the system's certificates, or a file
-}
-
-// CheckedSource is a place where credentials could have been.
-type CheckedSource struct {
-	Place string
-	Found string // what was there, never a secret
 }
 
 // Permission is what an account may do. The zero value is that nobody asked.
@@ -67,7 +63,7 @@ func (c *Client) Check(ctx context.Context, host, repository string) (*Check, er
 	check.URL = e.scheme + "://" + host
 	if e.scheme == "http" {
 		check.PlainWhy = "it is on loopback"
-		if c.plain[host] || c.plain[hostname(host)] {
+		if c.plain[host] || c.plain[loopback.Hostname(host)] {
 			check.PlainWhy = "it is named insecure"
 		}
 	}
@@ -78,12 +74,13 @@ func (c *Client) Check(ctx context.Context, host, repository string) (*Check, er
 		check.Auth = e.challenge.scheme
 		check.TokenFrom, _, _ = strings.Cut(e.challenge.params["realm"], "?")
 	}
-	cred, err := c.creds.trace(ctx, host, repository, check)
+	sources, cred, err := c.creds.Trace(ctx, host, repository)
+	check.Sources = sources
 	if err != nil {
 		return check, err
 	}
-	if !cred.anonymous() {
-		check.User, check.From = cred.user, cred.from
+	if !cred.Anonymous() {
+		check.User, check.From = cred.User, cred.From
 	}
 	if repository == "" {
 		check.Pull = c.mayEnter(ctx, host, e, cred)
@@ -121,53 +118,14 @@ func (c *Client) describeTLS(state *tls.ConnectionState) *CheckedTLS {
 	return out
 }
 
-// trace is lookup, told step by step.
-func (k *keychain) trace(ctx context.Context, host, repository string, check *Check) (credential, error) {
-	for _, p := range k.places() {
-		config, err := readDockerConfig(p)
-		if err != nil {
-			return credential{}, err
-		}
-		said := CheckedSource{Place: p.label, Found: "no such file"}
-		var cred credential
-		if config != nil {
-			if cred, err = config.credential(ctx, p, host, repository); err != nil {
-				return credential{}, err
-			}
-			said.Found = "nothing for " + host
-			if helper := config.helperFor(host); helper != "" {
-				said.Found += ", nor with docker-credential-" + helper
-			}
-		}
-		if !cred.anonymous() {
-			said.Found = cred.kind()
-			check.Sources = append(check.Sources, said)
-			return cred, nil
-		}
-		check.Sources = append(check.Sources, said)
-	}
-	return credential{}, nil
-}
-
-// kind is a credential without the secret.
-func (c credential) kind() string {
-	switch {
-	case c.registryToken != "":
-		return "a bearer token"
-	case c.identityToken != "":
-		return "an identity token"
-	}
-	return "user " + quote(c.user) + " with a password"
-}
-
-func (c *Client) mayEnter(ctx context.Context, host string, e *endpoint, cred credential) Permission {
+func (c *Client) mayEnter(ctx context.Context, host string, e *endpoint, cred credentials.Credential) Permission {
 	if e.challenge == nil {
 		return Permission{"yes", "it asks nobody for credentials"}
 	}
-	if cred.anonymous() {
+	if cred.Anonymous() {
 		return Permission{"no", "it asks for credentials, and there are none"}
 	}
-	if cred.registryToken != "" {
+	if cred.RegistryToken != "" {
 		return Permission{"yes", "the token is for its repositories only, and not tried"}
 	}
 	return permission(c.tryCredential(ctx, host, cred))

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/loopback"
 )
 
 // KeyPair is a client certificate: PEM files. Key may be "" when the key is in
@@ -111,7 +112,7 @@ func refusedCertificate(err error) (missing, refused bool) {
 func (c *Client) explainRefused(e *fault.Error, host string, missing bool, err error) error {
 	e.Kind = fault.Auth
 	_, byHost := c.opts.Certificates[host]
-	_, byName := c.opts.Certificates[hostname(host)]
+	_, byName := c.opts.Certificates[loopback.Hostname(host)]
 	if missing || !byHost && !byName {
 		e.Err = reason{host + " wants a client certificate", err}
 		return e.WithHint("name yours: --registry-cert %s=CERT,KEY, KN_LITE_REGISTRY_CERT or registryCerts in the config file", host)

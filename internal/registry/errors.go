@@ -251,10 +251,10 @@ func (c *Client) explainStatus(e *fault.Error, host string, status *StatusError)
 	switch {
 	case status.Status == http.StatusUnauthorized:
 		e.Kind = fault.Auth
-		return e.WithHint("%s\nlog in with `kn-lite registry login %s`, or point REGISTRY_AUTH_FILE at a file that has credentials", c.creds.describe(host), host)
+		return e.WithHint("%s\nlog in with `kn-lite registry login %s`, or point REGISTRY_AUTH_FILE at a file that has credentials", c.creds.Describe(host), host)
 	case status.Status == http.StatusForbidden:
 		e.Kind = fault.Auth
-		return e.WithHint("%s\nthe account lacks the permission for this repository", c.creds.describe(host))
+		return e.WithHint("%s\nthe account lacks the permission for this repository", c.creds.Describe(host))
 	case status.Status == http.StatusNotFound && status.setup:
 		e.Kind = fault.NotFound
 		return e.WithHint("there is a web server at %s, and no registry", host)

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/kn-lite/kn-lite/internal/loopback"
 )
 
 // errRefusedTarget is a place that a registry sent us to and we will not go.
@@ -193,7 +195,7 @@ func (c *Client) checkTarget(from string, to *url.URL) error {
 	case isLocalName(to.Hostname()):
 		return fmt.Errorf("%w from %s to this machine (%s)", errRefusedTarget, from, to.Host)
 	}
-	if ip, err := netip.ParseAddr(to.Hostname()); err == nil && reachOf(ip) != public && (reachOf(ip) == local || to.Hostname() != hostname(from)) {
+	if ip, err := netip.ParseAddr(to.Hostname()); err == nil && reachOf(ip) != public && (reachOf(ip) == local || to.Hostname() != loopback.Hostname(from)) {
 		return fmt.Errorf("%w from %s to the private address %s", errRefusedTarget, from, to.Host)
 	}
 	return nil
@@ -227,7 +229,7 @@ func sameHost(from string, to *url.URL) bool {
 	if from == "" {
 		return false
 	}
-	name, port := strings.ToLower(hostname(from)), portOf(from)
+	name, port := strings.ToLower(loopback.Hostname(from)), portOf(from)
 	toName, toPort := strings.ToLower(to.Hostname()), to.Port()
 	if name != toName && !(isLocalName(name) && isLocalName(toName)) {
 		return false
@@ -256,4 +258,4 @@ func portOf(host string) string {
 	return ""
 }
 
-func withPort(host, port string) string { return net.JoinHostPort(hostname(host), port) }
+func withPort(host, port string) string { return net.JoinHostPort(loopback.Hostname(host), port) }

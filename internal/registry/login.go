@@ -1,29 +1,20 @@
 package registry
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"io/fs"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/registry/credentials"
 )
 
-// Login checks that host accepts user and password, and then keeps them where
-// docker login would: with the helper that the file names for host, else in the
-// file itself. kept says where. A file that was there keeps everything else that
-// is in it.
+// Login checks that host accepts user and password, and then saves them where
+// docker login would; where says where that is.
 //
 // Credentials that host refuses are Auth, and nothing is written.
-func (c *Client) Login(ctx context.Context, host, user, password string) (kept string, err error) {
+func (c *Client) Login(ctx context.Context, host, user, password string) (where string, err error) {
 	host, err = ParseHost(host)
 	if err != nil {
 		return "", err
@@ -31,30 +22,10 @@ func (c *Client) Login(ctx context.Context, host, user, password string) (kept s
 	if user == "" || password == "" {
 		return "", fault.New(fault.Usage, "registry.login", host, "a user and a password are needed")
 	}
-	if err := c.tryCredential(ctx, host, credential{user: user, password: password}); err != nil {
+	if err := c.tryCredential(ctx, host, credentials.Credential{User: user, Password: password}); err != nil {
 		return "", c.explainLogin(ctx, host, user, err)
 	}
-	p, config, err := c.creds.writable()
-	if err != nil {
-		return "", err
-	}
-	key := hostKeys(host)[0]
-	if helper := config.helperFor(host); helper != "" {
-		secret, err := json.Marshal(map[string]string{"ServerURL": key, "Username": user, "Secret": password})
-		if err != nil {
-			return "", err
-		}
-		if err := callHelper(ctx, helper, "store", secret, p); err != nil {
-			return "", err
-		}
-		// docker lists in the file what its helpers have.
-		return "docker-credential-" + helper, editAuths(p, func(auths map[string]json.RawMessage) { auths[key] = json.RawMessage("{}") })
-	}
-	entry, err := json.Marshal(authEntry{Auth: base64.StdEncoding.EncodeToString([]byte(user + ":" + password))})
-	if err != nil {
-		return "", err
-	}
-	return p.path, editAuths(p, func(auths map[string]json.RawMessage) { auths[key] = entry })
+	return c.creds.Save(ctx, host, user, password)
 }
 
 // Logout removes what Login keeps for host. found is false when there was
@@ -64,38 +35,7 @@ func (c *Client) Logout(ctx context.Context, host string) (from string, found bo
 	if err != nil {
 		return "", false, err
 	}
-	p, config, err := c.creds.writable()
-	if err != nil {
-		return "", false, err
-	}
-	from = p.path
-	if helper := config.helperFor(host); helper != "" {
-		from = "docker-credential-" + helper
-		for _, key := range hostKeys(host) {
-			cred, err := runHelper(ctx, helper, key, p)
-			if err != nil {
-				return "", false, err
-			}
-			if cred.anonymous() {
-				continue
-			}
-			if err := callHelper(ctx, helper, "erase", []byte(key), p); err != nil {
-				return "", false, err
-			}
-			found = true
-		}
-	}
-	for _, key := range hostKeys(host) {
-		if _, ok := config.Auths[key]; !ok {
-			continue
-		}
-		err := editAuths(p, func(auths map[string]json.RawMessage) { delete(auths, key) })
-		if err != nil {
-			return "", false, err
-		}
-		found = true
-	}
-	return from, found, nil
+	return c.creds.Remove(ctx, host)
 }
 
 // ParseHost takes a registry's name as people write it: ghcr.io, localhost:5000,
@@ -115,7 +55,7 @@ func ParseHost(text string) (string, error) {
 }
 
 // tryCredential asks host for nothing but to be let in.
-func (c *Client) tryCredential(ctx context.Context, host string, cred credential) error {
+func (c *Client) tryCredential(ctx context.Context, host string, cred credentials.Credential) error {
 	e, err := c.endpoint(ctx, host)
 	if err != nil || e.challenge == nil {
 		return err
@@ -154,106 +94,5 @@ func (c *Client) explainLogin(ctx context.Context, host, user string, err error)
 	return c.explain(ctx, "registry.login", host, host, err)
 }
 
-// writable is the file that Login and Logout change: the first that counts. One
-// that does not exist yet is empty.
-func (k *keychain) writable() (place, *dockerConfig, error) {
-	places := k.places()
-	if len(places) == 0 {
-		return place{}, nil, fault.New(fault.Usage, "registry.credentials", "", "there is no home directory to keep credentials in").
-			WithHint("name a file with --authfile")
-	}
-	p := places[0]
-	p.named = false // it will be there afterwards
-	config, err := readDockerConfig(p)
-	if config == nil {
-		config = &dockerConfig{}
-	}
-	return p, config, err
-}
-
-// helperFor is the name of the helper that has host's credentials, or "".
-func (d *dockerConfig) helperFor(host string) string {
-	for _, key := range hostKeys(host) {
-		if helper := d.CredHelpers[key]; helper != "" {
-			return helper
-		}
-	}
-	return d.CredsStore
-}
-
-func callHelper(ctx context.Context, helper, verb string, input []byte, p place) error {
-	program := "docker-credential-" + helper
-	if strings.ContainsAny(helper, `/\`) {
-		return fault.New(fault.Auth, "registry.credentials", p.label, "the credential helper %q is no plain name", helper)
-	}
-	cmd := exec.CommandContext(ctx, program, verb)
-	cmd.Stdin = bytes.NewReader(input)
-	// What it prints may hold secrets and is not shown.
-	if err := cmd.Run(); err != nil {
-		return fault.New(fault.Auth, "registry.credentials", program, "it cannot %s the credentials: %w", verb, err).
-			WithHint("%s names this helper; take it out there to keep credentials in the file itself", p.label)
-	}
-	return nil
-}
-
-// editAuths changes the entries of a credentials file and nothing else in it.
-// Whoever reads meanwhile sees the old file or the new one.
-func editAuths(p place, edit func(auths map[string]json.RawMessage)) error {
-	whole, auths := map[string]json.RawMessage{}, map[string]json.RawMessage{}
-	raw, err := os.ReadFile(p.path)
-	if err == nil {
-		err = json.Unmarshal(raw, &whole)
-	}
-	if err == nil && whole["auths"] != nil {
-		err = json.Unmarshal(whole["auths"], &auths)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return &fault.Error{Op: "registry.credentials", Kind: fault.Auth, Subject: p.label, Err: err}
-	}
-	if auths == nil { // "auths": null
-		auths = map[string]json.RawMessage{}
-	}
-	edit(auths)
-	if whole["auths"], err = json.Marshal(auths); err == nil {
-		raw, err = json.MarshalIndent(whole, "", "\t")
-	}
-	if err == nil {
-		err = replace(p.path, append(raw, '\n'))
-	}
-	if err != nil {
-		return &fault.Error{Op: "registry.credentials", Kind: fault.Failure, Subject: p.label, Err: err}
-	}
-	return nil
-}
-
-// replace writes a file that only its owner may read. A link to the file stays a
-// link: people keep their settings in a repository.
-func replace(path string, content []byte) error {
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	return writeWhole(path, content)
-}
-
-// Hosts are the registries that Logout knows something of, sorted.
-func (c *Client) Hosts() []string {
-	_, config, err := c.creds.writable()
-	if err != nil {
-		return nil
-	}
-	var hosts []string
-	for key := range config.Auths {
-		if key == hostKeys("index.docker.io")[0] {
-			key = "docker.io"
-		}
-		hosts = append(hosts, key)
-	}
-	for host := range config.CredHelpers {
-		hosts = append(hosts, host)
-	}
-	slices.Sort(hosts)
-	return slices.Compact(hosts)
-}
+// Hosts returns the registries that Logout knows something of, sorted.
+func (c *Client) Hosts() []string { return c.creds.Hosts() }

@@ -26,6 +26,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/kn-lite/kn-lite/internal/registry/credentials"
 )
 
 // Options configure a Client. The zero value works: credentials as docker and
@@ -137,7 +139,7 @@ func (noTransfer) Done(Outcome) {}
 type Client struct {
 	opts  Options
 	http  *http.Client
-	creds *keychain
+	creds *credentials.Keychain
 	plain map[string]bool // hosts named insecure
 
 	mu        sync.Mutex
@@ -165,7 +167,7 @@ func New(opts Options) (*Client, error) {
 	opts.Policy = opts.Policy.withDefaults()
 	c := &Client{
 		opts:      opts,
-		creds:     &keychain{auths: opts.Auths, authFile: opts.AuthFile, from: opts.AuthFileFrom, env: opts.Env},
+		creds:     credentials.New(credentials.Options{Configs: opts.Auths, File: opts.AuthFile, FileFrom: opts.AuthFileFrom, Env: opts.Env}),
 		plain:     map[string]bool{},
 		endpoints: map[string]*endpoint{},
 		sessions:  map[string]*session{},

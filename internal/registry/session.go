@@ -13,6 +13,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/kn-lite/kn-lite/internal/loopback"
+	"github.com/kn-lite/kn-lite/internal/registry/credentials"
 )
 
 // endpoint is what a registry said when it was asked for the first time.
@@ -78,7 +81,7 @@ func setupError(resp *http.Response) error {
 // the clear.
 func speaksPlain(err error, host string) bool {
 	var record tls.RecordHeaderError
-	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record) || isRefused(err) && host == hostname(host) ||
+	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record) || isRefused(err) && host == loopback.Hostname(host) ||
 		errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
 }
 
@@ -176,14 +179,14 @@ func (s *session) authorization(ctx context.Context, e *endpoint, stale string, 
 	if ch == nil || s.header != stale {
 		return s.header, nil
 	}
-	cred, err := s.c.creds.lookup(ctx, s.host, s.repository)
+	cred, err := s.c.creds.Lookup(ctx, s.host, s.repository)
 	if err != nil {
 		return "", err
 	}
 	switch {
-	case cred.registryToken != "":
-		s.header = "Bearer " + cred.registryToken
-	case ch.scheme == "basic" && cred.anonymous():
+	case cred.RegistryToken != "":
+		s.header = "Bearer " + cred.RegistryToken
+	case ch.scheme == "basic" && cred.Anonymous():
 	case ch.scheme == "basic":
 		s.header = basic(cred)
 	default:
@@ -196,12 +199,12 @@ func (s *session) authorization(ctx context.Context, e *endpoint, stale string, 
 	return s.header, nil
 }
 
-func basic(cred credential) string {
-	return "Basic " + base64.StdEncoding.EncodeToString([]byte(cred.user+":"+cred.password))
+func basic(cred credentials.Credential) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(cred.User+":"+cred.Password))
 }
 
 // token exchanges credentials for a bearer token that is good for scopes only.
-func (c *Client) token(ctx context.Context, e *endpoint, ch *challenge, cred credential, scopes []string) (string, error) {
+func (c *Client) token(ctx context.Context, e *endpoint, ch *challenge, cred credentials.Credential, scopes []string) (string, error) {
 	realm, err := url.Parse(ch.params["realm"])
 	if err != nil || realm.Host == "" {
 		return "", fmt.Errorf("the registry names no token server: realm %q", ch.params["realm"])
@@ -247,10 +250,10 @@ func (c *Client) token(ctx context.Context, e *endpoint, ch *challenge, cred cre
 
 // tokenRequest is a GET with basic credentials, or with an identity token the
 // OAuth2 form of it.
-func tokenRequest(ctx context.Context, realm *url.URL, service string, cred credential, scopes []string) (*http.Request, error) {
-	if cred.identityToken != "" {
+func tokenRequest(ctx context.Context, realm *url.URL, service string, cred credentials.Credential, scopes []string) (*http.Request, error) {
+	if cred.IdentityToken != "" {
 		form := url.Values{
-			"grant_type": {"refresh_token"}, "refresh_token": {cred.identityToken}, "service": {service},
+			"grant_type": {"refresh_token"}, "refresh_token": {cred.IdentityToken}, "service": {service},
 			"scope": {strings.Join(scopes, " ")}, "client_id": {"kn-lite"},
 		}
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, realm.String(), strings.NewReader(form.Encode()))
@@ -269,7 +272,7 @@ func tokenRequest(ctx context.Context, realm *url.URL, service string, cred cred
 	}
 	target.RawQuery = query.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
-	if err == nil && !cred.anonymous() {
+	if err == nil && !cred.Anonymous() {
 		req.Header.Set("Authorization", basic(cred))
 	}
 	return req, err

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/http/httpproxy"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/loopback"
 )
 
 // newTransport is the guarded way to registries: three transports, by where they
@@ -98,17 +99,6 @@ func newTLSConfig(caFile string) (*tls.Config, error) {
 
 // plainAllowed reports whether host (host or host:port) may be spoken to without TLS.
 func (c *Client) plainAllowed(host string) bool {
-	name := hostname(host)
-	if c.plain[host] || c.plain[name] || name == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(name)
-	return ip != nil && ip.IsLoopback()
-}
-
-func hostname(host string) string {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		return name
-	}
-	return strings.Trim(host, "[]")
+	name := loopback.Hostname(host)
+	return c.plain[host] || c.plain[name] || loopback.IsHost(name)
 }

@@ -10,7 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/kn-lite/kn-lite/internal/local/loopback"
+	"github.com/kn-lite/kn-lite/internal/loopback"
 )
 
 // checkSite refuses what a web page could send: a name that resolves to this

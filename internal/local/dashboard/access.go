@@ -11,7 +11,7 @@ import (
 	"path"
 	"strings"
 
-	"github.com/kn-lite/kn-lite/internal/local/loopback"
+	"github.com/kn-lite/kn-lite/internal/loopback"
 )
 
 // Key derives what a dashboard's URL carries from the platform's token. It opens the

@@ -1,4 +1,4 @@
-package registry
+package server
 
 import (
 	"errors"
@@ -17,9 +17,9 @@ const (
 	startingFor = time.Hour
 )
 
-// openServeFolder makes a folder in temp for what the registry holds, after
+// openTempFolder makes a folder in temp for what the registry holds, after
 // removing those of registries that were killed. remove ends its use.
-func openServeFolder(temp string, now func() time.Time) (dir string, remove func() error, err error) {
+func openTempFolder(temp string, now func() time.Time) (dir string, remove func() error, err error) {
 	if temp == "" {
 		temp = os.TempDir()
 	}

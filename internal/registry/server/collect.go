@@ -1,4 +1,4 @@
-package registry
+package server
 
 import (
 	"context"
@@ -14,16 +14,16 @@ import (
 // Collect removes what nobody needs: names that are older than age and whose image
 // used does not report, manifests without a name, and blobs that no manifest has.
 // Used is asked about digests.
-func (k *Kept) Collect(ctx context.Context, age time.Duration, used func(digest string) bool) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+func (reg *Registry) Collect(ctx context.Context, age time.Duration, used func(digest string) bool) error {
+	reg.mu.Lock()
+	defer reg.mu.Unlock()
 	old := time.Now().Add(-age)
-	needed := map[string]bool{}    // digests of manifests
-	attached := map[string]named{} // by file: those with a subject
-	err := k.eachName(func(name, reference, file string, entry named) {
+	needed := map[string]bool{}        // digests of manifests
+	attached := map[string]nameEntry{} // by file: those with a subject
+	err := reg.eachName(func(name, reference, file string, entry nameEntry) {
 		info, err := os.Stat(file)
 		if err == nil && info.ModTime().After(old) || used(entry.Digest) {
-			k.need(entry.Digest, needed)
+			reg.markNeeded(entry.Digest, needed)
 			return
 		}
 		attached[file] = entry
@@ -34,8 +34,8 @@ func (k *Kept) Collect(ctx context.Context, age time.Duration, used func(digest 
 	for changed := true; changed; {
 		changed = false
 		for file, entry := range attached {
-			if needed[entry.Digest] || needed[k.parts(entry.Digest).subject] {
-				k.need(entry.Digest, needed)
+			if needed[entry.Digest] || needed[reg.references(entry.Digest).subject] {
+				reg.markNeeded(entry.Digest, needed)
 				delete(attached, file)
 				changed = true
 			}
@@ -45,36 +45,36 @@ func (k *Kept) Collect(ctx context.Context, age time.Duration, used func(digest 
 	for file := range attached {
 		failed = append(failed, os.Remove(file))
 	}
-	failed = append(failed, k.sweep(filepath.Join(k.dir, "manifests"), old, needed))
+	failed = append(failed, reg.sweep(filepath.Join(reg.dir, "manifests"), old, needed))
 	blobs := map[string]bool{}
 	for digest := range needed {
-		for _, blob := range k.parts(digest).blobs {
+		for _, blob := range reg.references(digest).blobs {
 			blobs[blob] = true
 		}
 	}
-	failed = append(failed, k.sweep(filepath.Join(k.dir, "sha256"), old, blobs))
-	return errors.Join(append(failed, k.restore(ctx))...)
+	failed = append(failed, reg.sweep(filepath.Join(reg.dir, "sha256"), old, blobs))
+	return errors.Join(append(failed, reg.restore(ctx))...)
 }
 
-// need marks a manifest and, of an index, those it lists.
-func (k *Kept) need(digest string, needed map[string]bool) {
+// markNeeded marks a manifest and, of an index, those it lists.
+func (reg *Registry) markNeeded(digest string, needed map[string]bool) {
 	if needed[digest] {
 		return
 	}
 	needed[digest] = true
-	for _, child := range k.parts(digest).manifests {
-		k.need(child, needed)
+	for _, child := range reg.references(digest).manifests {
+		reg.markNeeded(child, needed)
 	}
 }
 
-// parts are the digests that a manifest names.
-type parts struct {
+// references are the digests that a manifest names.
+type references struct {
 	subject          string
 	manifests, blobs []string
 }
 
-func (k *Kept) parts(digest string) (p parts) {
-	raw, err := os.ReadFile(k.manifestFile(digest))
+func (reg *Registry) references(digest string) (p references) {
+	raw, err := os.ReadFile(reg.manifestFile(digest))
 	if err != nil {
 		return p
 	}
@@ -102,8 +102,8 @@ func (k *Kept) parts(digest string) (p parts) {
 	return p
 }
 
-// sweep removes the old files of a folder whose digests are not in keep.
-func (k *Kept) sweep(dir string, old time.Time, keep map[string]bool) error {
+// sweep removes the old files of a folder whose digests are not needed.
+func (reg *Registry) sweep(dir string, old time.Time, needed map[string]bool) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
@@ -111,7 +111,7 @@ func (k *Kept) sweep(dir string, old time.Time, keep map[string]bool) error {
 	var failed []error
 	for _, e := range entries {
 		info, err := e.Info()
-		if err != nil || keep["sha256:"+e.Name()] || info.ModTime().After(old) {
+		if err != nil || needed["sha256:"+e.Name()] || info.ModTime().After(old) {
 			continue
 		}
 		failed = append(failed, os.Remove(filepath.Join(dir, e.Name())))

@@ -1,4 +1,8 @@
-package registry
+// Package server serves images as an OCI registry: Serve for a while, from a folder
+// that goes with it, and Registry from one that outlasts its process. Both answer only
+// under names that no page in a browser can take for its own, and hold no layer in
+// memory.
+package server
 
 import (
 	"bytes"
@@ -17,8 +21,8 @@ import (
 	"github.com/kn-lite/kn-lite/internal/attest"
 )
 
-// ServeOptions say how Serve works. The zero value does.
-type ServeOptions struct {
+// Options say how Serve works. The zero value does.
+type Options struct {
 	Temp  string           // folder in which blobs have theirs; "" is the system's
 	Names []string         // hosts that it answers to, besides localhost and numbers
 	Now   func() time.Time // for uploads that nobody goes on with; default time.Now
@@ -28,11 +32,11 @@ type ServeOptions struct {
 // nobody for credentials, knows referrers, and forgets everything at its end.
 // Blobs are files in a temporary folder, which the next one removes when this one
 // is killed, so that neither memory nor the disk fills up.
-func Serve(ctx context.Context, listener net.Listener, opts ServeOptions) (err error) {
+func Serve(ctx context.Context, listener net.Listener, opts Options) (err error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	dir, remove, err := openServeFolder(opts.Temp, opts.Now)
+	dir, remove, err := openTempFolder(opts.Temp, opts.Now)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -41,7 +45,7 @@ func Serve(ctx context.Context, listener net.Listener, opts ServeOptions) (err e
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	server := &http.Server{Handler: ownNames(opts.Names, blobs), ReadHeaderTimeout: 30 * time.Second}
+	server := &http.Server{Handler: rejectForeign(opts.Names, blobs), ReadHeaderTimeout: 30 * time.Second}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	sweep := time.NewTicker(uploadLife / 4)
@@ -66,6 +70,10 @@ func Serve(ctx context.Context, listener net.Listener, opts ServeOptions) (err e
 	}
 	return err
 }
+
+// maxManifest is what the distribution specification lets a registry limit
+// manifests to.
+const maxManifest = 4 << 20
 
 // manifestsOver is go-containerregistry's handler, which has manifests in memory
 // and blobs in dir.

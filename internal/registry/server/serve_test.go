@@ -1,4 +1,4 @@
-package registry
+package server
 
 import (
 	"context"
@@ -13,6 +13,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/kn-lite/kn-lite/internal/registry"
 )
 
 // served runs a registry with its folder in temp, and a clock that can be set.
@@ -24,7 +27,7 @@ func served(t *testing.T, temp string, now func() time.Time, names ...string) (a
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- Serve(ctx, listener, ServeOptions{Temp: temp, Names: names, Now: now}) }()
+	go func() { ended <- Serve(ctx, listener, Options{Temp: temp, Names: names, Now: now}) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -63,7 +66,10 @@ func ask(t *testing.T, method, url string, body io.Reader, headers ...string) (i
 
 func TestServeAnswersToItsOwnNames(t *testing.T) {
 	address := served(t, t.TempDir(), nil, "box.example")
-	port := portOf(address)
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for host, want := range map[string]int{
 		address: 200, "localhost:" + port: 200, "LOCALHOST": 200, "localhost.": 200, "[::1]:" + port: 200, "10.1.2.3:5000": 200, "box.example:5000": 200,
 		"evil.example:" + port: 421, "evil.example": 421, "127.0.0.1.evil.example": 421, "localhost.evil.example": 421, "box.example.evil": 421, "127.1": 421,
@@ -187,7 +193,7 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 // that runs, and what is not a registry's, stay.
 func TestServeCleansUpAfterTheKilled(t *testing.T) {
 	temp := t.TempDir()
-	running, remove, err := openServeFolder(temp, time.Now)
+	running, remove, err := openTempFolder(temp, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +208,7 @@ func TestServeCleansUpAfterTheKilled(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(killed, lockName), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, removeNext, err := openServeFolder(temp, time.Now)
+	_, removeNext, err := openTempFolder(temp, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +217,7 @@ func TestServeCleansUpAfterTheKilled(t *testing.T) {
 			t.Errorf("%s: %v, want it there: %v", dir, err, want)
 		}
 	}
-	if _, _, err := openServeFolder(temp, func() time.Time { return time.Now().Add(2 * startingFor) }); err != nil {
+	if _, _, err := openTempFolder(temp, func() time.Time { return time.Now().Add(2 * startingFor) }); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(starting); err == nil {
@@ -221,5 +227,47 @@ func TestServeCleansUpAfterTheKilled(t *testing.T) {
 		if err := end(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestServe pushes to the registry, asks it for referrers, and ends it.
+func TestServe(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- Serve(ctx, listener, Options{}) }()
+	client, err := registry.New(registry.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	image, err := random.Image(1024, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := listener.Addr().String()
+	ref, err := client.Push(t.Context(), image, host+"/team/app:v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, digest, _ := strings.Cut(ref, "@")
+	resp, err := http.Get("http://" + host + "/v2/team/app/referrers/" + digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("referrers: %d %s %v", resp.StatusCode, body, err)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+	if left, err := os.ReadDir(os.Getenv("TMPDIR")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
 	}
 }

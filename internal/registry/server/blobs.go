@@ -1,4 +1,4 @@
-package registry
+package server
 
 import (
 	"crypto/rand"
@@ -31,11 +31,11 @@ type blobFiles struct {
 	next http.Handler
 
 	mu      sync.Mutex
-	uploads map[string]*receiving // by session
+	uploads map[string]*uploadSession // by session
 }
 
-// receiving is an upload that goes on.
-type receiving struct {
+// uploadSession is an upload that goes on.
+type uploadSession struct {
 	mu   sync.Mutex
 	file string
 	size int64
@@ -48,7 +48,7 @@ func newBlobFiles(dir string, now func() time.Time, next http.Handler) (*blobFil
 			return nil, err
 		}
 	}
-	return &blobFiles{dir: dir, now: now, next: next, uploads: map[string]*receiving{}}, nil
+	return &blobFiles{dir: dir, now: now, next: next, uploads: map[string]*uploadSession{}}, nil
 }
 
 func blobRoute() *regexp.Regexp {
@@ -60,7 +60,7 @@ func (b *blobFiles) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m := blobRoute().FindStringSubmatch(r.URL.Path)
 	if m == nil {
 		if strings.Contains(r.URL.Path, "/blobs/") {
-			refuse(w, http.StatusNotFound, "BLOB_UNKNOWN", "there is no such blob")
+			writeError(w, http.StatusNotFound, "BLOB_UNKNOWN", "there is no such blob")
 			return
 		}
 		b.next.ServeHTTP(w, r)
@@ -85,7 +85,7 @@ func (b *blobFiles) path(digest string) string {
 func (b *blobFiles) blob(w http.ResponseWriter, r *http.Request, digest string) {
 	if r.Method == http.MethodDelete {
 		if err := os.Remove(b.path(digest)); err != nil {
-			refuse(w, http.StatusNotFound, "BLOB_UNKNOWN", "there is no such blob")
+			writeError(w, http.StatusNotFound, "BLOB_UNKNOWN", "there is no such blob")
 			return
 		}
 		w.WriteHeader(http.StatusAccepted)
@@ -93,11 +93,11 @@ func (b *blobFiles) blob(w http.ResponseWriter, r *http.Request, digest string) 
 	}
 	file, err := os.Open(b.path(digest))
 	if errors.Is(err, fs.ErrNotExist) {
-		refuse(w, http.StatusNotFound, "BLOB_UNKNOWN", "there is no such blob")
+		writeError(w, http.StatusNotFound, "BLOB_UNKNOWN", "there is no such blob")
 		return
 	}
 	if err != nil {
-		refuse(w, http.StatusInternalServerError, "UNKNOWN", err.Error())
+		writeError(w, http.StatusInternalServerError, "UNKNOWN", err.Error())
 		return
 	}
 	defer file.Close()
@@ -109,7 +109,7 @@ func (b *blobFiles) blob(w http.ResponseWriter, r *http.Request, digest string) 
 // start begins an upload, or ends it at once: by a mount, or with the whole body.
 func (b *blobFiles) start(w http.ResponseWriter, r *http.Request, name string) {
 	if r.Method != http.MethodPost {
-		refuse(w, http.StatusMethodNotAllowed, "UNSUPPORTED", "an upload begins with POST")
+		writeError(w, http.StatusMethodNotAllowed, "UNSUPPORTED", "an upload begins with POST")
 		return
 	}
 	b.expire()
@@ -117,7 +117,7 @@ func (b *blobFiles) start(w http.ResponseWriter, r *http.Request, name string) {
 	if digest := r.URL.Query().Get("mount"); digest != "" {
 		if hash, err := v1.NewHash(digest); err == nil {
 			if _, err := os.Stat(b.path(hash.String())); err == nil {
-				stored(w, name, hash.String())
+				writeCreated(w, name, hash.String())
 				return
 			}
 		}
@@ -125,9 +125,9 @@ func (b *blobFiles) start(w http.ResponseWriter, r *http.Request, name string) {
 	raw := make([]byte, 16)
 	_, _ = rand.Read(raw) // never fails
 	id := hex.EncodeToString(raw)
-	u := &receiving{file: filepath.Join(b.dir, "uploads", id), last: b.now()}
+	u := &uploadSession{file: filepath.Join(b.dir, "uploads", id), last: b.now()}
 	if err := os.WriteFile(u.file, nil, 0o600); err != nil {
-		refuse(w, http.StatusInternalServerError, "UNKNOWN", err.Error())
+		writeError(w, http.StatusInternalServerError, "UNKNOWN", err.Error())
 		return
 	}
 	b.mu.Lock()
@@ -146,7 +146,7 @@ func (b *blobFiles) upload(w http.ResponseWriter, r *http.Request, name, id stri
 	u := b.uploads[id]
 	b.mu.Unlock()
 	if u == nil {
-		refuse(w, http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN", "there is no such upload, or it has expired")
+		writeError(w, http.StatusNotFound, "BLOB_UPLOAD_UNKNOWN", "there is no such upload, or it has expired")
 		return
 	}
 	u.mu.Lock()
@@ -164,7 +164,7 @@ func (b *blobFiles) upload(w http.ResponseWriter, r *http.Request, name, id stri
 			return
 		}
 		if err := u.append(r.Body); err != nil {
-			refuse(w, http.StatusBadRequest, "BLOB_UPLOAD_INVALID", err.Error())
+			writeError(w, http.StatusBadRequest, "BLOB_UPLOAD_INVALID", err.Error())
 			return
 		}
 		u.last = b.now()
@@ -174,12 +174,12 @@ func (b *blobFiles) upload(w http.ResponseWriter, r *http.Request, name, id stri
 		}
 		b.commit(w, u, name, id, r.URL.Query().Get("digest"))
 	default:
-		refuse(w, http.StatusMethodNotAllowed, "UNSUPPORTED", "no such method for an upload")
+		writeError(w, http.StatusMethodNotAllowed, "UNSUPPORTED", "no such method for an upload")
 	}
 }
 
 // fits reports whether a chunk goes on where the upload is.
-func (u *receiving) fits(contentRange string) bool {
+func (u *uploadSession) fits(contentRange string) bool {
 	if contentRange == "" {
 		return true
 	}
@@ -190,7 +190,7 @@ func (u *receiving) fits(contentRange string) bool {
 
 // append adds what comes to the file. What has come before a connection broke
 // stays, and the client is told how much that is.
-func (u *receiving) append(body io.Reader) error {
+func (u *uploadSession) append(body io.Reader) error {
 	f, err := os.OpenFile(u.file, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		return err
@@ -200,7 +200,7 @@ func (u *receiving) append(body io.Reader) error {
 	return errors.Join(err, f.Close())
 }
 
-func (u *receiving) progress(w http.ResponseWriter, name, id string, status int) {
+func (u *uploadSession) progress(w http.ResponseWriter, name, id string, status int) {
 	w.Header().Set("Location", "/v2/"+name+"/blobs/uploads/"+id)
 	w.Header().Set("Docker-Upload-UUID", id)
 	w.Header().Set("Range", fmt.Sprintf("0-%d", max(0, u.size-1)))
@@ -208,21 +208,21 @@ func (u *receiving) progress(w http.ResponseWriter, name, id string, status int)
 }
 
 // commit makes the upload a blob, if it is what the client says it is.
-func (b *blobFiles) commit(w http.ResponseWriter, u *receiving, name, id, digest string) {
+func (b *blobFiles) commit(w http.ResponseWriter, u *uploadSession, name, id, digest string) {
 	got, err := digestOfFile(u.file)
 	switch {
 	case err != nil:
-		refuse(w, http.StatusInternalServerError, "UNKNOWN", err.Error())
+		writeError(w, http.StatusInternalServerError, "UNKNOWN", err.Error())
 	case got != digest:
 		b.forget(id)
-		refuse(w, http.StatusBadRequest, "DIGEST_INVALID", "the content has the digest "+got)
+		writeError(w, http.StatusBadRequest, "DIGEST_INVALID", "the content has the digest "+got)
 	default:
 		if err := os.Rename(u.file, b.path(got)); err != nil {
-			refuse(w, http.StatusInternalServerError, "UNKNOWN", err.Error())
+			writeError(w, http.StatusInternalServerError, "UNKNOWN", err.Error())
 			return
 		}
 		b.forget(id)
-		stored(w, name, got)
+		writeCreated(w, name, got)
 	}
 }
 
@@ -267,14 +267,14 @@ func digestOfFile(file string) (digest string, err error) {
 	return "sha256:" + hex.EncodeToString(h.Sum(nil)), err
 }
 
-func stored(w http.ResponseWriter, name, digest string) {
+func writeCreated(w http.ResponseWriter, name, digest string) {
 	w.Header().Set("Location", "/v2/"+name+"/blobs/"+digest)
 	w.Header().Set("Docker-Content-Digest", digest)
 	w.WriteHeader(http.StatusCreated)
 }
 
-// refuse answers as the distribution specification wants errors.
-func refuse(w http.ResponseWriter, status int, code, message string) {
+// writeError answers as the distribution specification wants errors.
+func writeError(w http.ResponseWriter, status int, code, message string) {
 	type problem struct {
 		Code    string `json:"code"`
 		Message string `json:"message"`

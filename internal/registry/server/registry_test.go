@@ -1,4 +1,4 @@
-package registry
+package server
 
 import (
 	"net/http"
@@ -15,24 +15,25 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/random"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/registry"
 )
 
-// keptAt serves the folder and returns a client that knows its password.
-func keptAt(t *testing.T, dir string) (*Kept, string, *Client) {
+// openAt serves the folder and returns a client that knows its password.
+func openAt(t *testing.T, dir string) (*Registry, string, *registry.Client) {
 	t.Helper()
-	kept, err := OpenKept(t.Context(), dir, "secret")
+	reg, err := Open(t.Context(), dir, "secret")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(kept)
+	server := httptest.NewServer(reg)
 	t.Cleanup(server.Close)
 	host := strings.TrimPrefix(server.URL, "http://")
-	client, err := New(Options{Auths: [][]byte{KeptAuth(host, "secret")}})
+	client, err := registry.New(registry.Options{Auths: [][]byte{ClientConfig(host, "secret")}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	return kept, host, client
+	return reg, host, client
 }
 
 func randomImage(t *testing.T) v1.Image {
@@ -44,9 +45,9 @@ func randomImage(t *testing.T) v1.Image {
 	return image
 }
 
-func TestKeptOutlastsItsProcess(t *testing.T) {
+func TestRegistryOutlastsItsProcess(t *testing.T) {
 	dir := t.TempDir()
-	_, host, client := keptAt(t, dir)
+	_, host, client := openAt(t, dir)
 	image := randomImage(t)
 	index := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "amd64"}}})
 	ref, err := client.Push(t.Context(), index, host+"/team/hello:v1")
@@ -55,7 +56,7 @@ func TestKeptOutlastsItsProcess(t *testing.T) {
 	}
 	_, digest, _ := strings.Cut(ref, "@")
 
-	_, again, client := keptAt(t, dir)
+	_, again, client := openAt(t, dir)
 	for _, name := range []string{again + "/team/hello:v1", again + "/team/hello@" + digest} {
 		got, err := client.Pull(t.Context(), name, v1.Platform{OS: "linux", Architecture: "amd64"})
 		if err != nil {
@@ -67,9 +68,9 @@ func TestKeptOutlastsItsProcess(t *testing.T) {
 	}
 }
 
-func TestKeptHealsWhatIsBroken(t *testing.T) {
+func TestRegistryHealsWhatIsBroken(t *testing.T) {
 	dir := t.TempDir()
-	_, host, client := keptAt(t, dir)
+	_, host, client := openAt(t, dir)
 	if _, err := client.Push(t.Context(), randomImage(t), host+"/hello:v1"); err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +81,7 @@ func TestKeptHealsWhatIsBroken(t *testing.T) {
 	if err := os.WriteFile(manifests[0], []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, host, client = keptAt(t, dir)
+	_, host, client = openAt(t, dir)
 	if _, err := client.Digest(t.Context(), host+"/hello:v1"); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("a broken manifest: %v", err)
 	}
@@ -89,8 +90,8 @@ func TestKeptHealsWhatIsBroken(t *testing.T) {
 	}
 }
 
-func TestKeptAsksForThePassword(t *testing.T) {
-	kept, err := OpenKept(t.Context(), t.TempDir(), "secret")
+func TestRegistryAsksForThePassword(t *testing.T) {
+	reg, err := Open(t.Context(), t.TempDir(), "secret")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,16 +114,16 @@ func TestKeptAsksForThePassword(t *testing.T) {
 			request.Header.Set("Origin", c.origin)
 		}
 		answer := httptest.NewRecorder()
-		kept.ServeHTTP(answer, request)
+		reg.ServeHTTP(answer, request)
 		if answer.Code != c.status {
 			t.Errorf("%s: status %d, want %d", c.name, answer.Code, c.status)
 		}
 	}
 }
 
-func TestKeptCollects(t *testing.T) {
+func TestRegistryCollects(t *testing.T) {
 	dir := t.TempDir()
-	kept, host, client := keptAt(t, dir)
+	reg, host, client := openAt(t, dir)
 	images := map[string]v1.Image{"used": randomImage(t), "unused": randomImage(t)}
 	for name, image := range images {
 		if _, err := client.Push(t.Context(), image, host+"/"+name+":v1"); err != nil {
@@ -142,10 +143,10 @@ func TestKeptCollects(t *testing.T) {
 		return len(blobs)
 	}
 	before := count()
-	if err := kept.Collect(t.Context(), time.Hour, isUsed); err != nil || count() != before {
+	if err := reg.Collect(t.Context(), time.Hour, isUsed); err != nil || count() != before {
 		t.Fatalf("what is young was collected: %d of %d blobs left, %v", count(), before, err)
 	}
-	if err := kept.Collect(t.Context(), -time.Minute, isUsed); err != nil || count() != before/2 {
+	if err := reg.Collect(t.Context(), -time.Minute, isUsed); err != nil || count() != before/2 {
 		t.Errorf("%d of %d blobs left, want half: %v", count(), before, err)
 	}
 	if _, err := client.Pull(t.Context(), host+"/used:v1", v1.Platform{}); err != nil {

@@ -1,4 +1,4 @@
-package registry
+package server
 
 import (
 	"net/http"
@@ -6,20 +6,22 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/kn-lite/kn-lite/internal/loopback"
 )
 
-// ownNames lets in who means this registry. A page in somebody's browser can send
+// rejectForeign lets in whoever means this registry. A page in somebody's browser can send
 // requests to addresses of this machine: under a name of its own that stands for
 // such an address (DNS rebinding, so the name is looked at), or from its own origin
 // (which browsers say).
-func ownNames(names []string, next http.Handler) http.Handler {
+func rejectForeign(names []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !IsOwnName(r.Host, names...) {
-			refuse(w, http.StatusMisdirectedRequest, "DENIED", "this registry answers to localhost, to addresses in numbers, and to the names it was started with (--name)")
+			writeError(w, http.StatusMisdirectedRequest, "DENIED", "this registry answers to localhost, to addresses in numbers, and to the names it was started with (--name)")
 			return
 		}
 		if isForeignPage(r) {
-			refuse(w, http.StatusForbidden, "DENIED", "pages of other origins have no business here")
+			writeError(w, http.StatusForbidden, "DENIED", "pages of other origins have no business here")
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -29,7 +31,7 @@ func ownNames(names []string, next http.Handler) http.Handler {
 // IsOwnName reports whether host, with or without a port, is localhost, a number,
 // which no DNS answer can stand behind, or one of names.
 func IsOwnName(host string, names ...string) bool {
-	name := strings.ToLower(strings.TrimSuffix(hostname(host), "."))
+	name := strings.ToLower(strings.TrimSuffix(loopback.Hostname(host), "."))
 	if name == "localhost" || slices.Contains(names, name) {
 		return true
 	}

@@ -85,8 +85,8 @@ $(BIN)/func: test/peers/func/go.mod test/peers/func/go.sum
 	cd test/peers/func && $(GO_BUILD) -ldflags '-s -w' -o $@ knative.dev/func/cmd/func
 
 # Only ever run in a sandbox: it deletes what it finds at /.
-$(BIN)/kaniko: test/peers/kaniko/go.mod test/peers/kaniko/go.sum
-	cd test/peers/kaniko && $(GO_BUILD) -ldflags '-s -w' -o $@ github.com/GoogleContainerTools/kaniko/cmd/executor
+$(BIN)/kaniko: builders/kaniko/go.mod builders/kaniko/go.sum
+	cd builders/kaniko && $(GO_BUILD) -ldflags '-s -w' -o $@ github.com/GoogleContainerTools/kaniko/cmd/executor
 
 # The reference for Dockerfiles; the daemon runs with Debian's runc.
 buildkit: $(BIN)/buildkitd $(BIN)/buildctl ## bin/buildkitd and bin/buildctl, for tests and benchmarks

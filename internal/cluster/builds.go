@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
@@ -134,6 +135,13 @@ func (c *Client) FollowLog(ctx context.Context, pod, container string, ended <-c
 		close(stop)
 		cancel()
 	}
+}
+
+// SetJobDeadline changes how many seconds after its start a job is ended.
+func (c *Client) SetJobDeadline(ctx context.Context, name string, seconds int64) error {
+	patch := fmt.Sprintf(`{"spec":{"activeDeadlineSeconds":%d}}`, seconds)
+	_, err := c.batch.Jobs(c.namespace).Patch(ctx, name, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
+	return c.explain(call{verb: "patch", resource: jobs, name: name}, err)
 }
 
 // LocalRegistry is a registry that the cluster's owner has put beside it, as

@@ -52,6 +52,8 @@ type Cluster interface {
 	// DeleteJob deletes a job, if it is there, and waits until its pods are gone.
 	DeleteJob(ctx context.Context, name string) error
 	DeleteSecret(ctx context.Context, name string) error
+	// SetJobDeadline changes how many seconds after its start a job is ended.
+	SetJobDeadline(ctx context.Context, name string, seconds int64) error
 }
 
 // Report hears how a build goes on.
@@ -77,8 +79,16 @@ type Spec struct {
 	StartWithin  time.Duration     // default five minutes
 	Greeting     time.Duration     // until a container that runs says that it listens; default a minute
 
-	Order Order
-	Files []layer.File // the context
+	// Program is what the pod runs; nil is kn-lite, which gets Order and Files.
+	Program Program
+	Order   Order
+	Files   []layer.File // the context
+
+	// AuthFiles are beside the credentials in their secret, by name.
+	AuthFiles map[string][]byte
+	// Lease is how long the pod may outlive this process, where its program does not
+	// notice that itself; 0 is where it does. See renew.
+	Lease time.Duration
 
 	patience time.Duration // for what is on its way when something has gone wrong
 }

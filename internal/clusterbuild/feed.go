@@ -2,47 +2,41 @@ package clusterbuild
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/parallel"
 )
 
-// feed sends the order and the context, and from then on a sign of life now and
+// Feed sends the order and the context, and from then on a sign of life now and
 // then, until ctx is done. A connection that breaks while the context is sent is
 // the end; one that breaks later is made again.
 //
 // Nothing is sent before the pod has said that it listens: another program would
 // get the secrets of the build.
-func (r *run) feed(ctx context.Context, pod string) error {
-	timer := time.NewTimer(r.Greeting)
+func (p *ownProgram) Feed(ctx context.Context, attach Attach) error {
+	timer := time.NewTimer(p.Greeting)
 	defer timer.Stop()
 	select {
-	case <-r.story.ready:
+	case <-p.story.ready:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-timer.C:
-		return fault.New(fault.Conflict, "clusterbuild.run", r.Image, "the build pod runs and does not listen for a build: this is no image of kn-lite").
+		return fault.New(fault.Conflict, "clusterbuild.run", p.Image, "the build pod runs and does not listen for a build: this is no image of kn-lite").
 			WithHint("leave away --builder-image, or name an image of this release")
 	}
-	var total int64
-	for _, f := range r.Files {
-		total += f.Size
-	}
-	add, end := r.report.Send(total)
+	add, end := p.report.Send(ContextSize(p.Files))
 	// What is written is on its way for a while: the pod knows when it is there. Of
 	// a short build the log, which says so, comes after the end.
-	r.arrived.Go(func() {
+	p.arrived.Go(func() {
 		select {
-		case <-r.story.taken:
-		case <-r.told:
+		case <-p.story.taken:
+		case <-p.told:
 		}
-		end(r.story.hasAll())
+		end(p.story.hasAll())
 	})
-	err := r.attach(ctx, pod, func(ctx context.Context, w io.Writer) error {
-		if err := writeOrder(ctx, w, &r.Order, r.Files, add); err != nil {
+	err := attach(ctx, func(ctx context.Context, w io.Writer) error {
+		if err := writeOrder(ctx, w, &p.Order, p.Files, add); err != nil {
 			return err
 		}
 		return signs(ctx, w)
@@ -51,45 +45,23 @@ func (r *run) feed(ctx context.Context, pod string) error {
 		return err
 	}
 	// The log, which says that all has arrived, may be a moment behind.
-	late := time.NewTimer(r.patience)
+	late := time.NewTimer(p.patience)
 	defer late.Stop()
 	select {
-	case <-r.story.taken:
+	case <-p.story.taken:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-late.C:
 		return err
 	}
 	for ctx.Err() == nil {
-		pause(ctx, min(r.patience, time.Second))
-		if err = r.attach(ctx, pod, signs); fault.KindOf(err) != fault.Transient {
+		pause(ctx, min(p.patience, time.Second))
+		if err = attach(ctx, signs); fault.KindOf(err) != fault.Transient {
 			// Probably the pod does not run any more, which the watch will see.
 			pause(ctx, beat)
 		}
 	}
 	return ctx.Err()
-}
-
-// attach connects what write writes to the pod's input.
-func (r *run) attach(ctx context.Context, pod string, write func(context.Context, io.Writer) error) error {
-	connected, disconnect := context.WithCancel(ctx)
-	defer disconnect()
-	reader, writer := io.Pipe()
-	wrote := make(chan error, 1)
-	go func() {
-		err := parallel.Guard(func() error { return write(connected, writer) })()
-		wrote <- errors.Join(err, writer.CloseWithError(err))
-	}()
-	err := r.cluster.AttachInput(ctx, pod, container, reader)
-	disconnect()
-	// The writer is stopped, in case that nobody reads any more, and waited for.
-	_ = reader.CloseWithError(io.ErrClosedPipe)
-	writeErr := <-wrote
-	// A file that could not be read is the cause of whatever else went wrong.
-	if writeErr != nil && !errors.Is(writeErr, io.ErrClosedPipe) && !errors.Is(writeErr, context.Canceled) && ctx.Err() == nil {
-		return writeErr
-	}
-	return err
 }
 
 // signs writes signs of life until ctx is done.

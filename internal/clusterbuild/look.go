@@ -3,7 +3,6 @@ package clusterbuild
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,7 +22,7 @@ type sight struct {
 func look(pod *corev1.Pod, image string) sight {
 	var state corev1.ContainerState
 	for _, status := range pod.Status.ContainerStatuses {
-		if status.Name == container {
+		if status.Name == Container {
 			state = status.State
 		}
 	}
@@ -78,14 +77,13 @@ func refusedPod(namespace string, err error) error {
 
 // conclude turns the end of the pod into a result or an error. What was done to
 // the pod comes before what the pod says about it.
-func conclude(pod *corev1.Pod, end *corev1.ContainerStateTerminated, namespace, image string, last []string) (*Result, error) {
-	subject := "pod/" + pod.Name
-	v, said := readVerdict(end.Message)
-	if said && v.Error == nil {
-		return &Result{Digest: v.Digest}, nil
+func conclude(pod *corev1.Pod, end *corev1.ContainerStateTerminated, program Program) (*Result, error) {
+	result, said := program.Conclude(pod.Name, end)
+	if said == nil {
+		return result, nil
 	}
 	fail := func(kind fault.Kind, format string, args ...any) *fault.Error {
-		return fault.New(kind, "clusterbuild.run", subject, format, args...)
+		return fault.New(kind, "clusterbuild.run", "pod/"+pod.Name, format, args...)
 	}
 	switch reason := cmp.Or(pod.Status.Reason, end.Reason); {
 	case end.Reason == "OOMKilled":
@@ -101,20 +99,7 @@ func conclude(pod *corev1.Pod, end *corev1.ContainerStateTerminated, namespace, 
 	case reason == "NodeLost", reason == "Shutdown", reason == "Terminated":
 		return nil, fail(fault.Transient, "the build was taken off its node: %s", cmp.Or(pod.Status.Message, reason)).WithHint("try again")
 	}
-	if said {
-		return nil, explain(v.Error, namespace)
-	}
-	text := fmt.Sprintf("the build ended with exit code %d", end.ExitCode)
-	if end.Reason != "" && end.Reason != "Error" {
-		text += " (" + end.Reason + ")"
-	}
-	if message := strings.TrimSpace(end.Message); message != "" {
-		last = append(last, message)
-	}
-	if len(last) > 0 {
-		text += "; its last words:\n" + strings.Join(last, "\n")
-	}
-	return nil, fail(fault.Failure, "%s", text).WithHint("is %s an image of kn-lite? --builder-image names it", image)
+	return nil, said
 }
 
 // explain is the pod's own error, in words that fit where the user is.

@@ -2,6 +2,9 @@ package clusterbuild
 
 import (
 	"crypto/rand"
+	"maps"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,8 +25,10 @@ const (
 	// VerdictFile is where the kubelet reads the termination message.
 	VerdictFile = "/dev/termination-log"
 
-	container = "build"
+	// Container is the pod's one container.
+	Container = "build"
 
+	authVolume = "auth"
 	// margin is how much longer than its client a pod may live.
 	margin   = 30 * time.Second
 	buildKey = "kn-lite.dev/build"
@@ -31,19 +36,6 @@ const (
 
 // Command is what the pod runs, after the image's entry point.
 func Command() []string { return []string{"internal", "cluster-build", "-o", "json"} }
-
-// profile is how far the node's own confinement is opened for the sandbox.
-type profile string
-
-const (
-	// unconfined asks for neither seccomp's nor AppArmor's default profile: the
-	// former refuses to make user namespaces, the latter to mount in them. Pod
-	// Security's level "privileged" admits it.
-	unconfined profile = "unconfined"
-	// unstated leaves both to the node, whose kubelet applies no seccomp profile
-	// unless told to. Pod Security's level "baseline" admits it.
-	unstated profile = "unstated"
-)
 
 // objectName is unique, and shows whose it is.
 func objectName(project string) string {
@@ -68,20 +60,14 @@ func labels(name string) map[string]string {
 	}
 }
 
-// pod is the template of the job's one pod.
-//
-// It is root in its container with five capabilities, which is what a sandbox of
-// shifted users takes: SETUID and SETGID to map them, CHOWN, FOWNER and
-// DAC_OVERRIDE to hand them their files and to take those away again. RUN has
-// neither these nor the credentials: it is in namespaces of its own. What is on
-// is the gain of privileges, since programs of the image with a set-uid bit
-// must work there as anywhere.
-func (s *Spec) pod(name string, p profile) (*corev1.PodTemplateSpec, error) {
+// pod returns the template of the job's one pod, as the program wants it; see
+// Program.Shape for unconfined.
+func (s *Spec) pod(name string, unconfined bool) (*corev1.PodTemplateSpec, error) {
 	resources, err := s.resources()
 	if err != nil {
 		return nil, err
 	}
-	root, yes, no := int64(0), true, false
+	root, no := int64(0), false
 	// This process gives up first, and says why.
 	grace, deadline := int64(2), int64((s.Timeout+margin)/time.Second)
 	spec := corev1.PodSpec{
@@ -92,45 +78,27 @@ func (s *Spec) pod(name string, p profile) (*corev1.PodTemplateSpec, error) {
 		TerminationGracePeriodSeconds: &grace,
 		NodeSelector:                  map[string]string{corev1.LabelOSStable: "linux"},
 		Containers: []corev1.Container{{
-			Name: container, Image: s.Image, Args: Command(),
-			Stdin: true, // and not StdinOnce: a connection that broke off may come back
-			Env: []corev1.EnvVar{
-				{Name: "HOME", Value: WorkDir},
-				{Name: "TMPDIR", Value: WorkDir},
-				{Name: "XDG_CACHE_HOME", Value: WorkDir + "/cache"},
-			},
+			Name: Container, Image: s.Image,
+			Stdin:                    true,
 			Resources:                resources,
 			TerminationMessagePath:   VerdictFile,
 			TerminationMessagePolicy: corev1.TerminationMessageReadFile,
-			VolumeMounts:             []corev1.VolumeMount{{Name: "work", MountPath: WorkDir}},
 			SecurityContext: &corev1.SecurityContext{
-				RunAsUser: &root, RunAsGroup: &root, ReadOnlyRootFilesystem: &yes,
-				Capabilities: &corev1.Capabilities{
-					Drop: []corev1.Capability{"ALL"},
-					Add:  []corev1.Capability{"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"},
-				},
+				RunAsUser: &root, RunAsGroup: &root,
+				Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 			},
 		}},
-		Volumes: []corev1.Volume{{Name: "work", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}},
 	}
 	if s.Architecture != "" {
 		spec.NodeSelector[corev1.LabelArchStable] = s.Architecture
 	}
-	if p == unconfined {
-		spec.SecurityContext = &corev1.PodSecurityContext{
-			SeccompProfile:  &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeUnconfined},
-			AppArmorProfile: &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeUnconfined},
-		}
-	}
 	if s.DockerConfig != nil {
-		mode := int32(0o400)
 		spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: name}}
-		spec.Volumes = append(spec.Volumes, corev1.Volume{Name: "auth", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
-			SecretName: name, DefaultMode: &mode, Items: []corev1.KeyToPath{{Key: corev1.DockerConfigJsonKey, Path: "config.json"}},
-		}}})
+		spec.Volumes = append(spec.Volumes, s.authVolume(name))
 		c := &spec.Containers[0]
-		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: "auth", MountPath: "/var/run/kn-lite", ReadOnly: true})
+		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: authVolume, MountPath: path.Dir(AuthFile), ReadOnly: true})
 	}
+	s.Program.Shape(&spec, unconfined)
 	return &corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{
 			Labels: labels(name),
@@ -142,6 +110,18 @@ func (s *Spec) pod(name string, p profile) (*corev1.PodTemplateSpec, error) {
 		},
 		Spec: spec,
 	}, nil
+}
+
+// authVolume is the secret as files: config.json, and those of AuthFiles.
+func (s *Spec) authVolume(secret string) corev1.Volume {
+	mode := int32(0o400)
+	items := []corev1.KeyToPath{{Key: corev1.DockerConfigJsonKey, Path: path.Base(AuthFile)}}
+	for _, name := range slices.Sorted(maps.Keys(s.AuthFiles)) {
+		items = append(items, corev1.KeyToPath{Key: name, Path: name})
+	}
+	return corev1.Volume{Name: authVolume, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
+		SecretName: secret, DefaultMode: &mode, Items: items,
+	}}}
 }
 
 func (s *Spec) resources() (corev1.ResourceRequirements, error) {
@@ -169,13 +149,20 @@ func (s *Spec) resources() (corev1.ResourceRequirements, error) {
 
 func (s *Spec) job(name string, template *corev1.PodTemplateSpec) *batchv1.Job {
 	none, ttl := int32(0), int32(KeptFor/time.Second)
-	return &batchv1.Job{
+	made := &batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels(name)},
 		Spec:       batchv1.JobSpec{BackoffLimit: &none, TTLSecondsAfterFinished: &ttl, Template: *template},
 	}
+	if s.Lease > 0 {
+		deadline := s.longest()
+		made.Spec.ActiveDeadlineSeconds = &deadline
+	}
+	return made
 }
 
 func (s *Spec) secret(name string, job *batchv1.Job) *corev1.Secret {
+	data := map[string][]byte{corev1.DockerConfigJsonKey: s.DockerConfig}
+	maps.Copy(data, s.AuthFiles)
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: name, Labels: labels(name),
@@ -183,6 +170,6 @@ func (s *Spec) secret(name string, job *batchv1.Job) *corev1.Secret {
 			OwnerReferences: []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: job.Name, UID: job.UID}},
 		},
 		Type: corev1.SecretTypeDockerConfigJson,
-		Data: map[string][]byte{corev1.DockerConfigJsonKey: s.DockerConfig},
+		Data: data,
 	}
 }

@@ -97,8 +97,27 @@ func writeOrder(ctx context.Context, w io.Writer, order *Order, files []layer.Fi
 		return err
 	}
 	body := frames{out}
+	// Only what is whole gets its end.
+	if err := WriteContext(ctx, body, files, sent); err != nil {
+		return err
+	}
+	return body.Close()
+}
+
+// ContextSize returns how many bytes there are in files.
+func ContextSize(files []layer.File) int64 {
+	var total int64
+	for _, f := range files {
+		total += f.Size
+	}
+	return total
+}
+
+// WriteContext writes files as a compressed archive whose entries belong to root;
+// sent hears of each part of a file.
+func WriteContext(ctx context.Context, w io.Writer, files []layer.File, sent func(n int64)) error {
 	// The fastest level: the way to the API server is rarely slower than that.
-	zw, err := gzip.NewWriterLevel(body, gzip.BestSpeed)
+	zw, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
 	if err != nil {
 		return err
 	}
@@ -111,7 +130,7 @@ func writeOrder(ctx context.Context, w io.Writer, order *Order, files []layer.Fi
 			return &fault.Error{Op: "clusterbuild.send", Kind: fault.Conflict, Subject: f.Path, Err: err}
 		}
 	}
-	return errors.Join(tw.Close(), zw.Close(), body.Close())
+	return errors.Join(tw.Close(), zw.Close())
 }
 
 func writeFile(ctx context.Context, tw *tar.Writer, f layer.File, sent func(int64)) error {

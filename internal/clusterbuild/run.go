@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"sync"
 	"time"
 
@@ -23,9 +24,6 @@ type run struct {
 	cluster Cluster
 	report  Report
 	name    string
-	story   *story
-	told    chan struct{}  // closed when the log has been read to its end
-	arrived sync.WaitGroup // until it is clear whether the pod has the context
 }
 
 // Run builds in the cluster. What it has made there is gone when it returns.
@@ -34,7 +32,10 @@ func Run(ctx context.Context, cluster Cluster, spec Spec, report Report) (*Resul
 	spec.StartWithin = cmp.Or(spec.StartWithin, 5*time.Minute)
 	spec.patience = cmp.Or(spec.patience, 5*time.Second)
 	spec.Greeting = cmp.Or(spec.Greeting, time.Minute)
-	r := &run{Spec: &spec, cluster: cluster, report: report, name: objectName(spec.Name), story: newStory(report), told: make(chan struct{})}
+	if spec.Program == nil {
+		spec.Program = newOwnProgram(&spec, report)
+	}
+	r := &run{Spec: &spec, cluster: cluster, report: report, name: objectName(spec.Name)}
 	template, err := r.admitted(ctx)
 	if err != nil {
 		return nil, err
@@ -44,8 +45,8 @@ func Run(ctx context.Context, cluster Cluster, spec Spec, report Report) (*Resul
 
 // admitted is the pod as the cluster lets it in.
 func (r *run) admitted(ctx context.Context) (*corev1.PodTemplateSpec, error) {
-	for _, p := range []profile{unconfined, unstated} {
-		template, err := r.pod(r.name, p)
+	for _, unconfined := range []bool{true, false} {
+		template, err := r.pod(r.name, unconfined)
 		if err != nil {
 			return nil, err
 		}
@@ -57,7 +58,7 @@ func (r *run) admitted(ctx context.Context) (*corev1.PodTemplateSpec, error) {
 			return template, nil
 		case !admission:
 			return nil, err
-		case p == unstated:
+		case !unconfined:
 			return nil, refusedPod(r.Namespace, err)
 		}
 	}
@@ -77,9 +78,20 @@ func (r *run) start(ctx context.Context, template *corev1.PodTemplateSpec) (_ *R
 	defer func() { started(false) }()
 	// Also a request that got no answer may have made something.
 	defer r.cleanUp(ctx)
+	defer r.Program.Close()
+	created := time.Now()
 	job, err := r.cluster.CreateJob(ctx, r.job(r.name, template))
 	if err != nil {
 		return nil, err
+	}
+	if r.Lease > 0 {
+		renewing, stop := context.WithCancel(ctx)
+		var renewed sync.WaitGroup
+		renewed.Go(func() { r.renew(renewing, created) })
+		defer func() {
+			stop()
+			renewed.Wait()
+		}()
 	}
 	if r.DockerConfig != nil {
 		if err := r.cluster.CreateSecret(ctx, r.secret(r.name, job)); err != nil {
@@ -98,7 +110,6 @@ func (r *run) start(ctx context.Context, template *corev1.PodTemplateSpec) (_ *R
 func (r *run) cleanUp(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUp)
 	defer cancel()
-	r.story.close()
 	var errs []error
 	if r.DockerConfig != nil {
 		// It would go with the job; here it goes first.
@@ -196,18 +207,21 @@ func (r *run) follow(ctx context.Context, pod *corev1.Pod) (*Result, error) {
 	ended := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(parallel.Watched(stopWatch, func() {
-		defer close(r.told)
-		err := r.cluster.FollowLog(telling, pod.Name, container, ended, r.story.line)
+		defer r.Program.LogEnded()
+		err := r.cluster.FollowLog(telling, pod.Name, Container, ended, r.Program.Line)
 		switch {
 		case err == nil || telling.Err() != nil:
-		case r.story.listens():
+		case r.Program.Begun():
 			r.report.Warn("the log of the build is not complete: " + err.Error())
 		default:
 			stopWatch(err) // without a log nothing begins
 		}
 	}))
 	wg.Go(parallel.Watched(stopWatch, func() {
-		if err := r.feed(feeding, pod.Name); err != nil && feeding.Err() == nil {
+		attach := func(ctx context.Context, write func(context.Context, io.Writer) error) error {
+			return r.attach(ctx, pod.Name, write)
+		}
+		if err := r.Program.Feed(feeding, attach); err != nil && feeding.Err() == nil {
 			if fault.KindOf(err) == fault.Transient {
 				// The pod may know better what is wrong; it gets a moment to say so.
 				pause(feeding, r.patience)
@@ -235,13 +249,12 @@ func (r *run) follow(ctx context.Context, pod *corev1.Pod) (*Result, error) {
 		stopLog()
 	}
 	wg.Wait()
-	r.arrived.Wait()
 	patience.Stop()
 	stopLog()
 	stopWatch(nil)
 	switch {
 	case errors.Is(err, errSeen):
-		return r.conclude(last)
+		return conclude(last, look(last, r.Image).ended, r.Program)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return nil, fault.New(fault.Timeout, "clusterbuild.run", "job/"+r.name, "the build took longer than its deadline").WithHint("--timeout gives it more time")
 	case ctx.Err() != nil:
@@ -252,13 +265,26 @@ func (r *run) follow(ctx context.Context, pod *corev1.Pod) (*Result, error) {
 	return nil, err
 }
 
-func (r *run) conclude(pod *corev1.Pod) (*Result, error) {
-	result, err := conclude(pod, look(pod, r.Image).ended, r.Namespace, r.Image, r.story.last)
-	if err != nil {
-		return nil, err
+// attach connects what write writes to the pod's input.
+func (r *run) attach(ctx context.Context, pod string, write func(context.Context, io.Writer) error) error {
+	connected, disconnect := context.WithCancel(ctx)
+	defer disconnect()
+	reader, writer := io.Pipe()
+	wrote := make(chan error, 1)
+	go func() {
+		err := parallel.Guard(func() error { return write(connected, writer) })()
+		wrote <- errors.Join(err, writer.CloseWithError(err))
+	}()
+	err := r.cluster.AttachInput(ctx, pod, Container, reader)
+	disconnect()
+	// The writer is stopped, in case that nobody reads any more, and waited for.
+	_ = reader.CloseWithError(io.ErrClosedPipe)
+	writeErr := <-wrote
+	// A file that could not be read is the cause of whatever else went wrong.
+	if writeErr != nil && !errors.Is(writeErr, io.ErrClosedPipe) && !errors.Is(writeErr, context.Canceled) && ctx.Err() == nil {
+		return writeErr
 	}
-	result.Platforms = r.story.result
-	return result, nil
+	return err
 }
 
 // pause waits for d or for the end of ctx.

@@ -148,7 +148,7 @@ func TestRunFails(t *testing.T) {
 	hang := func(ctx context.Context, _ string, _ *Order, _ *Log) error { <-ctx.Done(); return ctx.Err() }
 	waitingFor := func(reason, message string) *corev1.PodStatus {
 		return &corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{
-			Name: container, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}},
+			Name: Container, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}},
 		}}}
 	}
 	forbidden := fault.New(fault.Auth, "cluster.create", "secret", "not permitted to create secrets")

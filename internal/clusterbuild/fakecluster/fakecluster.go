@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -48,6 +49,8 @@ type Cluster struct {
 	input   *io.PipeWriter
 	attach  int
 	made    []string
+
+	deadlines []int64
 }
 
 // New is a cluster that runs program in the pods of jobs.
@@ -292,6 +295,27 @@ func (c *Cluster) DeleteJob(_ context.Context, name string) error {
 	}
 	c.job = nil
 	return c.Errors["DeleteJob"]
+}
+
+// SetJobDeadline implements clusterbuild.Cluster.
+func (c *Cluster) SetJobDeadline(_ context.Context, name string, seconds int64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.Errors["SetJobDeadline"]; err != nil {
+		return err
+	}
+	if c.job == nil || c.job.Name != name || c.job.Spec.ActiveDeadlineSeconds == nil {
+		return fmt.Errorf("job %s has no deadline to change", name)
+	}
+	c.deadlines = append(c.deadlines, seconds)
+	return nil
+}
+
+// Deadlines are those that the job has been given, in their order.
+func (c *Cluster) Deadlines() []int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.deadlines)
 }
 
 // DeleteSecret implements clusterbuild.Cluster.

@@ -1,4 +1,4 @@
-module github.com/kn-lite/kn-lite/test/peers/kaniko
+module github.com/kn-lite/kn-lite/builders/kaniko
 
 go 1.26.0
 

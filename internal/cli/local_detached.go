@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,6 +85,9 @@ func (o *localUpOptions) foreground(f *Factory) []string {
 	args := []string{
 		"local", "up", "--port", strconv.Itoa(o.Port), "--api-port", strconv.Itoa(o.APIPort), "--network", o.Network,
 		"--output", "json", "--no-input", "--color", "never",
+	}
+	for _, key := range slices.Sorted(maps.Keys(o.Autoscaler)) {
+		args = append(args, "--autoscaler", key+"="+o.Autoscaler[key])
 	}
 	if f.Flags.Kubeconfig != "" {
 		args = append(args, "--kubeconfig", f.Flags.Kubeconfig)

@@ -21,6 +21,8 @@ type localUpOptions struct {
 	Port    int
 	APIPort int
 	Network string
+	// Autoscaler is what --autoscaler sets.
+	Autoscaler map[string]string
 }
 
 func newLocalUpCmd(f *Factory) *cobra.Command {
@@ -47,6 +49,7 @@ Where this machine permits no sandbox they are plain processes. Linux only.`,
 	flags.IntVar(&o.Port, "port", local.DefaultPort, "port of functions, registry and dashboard; 0 is any free one")
 	flags.IntVar(&o.APIPort, "api-port", local.DefaultAPIPort, "port of the API server; 0 is any free one")
 	flags.StringVar(&o.Network, "network", local.NetworkOpen, "what instances reach: open or none")
+	flags.StringToStringVar(&o.Autoscaler, "autoscaler", nil, "set `KEY=VALUE` of Knative's config-autoscaler, e.g. stable-window=10s; it stays set")
 	// The flag is registered above, so an error here cannot happen.
 	_ = cmd.RegisterFlagCompletionFunc("network", cobra.FixedCompletions([]string{local.NetworkOpen, local.NetworkNone}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -81,7 +84,7 @@ func runLocalUp(ctx context.Context, f *Factory, o *localUpOptions) error {
 	}
 	var added *local.Info
 	err = local.Up(ctx, local.Options{
-		Place: place, Version: currentVersion().Version, Port: o.Port, APIPort: o.APIPort, Network: o.Network,
+		Place: place, Version: currentVersion().Version, Port: o.Port, APIPort: o.APIPort, Network: o.Network, Autoscaler: o.Autoscaler,
 		CacheDir: config.CacheDir(f.Sys.Env), Temp: f.Sys.Env("TMPDIR"), Path: f.Sys.Env("PATH"),
 		Registry: reach,
 		Warn:     func(text string) { f.IO.Warn("%s", text) },

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"errors"
+	"flag"
 	"io"
 	"io/fs"
 	"path/filepath"
@@ -150,9 +151,19 @@ func tuned(t target, o Options) target {
 	// Warnings would be printed on stderr behind term's back, and so would be what
 	// client-go's own goroutines have to say.
 	t.config.WarningHandler = rest.NoWarnings{}
+	silenceLog()
+	return t
+}
+
+// silenceLog makes klog print nothing. Errors would go to stderr even when its output
+// goes elsewhere, unless it is told that only fatal ones do.
+func silenceLog() {
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
+	klog.InitFlags(flags)
+	// It is klog's own flag and value, so an error cannot happen.
+	_ = flags.Set("stderrthreshold", "FATAL")
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
-	return t
 }
 
 // badConfig is a kubeconfig that parses and cannot be used: a certificate file

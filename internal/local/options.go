@@ -20,14 +20,17 @@ const (
 
 // Options say how Up works.
 type Options struct {
-	Place    Place
-	Version  string // of kn-lite
-	Port     int    // of functions, registry and dashboard; 0 is any free one
-	APIPort  int    // 0 is any free one
-	Network  string // NetworkOpen or NetworkNone
-	CacheDir string // for unpacked images
-	Temp     string // $TMPDIR
-	Path     string // $PATH
+	Place   Place
+	Version string // of kn-lite
+	Port    int    // of functions, registry and dashboard; 0 is any free one
+	APIPort int    // 0 is any free one
+	Network string // NetworkOpen or NetworkNone
+	// Autoscaler are settings of Knative's autoscaler, under the names of config-autoscaler;
+	// they are kept.
+	Autoscaler map[string]string
+	CacheDir   string // for unpacked images
+	Temp       string // $TMPDIR
+	Path       string // $PATH
 	// Registry is how registries are reached that images are pulled from, besides the
 	// platform's own.
 	Registry registry.Options

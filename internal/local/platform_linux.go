@@ -49,6 +49,9 @@ func (p *platform) open(ctx context.Context, o Options, credentials *credentials
 	if p.store, err = store.Open(o.Place.file("state.db")); err != nil {
 		return err
 	}
+	if err := autoscale.Configure(p.store, o.Autoscaler); err != nil {
+		return err
+	}
 	password := registryPassword(credentials.Token)
 	images, err := server.Open(ctx, o.Place.file("registry"), password)
 	if err != nil {

@@ -147,6 +147,9 @@ type Client struct {
 	sessions  map[string]*session  // by host, then scopes
 }
 
+// Options returns what the client was made with, for one that works elsewhere.
+func (c *Client) Options() Options { return c.opts }
+
 // New makes a Client. It reads the CA file, and nothing else yet.
 func New(opts Options) (*Client, error) {
 	if opts.Env == nil {

@@ -1,0 +1,45 @@
+package builder
+
+import "github.com/kn-lite/kn-lite/internal/fault"
+
+// OptionOp is the Op of errors about a field of Request that the chosen builder has
+// no use for. Their Subject is the field's name, e.g. Dockerfile.Target.
+const OptionOp = "builder.option"
+
+// RefuseDockerfile refuses options that only a build of a Dockerfile has a use for.
+func (r *Request) RefuseDockerfile() error {
+	var field string
+	switch d := r.Dockerfile; {
+	case d.File != "":
+		field = "File"
+	case d.Target != "":
+		field = "Target"
+	case len(d.Args) > 0:
+		field = "Args"
+	case len(d.Secrets) > 0:
+		field = "Secrets"
+	case d.Repository != "":
+		field = "Repository"
+	case d.Offline:
+		field = "Offline"
+	default:
+		return nil
+	}
+	return fault.New(fault.Usage, OptionOp, "Dockerfile."+field, "it is for a Dockerfile, and this is built without one")
+}
+
+// RefusePod refuses options that only a build in the cluster has a use for.
+func (r *Request) RefusePod() error {
+	var field string
+	switch p := r.Pod; {
+	case p.Image != "":
+		field = "Image"
+	case p.Namespace != "":
+		field = "Namespace"
+	case len(p.Resources) > 0:
+		field = "Resources"
+	default:
+		return nil
+	}
+	return fault.New(fault.Usage, OptionOp, "Pod."+field, "it is for builds in the cluster, and this is built on this machine")
+}

@@ -12,10 +12,8 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build"
-	"github.com/kn-lite/kn-lite/internal/build/dockerfile"
 	"github.com/kn-lite/kn-lite/internal/build/key"
 	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // Spec translates r for the engine in internal/build. Dockerfile and Steps are left
@@ -31,7 +29,7 @@ func (h *Host) Spec(r Request) (build.Spec, error) {
 		Documents: r.Documents,
 		Signed:    r.Signing != nil && r.Signing.Restricts(),
 		Builder:   fingerprint(h.Version, r.CacheDir, h.Now),
-		Progress:  engineProgress{r.Reporter()},
+		Progress:  r.Reporter(),
 		Pull: func(ctx context.Context, ref string, p v1.Platform) (v1.Image, error) {
 			client, err := h.Registry()
 			if err != nil {
@@ -88,23 +86,3 @@ func fingerprint(version, cacheDir string, now func() time.Time) string {
 	_ = cache.Save()
 	return "program " + digest + toolchain
 }
-
-// engineProgress reports what internal/build has to say.
-type engineProgress struct{ progress.Reporter }
-
-// Begin implements build.Progress.
-func (p engineProgress) Begin(stage string) build.Stage { return p.Start(stage, 0) }
-
-// Raw implements build.Progress.
-func (p engineProgress) Raw(text string) { p.Output(text) }
-
-// Reader returns r as what looks through a Dockerfile without running it.
-func Reader(r Request) dockerfile.Report { return readerReport{r.Reporter()} }
-
-type readerReport struct{ progress.Reporter }
-
-// Step implements dockerfile.Report: nothing is run.
-func (readerReport) Step(string) func(string, bool) { return func(string, bool) {} }
-
-// Raw implements dockerfile.Report.
-func (r readerReport) Raw(text string) { r.Output(text) }

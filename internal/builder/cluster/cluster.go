@@ -66,7 +66,7 @@ func (b *Builder) Build(ctx context.Context, r builder.Request) (*builder.Result
 		return nil, err
 	}
 	needed, err := dockerfile.Needs(ctx, dockerfile.Spec{
-		Options: *spec.Dockerfile, Dir: r.Dir, Platform: spec.Platforms[0], Report: builder.Reader(r),
+		Options: *spec.Dockerfile, Dir: r.Dir, Platform: spec.Platforms[0], Report: r.Reporter(),
 	})
 	if err != nil {
 		return nil, err

@@ -21,6 +21,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/cluster"
 	"github.com/kn-lite/kn-lite/internal/clusterbuild"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/loopback"
 	"github.com/kn-lite/kn-lite/internal/progress"
 	"github.com/kn-lite/kn-lite/internal/registry"
 )
@@ -245,7 +246,7 @@ func registryRoutes(ctx context.Context, client *cluster.Client, images []string
 		if err != nil {
 			continue // the build says so, if it gets there
 		}
-		if routes[ref.Registry] == "" && registry.IsLoopback(ref.Registry) {
+		if routes[ref.Registry] == "" && loopback.IsHost(ref.Registry) {
 			text := "this registry is on loopback, where a pod of the cluster does not find it"
 			if unread != nil {
 				return nil, fault.New(fault.Auth, "builder.cluster", ref.Registry, "%s, and where it would is not to be learned: %w", text, unread)

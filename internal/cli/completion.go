@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kn-lite/kn-lite/internal/cluster"
+	"github.com/kn-lite/kn-lite/internal/knative"
 	"github.com/kn-lite/kn-lite/internal/term"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
@@ -71,7 +72,7 @@ func serviceCompletions(ctx context.Context, client *cluster.Client) ([]string, 
 	list, err := client.ListServices(ctx, false)
 	out := make([]string, 0, len(list))
 	for i := range list {
-		snap := cluster.SnapshotOf(&list[i])
+		snap := knative.Snapshot(&list[i])
 		out = append(out, cobra.CompletionWithDesc(snap.Name, trafficSummary(snap)))
 	}
 	return out, err

@@ -12,6 +12,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/deploy"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
+	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
 type deployOptions struct {
@@ -132,7 +133,7 @@ func addScaleFlags(flags *pflag.FlagSet, o *deployOptions) {
 // spec reads the flags; everything that can be wrong with them is found here,
 // before any work is done.
 func (o *deployOptions) spec() (deploy.Spec, error) {
-	s := deploy.Spec{Revision: o.Revision, Tag: o.Tag, Port: o.Port, Traffic: deploy.Traffic{Keep: o.NoTraffic}}
+	s := deploy.Spec{Revision: o.Revision, Tag: o.Tag, Port: o.Port, Traffic: traffic.Shift{Keep: o.NoTraffic}}
 	switch o.DryRun {
 	case "", "client", "server":
 	default:
@@ -157,7 +158,7 @@ func (o *deployOptions) spec() (deploy.Spec, error) {
 		if err != nil || percent < 1 || percent > 100 || o.Traffic[0] == '+' {
 			return s, fault.Usagef("--traffic %s: use a whole number from 1 to 100", o.Traffic).WithHint("--no-traffic gives the new revision none")
 		}
-		s.Traffic = deploy.Traffic{Partial: true, Share: percent}
+		s.Traffic = traffic.Shift{Partial: true, Share: percent}
 	}
 	if o.changed("port") && (o.Port < 1 || o.Port > 65535) {
 		return s, fault.Usagef("--port %d: use a number from 1 to 65535", o.Port)

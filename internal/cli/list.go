@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kn-lite/kn-lite/internal/cluster"
+	"github.com/kn-lite/kn-lite/internal/knative"
 	"github.com/kn-lite/kn-lite/internal/term"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
@@ -79,7 +79,7 @@ func runList(ctx context.Context, f *Factory, o *listOptions) error {
 	}
 	snaps := make([]*traffic.Snapshot, len(services))
 	for i := range services {
-		snaps[i] = cluster.SnapshotOf(&services[i])
+		snaps[i] = knative.Snapshot(&services[i])
 	}
 	slices.SortFunc(snaps, func(a, b *traffic.Snapshot) int {
 		return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name)

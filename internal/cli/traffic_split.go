@@ -99,7 +99,7 @@ func (f *Factory) splitArgs(named string, args []string) (string, traffic.Edit, 
 }
 
 func runTrafficSplit(ctx context.Context, f *Factory, o *trafficSplitOptions) error {
-	return f.changeTraffic(ctx, &o.trafficChange, func(ctx context.Context, store traffic.Store, opts traffic.SetOptions) (traffic.Result, error) {
+	return f.changeTraffic(ctx, &o.trafficChange, func(ctx context.Context, store traffic.Store, opts traffic.Options) (traffic.Result, error) {
 		return traffic.Set(ctx, store, o.Service, o.Edit, opts)
 	})
 }
@@ -131,7 +131,7 @@ func (o *trafficChange) check() error {
 }
 
 // changeTraffic writes a split, waits until it is routed, and prints it.
-func (f *Factory) changeTraffic(ctx context.Context, o *trafficChange, write func(context.Context, traffic.Store, traffic.SetOptions) (traffic.Result, error)) error {
+func (f *Factory) changeTraffic(ctx context.Context, o *trafficChange, write func(context.Context, traffic.Store, traffic.Options) (traffic.Result, error)) error {
 	client, err := f.Cluster()
 	if err != nil {
 		return err
@@ -139,7 +139,7 @@ func (f *Factory) changeTraffic(ctx context.Context, o *trafficChange, write fun
 	store := client.Traffic()
 	ctx, cancel := f.withTimeout(ctx, routeTimeout)
 	defer cancel()
-	result, err := write(ctx, store, traffic.SetOptions{
+	result, err := write(ctx, store, traffic.Options{
 		DryRun: o.DryRun, IfGeneration: o.IfGeneration, Now: f.Sys.Now(),
 		Preview: func(r traffic.Result) error { f.previewSplit(o.Service, r); return nil },
 	})

@@ -51,7 +51,7 @@ because Knative takes up a split only when all of its revisions are ready.`,
 }
 
 func runTrafficUntag(ctx context.Context, f *Factory, o *trafficUntagOptions) error {
-	return f.changeTraffic(ctx, &o.trafficChange, func(ctx context.Context, store traffic.Store, opts traffic.SetOptions) (traffic.Result, error) {
+	return f.changeTraffic(ctx, &o.trafficChange, func(ctx context.Context, store traffic.Store, opts traffic.Options) (traffic.Result, error) {
 		return traffic.Untag(ctx, store, o.Service, o.Tags, opts)
 	})
 }

@@ -8,6 +8,7 @@ import (
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/knative"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
@@ -61,7 +62,7 @@ func (c *Client) domains(ctx context.Context, service string) ([]Domain, error) 
 			continue
 		}
 		d := Domain{Name: item.Metadata.Name, URL: item.Status.URL}
-		d.Ready, d.Reason, d.Message = condition(item.Status.Conditions, "Ready")
+		d.Ready, d.Reason, d.Message = knative.Condition(item.Status.Conditions, "Ready")
 		out = append(out, d)
 	}
 	return out, nil

@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"knative.dev/serving/pkg/apis/serving"
 
-	"github.com/kn-lite/kn-lite/internal/deploy"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/knative"
 )
 
 // LogOptions says which log lines are wanted.
@@ -47,7 +47,7 @@ func (o LogOptions) containers(pod *corev1.Pod) []string {
 	case o.Container != "":
 		return []string{o.Container}
 	}
-	return []string{deploy.UserContainer(pod.Spec)}
+	return []string{knative.UserContainerName(pod.Spec)}
 }
 
 func containerNames(pod *corev1.Pod) []string {

@@ -9,6 +9,7 @@ import (
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
+	"github.com/kn-lite/kn-lite/internal/knative"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
@@ -49,7 +50,7 @@ func (c *Client) Describe(ctx context.Context, service string) (*View, error) {
 		return nil, err
 	}
 	view := &View{
-		Snapshot: SnapshotOf(svc), Conditions: conditionsOf(svc.Status.Conditions),
+		Snapshot: knative.Snapshot(svc), Conditions: conditionsOf(svc.Status.Conditions),
 		Annotations: svc.Annotations, Labels: svc.Labels,
 	}
 	if view.Domains, err = c.domains(ctx, service); err != nil {
@@ -65,7 +66,7 @@ func (c *Client) Describe(ctx context.Context, service string) (*View, error) {
 }
 
 func revisionView(rev *servingv1.Revision) Revision {
-	out := Revision{Revision: RevisionOf(rev), Conditions: conditionsOf(rev.Status.Conditions)}
+	out := Revision{Revision: knative.Revision(rev), Conditions: conditionsOf(rev.Status.Conditions)}
 	if rev.Status.ActualReplicas != nil {
 		out.Replicas = int(*rev.Status.ActualReplicas)
 	}

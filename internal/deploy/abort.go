@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/knative"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
@@ -28,11 +29,11 @@ func Abort(ctx context.Context, cluster Cluster, service string, report Report) 
 	r := recordOf(svc)
 	if r != nil && r.Template == nil {
 		return nil, fault.New(fault.Conflict, "deploy.abort", "service/"+service, "the template before %s was too large to be noted on it", r.Revision).
-			WithHint("nothing was changed; deploy the former image and settings again; traffic: %s", SplitOf(svc.Spec.Traffic).Normal())
+			WithHint("nothing was changed; deploy the former image and settings again; traffic: %s", knative.Spec(svc))
 	}
 	if r == nil {
 		return nil, fault.New(fault.NotFound, "deploy.abort", "service/"+service, "no deploy of it is under way").
-			WithHint("traffic: %s; earlier splits come back with `kn-lite traffic`", SplitOf(svc.Spec.Traffic).Normal())
+			WithHint("traffic: %s; earlier splits come back with `kn-lite traffic`", knative.Spec(svc))
 	}
 	last := svc.DeepCopy()
 	last.Spec.Traffic = r.pinnedTraffic()
@@ -53,5 +54,5 @@ func Abort(ctx context.Context, cluster Cluster, service string, report Report) 
 	if left.named != nil {
 		report.Warn(stillNamed(r.Former, left.named))
 	}
-	return &Aborted{Revision: r.Revision, Split: d.named(left.svc), Replaced: left.replaced}, nil
+	return &Aborted{Revision: r.Revision, Split: knative.Snapshot(left.svc).Named(), Replaced: left.replaced}, nil
 }

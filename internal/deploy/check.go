@@ -3,10 +3,8 @@ package deploy
 import (
 	"context"
 	"slices"
-	"strconv"
 
-	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
-
+	"github.com/kn-lite/kn-lite/internal/knative"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
@@ -25,9 +23,9 @@ func (d *deployer) checkPlan(ctx context.Context, p *plan) error {
 		}
 		return validate(p.next)
 	}
-	now := SplitOf(p.live.Spec.Traffic).Normal()
+	now := knative.Spec(p.live)
 	if p.former != nil {
-		now = SplitOf(p.former.pinnedTraffic())
+		now = knative.Split(p.former.pinnedTraffic())
 	}
 	named := *p
 	if named.revision == "" {
@@ -36,7 +34,7 @@ func (d *deployer) checkPlan(ctx context.Context, p *plan) error {
 	final := d.finalSplit(&named, now)
 	if p.next != nil {
 		whole := p.next.DeepCopy()
-		whole.Spec.Traffic = TargetsOf(final)
+		whole.Spec.Traffic = knative.Targets(final)
 		if err := validate(whole); err != nil {
 			return err
 		}
@@ -45,19 +43,10 @@ func (d *deployer) checkPlan(ctx context.Context, p *plan) error {
 	if err != nil {
 		return err
 	}
-	known := traffic.Known{Service: d.spec.Service, LatestReady: p.live.Status.LatestReadyRevisionName, Split: now}
+	known := traffic.Known{Service: d.spec.Service, LatestReady: p.live.Status.LatestReadyRevisionName, Split: now, Revisions: knative.Revisions(revisions)}
 	for i := range revisions {
-		known.Revisions = append(known.Revisions, knownRevision(&revisions[i]))
+		known.Revisions[i].State = traffic.State(stateOf(&revisions[i])) // of its present generation
 	}
 	others := slices.DeleteFunc(slices.Clone(final), func(t traffic.Target) bool { return t.Latest || t.Revision == named.revision })
 	return traffic.CheckReady(known, others)
-}
-
-func knownRevision(rev *servingv1.Revision) traffic.Revision {
-	out := traffic.Revision{Name: rev.Name, Created: rev.CreationTimestamp.Time, State: traffic.State(stateOf(rev))}
-	out.Generation, _ = strconv.ParseInt(rev.Labels[generationLabel], 10, 64)
-	if c := rev.Status.GetCondition(servingv1.RevisionConditionReady); c != nil {
-		out.Reason, out.Message = c.Reason, c.Message
-	}
-	return out
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kn-lite/kn-lite/internal/knative"
 )
 
 // podsAfter is how long after the revision its first pod is usually there; then
@@ -24,7 +26,7 @@ func suspicion(e Evidence) string {
 	}
 	for _, s := range pod.Status.ContainerStatuses {
 		switch {
-		case s.Name == QueueProxy:
+		case s.Name == knative.QueueProxy:
 		case s.State.Terminated != nil, s.State.Waiting != nil && s.RestartCount > 0:
 			return fmt.Sprintf("%s ended %d", pod.Name, s.RestartCount)
 		case s.State.Waiting != nil && s.State.Waiting.Message != "":
@@ -65,7 +67,7 @@ func (d *deployer) collect(ctx context.Context, e *Evidence) {
 	if list, err := d.cluster.ListEvents(ctx, "Pod", pod.Name); err == nil {
 		e.Events = list
 	}
-	user := UserContainer(pod.Spec)
+	user := knative.UserContainerName(pod.Spec)
 	others := map[string][]string{}
 	for _, s := range pod.Status.ContainerStatuses {
 		lines := d.tail(ctx, pod.Name, s)

@@ -17,6 +17,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/knative"
 )
 
 // Annotations and labels.
@@ -24,10 +25,6 @@ const (
 	// UserImageKey is kn's annotation for the image as the user calls it, since
 	// the template itself has it by digest.
 	UserImageKey = "client.knative.dev/user-image"
-	// recordKey is on a service while a deploy is under way: see record.
-	recordKey = "kn-lite.dev/deploy"
-	// projectKey lists what came from func.yaml, to remove what has left it.
-	projectKey = "kn-lite.dev/from-project"
 
 	managedByKey = "app.kubernetes.io/managed-by"
 	autoscaling  = "autoscaling.knative.dev/"
@@ -121,19 +118,14 @@ type editor struct {
 	container *corev1.Container
 }
 
-// findContainer is the container that serves: the one with ports where there
-// are several, else the first; it is added to an empty template.
+// findContainer returns the container that gets the requests; one is added to an
+// empty template.
 func (e *editor) findContainer() *corev1.Container {
 	all := &e.template.Spec.Containers
 	if len(*all) == 0 {
 		*all = append(*all, corev1.Container{})
 	}
-	for i := range *all {
-		if len((*all)[i].Ports) > 0 {
-			return &(*all)[i]
-		}
-	}
-	return &(*all)[0]
+	return knative.UserContainer(*all)
 }
 
 func (e *editor) annotate(key, value string) {

@@ -16,6 +16,8 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/knative"
+	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
 // cluster is a small Knative in memory. Unlike client-go's fake it enforces
@@ -108,7 +110,7 @@ func (c *cluster) store(svc *servingv1.Service, check func(*servingv1.Service) e
 	if err := next.Validate(ctx).Filter(apis.ErrorLevel); err != nil {
 		return nil, fault.New(fault.Usage, "fake", svc.Name, "%w", err)
 	}
-	if !annotationsFit(next) {
+	if !traffic.Fits(next.Annotations) {
 		return nil, fault.New(fault.Usage, "fake", svc.Name, "metadata.annotations: Too long")
 	}
 	if dryRun {
@@ -215,7 +217,7 @@ func (c *cluster) latestReady(created *servingv1.Revision) string {
 
 // statusOf is what the route reports for a spec.
 func statusOf(s *servingv1.Service) []servingv1.TrafficTarget {
-	out := TargetsOf(SplitOf(s.Spec.Traffic).Normal())
+	out := knative.Targets(knative.Spec(s))
 	for i := range out {
 		if out[i].RevisionName == "" {
 			out[i].RevisionName = s.Status.LatestReadyRevisionName

@@ -14,6 +14,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/knative"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
@@ -90,8 +91,8 @@ func TestOthersGoOnAfterADeploy(t *testing.T) {
 		{"all", func(*Spec, *Options) {}, "fn-v1", "fn-00004=100"},
 		{"not waited for", func(_ *Spec, o *Options) { o.NoWait = true }, "fn-v1", "fn-00004=100"},
 		{"named", func(s *Spec, _ *Options) { s.Revision = "blue" }, "fn-blue", "fn-00004=100"},
-		{"a tenth", func(s *Spec, _ *Options) { s.Traffic = Traffic{Partial: true, Share: 10} }, "fn-v1", "fn-00001=90 fn-v1=10"},
-		{"none", func(s *Spec, _ *Options) { s.Traffic, s.Tag = Traffic{Keep: true}, "t" }, "fn-v1", "fn-00001=100 fn-v1(t)=0"},
+		{"a tenth", func(s *Spec, _ *Options) { s.Traffic = traffic.Shift{Partial: true, Share: 10} }, "fn-v1", "fn-00001=90 fn-v1=10"},
+		{"none", func(s *Spec, _ *Options) { s.Traffic, s.Tag = traffic.Shift{Keep: true}, "t" }, "fn-v1", "fn-00001=100 fn-v1(t)=0"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -194,7 +195,7 @@ func TestAbortKeepsALaterSplit(t *testing.T) {
 			t.Fatalf("error %v, record %v", err, recordOf(c.service))
 		}
 		decided := c.service.DeepCopy()
-		decided.Spec.Traffic = TargetsOf(traffic.Split{{Revision: "fn-v1", Percent: 50}, {Revision: "fn-v2", Percent: 50}})
+		decided.Spec.Traffic = knative.Targets(traffic.Split{{Revision: "fn-v1", Percent: 50}, {Revision: "fn-v2", Percent: 50}})
 		if _, err := c.UpdateService(t.Context(), decided, false); err != nil {
 			t.Fatal(err)
 		}
@@ -218,7 +219,7 @@ func TestGradualRolloutStaysAsItServes(t *testing.T) {
 			{RevisionName: "fn-00001", LatestRevision: &yes, Percent: &old}, {RevisionName: "fn-00002", LatestRevision: &yes, Percent: &young},
 		}
 		s := spec("3")
-		s.Traffic = Traffic{Keep: true}
+		s.Traffic = traffic.Shift{Keep: true}
 		run(t, c, s)
 		if got := split(c.service); got != "fn-00001=94 fn-00002=6" {
 			t.Errorf("split %s", got)
@@ -239,7 +240,7 @@ func TestDuplicateTargets(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := spec("2")
-		s.Traffic = Traffic{Keep: true}
+		s.Traffic = traffic.Shift{Keep: true}
 		run(t, c, s)
 		if len(c.service.Spec.Traffic) != 1 || split(c.service) != "fn-00001=100" {
 			t.Errorf("split %s in %d lines", split(c.service), len(c.service.Spec.Traffic))
@@ -293,7 +294,7 @@ func TestLongServiceNames(t *testing.T) {
 			o.NoWait = true
 			c.set(nil)
 			s := long("4")
-			s.Traffic = Traffic{Partial: true, Share: 10}
+			s.Traffic = traffic.Shift{Partial: true, Share: 10}
 			if _, err := Run(t.Context(), c, s, o); err != nil || split(c.service) != "fn-00002=90 fn-00005=10" {
 				t.Errorf("%v, split %s", err, split(c.service))
 			}
@@ -316,7 +317,7 @@ func TestRefusedBeforeTheFirstWrite(t *testing.T) {
 		}, fault.NotFound, "secret/none"},
 		{"a tag of a revision that is gone", traffic.Split{{Latest: true, Percent: 100}, {Revision: "fn-gone", Tag: "old"}}, func(*Spec) {}, fault.Conflict, "fn-gone"},
 		{"a tag of a revision that has failed", traffic.Split{{Latest: true, Percent: 100}, {Revision: "fn-bad", Tag: "old"}}, func(*Spec) {}, fault.Conflict, "fn-bad"},
-		{"a share for one that is gone", traffic.Split{{Revision: "fn-gone", Percent: 100}}, func(s *Spec) { s.Traffic = Traffic{Partial: true, Share: 10} }, fault.Conflict, "fn-gone"},
+		{"a share for one that is gone", traffic.Split{{Revision: "fn-gone", Percent: 100}}, func(s *Spec) { s.Traffic = traffic.Shift{Partial: true, Share: 10} }, fault.Conflict, "fn-gone"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -328,7 +329,7 @@ func TestRefusedBeforeTheFirstWrite(t *testing.T) {
 				c.revisions["fn-bad"] = &servingv1.Revision{}
 				c.revisions["fn-bad"].Name = "fn-bad"
 				if tt.traffic != nil {
-					c.service.Spec.Traffic = TargetsOf(tt.traffic)
+					c.service.Spec.Traffic = knative.Targets(tt.traffic)
 				}
 				c.set(c.fate)
 				writes := c.writes

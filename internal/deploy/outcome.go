@@ -9,6 +9,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/knative"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
@@ -76,7 +77,7 @@ func (d *deployer) pinnedNow() string {
 
 // serves returns the split by the names of the revisions that have it.
 func (d *deployer) serves(svc *servingv1.Service) traffic.Split {
-	split, _ := pinned(svc)
+	split, _ := knative.Snapshot(svc).Pinned()
 	return split
 }
 

@@ -8,6 +8,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/knative"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
@@ -20,7 +21,7 @@ type plan struct {
 	names    bool               // the name in the template is this deploy's own
 	fresh    bool               // nothing has ever served
 	newTag   bool               // the tag that is asked for has no URL yet
-	traffic  Traffic            // what to do once the revision is ready
+	traffic  traffic.Shift      // what to do once the revision is ready
 	former   *record            // to go back to; nil: nothing worth it
 	outcome  Outcome
 }
@@ -42,7 +43,7 @@ func (d *deployer) plan(ctx context.Context) (*plan, error) {
 	p := &plan{live: live, traffic: d.spec.Traffic, fresh: live == nil || live.Status.LatestReadyRevisionName == ""}
 	var current *servingv1.Revision // of the live template
 	if live != nil {
-		p.newTag = d.spec.Tag != "" && SplitOf(live.Spec.Traffic).Tagged(d.spec.Tag) < 0
+		p.newTag = d.spec.Tag != "" && knative.Split(live.Spec.Traffic).Tagged(d.spec.Tag) < 0
 		if current, err = currentRevision(ctx, d.cluster, live); err != nil {
 			return nil, err
 		}
@@ -96,7 +97,7 @@ func (d *deployer) planSame(p *plan, current *servingv1.Revision, desired *servi
 	}
 	if !interrupted && !d.spec.Traffic.Partial {
 		// What was decided about the traffic since then stays decided.
-		p.traffic = Traffic{Keep: true}
+		p.traffic = traffic.Shift{Keep: true}
 	}
 	if !equality.Semantic.DeepEqual(metadata(p.live), metadata(desired)) {
 		p.next = desired
@@ -104,7 +105,7 @@ func (d *deployer) planSame(p *plan, current *servingv1.Revision, desired *servi
 		p.next.Spec.Template.Annotations = p.live.Spec.Template.Annotations
 		return
 	}
-	now := SplitOf(p.live.Spec.Traffic).Normal()
+	now := knative.Spec(p.live)
 	if !interrupted && stateOf(current) == corev1.ConditionTrue && d.finalSplit(p, now).Equal(now) {
 		p.outcome = Unchanged
 	}
@@ -115,11 +116,11 @@ func (d *deployer) finalSplit(p *plan, now traffic.Split) traffic.Split {
 	want := p.traffic
 	if !want.Keep {
 		// A share that follows the latest revision is at this one already.
-		now = unfollow(now, p.revision)
+		now = now.Unfollow(p.revision)
 	}
 	// Whoever let new revisions have the traffic by themselves finds it so again.
-	want.Follow = want == Traffic{} && (p.fresh || p.former != nil && p.former.follows())
-	return finalSplit(now, p.revision, want, d.spec.Tag)
+	want.Follow = want == traffic.Shift{} && (p.fresh || p.former != nil && p.former.follows())
+	return now.Shift(p.revision, want, d.spec.Tag)
 }
 
 // planNew is for a template that needs a revision of its own. The live
@@ -131,15 +132,14 @@ func (d *deployer) planNew(ctx context.Context, p *plan, current *servingv1.Revi
 	}
 	p.revision, p.isNew, p.names, p.outcome, p.next = name, true, name != "", Updated, desired
 	desired.Spec.Template.Name = name
-	dropRecord(desired)
 	if p.live == nil {
 		p.outcome = Created
 	}
 	if p.fresh {
 		// There is nothing to protect: Knative itself routes to the revision
 		// once it is ready.
-		p.traffic = Traffic{}
-		desired.Spec.Traffic = TargetsOf(firstSplit(p.live, name, d.spec.Tag))
+		p.traffic = traffic.Shift{}
+		p.next = knative.Apply(desired, traffic.Change{Split: firstSplit(p.live, name, d.spec.Tag)}.Remove(traffic.DeployKey))
 		return nil
 	}
 	former, err := d.former(ctx, p.live, current)
@@ -150,13 +150,12 @@ func (d *deployer) planNew(ctx context.Context, p *plan, current *servingv1.Revi
 	if d.opts.NoWait && name != "" {
 		// Nobody will be here to move the traffic; Knative's route does it, as
 		// it takes up a split only when every revision in it is ready.
-		desired.Spec.Traffic = TargetsOf(d.finalSplit(p, SplitOf(former.Pinned)))
+		p.next = knative.Apply(desired, traffic.Change{Split: d.finalSplit(p, knative.Split(former.Pinned))}.Remove(traffic.DeployKey))
 		return nil
 	}
-	desired.Spec.Traffic = former.Pinned
 	former.Revision = name
 	former.noteMetadata(p.live, desired)
-	former.write(desired)
+	p.next = knative.Apply(desired, former.addTo(traffic.Change{Split: knative.Split(former.Pinned)}, desired))
 	return nil
 }
 
@@ -166,7 +165,7 @@ func (d *deployer) planNew(ctx context.Context, p *plan, current *servingv1.Revi
 func firstSplit(live *servingv1.Service, revision, tag string) traffic.Split {
 	split := traffic.Split{{Latest: true, Percent: 100}}
 	if live != nil {
-		for _, t := range SplitOf(live.Spec.Traffic).Normal() {
+		for _, t := range knative.Spec(live) {
 			if t.Latest && t.Tag != "" {
 				t.Percent = 0
 				split = append(split, t)
@@ -176,7 +175,7 @@ func firstSplit(live *servingv1.Service, revision, tag string) traffic.Split {
 	if revision == "" {
 		tag = "" // it is given once the name is known
 	}
-	return finalSplit(split, revision, Traffic{Keep: true}, tag)
+	return split.Shift(revision, traffic.Shift{Keep: true}, tag)
 }
 
 // former returns the state to go back to. When another deploy is under way, or
@@ -195,7 +194,7 @@ func (d *deployer) former(ctx context.Context, live *servingv1.Service, current 
 	if its && stateOf(current) != corev1.ConditionTrue {
 		return *other, nil
 	}
-	if SplitOf(live.Spec.Traffic).Equal(SplitOf(other.Pinned)) {
+	if knative.Split(live.Spec.Traffic).Equal(knative.Split(other.Pinned)) {
 		// Pinned by that deploy, and only for as long as it takes.
 		now.Traffic, now.Serving = other.Traffic, other.Serving
 	}

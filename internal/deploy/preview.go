@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
+	"github.com/kn-lite/kn-lite/internal/knative"
+	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
 // Preview is the service that a first deploy of spec would create, made
@@ -16,19 +19,19 @@ func Preview(spec Spec, namespace string) (*servingv1.Service, error) {
 	svc.Namespace = namespace
 	if spec.Revision != "" {
 		svc.Spec.Template.Name = fullName(spec.Service, spec.Revision)
-		svc.Spec.Traffic = TargetsOf(firstSplit(nil, svc.Spec.Template.Name, spec.Tag))
+		svc = knative.Apply(svc, traffic.Change{Split: firstSplit(nil, svc.Spec.Template.Name, spec.Tag)})
 	}
 	return svc, nil
 }
 
-// Manifest is a service as it would stand in a file: without status, and
-// without what only the API server writes.
+// Manifest is a service as it would stand in a file: without status, without
+// what only the API server writes, and without kn-lite's bookkeeping.
 func Manifest(svc *servingv1.Service) map[string]any {
 	clean := svc.DeepCopy()
 	clean.APIVersion, clean.Kind = "serving.knative.dev/v1", "Service"
 	clean.ManagedFields = nil
 	clean.UID, clean.ResourceVersion, clean.Generation = "", "", 0
-	delete(clean.Annotations, recordKey)
+	clean.Annotations = traffic.WithoutState(clean.Annotations)
 	object := asMap(clean)
 	delete(object, "status")
 	dropEmpty(object)

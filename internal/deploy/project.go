@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
 // project applies func.yaml. What an earlier deploy took from it and that has
@@ -182,7 +184,7 @@ func (e *editor) forget(path string) {
 // read is taken as empty: then nothing is removed, which is the safe side.
 func (e *editor) recorded() []string {
 	var out []string
-	if err := json.Unmarshal([]byte(e.svc.Annotations[projectKey]), &out); err != nil {
+	if err := json.Unmarshal([]byte(e.svc.Annotations[traffic.ProjectKey]), &out); err != nil {
 		return nil
 	}
 	return out
@@ -191,7 +193,7 @@ func (e *editor) recorded() []string {
 func (e *editor) record(paths []string) {
 	// A list of strings cannot fail to marshal.
 	raw, _ := json.Marshal(paths)
-	e.svc.Annotations = put(e.svc.Annotations, projectKey, string(raw))
+	e.svc.Annotations = traffic.Change{}.Annotate(traffic.ProjectKey, string(raw)).ApplyTo(e.svc.Annotations)
 }
 
 func envFrom(v Var) corev1.EnvFromSource {

@@ -8,6 +8,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/knative"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
@@ -35,52 +36,28 @@ type record struct {
 // read: then nothing is undone, which is the safe side.
 func recordOf(svc *servingv1.Service) *record {
 	var r record
-	if svc == nil || json.Unmarshal([]byte(svc.Annotations[recordKey]), &r) != nil {
+	if svc == nil || json.Unmarshal([]byte(svc.Annotations[traffic.DeployKey]), &r) != nil {
 		return nil
 	}
 	return &r
 }
 
-// write puts the record onto svc, without the former template when that would
-// be more than an object may have of annotations: this process still has it
-// then, and no other one can bring it back.
-func (r *record) write(svc *servingv1.Service) {
-	// API objects marshal: they came from JSON.
-	raw, _ := json.Marshal(r)
-	svc.Annotations = put(svc.Annotations, recordKey, string(raw))
-	if annotationsFit(svc) || r.Template == nil {
-		TrimHistory(svc)
-		return
+// addTo returns a change of svc with the record in it, without the former
+// template when that would be more than an object may have of annotations: this
+// process still has it then, and no other one can bring it back.
+func (r *record) addTo(change traffic.Change, svc *servingv1.Service) traffic.Change {
+	noted := change.Annotate(traffic.DeployKey, r.encode())
+	if r.Template == nil || traffic.Fits(noted.ApplyTo(svc.Annotations)) {
+		return noted
 	}
 	short := *r
 	short.Template = nil
-	short.write(svc)
+	return change.Annotate(traffic.DeployKey, short.encode())
 }
 
-// annotationBudget is Kubernetes' bound for all annotations of an object together.
-const annotationBudget = 256 << 10
-
-func annotationsFit(svc *servingv1.Service) bool {
-	size := 0
-	for key, value := range svc.Annotations {
-		size += len(key) + len(value)
-	}
-	return size <= annotationBudget
-}
-
-// TrimHistory removes the former splits when the other annotations of svc leave
-// no space for them: they must never stop a write.
-func TrimHistory(svc *servingv1.Service) {
-	if !annotationsFit(svc) {
-		delete(svc.Annotations, traffic.HistoryKey)
-	}
-}
-
-// dropRecord removes the annotation.
-func dropRecord(svc *servingv1.Service) {
-	if delete(svc.Annotations, recordKey); len(svc.Annotations) == 0 {
-		svc.Annotations = nil
-	}
+func (r *record) encode() string {
+	raw, _ := json.Marshal(r) // API objects marshal: they came from JSON
+	return string(raw)
 }
 
 // noteMetadata notes the labels and annotations that after changes of before,
@@ -127,15 +104,15 @@ func restore(now map[string]string, noted map[string]*string) map[string]string 
 }
 
 // follows reports whether new revisions got traffic by themselves before.
-func (r *record) follows() bool { return follows(SplitOf(r.Traffic).Normal()) }
+func (r *record) follows() bool { return knative.Split(r.Traffic).Normal().Follows() }
 
 // newRecord notes the state of live, whose template is that of the revision
 // former (nil: it has none).
 func newRecord(live *servingv1.Service, former *servingv1.Revision) record {
-	split, serving := pinned(live)
+	split, serving := knative.Snapshot(live).Pinned()
 	r := record{
 		Template: live.Spec.Template.DeepCopy(), Traffic: live.Spec.Traffic,
-		Pinned: TargetsOf(split), Serving: serving,
+		Pinned: knative.Targets(split), Serving: serving,
 	}
 	if isTemplateOf(&live.Spec.Template, former) {
 		r.Former, r.Template.Spec = former.Name, servingv1.RevisionSpec{}

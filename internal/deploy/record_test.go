@@ -13,7 +13,6 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
 // large is a service with 200 KB of variables and kubectl's own copy of it,
@@ -113,27 +112,6 @@ func TestMetadataComesBack(t *testing.T) {
 			t.Errorf("labels and annotations (-before +after):\n%s", diff)
 		}
 	})
-}
-
-// TestHistoryGivesWay: the former splits are dropped before a write is refused.
-func TestHistoryGivesWay(t *testing.T) {
-	c := newCluster()
-	synctest.Test(t, func(t *testing.T) {
-		run(t, c, spec("1"))
-		run(t, c, spec("2"))
-	})
-	svc := c.service
-	if svc.Annotations[traffic.HistoryKey] == "" {
-		t.Fatal("there is no history")
-	}
-	TrimHistory(svc)
-	if svc.Annotations[traffic.HistoryKey] == "" {
-		t.Error("it is dropped without need")
-	}
-	svc.Annotations["large"] = strings.Repeat("x", annotationBudget-20)
-	if TrimHistory(svc); svc.Annotations[traffic.HistoryKey] != "" {
-		t.Error("it stays although the service cannot be written with it")
-	}
 }
 
 // TestAbortAfterAnotherDeploy: what somebody else has deployed gets its traffic

@@ -7,6 +7,8 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/knative"
+	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
 // unname leaves no name in the template, if this deploy has put one there. What
@@ -50,11 +52,10 @@ func (d *deployer) learnName(ctx context.Context) error {
 		return err
 	}
 	s := d.rewrite(ctx, func(_ context.Context, svc *servingv1.Service) (*servingv1.Service, error) {
-		next := svc.DeepCopy()
-		if r := recordOf(svc); r != nil && r.Revision == "" {
-			d.p.former.write(next)
+		if r := recordOf(svc); r == nil || r.Revision != "" {
+			return svc, nil
 		}
-		return next, nil
+		return knative.Apply(svc, d.p.former.addTo(traffic.Change{}, svc)), nil
 	})
 	return s.err
 }

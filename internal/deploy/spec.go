@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
 // Spec is what the user wants to be live. Unset fields (zero values, nil
@@ -23,16 +24,8 @@ type Spec struct {
 	ConcurrencyLimit *int64 // requests at a time in one container; 0: no bound
 	Port             int32  // that the container listens on
 
-	Traffic Traffic
+	Traffic traffic.Shift
 	Tag     string // gives the revision a URL of its own
-}
-
-// Traffic says what share the new revision gets. The zero value is all of it.
-type Traffic struct {
-	Keep    bool // leave the split as it is: the new revision gets nothing
-	Share   int  // 1 to 100, when Partial
-	Partial bool // the others share the rest in their present proportions
-	Follow  bool // all of it, and all of the revisions that come later, whoever makes them
 }
 
 // Scale bounds the pods of a revision. nil and zero values: not said.

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"maps"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
@@ -51,11 +52,7 @@ func contains(all, some map[string]string) bool {
 
 // metadata returns the labels and annotations that users see as theirs.
 func metadata(svc *servingv1.Service) [2]map[string]string {
-	c := svc.DeepCopy()
-	for _, own := range []string{recordKey, traffic.HistoryKey} {
-		delete(c.Annotations, own)
-	}
-	return [2]map[string]string{c.Labels, c.Annotations}
+	return [2]map[string]string{maps.Clone(svc.Labels), traffic.WithoutState(svc.Annotations)}
 }
 
 // asksFor reports whether the service's template is that of the revision. At

@@ -9,6 +9,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/knative"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
@@ -84,7 +85,7 @@ func (d *deployer) result(svc, object *servingv1.Service) *Result {
 	if svc == nil {
 		return r
 	}
-	r.Split = d.named(svc)
+	r.Split = knative.Snapshot(svc).Named()
 	if svc.Status.URL != nil {
 		r.URL = svc.Status.URL.String()
 	}
@@ -94,17 +95,6 @@ func (d *deployer) result(svc, object *servingv1.Service) *Result {
 		}
 	}
 	return r
-}
-
-// named returns the split with the revision that the latest one is.
-func (d *deployer) named(svc *servingv1.Service) traffic.Split {
-	split := SplitOf(svc.Spec.Traffic).Normal()
-	for i, t := range split {
-		if t.Latest {
-			split[i].Revision = svc.Status.LatestReadyRevisionName
-		}
-	}
-	return split
 }
 
 // write plans and writes until nobody else has written in between. The new
@@ -186,14 +176,14 @@ func (d *deployer) shift(ctx context.Context) (*servingv1.Service, error) {
 		if svc == nil {
 			return nil, fault.New(fault.NotFound, "deploy.shift", "service/"+d.spec.Service, "it was deleted while its revision %s became ready", d.p.revision)
 		}
-		next, changed, err := d.shifted(bounded, svc)
+		change, err := d.shifted(bounded, svc)
 		if err != nil {
 			return nil, d.afterReady(ctx, err)
 		}
-		if !changed {
+		if change.IsEmpty() {
 			return svc, nil
 		}
-		written, err := d.cluster.UpdateService(bounded, next, false)
+		written, err := d.cluster.UpdateService(bounded, knative.Apply(svc, change), false)
 		switch {
 		case err == nil:
 			d.last = written
@@ -207,43 +197,39 @@ func (d *deployer) shift(ctx context.Context) (*servingv1.Service, error) {
 	}
 }
 
-// shifted returns svc with the traffic moved and the record of this deploy gone.
-func (d *deployer) shifted(ctx context.Context, svc *servingv1.Service) (*servingv1.Service, bool, error) {
-	next := svc.DeepCopy()
-	changed := false
+// shifted returns the change that moves the traffic and removes the record of
+// this deploy.
+func (d *deployer) shifted(ctx context.Context, svc *servingv1.Service) (traffic.Change, error) {
+	var change traffic.Change
 	later := recordOf(svc)
 	if later != nil && later.Revision == d.p.revision {
-		dropRecord(next)
-		later, changed = nil, true
+		change, later = change.Remove(traffic.DeployKey), nil
 	}
 	current, err := asksFor(ctx, d.cluster, svc, d.p.revision)
 	if err != nil {
-		return nil, false, err
+		return change, err
 	}
 	if !current && d.overtaken(svc) {
 		d.opts.Report.Note("a later deploy has moved the traffic on; it stays there")
-		return next, changed, nil
+		return change, nil
 	}
-	former := SplitOf(svc.Spec.Traffic).Normal()
-	split := d.finalSplit(d.p, former)
-	if split.Equal(former) {
-		return next, changed, nil
+	former := knative.Snapshot(svc)
+	split := d.finalSplit(d.p, former.Spec.Normal())
+	if split.Equal(former.Spec.Normal()) {
+		return change, nil
 	}
-	next.Spec.Traffic = TargetsOf(split)
-	if later != nil && later.Template != nil && !current {
-		// A later deploy is under way. If it fails, what it goes back to is this
-		// revision, which works and serves, and not what was before both. Until
-		// then its own revision gets nothing by being the latest.
-		later.Former, later.Serving = d.p.revision, d.p.revision
-		later.Template = d.p.live.Spec.Template.DeepCopy()
-		later.Template.Name, later.Template.Spec = "", servingv1.RevisionSpec{}
-		later.Traffic, later.Pinned = next.Spec.Traffic, TargetsOf(unfollow(split, d.p.revision))
-		next.Spec.Traffic = later.Pinned
-		later.write(next)
+	if later == nil || later.Template == nil || current {
+		return former.Replace(split, d.opts.Now()).And(change), nil
 	}
-	next.Annotations = put(next.Annotations, traffic.HistoryKey, traffic.Remember(svc.Annotations[traffic.HistoryKey], former, d.opts.Now()))
-	TrimHistory(next)
-	return next, true, nil
+	// A later deploy is under way. If it fails, what it goes back to is this
+	// revision, which works and serves, and not what was before both. Until
+	// then its own revision gets nothing by being the latest.
+	later.Former, later.Serving = d.p.revision, d.p.revision
+	later.Template = d.p.live.Spec.Template.DeepCopy()
+	later.Template.Name, later.Template.Spec = "", servingv1.RevisionSpec{}
+	pinned := split.Unfollow(d.p.revision)
+	later.Traffic, later.Pinned = knative.Targets(split), knative.Targets(pinned)
+	return later.addTo(former.Replace(pinned, d.opts.Now()).And(change), svc), nil
 }
 
 // overtaken reports whether a deploy that began later than this one has its
@@ -253,7 +239,7 @@ func (d *deployer) overtaken(svc *servingv1.Service) bool {
 	if mine == 0 {
 		return false
 	}
-	for _, t := range d.named(svc) {
+	for _, t := range knative.Snapshot(svc).Named() {
 		if t.Percent > 0 && number(d.spec.Service, t.Revision) > mine {
 			return true
 		}

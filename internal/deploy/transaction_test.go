@@ -13,6 +13,8 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/knative"
+	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
 func image(n string) string { return "reg.example/fn@sha256:" + strings.Repeat(n, 64) }
@@ -46,7 +48,7 @@ func only(name string, state corev1.ConditionStatus) func(*servingv1.Revision) c
 
 // split is what serves, by name.
 func split(svc *servingv1.Service) string {
-	named, _ := pinned(svc)
+	named, _ := knative.Snapshot(svc).Pinned()
 	return named.String()
 }
 
@@ -64,7 +66,7 @@ func TestDeployTwice(t *testing.T) {
 		if got := split(c.service); got != "fn-v2=100" {
 			t.Errorf("split %s", got)
 		}
-		if _, left := c.service.Annotations[recordKey]; left {
+		if _, left := c.service.Annotations[traffic.DeployKey]; left {
 			t.Error("the record of the deploy is still there")
 		}
 	})
@@ -82,7 +84,7 @@ func TestNothingUnreadyServes(t *testing.T) {
 			unready := len(c.history)
 			c.mu.Unlock()
 			for _, s := range c.history[:unready] {
-				if SplitOf(s.Spec.Traffic).Percent("fn-v2", "") != 0 {
+				if knative.Split(s.Spec.Traffic).Percent("fn-v2", "") != 0 {
 					t.Errorf("split %s before fn-v2 was ready", split(s))
 				}
 			}
@@ -91,7 +93,7 @@ func TestNothingUnreadyServes(t *testing.T) {
 		defer becomes.Stop()
 		run(t, c, spec("2"))
 		for _, s := range c.history {
-			if sum := SplitOf(s.Spec.Traffic).Sum(); sum != 100 {
+			if sum := knative.Split(s.Spec.Traffic).Sum(); sum != 100 {
 				t.Errorf("a state sums to %d: %s", sum, split(s))
 			}
 		}
@@ -172,7 +174,7 @@ func TestUnchangedKeepsTheSplit(t *testing.T) {
 		c := newCluster()
 		run(t, c, spec("1"))
 		s := spec("2")
-		s.Traffic = Traffic{Partial: true, Share: 50}
+		s.Traffic = traffic.Shift{Partial: true, Share: 50}
 		run(t, c, s)
 		r := run(t, c, spec("2"))
 		if r.Outcome != Unchanged || split(c.service) != "fn-v1=50 fn-v2=50" {
@@ -188,15 +190,15 @@ func TestUnchangedKeepsTheSplit(t *testing.T) {
 func TestTrafficModes(t *testing.T) {
 	tests := []struct {
 		name    string
-		traffic Traffic
+		traffic traffic.Shift
 		tag     string
 		want    string
 	}{
-		{"all", Traffic{}, "", "fn-v2=100"},
-		{"none", Traffic{Keep: true}, "", "fn-v1=100"},
-		{"none, tagged", Traffic{Keep: true}, "next", "fn-v1=100 fn-v2(next)=0"},
-		{"a tenth", Traffic{Partial: true, Share: 10}, "", "fn-v1=90 fn-v2=10"},
-		{"all, tagged", Traffic{}, "next", "fn-v2=100 fn-v2(next)=0"},
+		{"all", traffic.Shift{}, "", "fn-v2=100"},
+		{"none", traffic.Shift{Keep: true}, "", "fn-v1=100"},
+		{"none, tagged", traffic.Shift{Keep: true}, "next", "fn-v1=100 fn-v2(next)=0"},
+		{"a tenth", traffic.Shift{Partial: true, Share: 10}, "", "fn-v1=90 fn-v2=10"},
+		{"all, tagged", traffic.Shift{}, "next", "fn-v2=100 fn-v2(next)=0"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -462,4 +464,21 @@ type contended struct {
 func (c *contended) UpdateService(context.Context, *servingv1.Service, bool) (*servingv1.Service, error) {
 	c.tries++
 	return nil, &fault.Error{Kind: fault.Conflict, Err: errors.New("the object has been modified")}
+}
+
+// TestSameShareAgain: what a pipeline repeats writes nothing the second time.
+func TestSameShareAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		run(t, c, spec("1"))
+		s := spec("2")
+		s.Traffic, s.Tag = traffic.Shift{Partial: true, Share: 10}, "next"
+		if r := run(t, c, s); r.Outcome != Updated || r.Split.String() != "fn-v1=90 fn-v2(next)=10" {
+			t.Fatalf("%s, %s", r.Outcome, r.Split)
+		}
+		before := c.writes
+		if r := run(t, c, s); r.Outcome != Unchanged || c.writes != before {
+			t.Errorf("again: %s, %s, %d writes", r.Outcome, r.Split, c.writes-before)
+		}
+	})
 }

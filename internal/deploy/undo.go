@@ -8,6 +8,8 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/knative"
+	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
 // undo brings the former template and split back. It works also when ctx has
@@ -48,7 +50,7 @@ func (d *deployer) undo(ctx context.Context) state {
 		return done
 	}
 	done.restored, done.replaced, done.named = restored, replaced, named
-	if r := d.p.former; (restored || replaced) && r != nil && r.follows() && !follows(SplitOf(done.svc.Spec.Traffic)) {
+	if r := d.p.former; (restored || replaced) && r != nil && r.follows() && !knative.Spec(done.svc).Follows() {
 		done.pinned = true
 	}
 	d.disown(bounded)
@@ -134,11 +136,11 @@ func (d *deployer) back(ctx context.Context, svc *servingv1.Service, former *rec
 			next.Annotations = restore(next.Annotations, former.Annotations)
 		}
 	}
-	if SplitOf(svc.Spec.Traffic).Equal(SplitOf(d.last.Spec.Traffic)) {
+	if knative.Split(svc.Spec.Traffic).Equal(knative.Split(d.last.Spec.Traffic)) {
 		next.Spec.Traffic = former.pinnedTraffic()
 	}
 	if other := recordOf(svc); ours && (other == nil || other.Revision == d.p.revision) {
-		former.write(next)
+		next = knative.Apply(next, former.addTo(traffic.Change{}, next))
 	}
 	return next, nil
 }
@@ -174,9 +176,9 @@ func (d *deployer) finish(ctx context.Context, svc *servingv1.Service, replaced 
 	}
 	next := svc.DeepCopy()
 	if r := recordOf(svc); r != nil && r.Revision == d.p.revision {
-		dropRecord(next)
+		next = knative.Apply(svc, traffic.Change{}.Remove(traffic.DeployKey))
 	}
-	if former == nil || !SplitOf(svc.Spec.Traffic).Equal(SplitOf(former.pinnedTraffic())) {
+	if former == nil || !knative.Split(svc.Spec.Traffic).Equal(knative.Split(former.pinnedTraffic())) {
 		return next, nil
 	}
 	latest := svc.Status.LatestReadyRevisionName

@@ -9,6 +9,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/knative"
 	"github.com/kn-lite/kn-lite/internal/parallel"
 )
 
@@ -147,7 +148,7 @@ func (d *deployer) startWatches(ctx context.Context, updates chan<- func(*watche
 // becomeRouted waits until the route has taken up the split of written, and
 // undoes the deploy if it does not.
 func (d *deployer) becomeRouted(ctx context.Context, written *servingv1.Service) (*servingv1.Service, error) {
-	want := SplitOf(written.Spec.Traffic).Normal()
+	want := knative.Spec(written)
 	stage := d.opts.Report.Begin("route " + want.String())
 	timed, stop := context.WithTimeout(ctx, d.timeout())
 	defer stop()
@@ -172,7 +173,7 @@ func (d *deployer) becomeRouted(ctx context.Context, written *servingv1.Service)
 			return nil
 		}
 		last = svc
-		if now := SplitOf(svc.Spec.Traffic).Normal(); !now.Equal(want) {
+		if now := knative.Spec(svc); !now.Equal(want) {
 			d.opts.Report.Note("somebody else has changed the split meanwhile: " + now.String())
 			return errEnough
 		}
@@ -214,8 +215,8 @@ func (d *deployer) routed(svc *servingv1.Service) (corev1.ConditionStatus, strin
 	if c.Status != corev1.ConditionTrue {
 		return c.Status, words(c.Reason, c.Message)
 	}
-	observed := SplitOf(svc.Status.Traffic)
-	if !observed.Equal(SplitOf(svc.Spec.Traffic).Normal()) {
+	observed := knative.Split(svc.Status.Traffic)
+	if !observed.Equal(knative.Spec(svc)) {
 		return corev1.ConditionUnknown, "the route still has " + observed.String()
 	}
 	for _, t := range observed {

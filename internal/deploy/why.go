@@ -7,6 +7,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
+	"github.com/kn-lite/kn-lite/internal/knative"
 )
 
 // Evidence is everything that has been seen of a revision that is not ready.
@@ -28,7 +30,7 @@ type Evidence struct {
 
 // logOf returns the last lines of one of the pod's containers.
 func (e Evidence) logOf(pod *corev1.Pod, container string) []string {
-	if container == UserContainer(pod.Spec) {
+	if container == knative.UserContainerName(pod.Spec) {
 		return e.Log
 	}
 	return e.OtherLogs[container]
@@ -268,10 +270,9 @@ func newest(pods []*corev1.Pod) *corev1.Pod {
 // port is where the revision's container is asked.
 func port(rev *servingv1.Revision) int32 {
 	if rev != nil {
-		for _, c := range rev.Spec.Containers {
-			if len(c.Ports) > 0 && c.Ports[0].ContainerPort != 0 {
-				return c.Ports[0].ContainerPort
-			}
+		c := knative.UserContainer(rev.Spec.Containers)
+		if c != nil && len(c.Ports) > 0 && c.Ports[0].ContainerPort != 0 {
+			return c.Ports[0].ContainerPort
 		}
 	}
 	return servingv1.DefaultUserPort

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kn-lite/kn-lite/internal/knative"
 )
 
 // lookAfter is how long a container runs without becoming ready before its log
@@ -34,8 +36,8 @@ func podTrouble(e Evidence) *Finding {
 	}
 	statuses := slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses)
 	// The container with the port first, then its sidecars; queue-proxy suffers when they do.
-	user := UserContainer(pod.Spec)
-	rank := func(s corev1.ContainerStatus) int { return 2*btoi(s.Name == QueueProxy) - btoi(s.Name == user) }
+	user := knative.UserContainerName(pod.Spec)
+	rank := func(s corev1.ContainerStatus) int { return 2*btoi(s.Name == knative.QueueProxy) - btoi(s.Name == user) }
 	slices.SortStableFunc(statuses, func(a, b corev1.ContainerStatus) int { return rank(a) - rank(b) })
 	for _, s := range statuses {
 		if f := containerTrouble(e, pod, s); f != nil {
@@ -158,7 +160,7 @@ func endTrouble(e Evidence, pod *corev1.Pod, s corev1.ContainerStatus, ended *co
 		times++
 	}
 	whose := "its container"
-	if s.Name != UserContainer(pod.Spec) {
+	if s.Name != knative.UserContainerName(pod.Spec) {
 		whose = fmt.Sprintf("its container %s, beside the one that gets the requests,", s.Name)
 	}
 	f := &Finding{
@@ -171,7 +173,7 @@ func endTrouble(e Evidence, pod *corev1.Pod, s corev1.ContainerStatus, ended *co
 		Fix:      "the program must start and keep running; try it with `kn-lite func` tests or run the image locally",
 	}
 	switch {
-	case s.Name == QueueProxy:
+	case s.Name == knative.QueueProxy:
 		f.Terminal = false
 		f.Cause = fmt.Sprintf("Knative's queue-proxy ended with exit code %d", ended.ExitCode)
 		f.Fix = "its log tells more: `kubectl logs -c queue-proxy`"
@@ -261,7 +263,7 @@ func silent(e Evidence, pod *corev1.Pod) *Finding {
 
 func runningSince(pod *corev1.Pod) (time.Time, bool) {
 	for _, s := range pod.Status.ContainerStatuses {
-		if s.Name == UserContainer(pod.Spec) && s.State.Running != nil {
+		if s.Name == knative.UserContainerName(pod.Spec) && s.State.Running != nil {
 			return s.State.Running.StartedAt.Time, true
 		}
 	}
@@ -278,12 +280,11 @@ func readinessPath(e Evidence) string {
 	if e.Object == nil {
 		return ""
 	}
-	for _, c := range e.Object.Spec.Containers {
-		if c.ReadinessProbe != nil && c.ReadinessProbe.HTTPGet != nil {
-			return c.ReadinessProbe.HTTPGet.Path
-		}
+	c := knative.UserContainer(e.Object.Spec.Containers)
+	if c == nil || c.ReadinessProbe == nil || c.ReadinessProbe.HTTPGet == nil {
+		return ""
 	}
-	return ""
+	return c.ReadinessProbe.HTTPGet.Path
 }
 
 // listeningLine is how servers say where they listen; the words differ, a

@@ -11,6 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
+	"github.com/kn-lite/kn-lite/internal/knative"
 )
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -22,7 +24,7 @@ func pod(s corev1.ContainerStatus) *corev1.Pod {
 	}
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "fn-v2-pod"},
-		Status:     corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: QueueProxy, State: running(time.Hour)}, s}},
+		Status:     corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: knative.QueueProxy, State: running(time.Hour)}, s}},
 	}
 }
 
@@ -137,7 +139,7 @@ func TestDiagnose(t *testing.T) {
 		{"killed without a limit", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{RestartCount: 1, State: ended(137, "Error")})}}, Crash, true, "exit code 137"},
 		{"liveness", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{RestartCount: 1, State: ended(137, "Error")})}, Events: unhealthy}, Unhealthy, true, "healthEndpoints.liveness"},
 		{"command not found", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{RestartCount: 1, State: ended(127, "Error")})}}, BadCommand, true, "exit code 127"},
-		{"queue-proxy's end is not the user's", Evidence{Now: noon, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{Name: QueueProxy, RestartCount: 3, State: ended(1, "Error")})}}, Crash, false, "queue-proxy"},
+		{"queue-proxy's end is not the user's", Evidence{Now: noon, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{Name: knative.QueueProxy, RestartCount: 3, State: ended(1, "Error")})}}, Crash, false, "queue-proxy"},
 		{"not ready for 5 s", Evidence{Now: noon, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(5 * time.Second)})}}, Pending, false, "not ready yet"},
 		{"silent for 20 s", Evidence{Now: noon, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(20 * time.Second)})}}, WrongPort, false, "port 8080"},
 		{"a slow starter is not given up", Evidence{Now: noon, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(4 * time.Minute)})}}, WrongPort, false, "--port"},

@@ -8,8 +8,8 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
-// Change is one line of the difference between two splits.
-type Change struct {
+// Difference is one line of what differs between two splits.
+type Difference struct {
 	Name string // revision or @latest
 	Tag  string
 	From int // percent
@@ -18,7 +18,7 @@ type Change struct {
 }
 
 // String is "hello-v1 100 % → 50 %".
-func (c Change) String() string {
+func (c Difference) String() string {
 	name := c.Name
 	if c.Tag != "" {
 		name += " (" + c.Tag + ")"
@@ -32,9 +32,9 @@ func (c Change) String() string {
 // Apply gives the split that an edit asks for. Targets that the edit does not
 // name lose their share; those with a tag stay, at 0 %. The order of the lines
 // that stay is kept, new ones follow in the order of the edit.
-func Apply(current Split, edit []Resolved) (next Split, changes []Change, err error) {
+func Apply(current Split, edit []Resolved) (Split, error) {
 	current = current.Normal()
-	next = slices.Clone(current)
+	next := slices.Clone(current)
 	for i := range next {
 		next[i].Percent, next[i].URL = 0, ""
 	}
@@ -46,29 +46,29 @@ func Apply(current Split, edit []Resolved) (next Split, changes []Change, err er
 			i = len(next) - 1
 		}
 		if other, taken := owner[i]; taken {
-			return nil, nil, fault.New(fault.Usage, "traffic.apply", "", "%s and %s are the same target, %s", other, r.Ref, next[i].label()).
+			return nil, fault.New(fault.Usage, "traffic.apply", "", "%s and %s are the same target, %s", other, r.Ref, next[i].label()).
 				WithHint("give it one share")
 		}
 		owner[i] = r.Ref
 		next[i].Percent = r.Percent
 	}
-	next = slices.DeleteFunc(next, func(t Target) bool { return t.Percent == 0 && t.Tag == "" })
+	next = next.withoutIdle()
 	for i := range next {
 		if next[i].Latest {
 			next[i].Revision = ""
 		}
 	}
 	if sum := next.Sum(); sum != 100 {
-		return nil, nil, fault.New(fault.Usage, "traffic.apply", "", "the shares sum to %d, not to 100", sum)
+		return nil, fault.New(fault.Usage, "traffic.apply", "", "the shares sum to %d, not to 100", sum)
 	}
-	return next, Diff(current, next), nil
+	return next, nil
 }
 
 // RemoveTags gives the split without some tags: a line that had traffic keeps
 // it under its revision's name.
-func RemoveTags(current Split, tags []string) (next Split, changes []Change, err error) {
+func RemoveTags(current Split, tags []string) (Split, error) {
 	current = current.Normal()
-	next = slices.Clone(current)
+	next := slices.Clone(current)
 	for i := range next {
 		next[i].URL = ""
 	}
@@ -77,18 +77,18 @@ func RemoveTags(current Split, tags []string) (next Split, changes []Change, err
 		if i < 0 {
 			known := Known{Split: current}
 			err := fault.New(fault.NotFound, "traffic.untag", "", "there is no tag %q", tag)
-			return nil, nil, err.WithHint("%s", known.tagList())
+			return nil, err.WithHint("%s", known.tagList())
 		}
 		next[i].Tag = ""
 	}
 	next = next.Merge()
-	next = slices.DeleteFunc(next, func(t Target) bool { return t.Percent == 0 && t.Tag == "" })
+	next = next.withoutIdle()
 	for i := range next {
 		if next[i].Latest {
 			next[i].Revision = ""
 		}
 	}
-	return next, Diff(current, next), nil
+	return next, nil
 }
 
 // line picks the line of the split that an edit of target changes: the tagged
@@ -119,9 +119,9 @@ func line(current Split, target Target) int {
 
 // Diff lists what differs between two splits, in the order of the first and
 // then of the second.
-func Diff(from, to Split) []Change {
+func Diff(from, to Split) []Difference {
 	a, b := from.shares(), to.shares()
-	var out []Change
+	var out []Difference
 	seen := make(map[place]bool)
 	for _, t := range append(slices.Clone(from), to...) {
 		p := t.place()
@@ -132,14 +132,14 @@ func Diff(from, to Split) []Change {
 		_, before := a[p]
 		_, after := b[p]
 		if a[p] != b[p] || before != after {
-			out = append(out, Change{Name: t.Name(), Tag: t.Tag, From: a[p], To: b[p], Gone: before && !after})
+			out = append(out, Difference{Name: t.Name(), Tag: t.Tag, From: a[p], To: b[p], Gone: before && !after})
 		}
 	}
 	return out
 }
 
 // DiffText is the difference in one line.
-func DiffText(changes []Change) string {
+func DiffText(changes []Difference) string {
 	parts := make([]string, len(changes))
 	for i, c := range changes {
 		parts[i] = c.String()

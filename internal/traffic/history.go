@@ -5,9 +5,6 @@ import (
 	"time"
 )
 
-// HistoryKey is the annotation on the service that remembers former splits.
-const HistoryKey = "kn-lite.dev/traffic-history"
-
 // historyLength and historySize bound the annotation: twelve splits of three
 // targets are about 2 kB, but each tag is a target too. All annotations of an
 // object together may have 256 kB.

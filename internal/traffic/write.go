@@ -15,12 +15,12 @@ type Snapshot struct {
 	Version         string // resourceVersion: a write names the version it was computed from
 	Generation      int64
 	Spec            Split
-	History         string // the annotation HistoryKey, as it is
+	Annotations     map[string]string // not to be changed
 	LatestReady     string
 	LatestCreated   string
 	URL             string
 	Created         time.Time
-	Origin          any // the store's own object, for WriteSplit
+	Origin          any // the store's own object, for Update
 
 	// What the cluster has made of it so far.
 	ObservedGeneration int64
@@ -33,18 +33,22 @@ type Snapshot struct {
 	Message            string
 }
 
-// Store reads and writes the traffic of services in one namespace.
-type Store interface {
+// Writer reads and changes the traffic of services in one namespace.
+type Writer interface {
 	// Snapshot reads a service, from the API server and not from a cache.
 	// fault.NotFound when there is none.
 	Snapshot(ctx context.Context, service string) (*Snapshot, error)
 	// Revisions lists the service's revisions in any order.
 	Revisions(ctx context.Context, service string) ([]Revision, error)
-	// WriteSplit replaces spec.traffic and the annotation HistoryKey (left
-	// alone when history is "") of the version that snap is of, by an update
-	// that carries its resourceVersion. fault.Conflict when the service has
+	// Update writes a change to the version of the service that snap is of: the
+	// write carries its resourceVersion. fault.Conflict when the service has
 	// moved on since. A lost reply to a committed write is not retried.
-	WriteSplit(ctx context.Context, snap *Snapshot, next Split, history string) (*Snapshot, error)
+	Update(ctx context.Context, snap *Snapshot, change Change) (*Snapshot, error)
+}
+
+// Store is a Writer that can also wait.
+type Store interface {
+	Writer
 	// WatchService calls visit with the service as it is and after each
 	// change, until visit says that it is done, fails, or ctx ends. It
 	// survives closed watches and expired versions. fault.NotFound when the
@@ -52,8 +56,8 @@ type Store interface {
 	WatchService(ctx context.Context, service string, visit func(*Snapshot) (done bool, err error)) error
 }
 
-// SetOptions says how Set behaves.
-type SetOptions struct {
+// Options say how Update behaves.
+type Options struct {
 	DryRun       bool
 	IfGeneration int64 // when not 0: fail unless the service is at this generation
 	Now          time.Time
@@ -67,40 +71,63 @@ type Result struct {
 	Before  *Snapshot
 	Known   Known
 	Next    Split
-	Changes []Change  // empty: the split was already the one asked for
-	After   *Snapshot // nil on a dry run and when nothing changed
+	Changes []Difference // empty: the split was already the one asked for
+	After   *Snapshot    // nil on a dry run and when nothing changed
 }
 
-// errMoved marks a conflict that is final: the split itself has changed.
-var errMoved = errors.New("the split was changed by somebody else meanwhile")
+// Plan works out the change of a service from what is known of it. What it
+// returns is written when it differs from what there is; a split that is
+// replaced joins the history.
+type Plan func(snap *Snapshot, known Known) (Change, error)
 
-// Set makes the split what the edit says. It is an absolute edit: when
-// somebody else changes the service meanwhile it tries again only while the
-// split is still the one that was read, else it is a fault.Conflict with the
-// difference. It ends with ctx.
-func Set(ctx context.Context, store Store, service string, edit Edit, opts SetOptions) (Result, error) {
-	return write(ctx, store, service, opts, func(known Known) (Split, []Change, error) {
+// MovedError is the cause of a conflict that is final: somebody else has changed
+// the split that an edit was meant for.
+type MovedError struct{ Changes []Difference } // none: only the version is known to differ
+
+// Error implements error.
+func (e *MovedError) Error() string {
+	if len(e.Changes) == 0 {
+		return "the service was changed by somebody else meanwhile"
+	}
+	return "the split was changed by somebody else meanwhile: " + DiffText(e.Changes)
+}
+
+// Set makes the split what the edit says. See Update.
+func Set(ctx context.Context, store Writer, service string, edit Edit, opts Options) (Result, error) {
+	return Update(ctx, store, service, func(_ *Snapshot, known Known) (Change, error) {
 		resolved, err := Resolve(known, edit)
 		if err != nil {
-			return nil, nil, err
+			return Change{}, err
 		}
-		next, changes, err := Apply(known.Split, resolved)
-		if err == nil {
-			err = CheckReady(known, next)
-		}
-		return next, changes, err
-	})
+		return known.ApplyReady(resolved)
+	}, opts)
+}
+
+// ApplyReady returns the change to the split that an edit asks for, whose
+// revisions have to be ready.
+func (k Known) ApplyReady(edit []Resolved) (Change, error) {
+	next, err := Apply(k.Split, edit)
+	if err != nil {
+		return Change{}, err
+	}
+	return Change{Split: next}, CheckReady(k, next)
 }
 
 // Untag removes tags from the split; who gets how much stays. A split that has
 // tags of revisions that are gone is repaired by it, so nothing else is checked.
-func Untag(ctx context.Context, store Store, service string, tags []string, opts SetOptions) (Result, error) {
-	return write(ctx, store, service, opts, func(known Known) (Split, []Change, error) {
-		return RemoveTags(known.Split, tags)
-	})
+func Untag(ctx context.Context, store Writer, service string, tags []string, opts Options) (Result, error) {
+	return Update(ctx, store, service, func(_ *Snapshot, known Known) (Change, error) {
+		next, err := RemoveTags(known.Split, tags)
+		return Change{Split: next}, err
+	}, opts)
 }
 
-func write(ctx context.Context, store Store, service string, opts SetOptions, change func(Known) (Split, []Change, error)) (Result, error) {
+// Update reads a service, changes it as plan says, and writes it under the
+// version that was read. It is an absolute edit: when somebody else changes the
+// service meanwhile it tries again only while the split is still the one that
+// was read first, else it is a fault.Conflict caused by a MovedError. It ends
+// with ctx.
+func Update(ctx context.Context, store Writer, service string, plan Plan, opts Options) (Result, error) {
 	var first *Snapshot
 	for attempt := 0; ; attempt++ {
 		snap, err := store.Snapshot(ctx, service)
@@ -116,7 +143,7 @@ func write(ctx context.Context, store Store, service string, opts SetOptions, ch
 		} else if !snap.Spec.Normal().Equal(first.Spec.Normal()) {
 			return Result{}, moved(service, first, snap)
 		}
-		result, err := plan(ctx, store, snap, change)
+		result, change, err := decide(ctx, store, snap, plan, opts.Now)
 		if err != nil {
 			return Result{}, err
 		}
@@ -125,10 +152,10 @@ func write(ctx context.Context, store Store, service string, opts SetOptions, ch
 				return Result{}, err
 			}
 		}
-		if opts.DryRun || len(result.Changes) == 0 {
+		if opts.DryRun || change.IsEmpty() {
 			return result, nil
 		}
-		result.After, err = store.WriteSplit(ctx, snap, result.Next, Remember(snap.History, snap.Spec.Normal(), opts.Now))
+		result.After, err = store.Update(ctx, snap, change)
 		if fault.KindOf(err) != fault.Conflict {
 			return result, err
 		}
@@ -138,21 +165,33 @@ func write(ctx context.Context, store Store, service string, opts SetOptions, ch
 	}
 }
 
-func plan(ctx context.Context, store Store, snap *Snapshot, change func(Known) (Split, []Change, error)) (Result, error) {
+// decide plans a change, and returns what of it is to be written.
+func decide(ctx context.Context, store Writer, snap *Snapshot, plan Plan, now time.Time) (Result, Change, error) {
 	revisions, err := store.Revisions(ctx, snap.Name)
 	if err != nil {
-		return Result{}, err
+		return Result{}, Change{}, err
 	}
 	known := Known{Service: snap.Name, Revisions: revisions, LatestReady: snap.LatestReady, Split: snap.Spec.Normal()}
-	next, changes, err := change(known)
+	change, err := plan(snap, known)
 	if err != nil {
-		return Result{}, err
+		return Result{}, Change{}, err
 	}
-	return Result{Before: snap, Known: known, Next: next, Changes: changes}, nil
+	result := Result{Before: snap, Known: known, Next: known.Split}
+	if change.Split == nil {
+		return result, change, nil
+	}
+	result.Next, result.Changes = change.Split, Diff(known.Split, change.Split)
+	if len(result.Changes) == 0 {
+		change.Split = nil
+	} else {
+		change = snap.Replace(change.Split, now).And(change)
+	}
+	return result, change, nil
 }
 
 func moved(service string, was, now *Snapshot) *fault.Error {
-	return fault.New(fault.Conflict, "traffic.set", "service/"+service, "%w: %s", errMoved, DiffText(Diff(was.Spec.Normal(), now.Spec.Normal()))).
+	cause := &MovedError{Diff(was.Spec.Normal(), now.Spec.Normal())}
+	return (&fault.Error{Op: "traffic.set", Kind: fault.Conflict, Subject: "service/" + service, Err: cause}).
 		WithHint("nothing was changed; its split is now %s\nlook at it with `kn-lite traffic show %s` and decide again", now.Spec.Normal(), service)
 }
 

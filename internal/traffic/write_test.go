@@ -45,7 +45,7 @@ func (s *server) Snapshot(context.Context, string) (*Snapshot, error) {
 
 func (s *server) Revisions(context.Context, string) ([]Revision, error) { return s.revs, nil }
 
-func (s *server) WriteSplit(_ context.Context, snap *Snapshot, next Split, history string) (*Snapshot, error) {
+func (s *server) Update(_ context.Context, snap *Snapshot, change Change) (*Snapshot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.before != nil {
@@ -54,7 +54,10 @@ func (s *server) WriteSplit(_ context.Context, snap *Snapshot, next Split, histo
 	if snap.Version != s.snap.Version {
 		return nil, fault.New(fault.Conflict, "test", "service/hello", "version %s is not %s", snap.Version, s.snap.Version)
 	}
-	s.snap.Spec, s.snap.History = next, history
+	if change.Split != nil {
+		s.snap.Spec = change.Split
+	}
+	s.snap.Annotations = change.ApplyTo(s.snap.Annotations)
 	s.snap.Generation++
 	s.writes++
 	bump(&s.snap)
@@ -95,7 +98,7 @@ func bump(s *Snapshot) {
 func TestSetWritesOnce(t *testing.T) {
 	s := newServer(Split{{Latest: true, Percent: 100}})
 	var previewed string
-	result, err := Set(t.Context(), s, "hello", Edit{{"v1", 50}, {"v2", 50}}, SetOptions{Now: clock, Preview: func(r Result) error {
+	result, err := Set(t.Context(), s, "hello", Edit{{"v1", 50}, {"v2", 50}}, Options{Now: clock, Preview: func(r Result) error {
 		previewed = r.Next.String()
 		return nil
 	}})
@@ -109,11 +112,11 @@ func TestSetWritesOnce(t *testing.T) {
 	if previewed != want.String() {
 		t.Errorf("previewed %q", previewed)
 	}
-	past, err := History(s.snap.History)
+	past, err := History(s.snap.Annotations[HistoryKey])
 	if err != nil || len(past) != 1 || !past[0].Split.Equal(Split{{Latest: true, Percent: 100}}) {
 		t.Errorf("history: %v, %v", past, err)
 	}
-	again, err := Set(t.Context(), s, "hello", Edit{{"v1", 50}, {"v2", 50}}, SetOptions{Now: clock})
+	again, err := Set(t.Context(), s, "hello", Edit{{"v1", 50}, {"v2", 50}}, Options{Now: clock})
 	if err != nil || again.After != nil || s.writes != 1 {
 		t.Errorf("the same again: %+v, %v, %d writes", again.After, err, s.writes)
 	}
@@ -121,12 +124,12 @@ func TestSetWritesOnce(t *testing.T) {
 
 func TestSetDryRunAndRefusedPreviewWriteNothing(t *testing.T) {
 	s := newServer(Split{{Latest: true, Percent: 100}})
-	result, err := Set(t.Context(), s, "hello", Edit{{"v1", 100}}, SetOptions{DryRun: true})
+	result, err := Set(t.Context(), s, "hello", Edit{{"v1", 100}}, Options{DryRun: true})
 	if err != nil || len(result.Changes) != 2 || s.writes != 0 {
 		t.Errorf("%v, %v, %d writes", result.Changes, err, s.writes)
 	}
 	no := errors.New("no")
-	_, err = Set(t.Context(), s, "hello", Edit{{"v1", 100}}, SetOptions{Preview: func(Result) error { return no }})
+	_, err = Set(t.Context(), s, "hello", Edit{{"v1", 100}}, Options{Preview: func(Result) error { return no }})
 	if !errors.Is(err, no) || s.writes != 0 {
 		t.Errorf("%v, %d writes", err, s.writes)
 	}
@@ -140,7 +143,7 @@ func TestSetTriesAgainWhenTheSplitIsUntouched(t *testing.T) {
 			bump(snap)
 		}
 	}
-	_, err := Set(t.Context(), s, "hello", Edit{{"v1", 100}}, SetOptions{Now: clock})
+	_, err := Set(t.Context(), s, "hello", Edit{{"v1", 100}}, Options{Now: clock})
 	if err != nil || s.writes != 1 || touched != 4 {
 		t.Errorf("%v, %d writes, %d tries", err, s.writes, touched)
 	}
@@ -152,7 +155,7 @@ func TestSetStopsWhenTheSplitWasChanged(t *testing.T) {
 		snap.Spec = Split{{Revision: "hello-v3", Percent: 100}}
 		bump(snap)
 	}
-	_, err := Set(t.Context(), s, "hello", Edit{{"v1", 100}}, SetOptions{Now: clock})
+	_, err := Set(t.Context(), s, "hello", Edit{{"v1", 100}}, Options{Now: clock})
 	checkFault(t, "changed", err, fault.Conflict, "@latest 100 % → 0 %, hello-v3 0 % → 100 %", "its split is now hello-v3=100")
 	if s.writes != 0 {
 		t.Errorf("%d writes over somebody else's split", s.writes)
@@ -161,7 +164,7 @@ func TestSetStopsWhenTheSplitWasChanged(t *testing.T) {
 
 func TestSetIfGeneration(t *testing.T) {
 	s := newServer(Split{{Latest: true, Percent: 100}})
-	_, err := Set(t.Context(), s, "hello", Edit{{"v1", 100}}, SetOptions{IfGeneration: 7})
+	_, err := Set(t.Context(), s, "hello", Edit{{"v1", 100}}, Options{IfGeneration: 7})
 	checkFault(t, "generation", err, fault.Conflict, "its generation is 1, expected 7", "@latest=100")
 }
 
@@ -171,7 +174,7 @@ func TestSetGivesUpWithItsContext(t *testing.T) {
 		s.before = bump
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		_, err := Set(ctx, s, "hello", Edit{{"v1", 100}}, SetOptions{Now: clock})
+		_, err := Set(ctx, s, "hello", Edit{{"v1", 100}}, Options{Now: clock})
 		checkFault(t, "storm", err, fault.Timeout, "others kept changing the service", "nothing was changed")
 	})
 }
@@ -186,7 +189,7 @@ func TestOneWinnerPerGeneration(t *testing.T) {
 		results := make([]error, 16)
 		for i := range results {
 			wg.Go(func() {
-				_, results[i] = Set(context.Background(), s, "hello", Edit{{"v1", i + 1}, {"v2", 99 - i}}, SetOptions{Now: clock, IfGeneration: 1})
+				_, results[i] = Set(context.Background(), s, "hello", Edit{{"v1", i + 1}, {"v2", 99 - i}}, Options{Now: clock, IfGeneration: 1})
 			})
 		}
 		wg.Wait()
@@ -207,7 +210,7 @@ func TestOneWinnerPerGeneration(t *testing.T) {
 func TestAwait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(Split{{Latest: true, Percent: 100}})
-		result, err := Set(t.Context(), s, "hello", Edit{{"v1", 50}, {"v2", 50}}, SetOptions{Now: clock})
+		result, err := Set(t.Context(), s, "hello", Edit{{"v1", 50}, {"v2", 50}}, Options{Now: clock})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -245,7 +248,7 @@ func TestAwait(t *testing.T) {
 func TestAwaitEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(Split{{Latest: true, Percent: 100}})
-		result, err := Set(t.Context(), s, "hello", Edit{{"v1", 100}}, SetOptions{Now: clock})
+		result, err := Set(t.Context(), s, "hello", Edit{{"v1", 100}}, Options{Now: clock})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,22 +9,22 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"knative.dev/pkg/apis"
 	"knative.dev/serving/pkg/apis/serving"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/knative"
 	"github.com/kn-lite/kn-lite/internal/local/store"
 	"github.com/kn-lite/kn-lite/internal/local/view"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
 const (
-	splitSize     = 1 << 20 // of a request, in bytes
-	splitAttempts = 5       // while others change the service, and not its split
+	splitSize    = 1 << 20         // of a request, in bytes
+	splitTimeout = 5 * time.Second // while others change the service, and not its split
 	// manager names kn-lite in managedFields, as its commands do.
 	manager = "kn-lite"
 )
@@ -72,9 +72,9 @@ func (d *Dashboard) split(w http.ResponseWriter, r *http.Request) {
 	if errors.As(err, &f) {
 		out.Hint = f.Hint
 	}
-	var moved *movedError
+	var moved *traffic.MovedError
 	if errors.As(err, &moved) {
-		out.Changes = lines(moved.changes)
+		out.Changes = lines(moved.Changes)
 	}
 	writeJSON(w, statusOf(err), out)
 }
@@ -91,43 +91,29 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// movedError means that somebody else has changed the split that was shown.
-type movedError struct{ changes []traffic.Change }
-
-func (e *movedError) Error() string {
-	if len(e.changes) == 0 {
-		return "the service has changed meanwhile"
-	}
-	return "the split has changed meanwhile: " + traffic.DiffText(e.changes)
-}
-
 // setSplit writes a split, unless somebody else has changed the one that was shown.
 func (d *Dashboard) setSplit(ctx context.Context, ask splitRequest) (*splitAnswer, error) {
 	if ask.ResourceVersion == "" {
 		return nil, fault.New(fault.Usage, "dashboard.split", "", "resourceVersion is missing")
 	}
-	for attempt := 1; ; attempt++ {
-		svc, ok := store.Get[*servingv1.Service](d.Store, ask.Namespace, ask.Service)
-		if !ok {
-			return nil, fault.New(fault.NotFound, "dashboard.split", "service/"+ask.Service, "there is none in namespace %q", ask.Namespace)
-		}
-		changes, next, err := d.planSplit(svc, ask)
-		if err != nil {
-			return nil, err
-		}
-		if len(changes) > 0 {
-			svc, err = d.writeSplit(ctx, svc, next)
-		}
-		if err == nil {
-			return &splitAnswer{Changes: lines(changes), Service: view.ReadService(d.Store, svc, d.Figures)}, nil
-		}
-		if fault.KindOf(err) != fault.Conflict || attempt == splitAttempts {
-			return nil, err
-		}
+	ctx, cancel := context.WithTimeout(ctx, splitTimeout)
+	defer cancel()
+	result, err := traffic.Update(ctx, splits{d, ask.Namespace}, ask.Service, ask.plan, traffic.Options{Now: d.Now()})
+	if err != nil {
+		return nil, err
 	}
+	snap := result.Before
+	if result.After != nil {
+		snap = result.After
+	}
+	svc, ok := snap.Origin.(*servingv1.Service)
+	if !ok {
+		return nil, fault.New(fault.Failure, "dashboard.split", "service/"+ask.Service, "its snapshot has no service")
+	}
+	return &splitAnswer{Changes: lines(result.Changes), Service: view.ReadService(d.Store, svc, d.Figures)}, nil
 }
 
-func lines(changes []traffic.Change) []string {
+func lines(changes []traffic.Difference) []string {
 	out := make([]string, len(changes))
 	for i, c := range changes {
 		out[i] = c.String()
@@ -135,49 +121,32 @@ func lines(changes []traffic.Change) []string {
 	return out
 }
 
-// planSplit works out the split that a request asks for.
-func (d *Dashboard) planSplit(svc *servingv1.Service, ask splitRequest) ([]traffic.Change, traffic.Split, error) {
-	known := traffic.Known{
-		Service: svc.Name, Split: splitOf(svc.Spec.Traffic).Normal(),
-		LatestReady: svc.Status.LatestReadyRevisionName, Revisions: d.revisions(svc),
-	}
-	// Percentages are those of revisions: what follows the latest one has its name.
-	current := shares(known)
-	if svc.ResourceVersion != ask.ResourceVersion {
+// plan works out the split that a request asks for. Percentages are those of
+// revisions: what follows the latest one has its name.
+func (ask splitRequest) plan(snap *traffic.Snapshot, known traffic.Known) (traffic.Change, error) {
+	current := known.Split.ByRevision(known.LatestReady)
+	if snap.Version != ask.ResourceVersion {
 		if changes := traffic.Diff(named(ask.From), current); ask.From == nil || len(changes) > 0 {
 			if ask.From == nil {
 				changes = nil
 			}
-			return nil, nil, (&fault.Error{Op: "dashboard.split", Kind: fault.Conflict, Subject: "service/" + svc.Name, Err: &movedError{changes}}).
+			return traffic.Change{}, (&fault.Error{Op: "dashboard.split", Kind: fault.Conflict, Subject: "service/" + snap.Name, Err: &traffic.MovedError{Changes: changes}}).
 				WithHint("nothing was changed; its split is now %s", current)
 		}
 	}
 	if named(ask.Targets).Equal(current) {
-		return nil, nil, nil // who follows the latest revision goes on doing so
+		return traffic.Change{}, nil // who follows the latest revision goes on doing so
 	}
 	edit := make([]traffic.Resolved, 0, len(ask.Targets))
 	for _, t := range ask.Targets {
 		if t.Percent < 0 || t.Percent > 100 {
-			return nil, nil, fault.New(fault.Usage, "dashboard.split", t.Revision, "%d is no share: use a whole number from 0 to 100", t.Percent)
+			return traffic.Change{}, fault.New(fault.Usage, "dashboard.split", t.Revision, "%d is no share: use a whole number from 0 to 100", t.Percent)
 		}
 		if t.Percent > 0 {
 			edit = append(edit, traffic.Resolved{Share: traffic.Share{Ref: t.Revision, Percent: t.Percent}, Target: traffic.Target{Revision: t.Revision}})
 		}
 	}
-	next, changes, err := traffic.Apply(known.Split, edit)
-	if err == nil {
-		err = traffic.CheckReady(known, next)
-	}
-	return changes, next, err
-}
-
-// shares is the split by revision, without tags.
-func shares(known traffic.Known) traffic.Split {
-	out := known.Split.Pin(known.LatestReady)
-	for i := range out {
-		out[i].Tag = ""
-	}
-	return out.Merge()
+	return known.ApplyReady(edit)
 }
 
 func named(shares []share) traffic.Split {
@@ -188,52 +157,47 @@ func named(shares []share) traffic.Split {
 	return out
 }
 
-func (d *Dashboard) revisions(svc *servingv1.Service) []traffic.Revision {
+// splits is the platform's services of one namespace in the words of package
+// traffic: read from the store, written by the API server.
+type splits struct {
+	dashboard *Dashboard
+	namespace string
+}
+
+var _ traffic.Writer = splits{}
+
+// Snapshot implements traffic.Writer.
+func (s splits) Snapshot(_ context.Context, service string) (*traffic.Snapshot, error) {
+	svc, ok := store.Get[*servingv1.Service](s.dashboard.Store, s.namespace, service)
+	if !ok {
+		return nil, fault.New(fault.NotFound, "dashboard.split", "service/"+service, "there is none in namespace %q", s.namespace)
+	}
+	return knative.Snapshot(svc), nil
+}
+
+// Revisions implements traffic.Writer.
+func (s splits) Revisions(_ context.Context, service string) ([]traffic.Revision, error) {
 	var out []traffic.Revision
-	for _, rev := range store.Labelled[*servingv1.Revision](d.Store, svc.Namespace, serving.ServiceLabelKey, svc.Name) {
-		one := traffic.Revision{Name: rev.Name, Created: rev.CreationTimestamp.Time, State: traffic.Unknown}
-		if c := rev.Status.GetCondition(apis.ConditionReady); c != nil {
-			one.State, one.Reason, one.Message = traffic.State(c.Status), c.Reason, c.Message
-		}
-		// A revision without the label counts as the oldest.
-		one.Generation, _ = strconv.ParseInt(rev.Labels[serving.ConfigurationGenerationLabelKey], 10, 64)
-		out = append(out, one)
+	for _, rev := range store.Labelled[*servingv1.Revision](s.dashboard.Store, s.namespace, serving.ServiceLabelKey, service) {
+		out = append(out, knative.Revision(rev))
 	}
-	return out
+	return out, nil
 }
 
-func splitOf(targets []servingv1.TrafficTarget) traffic.Split {
-	out := make(traffic.Split, 0, len(targets))
-	for _, t := range targets {
-		one := traffic.Target{Revision: t.RevisionName, Tag: t.Tag, Latest: t.LatestRevision != nil && *t.LatestRevision}
-		if t.Percent != nil {
-			one.Percent = int(*t.Percent)
-		}
-		out = append(out, one)
+// Update implements traffic.Writer.
+func (s splits) Update(ctx context.Context, snap *traffic.Snapshot, change traffic.Change) (*traffic.Snapshot, error) {
+	svc, ok := snap.Origin.(*servingv1.Service)
+	if !ok {
+		return nil, fault.New(fault.Failure, "dashboard.split", "service/"+snap.Name, "the snapshot was not read from the platform")
 	}
-	return out
-}
-
-// writeSplit updates the version of the service that the split was worked out from.
-// The split that it replaces is remembered, for `kn-lite traffic undo`.
-func (d *Dashboard) writeSplit(ctx context.Context, svc *servingv1.Service, split traffic.Split) (*servingv1.Service, error) {
-	next := svc.DeepCopy()
+	next := knative.Apply(svc, change)
 	next.APIVersion, next.Kind = servingv1.SchemeGroupVersion.String(), "Service"
-	next.Spec.Traffic = nil
-	for _, t := range split.Merge() {
-		percent, latest := int64(t.Percent), t.Latest
-		next.Spec.Traffic = append(next.Spec.Traffic, servingv1.TrafficTarget{RevisionName: t.Revision, Tag: t.Tag, Percent: &percent, LatestRevision: &latest})
-	}
-	if next.Annotations == nil {
-		next.Annotations = map[string]string{}
-	}
-	next.Annotations[traffic.HistoryKey] = traffic.Remember(next.Annotations[traffic.HistoryKey], splitOf(svc.Spec.Traffic).Normal(), d.Now())
 	path := "/apis/" + next.APIVersion + "/namespaces/" + url.PathEscape(svc.Namespace) + "/services/" + url.PathEscape(svc.Name)
 	var written servingv1.Service
-	if err := d.put(ctx, path, next, &written); err != nil {
+	if err := s.dashboard.put(ctx, path, next, &written); err != nil {
 		return nil, fault.New(err.kind(), "dashboard.split", "service/"+svc.Name, "%s", err.status.Message)
 	}
-	return &written, nil
+	return knative.Snapshot(&written), nil
 }
 
 // refused is an error of the API server.

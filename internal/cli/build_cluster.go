@@ -129,7 +129,7 @@ func (f *Factory) buildInCluster(ctx context.Context, dir string, project *funct
 	if deadline, ok := ctx.Deadline(); ok {
 		request.Timeout = deadline.Sub(f.Sys.Now())
 	}
-	result, err := clusterbuild.Run(ctx, client, request, clusterReport{f.IO})
+	result, err := clusterbuild.Run(ctx, client, request, f.IO.Progress())
 	if err != nil {
 		return nil, err
 	}
@@ -336,39 +336,3 @@ func clusterResult(result *clusterbuild.Result) (*build.Result, error) {
 	}
 	return out, nil
 }
-
-// clusterReport tells the terminal how a build in the cluster goes on.
-type clusterReport struct{ io *term.IO }
-
-// Step implements clusterbuild.Report.
-func (r clusterReport) Step(text string) func(string, bool) {
-	task := r.io.Start(0, "%s", text)
-	return func(done string, ok bool) {
-		if ok {
-			task.Done("%s", done)
-		} else {
-			task.Fail()
-		}
-	}
-}
-
-// Send implements clusterbuild.Report.
-func (r clusterReport) Send(total int64) (func(int64), func(bool)) {
-	task := r.io.Start(total, "sending the context (%s)", term.Bytes(total))
-	return task.Add, func(ok bool) {
-		if ok {
-			task.Done("sent the context (%s)", term.Bytes(total))
-		} else {
-			task.Fail()
-		}
-	}
-}
-
-// Note implements clusterbuild.Report.
-func (r clusterReport) Note(text string) { r.io.Note("%s", text) }
-
-// Warn implements clusterbuild.Report.
-func (r clusterReport) Warn(text string) { r.io.Warn("%s", text) }
-
-// Raw implements clusterbuild.Report.
-func (r clusterReport) Raw(text string) { r.io.Raw(text) }

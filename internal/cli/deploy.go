@@ -241,7 +241,7 @@ func runDeploy(ctx context.Context, f *Factory, o *deployOptions) error {
 	}
 	result, err := deploy.Run(ctx, client, spec, deploy.Options{
 		NoWait: o.NoWait, DryRun: o.DryRun == "server", Timeout: f.Flags.Timeout,
-		Blind: blind, Now: f.Sys.Now, Report: deployReport{f.IO},
+		Blind: blind, Now: f.Sys.Now, Report: f.IO.Progress(),
 	})
 	if err != nil {
 		return err
@@ -307,7 +307,7 @@ func runAbort(ctx context.Context, f *Factory, o *deployOptions) error {
 	}
 	ctx, cancel := f.withTimeout(ctx, readTimeout)
 	defer cancel()
-	done, err := deploy.Abort(ctx, client, name, deployReport{f.IO})
+	done, err := deploy.Abort(ctx, client, name, f.IO.Progress())
 	switch {
 	case err != nil:
 		return err

@@ -11,7 +11,6 @@ import (
 	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/registry"
 	"github.com/kn-lite/kn-lite/internal/sign"
-	"github.com/kn-lite/kn-lite/internal/term"
 )
 
 // deployImage is the image by digest, and what the user calls it: the one that
@@ -166,28 +165,3 @@ func (f *Factory) printDeploy(namespace string, spec deploy.Spec, r *deploy.Resu
 		},
 	})
 }
-
-// deployReport tells the terminal how a deploy goes on.
-type deployReport struct{ io *term.IO }
-
-// Note implements deploy.Report.
-func (r deployReport) Note(text string) { r.io.Note("%s", text) }
-
-// Warn implements deploy.Report.
-func (r deployReport) Warn(text string) { r.io.Warn("%s", text) }
-
-// Begin implements deploy.Report.
-func (r deployReport) Begin(label string) deploy.Stage {
-	return deployStage{r.io.Start(0, "%s", label)}
-}
-
-type deployStage struct{ task *term.Task }
-
-// Update implements deploy.Stage.
-func (s deployStage) Update(label string) { s.task.Update("%s", label) }
-
-// Done implements deploy.Stage.
-func (s deployStage) Done(what string) { s.task.Done("%s", what) }
-
-// Fail implements deploy.Stage.
-func (s deployStage) Fail() { s.task.Fail() }

@@ -104,7 +104,7 @@ func (o *clusterBuildOptions) build(ctx context.Context, f *Factory, client *clu
 	}
 	spec := build.Spec{
 		Dir: dir, Dockerfile: &options, Epoch: order.Epoch, Labels: order.Labels,
-		Environ: f.Sys.Vars, CacheDir: config.CacheDir(f.Sys.Env), Now: f.Sys.Now, Progress: logProgress{log},
+		Environ: f.Sys.Vars, CacheDir: config.CacheDir(f.Sys.Env), Now: f.Sys.Now, Progress: log,
 		Pull: func(ctx context.Context, ref string, p v1.Platform) (v1.Image, error) {
 			return registries.Pull(ctx, ref, p)
 		},
@@ -127,7 +127,7 @@ func (o *clusterBuildOptions) build(ctx context.Context, f *Factory, client *clu
 	if err != nil {
 		return nil, err
 	}
-	end := log.Step("pushing to " + order.Tag)
+	task := log.Start("pushing to "+order.Tag, 0)
 	made := &builtImage{
 		Result: result, wanted: build.Documents{SBOM: order.SBOM, Provenance: order.Provenance},
 		facts: build.Facts{
@@ -136,7 +136,7 @@ func (o *clusterBuildOptions) build(ctx context.Context, f *Factory, client *clu
 		},
 	}
 	_, err = registries.PushWith(ctx, result.Artifact(), order.Tag, made.attached(order.Tag, nil))
-	end("pushed "+order.Tag, err == nil)
+	progress.End(task, "pushed "+order.Tag, err)
 	return result, err
 }
 
@@ -169,34 +169,6 @@ func platformsOf(result *build.Result) []clusterbuild.Platform {
 	}
 	return out
 }
-
-// logProgress writes a build's progress to the pod's log.
-type logProgress struct{ *clusterbuild.Log }
-
-// Start implements progress.Reporter.
-func (p logProgress) Start(text string, _ int64) progress.Task {
-	return logTask{progress.Nop().Start(text, 0), p.Log.Step(text)}
-}
-
-// Step implements progress.Reporter.
-func (p logProgress) Step(text string) { p.Note(text) }
-
-// Debug implements progress.Reporter.
-func (logProgress) Debug(string) {}
-
-// Output implements progress.Reporter.
-func (p logProgress) Output(text string) { p.Raw(text) }
-
-type logTask struct {
-	progress.Task
-	end func(string, bool)
-}
-
-// Done implements progress.Task.
-func (t logTask) Done(text string) { t.end(text, true) }
-
-// Fail implements progress.Task.
-func (t logTask) Fail() { t.end("", false) }
 
 // newBuilderImageCmd is for releases and for closed networks: it pushes the image
 // that --builder cluster runs.

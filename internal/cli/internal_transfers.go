@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/kn-lite/kn-lite/internal/clusterbuild"
+	"github.com/kn-lite/kn-lite/internal/progress"
 	"github.com/kn-lite/kn-lite/internal/registry"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
@@ -21,16 +22,16 @@ type logTransfer struct {
 	log  *clusterbuild.Log
 	blob registry.Blob
 
-	mu  sync.Mutex
-	end func(string, bool)
+	mu   sync.Mutex
+	task progress.Task
 }
 
 // Add implements registry.Transfer.
 func (t *logTransfer) Add(n int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.end == nil && n > 0 && t.blob.Size >= 1<<20 {
-		t.end = t.log.Step(t.text("pulling", "pushing"))
+	if t.task == nil && n > 0 && t.blob.Size >= 1<<20 {
+		t.task = t.log.Start(t.text("pulling", "pushing"), t.blob.Size)
 	}
 }
 
@@ -38,8 +39,12 @@ func (t *logTransfer) Add(n int64) {
 func (t *logTransfer) Done(outcome registry.Outcome) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.end != nil {
-		t.end(t.text("pulled", "pushed"), outcome != registry.Failed)
+	switch {
+	case t.task == nil:
+	case outcome == registry.Failed:
+		t.task.Fail()
+	default:
+		t.task.Done(t.text("pulled", "pushed"))
 	}
 }
 

@@ -56,17 +56,6 @@ type Cluster interface {
 	SetJobDeadline(ctx context.Context, name string, seconds int64) error
 }
 
-// Report hears how a build goes on.
-type Report interface {
-	// Step announces a step; end follows.
-	Step(text string) (end func(done string, ok bool))
-	// Send announces the context, of total bytes; add tells how much is gone.
-	Send(total int64) (add func(n int64), end func(ok bool))
-	Note(text string)
-	Warn(text string)
-	Raw(text string)
-}
-
 // Spec says what to build, and in what kind of pod.
 type Spec struct {
 	Name         string            // of the project, for the names of objects

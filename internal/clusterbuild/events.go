@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // event is one line of the pod's log. Lines that are none are shown as they are.
@@ -21,8 +22,10 @@ type event struct {
 const (
 	eventReady  = "Ready" // the pod listens
 	eventTaken  = "Taken" // it has all of the context
-	eventBegin  = "Begin" // a step begins: ID, Text
-	eventEnd    = "End"   // it has ended: ID, Text, OK
+	eventBegin  = "Begin" // a task begins: ID, Text
+	eventUpdate = "Update"
+	eventEnd    = "End" // it has ended: ID, OK, and Text if there is something to say
+	eventStep   = "Step"
 	eventNote   = "Note"
 	eventWarn   = "Warn"
 	eventRaw    = "Raw" // output of a program
@@ -30,12 +33,18 @@ const (
 	eventError  = "Error" // as kn-lite -o json reports one; the termination message has it too
 )
 
-// Log writes a build's story so that the client can tell it as its own.
+// Log is a progress.Reporter that writes lines of JSON, which the client reads from
+// the pod's log and reports as its own.
 type Log struct {
 	mu    sync.Mutex
 	w     io.Writer
-	steps int
+	tasks int
 }
+
+var _ progress.Reporter = (*Log)(nil)
+
+// minTransfer is the size of a transfer that takes long enough for lines in the log.
+const minTransfer = 1 << 20
 
 // NewLog writes to w.
 func NewLog(w io.Writer) *Log { return &Log{w: w} }
@@ -49,15 +58,41 @@ func (l *Log) write(e event) {
 	_, _ = l.w.Write(append(line, '\n'))
 }
 
-// Step implements the like-named method of a build's report.
-func (l *Log) Step(text string) func(done string, ok bool) {
+// Start implements progress.Reporter.
+func (l *Log) Start(label string, total int64) progress.Task {
+	if total > 0 && total < minTransfer {
+		return progress.Nop().Start(label, total)
+	}
 	l.mu.Lock()
-	l.steps++
-	id := l.steps
+	l.tasks++
+	id := l.tasks
 	l.mu.Unlock()
-	l.write(event{Kind: eventBegin, ID: id, Text: text})
-	return func(done string, ok bool) { l.write(event{Kind: eventEnd, ID: id, Text: done, OK: ok}) }
+	l.write(event{Kind: eventBegin, ID: id, Text: label})
+	return &logTask{log: l, id: id}
 }
+
+// logTask is a task whose beginning and end are in the log.
+type logTask struct {
+	log *Log
+	id  int
+}
+
+// Update implements progress.Task.
+func (t *logTask) Update(label string) { t.log.write(event{Kind: eventUpdate, ID: t.id, Text: label}) }
+
+// Add implements progress.Task. How far a transfer has come is not worth lines.
+func (t *logTask) Add(int64) {}
+
+// Done implements progress.Task.
+func (t *logTask) Done(text string) {
+	t.log.write(event{Kind: eventEnd, ID: t.id, Text: text, OK: true})
+}
+
+// Fail implements progress.Task.
+func (t *logTask) Fail() { t.log.write(event{Kind: eventEnd, ID: t.id}) }
+
+// Drop implements progress.Task.
+func (t *logTask) Drop() { t.log.write(event{Kind: eventEnd, ID: t.id, OK: true}) }
 
 // Ready says that the pod listens.
 func (l *Log) Ready() { l.write(event{Kind: eventReady}) }
@@ -65,30 +100,36 @@ func (l *Log) Ready() { l.write(event{Kind: eventReady}) }
 // Taken says that all of the context is there.
 func (l *Log) Taken() { l.write(event{Kind: eventTaken}) }
 
-// Note is worth knowing.
+// Step implements progress.Reporter.
+func (l *Log) Step(text string) { l.write(event{Kind: eventStep, Text: text}) }
+
+// Debug implements progress.Reporter. A pod's log has no levels.
+func (l *Log) Debug(string) {}
+
+// Note implements progress.Reporter.
 func (l *Log) Note(text string) { l.write(event{Kind: eventNote, Text: text}) }
 
-// Warn is probably not what the user wants.
+// Warn implements progress.Reporter.
 func (l *Log) Warn(text string) { l.write(event{Kind: eventWarn, Text: text}) }
 
-// Raw is a line of a program's output.
-func (l *Log) Raw(text string) { l.write(event{Kind: eventRaw, Text: text}) }
+// Output implements progress.Reporter.
+func (l *Log) Output(text string) { l.write(event{Kind: eventRaw, Text: text}) }
 
 // Result says what was built.
 func (l *Log) Result(platforms []Platform) { l.write(event{Kind: eventResult, Platforms: platforms}) }
 
 // story tells the lines of a log to a report.
 type story struct {
-	report Report
-	steps  map[int]func(string, bool)
+	report progress.Reporter
+	tasks  map[int]progress.Task
 	result []Platform
 	ready  chan struct{} // closed when the pod listens
 	taken  chan struct{} // closed when it has all of the context
 	last   []string      // lines that were not kn-lite's: of a crash, or of another program
 }
 
-func newStory(report Report) *story {
-	return &story{report: report, steps: map[int]func(string, bool){}, ready: make(chan struct{}), taken: make(chan struct{})}
+func newStory(report progress.Reporter) *story {
+	return &story{report: report, tasks: map[int]progress.Task{}, ready: make(chan struct{}), taken: make(chan struct{})}
 }
 
 func (s *story) line(text string) error {
@@ -102,18 +143,21 @@ func (s *story) line(text string) error {
 	case eventTaken:
 		once(s.taken)
 	case eventBegin:
-		s.steps[e.ID] = s.report.Step(e.Text)
-	case eventEnd:
-		if end := s.steps[e.ID]; end != nil {
-			end(e.Text, e.OK)
-			delete(s.steps, e.ID)
+		s.tasks[e.ID] = s.report.Start(e.Text, 0)
+	case eventUpdate:
+		if task := s.tasks[e.ID]; task != nil {
+			task.Update(e.Text)
 		}
+	case eventEnd:
+		s.end(e)
+	case eventStep:
+		s.report.Step(e.Text)
 	case eventNote:
 		s.report.Note(e.Text)
 	case eventWarn:
 		s.report.Warn(e.Text)
 	case eventRaw:
-		s.report.Raw(e.Text)
+		s.report.Output(e.Text)
 	case eventResult:
 		s.result = e.Platforms
 	case eventError:
@@ -121,7 +165,7 @@ func (s *story) line(text string) error {
 		if s.last = append(s.last, text); len(s.last) > 5 {
 			s.last = s.last[1:]
 		}
-		s.report.Raw(text)
+		s.report.Output(text)
 	}
 	return nil
 }
@@ -150,11 +194,28 @@ func closed(c chan struct{}) bool {
 	}
 }
 
-// close ends the steps that the log has no end of.
+// end ends the task of e, if the log has begun it.
+func (s *story) end(e event) {
+	task := s.tasks[e.ID]
+	if task == nil {
+		return
+	}
+	delete(s.tasks, e.ID)
+	switch {
+	case !e.OK:
+		task.Fail()
+	case e.Text == "":
+		task.Drop()
+	default:
+		task.Done(e.Text)
+	}
+}
+
+// close ends the tasks that the log has no end of.
 func (s *story) close() {
-	for id, end := range s.steps {
-		end("", false)
-		delete(s.steps, id)
+	for id, task := range s.tasks {
+		task.Fail()
+		delete(s.tasks, id)
 	}
 }
 

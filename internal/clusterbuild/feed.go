@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // Feed sends the order and the context, and from then on a sign of life now and
@@ -25,7 +26,9 @@ func (p *ownProgram) Feed(ctx context.Context, attach Attach) error {
 		return fault.New(fault.Conflict, "clusterbuild.run", p.Image, "the build pod runs and does not listen for a build: this is no image of kn-lite").
 			WithHint("leave away --builder-image, or name an image of this release")
 	}
-	add, end := p.report.Send(ContextSize(p.Files))
+	total := ContextSize(p.Files)
+	size := "the context (" + progress.Bytes(total) + ")"
+	task := p.report.Start("sending "+size, total)
 	// What is written is on its way for a while: the pod knows when it is there. Of
 	// a short build the log, which says so, comes after the end.
 	p.arrived.Go(func() {
@@ -33,10 +36,14 @@ func (p *ownProgram) Feed(ctx context.Context, attach Attach) error {
 		case <-p.story.taken:
 		case <-p.told:
 		}
-		end(p.story.hasAll())
+		if p.story.hasAll() {
+			task.Done("sent " + size)
+		} else {
+			task.Fail()
+		}
 	})
 	err := attach(ctx, func(ctx context.Context, w io.Writer) error {
-		if err := writeOrder(ctx, w, &p.Order, p.Files, add); err != nil {
+		if err := writeOrder(ctx, w, &p.Order, p.Files, task.Add); err != nil {
 			return err
 		}
 		return signs(ctx, w)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/clusterbuild/fakecluster"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress/progresstest"
 )
 
 // TestLeaseIsRenewed watches a job's deadline: always a little ahead, never beyond
@@ -23,7 +24,7 @@ func TestLeaseIsRenewed(t *testing.T) {
 	})
 	spec := request()
 	spec.Lease, spec.Timeout = 20*time.Millisecond, time.Hour
-	if _, err := Run(t.Context(), cluster, spec, &told{}); err != nil {
+	if _, err := Run(t.Context(), cluster, spec, &progresstest.Recorder{}); err != nil {
 		t.Fatal(err)
 	}
 	deadlines := cluster.Deadlines()
@@ -42,7 +43,7 @@ func TestLeaseEndsWithTheBuild(t *testing.T) {
 		}
 		return nil
 	})
-	if _, err := Run(t.Context(), cluster, spec, &told{}); err != nil {
+	if _, err := Run(t.Context(), cluster, spec, &progresstest.Recorder{}); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := cluster.Deadlines()[0], int64((time.Second+2*margin)/time.Second); got != want {
@@ -53,13 +54,11 @@ func TestLeaseEndsWithTheBuild(t *testing.T) {
 // TestLeaseNeedsARight: who may not change jobs builds all the same, and is told
 // what a killed kn-lite leaves.
 func TestLeaseNeedsARight(t *testing.T) {
-	report := &told{}
+	report := &progresstest.Recorder{}
 	cluster := fakecluster.New(builder(t, func(ctx context.Context, _ string, _ *Order, _ *Log) error {
 		for ctx.Err() == nil {
-			report.mu.Lock()
-			said := slices.ContainsFunc(report.lines, func(line string) bool { return strings.Contains(line, "not permitted to change jobs") })
-			report.mu.Unlock()
-			if said {
+			reported := slices.ContainsFunc(report.Lines(), func(line string) bool { return strings.Contains(line, "not permitted to change jobs") })
+			if reported {
 				return nil
 			}
 			pause(ctx, time.Millisecond)

@@ -8,18 +8,19 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // ownProgram is kn-lite in the pod.
 type ownProgram struct {
 	*Spec
-	report  Report
+	report  progress.Reporter
 	story   *story
 	told    chan struct{}  // closed when the log has been read to its end
 	arrived sync.WaitGroup // until it is clear whether the pod has the context
 }
 
-func newOwnProgram(spec *Spec, report Report) *ownProgram {
+func newOwnProgram(spec *Spec, report progress.Reporter) *ownProgram {
 	return &ownProgram{Spec: spec, report: report, story: newStory(report), told: make(chan struct{})}
 }
 

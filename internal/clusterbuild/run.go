@@ -13,6 +13,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/parallel"
+	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // errSeen ends a watch.
@@ -22,12 +23,12 @@ var errSeen = errors.New("seen enough")
 type run struct {
 	*Spec
 	cluster Cluster
-	report  Report
+	report  progress.Reporter
 	name    string
 }
 
 // Run builds in the cluster. What it has made there is gone when it returns.
-func Run(ctx context.Context, cluster Cluster, spec Spec, report Report) (*Result, error) {
+func Run(ctx context.Context, cluster Cluster, spec Spec, report progress.Reporter) (*Result, error) {
 	spec.Timeout = cmp.Or(spec.Timeout, time.Hour)
 	spec.StartWithin = cmp.Or(spec.StartWithin, 5*time.Minute)
 	spec.patience = cmp.Or(spec.patience, 5*time.Second)
@@ -67,15 +68,13 @@ func (r *run) admitted(ctx context.Context) (*corev1.PodTemplateSpec, error) {
 
 // start makes the job and removes it in any case.
 func (r *run) start(ctx context.Context, template *corev1.PodTemplateSpec) (_ *Result, err error) {
-	end := r.report.Step("starting the build pod in " + r.Namespace)
+	task := r.report.Start("starting the build pod in "+r.Namespace, 0)
 	pending := true
-	started := func(ok bool) {
+	defer func() {
 		if pending {
-			pending = false
-			end("build pod of job/"+r.name+" in "+r.Namespace, ok)
+			task.Fail()
 		}
-	}
-	defer func() { started(false) }()
+	}()
 	// Also a request that got no answer may have made something.
 	defer r.cleanUp(ctx)
 	defer r.Program.Close()
@@ -102,7 +101,8 @@ func (r *run) start(ctx context.Context, template *corev1.PodTemplateSpec) (_ *R
 	if err != nil {
 		return nil, err
 	}
-	started(true)
+	pending = false
+	task.Done("build pod of job/" + r.name + " in " + r.Namespace)
 	return r.follow(ctx, pod)
 }
 

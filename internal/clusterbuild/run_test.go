@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,52 +20,17 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/clusterbuild/fakecluster"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress/progresstest"
 )
 
 const digest = "sha256:0000000000000000000000000000000000000000000000000000000000000001"
 
-// told is a report that remembers.
-type told struct {
-	mu    sync.Mutex
-	lines []string
-	hear  func(line string)
-}
-
-func (r *told) say(format string, args ...any) {
-	line := fmt.Sprintf(format, args...)
-	r.mu.Lock()
-	r.lines = append(r.lines, line)
-	r.mu.Unlock()
-	if r.hear != nil {
-		r.hear(line)
-	}
-}
-
-func (r *told) Step(text string) func(string, bool) {
-	return func(done string, ok bool) {
-		if !ok {
-			done = text
-		}
-		r.say("step %s %v", done, ok)
-	}
-}
-
-func (r *told) Send(total int64) (func(int64), func(bool)) {
-	var sent int64
-	return func(n int64) { sent += n }, func(ok bool) { r.say("sent %d of %d %v", sent, total, ok) }
-}
-
-func (r *told) Note(text string) { r.say("note %s", text) }
-func (r *told) Warn(text string) { r.say("warn %s", text) }
-func (r *told) Raw(text string)  { r.say("raw %s", text) }
-
-func (r *told) has(t *testing.T, wants ...string) {
+// expectEvents checks that each of wants, a kind and a text, has been reported.
+func expectEvents(t *testing.T, report *progresstest.Recorder, wants ...string) {
 	t.Helper()
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	for _, want := range wants {
-		if !slices.Contains(r.lines, want) {
-			t.Errorf("nobody said %q, but %q", want, r.lines)
+		if lines := report.Lines(); !slices.Contains(lines, want) {
+			t.Errorf("%q was not reported, but %q", want, lines)
 		}
 	}
 }
@@ -112,9 +76,9 @@ func TestRunBuilds(t *testing.T) {
 		layer.Dir("dir", 0o755), layer.Bytes("dir/large", 0o644, large), layer.Bytes("run.sh", 0o755, []byte("#!/bin/sh")), layer.Symlink("link", "dir/large"),
 	}
 	cluster := fakecluster.New(builder(t, func(_ context.Context, dir string, order *Order, log *Log) error {
-		end := log.Step("RUN something")
-		log.Raw("its output")
-		end("RUN something", true)
+		task := log.Start("RUN something", 0)
+		log.Output("its output")
+		task.Done("ran something")
 		log.Warn("careful")
 		got, err := os.ReadFile(filepath.Join(dir, "link"))
 		if err != nil || !bytes.Equal(got, large) {
@@ -128,12 +92,18 @@ func TestRunBuilds(t *testing.T) {
 		}
 		return nil
 	}))
-	report := &told{}
+	report := &progresstest.Recorder{}
 	result, err := Run(t.Context(), cluster, request(files...), report)
 	if diff := cmp.Diff(&Result{Digest: digest, Platforms: []Platform{{Platform: "linux/amd64"}}}, result); err != nil || diff != "" {
-		t.Fatalf("%v %s\n%q", err, diff, report.lines)
+		t.Fatalf("%v %s\n%q", err, diff, report.Lines())
 	}
-	report.has(t, "step RUN something true", "raw its output", "warn careful", "sent 1048585 of 1048585 true")
+	expectEvents(t, report, "start RUN something", "output its output", "done ran something", "warn careful")
+	for _, e := range report.Events() {
+		if e.Kind == progresstest.Done && strings.HasPrefix(e.Text, "sent the context") && e.Bytes != 1048585 {
+			t.Errorf("%d bytes of the context were counted", e.Bytes)
+		}
+	}
+	expectEvents(t, report, "done sent the context (1.0 MB)")
 	if left := cluster.Left(); len(left) > 0 {
 		t.Errorf("%v are left", left)
 	}
@@ -220,7 +190,7 @@ func TestRunFails(t *testing.T) {
 			if test.change != nil {
 				test.change(cluster, &spec)
 			}
-			report := &told{}
+			report := &progresstest.Recorder{}
 			result, err := Run(t.Context(), cluster, spec, report)
 			if result != nil || fault.KindOf(err) != test.kind || err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(fault.HintOf(err), test.hint) {
 				t.Errorf("got %v, %v (%v), hint %q", result, err, fault.KindOf(err), fault.HintOf(err))
@@ -234,17 +204,17 @@ func TestRunFails(t *testing.T) {
 
 // TestRunInterrupted cancels at every point at which something is said.
 func TestRunInterrupted(t *testing.T) {
-	for _, at := range []string{"step build pod", "sent ", "raw it runs"} {
+	for _, at := range []string{"done build pod", "done sent ", "output it runs"} {
 		t.Run(at, func(t *testing.T) {
 			ctx, interrupt := context.WithCancel(t.Context())
 			defer interrupt()
 			cluster := fakecluster.New(builder(t, func(ctx context.Context, _ string, _ *Order, log *Log) error {
-				log.Raw("it runs")
+				log.Output("it runs")
 				<-ctx.Done()
 				return ctx.Err()
 			}))
-			report := &told{hear: func(line string) {
-				if strings.HasPrefix(line, at) {
+			report := &progresstest.Recorder{OnEvent: func(e progresstest.Event) {
+				if strings.HasPrefix(e.Kind+" "+e.Text, at) {
 					interrupt()
 				}
 			}}
@@ -263,7 +233,7 @@ func TestRunOverItsDeadline(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	cluster := fakecluster.New(builder(t, func(ctx context.Context, _ string, _ *Order, _ *Log) error { <-ctx.Done(); return ctx.Err() }))
-	_, err := Run(ctx, cluster, request(), &told{})
+	_, err := Run(ctx, cluster, request(), &progresstest.Recorder{})
 	if fault.KindOf(err) != fault.Timeout || !strings.Contains(fault.HintOf(err), "--timeout") {
 		t.Errorf("got %v", err)
 	}
@@ -275,13 +245,13 @@ func TestRunOverItsDeadline(t *testing.T) {
 // TestRunPodDeleted is somebody else's kubectl delete.
 func TestRunPodDeleted(t *testing.T) {
 	cluster := fakecluster.New(builder(t, func(ctx context.Context, _ string, _ *Order, log *Log) error {
-		log.Raw("it runs")
+		log.Output("it runs")
 		<-ctx.Done()
 		return ctx.Err()
 	}))
-	report := &told{}
-	report.hear = func(line string) {
-		if line == "raw it runs" {
+	report := &progresstest.Recorder{}
+	report.OnEvent = func(e progresstest.Event) {
+		if e.Text == "it runs" {
 			go cluster.Kill()
 		}
 	}
@@ -306,7 +276,7 @@ func TestRunConnectsAgain(t *testing.T) {
 	}))
 	// All of the order and of an empty context fits into this, with some signs of life.
 	cluster.CutInput = []int{streamSize(t, request()) + 1}
-	result, err := Run(t.Context(), cluster, request(), &told{})
+	result, err := Run(t.Context(), cluster, request(), &progresstest.Recorder{})
 	if err != nil || result.Digest != digest {
 		t.Errorf("got %v, %v", result, err)
 	}
@@ -325,11 +295,11 @@ func streamSize(t *testing.T, s Spec) int {
 func TestRunTellsWhatIsLeft(t *testing.T) {
 	cluster := fakecluster.New(builder(t, func(context.Context, string, *Order, *Log) error { return nil }))
 	cluster.Errors["DeleteJob"] = errors.New("no answer")
-	report := &told{}
+	report := &progresstest.Recorder{}
 	if _, err := Run(t.Context(), cluster, request(), report); err != nil {
 		t.Error(err)
 	}
-	last := report.lines[len(report.lines)-1]
+	last := report.Lines()[len(report.Lines())-1]
 	if !strings.HasPrefix(last, "warn job/kn-lite-build-my-app-") || !strings.Contains(last, "still there: no answer") {
 		t.Errorf("the last word is %q", last)
 	}
@@ -347,7 +317,7 @@ func TestRunAdmittedAsBaseline(t *testing.T) {
 		}
 		return false, nil
 	}
-	if _, err := Run(t.Context(), cluster, request(), &told{}); err != nil {
+	if _, err := Run(t.Context(), cluster, request(), &progresstest.Recorder{}); err != nil {
 		t.Error(err)
 	}
 	if diff := cmp.Diff([]bool{true, false}, asked); diff != "" {

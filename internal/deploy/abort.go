@@ -5,6 +5,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/knative"
+	"github.com/kn-lite/kn-lite/internal/progress"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
@@ -18,7 +19,7 @@ type Aborted struct {
 // Abort undoes a deploy that was interrupted while it waited: the former
 // template and split come back. It is NotFound when there is none under way.
 // A split that somebody has set since stays.
-func Abort(ctx context.Context, cluster Cluster, service string, report Report) (*Aborted, error) {
+func Abort(ctx context.Context, cluster Cluster, service string, report progress.Reporter) (*Aborted, error) {
 	svc, err := cluster.FindService(ctx, service)
 	if err != nil {
 		return nil, err

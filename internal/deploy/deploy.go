@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
+	"github.com/kn-lite/kn-lite/internal/progress"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
@@ -54,20 +55,6 @@ type Cluster interface {
 	TailLog(ctx context.Context, pod, container string, lines int64, previous bool) ([]string, error)
 }
 
-// Report hears how a deploy goes on, from one goroutine.
-type Report interface {
-	Note(text string)
-	Warn(text string)
-	Begin(label string) Stage
-}
-
-// Stage is something that takes a while; exactly one of Done and Fail follows.
-type Stage interface {
-	Update(label string) // the reason for waiting has changed
-	Done(what string)
-	Fail()
-}
-
 // Options say how to go about it.
 type Options struct {
 	NoWait bool
@@ -77,7 +64,7 @@ type Options struct {
 	Timeout time.Duration
 	Blind   []string // what this user may not look at: a failure that needs it stays unexplained
 	Now     func() time.Time
-	Report  Report
+	Report  progress.Reporter
 }
 
 // Outcome says what a deploy has done.

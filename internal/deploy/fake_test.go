@@ -352,25 +352,3 @@ func (c *cluster) ListEvents(context.Context, string, string) ([]corev1.Event, e
 func (c *cluster) TailLog(context.Context, string, string, int64, bool) ([]string, error) {
 	return nil, nil
 }
-
-// quiet is a Report that keeps what it is told.
-type quiet struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (q *quiet) add(kind, text string) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.lines = append(q.lines, kind+": "+text)
-}
-
-func (q *quiet) Note(text string)        { q.add("note", text) }
-func (q *quiet) Warn(text string)        { q.add("warn", text) }
-func (q *quiet) Begin(text string) Stage { q.add("begin", text); return quietStage{q} }
-
-type quietStage struct{ q *quiet }
-
-func (s quietStage) Update(text string) { s.q.add("update", text) }
-func (s quietStage) Done(text string)   { s.q.add("done", text) }
-func (s quietStage) Fail()              { s.q.add("fail", "") }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/knative"
+	"github.com/kn-lite/kn-lite/internal/progress/progresstest"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
@@ -130,7 +131,7 @@ func TestNotAllowedToLabel(t *testing.T) {
 		if _, err := Run(t.Context(), c, spec("2"), o); err != nil {
 			t.Fatal(err)
 		}
-		if said := strings.Join(o.Report.(*quiet).lines, "\n"); !strings.Contains(said, "warn: the template of the service keeps the name fn-v1: revision/fn-v1: not permitted to patch revisions") {
+		if said := strings.Join(o.Report.(*progresstest.Recorder).Lines(), "\n"); !strings.Contains(said, "warn the template of the service keeps the name fn-v1: revision/fn-v1: not permitted to patch revisions") {
 			t.Errorf("it said\n%s", said)
 		}
 		c.set(only("fn-v2", corev1.ConditionFalse))
@@ -199,7 +200,7 @@ func TestAbortKeepsALaterSplit(t *testing.T) {
 		if _, err := c.UpdateService(t.Context(), decided, false); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Abort(t.Context(), c, "fn", &quiet{}); err != nil {
+		if _, err := Abort(t.Context(), c, "fn", &progresstest.Recorder{}); err != nil {
 			t.Fatal(err)
 		}
 		if recordOf(c.service) != nil || c.service.Status.LatestCreatedRevisionName != "fn-v2" || split(c.service) != "fn-v1=50 fn-v2=50" {
@@ -398,7 +399,7 @@ func TestNameIsTakenOutLater(t *testing.T) {
 		apply(t, c, "one")
 		c.set(only("fn-v1", corev1.ConditionUnknown))
 		time.AfterFunc(5*time.Second, func() { c.set(nil) })
-		o, said := options(), &quiet{}
+		o, said := options(), &progresstest.Recorder{}
 		o.Report = said
 		if _, err := Run(t.Context(), &speechless{c, time.Now().Add(3 * time.Second)}, spec("2"), o); err != nil {
 			t.Fatal(err)
@@ -406,7 +407,7 @@ func TestNameIsTakenOutLater(t *testing.T) {
 		if c.service.Spec.Template.Name != "" || split(c.service) != "fn-v1=100" || names(c) != "fn-00001 fn-v1" {
 			t.Errorf("the template is named %q, split %s, revisions %s", c.service.Spec.Template.Name, split(c.service), names(c))
 		}
-		if text := strings.Join(said.lines, "\n"); strings.Contains(text, "warn: ") {
+		if text := strings.Join(said.Lines(), "\n"); strings.Contains(text, "warn ") {
 			t.Errorf("it warns: %s", text)
 		}
 		apply(t, c, "three")

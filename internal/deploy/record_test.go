@@ -13,6 +13,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress/progresstest"
 )
 
 // large is a service with 200 KB of variables and kubectl's own copy of it,
@@ -37,21 +38,21 @@ func large(t *testing.T) *cluster {
 
 // TestLargeTemplate: what cannot be noted on the service stops no deploy of it.
 func TestLargeTemplate(t *testing.T) {
-	warned := func(q *quiet) bool {
-		return strings.Contains(strings.Join(q.lines, "\n"), "warn: the annotations of fn")
+	warned := func(q *progresstest.Recorder) bool {
+		return strings.Contains(strings.Join(q.Lines(), "\n"), "warn the annotations of fn")
 	}
 	t.Run("again and again", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := large(t)
 			for _, n := range []string{"2", "3", "4"} {
-				o, said := options(), &quiet{}
+				o, said := options(), &progresstest.Recorder{}
 				o.Report = said
 				r, err := Run(t.Context(), c, spec(n), o)
 				if err != nil || c.service.Spec.Template.Spec.Containers[0].Image != image(n) || split(c.service) != r.Revision+"=100" {
 					t.Fatalf("%v, split %s", err, split(c.service))
 				}
 				if warned(said) != (n == "2") {
-					t.Errorf("deploy %s: %q", n, said.lines)
+					t.Errorf("deploy %s: %q", n, said.Lines())
 				}
 			}
 		})
@@ -82,7 +83,7 @@ func TestLargeTemplate(t *testing.T) {
 			if hint := fault.HintOf(err); !strings.Contains(hint, "run the same command again") || strings.Contains(hint, "--abort") {
 				t.Errorf("hint %q", hint)
 			}
-			if _, err := Abort(t.Context(), c, "fn", &quiet{}); fault.KindOf(err) != fault.Conflict {
+			if _, err := Abort(t.Context(), c, "fn", &progresstest.Recorder{}); fault.KindOf(err) != fault.Conflict {
 				t.Errorf("abort: %v, want Conflict", err)
 			}
 			c.set(nil)
@@ -137,14 +138,14 @@ func TestAbortAfterAnotherDeploy(t *testing.T) {
 			if ready {
 				time.AfterFunc(10*time.Second, func() { c.set(nil) })
 			}
-			want, said := "fn-00001=100", &quiet{}
+			want, said := "fn-00001=100", &progresstest.Recorder{}
 			if _, err := Abort(t.Context(), c, "fn", said); err != nil {
 				t.Fatal(err)
 			}
 			if ready {
 				want = c.service.Status.LatestCreatedRevisionName + "=100"
 			}
-			warned := strings.Contains(strings.Join(said.lines, "\n"), "to follow again")
+			warned := strings.Contains(strings.Join(said.Lines(), "\n"), "to follow again")
 			if split(c.service) != want || warned == ready || recordOf(c.service) != nil {
 				t.Errorf("theirs is ready: %v: split %s, warned %v", ready, split(c.service), warned)
 			}

@@ -140,13 +140,13 @@ func (d *deployer) write(ctx context.Context) (*plan, error) {
 
 // becomeReady waits for the revision, and undoes the deploy when it fails.
 func (d *deployer) becomeReady(ctx context.Context) error {
-	stage := d.opts.Report.Begin("wait for " + d.p.revision)
-	finding, err := d.awaitRevision(ctx, stage)
+	task := d.opts.Report.Start("wait for "+d.p.revision, 0)
+	finding, err := d.awaitRevision(ctx, task)
 	if err == nil && finding == nil {
-		stage.Done(d.p.revision + " is ready")
+		task.Done(d.p.revision + " is ready")
 		return nil
 	}
-	stage.Fail()
+	task.Fail()
 	subject := "revision/" + d.p.revision
 	switch {
 	case ctx.Err() != nil:

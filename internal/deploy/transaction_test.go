@@ -14,6 +14,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/knative"
+	"github.com/kn-lite/kn-lite/internal/progress/progresstest"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
@@ -24,7 +25,7 @@ func spec(n string) Spec {
 	return Spec{Service: "fn", Image: image(n), UserImage: "reg.example/fn:latest"}
 }
 
-func options() Options { return Options{Now: time.Now, Report: &quiet{}} }
+func options() Options { return Options{Now: time.Now, Report: &progresstest.Recorder{}} }
 
 // run deploys and fails the test when that fails.
 func run(t *testing.T, c *cluster, s Spec) *Result {
@@ -336,13 +337,13 @@ func TestInterruptResumeAbort(t *testing.T) {
 	t.Run("abort", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c, before := interrupt(t)
-			if _, err := Abort(t.Context(), c, "fn", &quiet{}); err != nil {
+			if _, err := Abort(t.Context(), c, "fn", &progresstest.Recorder{}); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(before.Spec, c.service.Spec); diff != "" {
 				t.Errorf("spec (-before +after):\n%s", diff)
 			}
-			if _, err := Abort(t.Context(), c, "fn", &quiet{}); fault.KindOf(err) != fault.NotFound {
+			if _, err := Abort(t.Context(), c, "fn", &progresstest.Recorder{}); fault.KindOf(err) != fault.NotFound {
 				t.Errorf("a second abort: %v, want NotFound", err)
 			}
 		})

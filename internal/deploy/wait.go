@@ -11,6 +11,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/knative"
 	"github.com/kn-lite/kn-lite/internal/parallel"
+	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // reconsider is how often rules that depend on time are looked at again. It
@@ -35,7 +36,7 @@ type watched struct {
 // awaitRevision waits until the revision is ready (nil, nil), until it is
 // certain that it will not be (a finding), or until time is up: then the error
 // is context.DeadlineExceeded and the finding says what it waited for.
-func (d *deployer) awaitRevision(ctx context.Context, stage Stage) (*Finding, error) {
+func (d *deployer) awaitRevision(ctx context.Context, task progress.Task) (*Finding, error) {
 	bounded, cancel := context.WithTimeout(ctx, d.timeout())
 	defer cancel()
 	updates := make(chan func(*watched))
@@ -71,7 +72,7 @@ func (d *deployer) awaitRevision(ctx context.Context, stage Stage) (*Finding, er
 			d.collect(bounded, &evidence)
 			finding = Diagnose(evidence)
 		}
-		stage.Update(d.p.revision + ": " + finding.Waiting)
+		task.Update(d.p.revision + ": " + finding.Waiting)
 		if finding.Terminal && seen.settled(finding, evidence.Now) {
 			finding = d.investigate(bounded, evidence)
 			return &finding, nil
@@ -149,7 +150,7 @@ func (d *deployer) startWatches(ctx context.Context, updates chan<- func(*watche
 // undoes the deploy if it does not.
 func (d *deployer) becomeRouted(ctx context.Context, written *servingv1.Service) (*servingv1.Service, error) {
 	want := knative.Spec(written)
-	stage := d.opts.Report.Begin("route " + want.String())
+	task := d.opts.Report.Start("route "+want.String(), 0)
 	timed, stop := context.WithTimeout(ctx, d.timeout())
 	defer stop()
 	bounded, cancel := context.WithCancel(timed)
@@ -186,14 +187,14 @@ func (d *deployer) becomeRouted(ctx context.Context, written *servingv1.Service)
 		case doubt == nil:
 			doubt = time.AfterFunc(settleRoute, cancel)
 		}
-		stage.Update("route: " + reason)
+		task.Update("route: " + reason)
 		return nil
 	})
 	if errors.Is(err, errEnough) {
-		stage.Done("traffic: " + d.serves(last).String())
+		task.Done("traffic: " + d.serves(last).String())
 		return last, nil
 	}
-	stage.Fail()
+	task.Fail()
 	return nil, d.routeFailed(ctx, last, err)
 }
 

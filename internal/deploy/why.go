@@ -204,7 +204,7 @@ func revisionTrouble(e Evidence) *Finding {
 func waiting(e Evidence) Finding {
 	f := Finding{Code: Pending, Waiting: "waiting for the cluster to create it"}
 	if pod := newest(e.Pods); pod != nil {
-		f.Waiting = progress(pod)
+		f.Waiting = podWaiting(pod)
 	} else if e.Object != nil {
 		f.Waiting = "waiting for its first pod"
 		if c := e.Object.Status.GetCondition(servingv1.RevisionConditionReady); c != nil && c.Reason != "" {
@@ -216,8 +216,8 @@ func waiting(e Evidence) Finding {
 	return f
 }
 
-// progress is where a healthy pod stands.
-func progress(pod *corev1.Pod) string {
+// podWaiting returns what a healthy pod is waiting for.
+func podWaiting(pod *corev1.Pod) string {
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status != corev1.ConditionTrue {
 			return "its pod waits for a node"

@@ -10,6 +10,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	reported "github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // redrawEvery is fast enough to look alive and slow enough to cost nothing.
@@ -171,22 +172,8 @@ func (s *IO) drawLive() {
 	s.live.drawn = len(s.live.tasks)
 }
 
-// Bytes is a size for people: 512 B, 1.5 kB, 12.3 MB (powers of ten, as docker
-// and registries print them).
-func Bytes(n int64) string {
-	const unit = 1000
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, suffix := float64(n), ""
-	for _, s := range []string{"kB", "MB", "GB", "TB"} {
-		value, suffix = value/unit, s
-		if value < unit {
-			break
-		}
-	}
-	return fmt.Sprintf("%.1f %s", value, suffix)
-}
+// Bytes returns a size for people: 512 B, 1.5 kB, 12.3 MB.
+func Bytes(n int64) string { return reported.Bytes(n) }
 
 // Duration is an elapsed time for people: 80ms, 1.2s, 2m05s.
 func Duration(d time.Duration) string {

@@ -86,7 +86,7 @@ func (b *Builder) Build(ctx context.Context, r builder.Request) (*builder.Result
 	if err != nil {
 		return nil, err
 	}
-	answer, err := clusterbuild.Run(ctx, client, *request, report{r.Reporter()})
+	answer, err := clusterbuild.Run(ctx, client, *request, r.Reporter())
 	if err != nil {
 		return nil, err
 	}
@@ -334,29 +334,3 @@ func resultOf(answer *clusterbuild.Result) (*build.Result, error) {
 	}
 	return out, nil
 }
-
-// report reports how a build in the cluster goes on.
-type report struct{ progress.Reporter }
-
-// Step implements clusterbuild.Report.
-func (r report) Step(text string) func(string, bool) {
-	task := r.Start(text, 0)
-	return func(done string, ok bool) { end(task, done, ok) }
-}
-
-// Send implements clusterbuild.Report.
-func (r report) Send(total int64) (func(int64), func(bool)) {
-	task := r.Start("sending the context ("+progress.Bytes(total)+")", total)
-	return task.Add, func(ok bool) { end(task, "sent the context ("+progress.Bytes(total)+")", ok) }
-}
-
-func end(task progress.Task, done string, ok bool) {
-	if ok {
-		task.Done(done)
-	} else {
-		task.Fail()
-	}
-}
-
-// Raw implements clusterbuild.Report.
-func (r report) Raw(text string) { r.Output(text) }

@@ -30,6 +30,8 @@ type Event struct {
 
 // Recorder is a progress.Reporter that records everything. Its zero value is ready.
 type Recorder struct {
+	OnEvent func(Event) // is called for each event; may be nil
+
 	mu     sync.Mutex
 	events []Event
 }
@@ -72,8 +74,11 @@ func (r *Recorder) Reset() {
 
 func (r *Recorder) record(e Event) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.events = append(r.events, e)
+	r.mu.Unlock()
+	if r.OnEvent != nil {
+		r.OnEvent(e)
+	}
 }
 
 // Start implements progress.Reporter.

@@ -13,15 +13,15 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/builder"
 	"github.com/kn-lite/kn-lite/internal/cluster"
-	"github.com/kn-lite/kn-lite/internal/config"
 	"github.com/kn-lite/kn-lite/internal/progress"
 	"github.com/kn-lite/kn-lite/internal/registry"
+	"github.com/kn-lite/kn-lite/internal/settings"
 )
 
 // App is what use cases need of the world. What costs something to open is a
 // function, and nothing is opened before it is needed.
 type App struct {
-	Settings func() (*config.Config, error)
+	Settings func() (*settings.Settings, error)
 	Registry func() (*registry.Client, error)
 	Cluster  func(namespace string) (*cluster.Client, error) // "" is the kubeconfig context's own
 	Builders *builder.Set

@@ -13,10 +13,10 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build"
 	"github.com/kn-lite/kn-lite/internal/build/key"
-	"github.com/kn-lite/kn-lite/internal/config"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/registry"
+	"github.com/kn-lite/kn-lite/internal/settings"
 	"github.com/kn-lite/kn-lite/internal/sign"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
@@ -226,7 +226,7 @@ func (f *Factory) buildSpec(dir string, project *function.Function, b *buildFlag
 		Dir:      dir,
 		Base:     b.Base,
 		Environ:  withoutSecrets(f.Sys.Vars),
-		CacheDir: config.CacheDir(f.Sys.Env),
+		CacheDir: settings.CacheDir(f.Sys.Env),
 		Now:      f.Sys.Now,
 		Progress: f.IO.Progress(),
 		Fresh:    b.NoCache,
@@ -289,7 +289,7 @@ func (f *Factory) buildSpec(dir string, project *function.Function, b *buildFlag
 // baseImages returns the base that the flag names, and for builds by language what
 // variables, func.yaml and the user's file say, in this order. A Dockerfile names
 // its base itself; func.yaml's is refused there as the flag's is.
-func baseImages(cfg *config.Config, project *function.Function, flag string, dockerfile bool) (base string, bases map[string]string) {
+func baseImages(cfg *settings.Settings, project *function.Function, flag string, dockerfile bool) (base string, bases map[string]string) {
 	own := ""
 	if project != nil {
 		own = project.Build.BaseImage

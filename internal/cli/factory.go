@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/kn-lite/kn-lite/internal/cluster"
-	"github.com/kn-lite/kn-lite/internal/config"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/settings"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
 
@@ -17,7 +17,7 @@ type Factory struct {
 	Sys    *System
 	IO     *term.IO
 	Flags  globalFlags
-	Config func() (*config.Config, error) // settings; read once
+	Config func() (*settings.Settings, error) // settings; read once
 
 	// Cluster depends on the flags, the working folder's func.yaml, Config and the kubeconfig.
 	Cluster func() (*cluster.Client, error)
@@ -40,8 +40,8 @@ type globalFlags struct {
 
 func newFactory(sys *System) *Factory {
 	f := &Factory{Sys: sys, IO: sys.IO}
-	f.Config = sync.OnceValues(func() (*config.Config, error) {
-		cfg, err := config.Load(config.Sources{Env: sys.Env, Vars: sys.Vars})
+	f.Config = sync.OnceValues(func() (*settings.Settings, error) {
+		cfg, err := settings.Load(settings.Sources{Env: sys.Env, Vars: sys.Vars})
 		if err != nil {
 			return nil, err
 		}

@@ -15,11 +15,11 @@ import (
 	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build"
 	"github.com/kn-lite/kn-lite/internal/clusterbuild"
-	"github.com/kn-lite/kn-lite/internal/config"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/progress"
 	"github.com/kn-lite/kn-lite/internal/registry"
 	"github.com/kn-lite/kn-lite/internal/sandbox"
+	"github.com/kn-lite/kn-lite/internal/settings"
 )
 
 // newInternalCmd holds what kn-lite runs itself, elsewhere, and what its releases
@@ -104,7 +104,7 @@ func (o *clusterBuildOptions) build(ctx context.Context, f *Factory, client *clu
 	}
 	spec := build.Spec{
 		Dir: dir, Dockerfile: &options, Epoch: order.Epoch, Labels: order.Labels,
-		Environ: f.Sys.Vars, CacheDir: config.CacheDir(f.Sys.Env), Now: f.Sys.Now, Progress: log,
+		Environ: f.Sys.Vars, CacheDir: settings.CacheDir(f.Sys.Env), Now: f.Sys.Now, Progress: log,
 		Pull: func(ctx context.Context, ref string, p v1.Platform) (v1.Image, error) {
 			return registries.Pull(ctx, ref, p)
 		},
@@ -193,7 +193,7 @@ func runBuilderImage(ctx context.Context, f *Factory, tag string, programs []str
 		}
 		programs = []string{self}
 	}
-	cache := config.CacheDir(f.Sys.Env)
+	cache := settings.CacheDir(f.Sys.Env)
 	var artifact registry.Artifact
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, program := range programs {

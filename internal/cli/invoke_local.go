@@ -6,9 +6,9 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/kn-lite/kn-lite/internal/config"
 	"github.com/kn-lite/kn-lite/internal/devrun"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/settings"
 )
 
 // Values of --target beside a URL.
@@ -67,7 +67,7 @@ func (f *Factory) namesCluster(o *invokeOptions) string {
 // runHere returns what kn-lite run in this folder has said about itself; nil when
 // none runs.
 func (f *Factory) runHere() (*devrun.Record, error) {
-	state := config.StateDir(f.Sys.Env)
+	state := settings.StateDir(f.Sys.Env)
 	if state == "" {
 		return nil, nil
 	}

@@ -6,9 +6,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kn-lite/kn-lite/internal/cluster"
-	"github.com/kn-lite/kn-lite/internal/config"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/local"
+	"github.com/kn-lite/kn-lite/internal/settings"
 )
 
 func newLocalCmd(f *Factory) *cobra.Command {
@@ -34,7 +34,7 @@ and kubectl, under the context ` + cluster.LocalContext + `.`
 
 // localPlace is the folder of this user's platform.
 func (f *Factory) localPlace() local.Place {
-	dir := config.StateDir(f.Sys.Env)
+	dir := settings.StateDir(f.Sys.Env)
 	if dir == "" {
 		return local.Place{}
 	}

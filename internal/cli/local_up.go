@@ -8,9 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kn-lite/kn-lite/internal/cluster"
-	"github.com/kn-lite/kn-lite/internal/config"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/local"
+	"github.com/kn-lite/kn-lite/internal/settings"
 )
 
 // localUpTimeout is how long a platform in the background may take to start.
@@ -85,7 +85,7 @@ func runLocalUp(ctx context.Context, f *Factory, o *localUpOptions) error {
 	var added *local.Info
 	err = local.Up(ctx, local.Options{
 		Place: place, Version: currentVersion().Version, Port: o.Port, APIPort: o.APIPort, Network: o.Network, Autoscaler: o.Autoscaler,
-		CacheDir: config.CacheDir(f.Sys.Env), Temp: f.Sys.Env("TMPDIR"), Path: f.Sys.Env("PATH"),
+		CacheDir: settings.CacheDir(f.Sys.Env), Temp: f.Sys.Env("TMPDIR"), Path: f.Sys.Env("PATH"),
 		Registry: reach,
 		Warn:     func(text string) { f.IO.Warn("%s", text) },
 		Debug:    func(text string) { f.IO.Debug("%s", text) },

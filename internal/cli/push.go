@@ -8,10 +8,10 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build"
-	"github.com/kn-lite/kn-lite/internal/config"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/registry"
+	"github.com/kn-lite/kn-lite/internal/settings"
 )
 
 type pushOptions struct {
@@ -108,7 +108,7 @@ func (f *Factory) checkOrigin(o *pushOptions, artifact registry.Artifact) error 
 	if err != nil {
 		return err
 	}
-	cache := config.CacheDir(f.Sys.Env)
+	cache := settings.CacheDir(f.Sys.Env)
 	if isLayoutOrTar(o.Source) {
 		if o.Attest.key != nil && !build.MadeHere(cache, digest) {
 			f.IO.Note("signing %s as it is: this machine has not built it", digest)

@@ -13,10 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kn-lite/kn-lite/internal/config"
 	"github.com/kn-lite/kn-lite/internal/devrun"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/progress"
+	"github.com/kn-lite/kn-lite/internal/settings"
 )
 
 // runPort is where a function listens when nothing else is said.
@@ -104,15 +104,15 @@ func runRun(ctx context.Context, f *Factory, o *runOptions) error {
 	if err != nil {
 		return err
 	}
-	settings := &runSettings{factory: f, options: o, name: filepath.Base(dir), progress: progress.Once(f.IO.Progress())}
+	source := &runSettings{factory: f, options: o, name: filepath.Base(dir), progress: progress.Once(f.IO.Progress())}
 	budget := runStartBudget
 	if project != nil {
-		settings.name = project.Name
+		source.name = project.Name
 		if b := project.StartBudget(); b > 0 {
 			budget = b
 		}
 	}
-	if _, _, err := settings.read(); err != nil {
+	if _, _, err := source.read(); err != nil {
 		return err
 	}
 	ctx, cancel := f.withTimeout(ctx, 0)
@@ -123,7 +123,7 @@ func runRun(ctx context.Context, f *Factory, o *runOptions) error {
 	force, stopForce := secondSignal(ctx)
 	defer stopForce()
 
-	stage, remove, err := devrun.NewStage(config.CacheDir(f.Sys.Env), dir)
+	stage, remove, err := devrun.NewStage(settings.CacheDir(f.Sys.Env), dir)
 	if err != nil {
 		return &fault.Error{Op: "run.stage", Subject: dir, Err: err}
 	}
@@ -136,7 +136,7 @@ func runRun(ctx context.Context, f *Factory, o *runOptions) error {
 	}
 	port = at
 	url := "http://localhost:" + strconv.Itoa(port)
-	maker := devrun.NewMaker(devrun.Project{Dir: dir, Settings: settings.read, Stage: stage})
+	maker := devrun.NewMaker(devrun.Project{Dir: dir, Settings: source.read, Stage: stage})
 	released := func() error { return nil }
 	out := f.IO.Out
 	if f.Flags.Output != "" && f.Flags.Output != "table" {
@@ -144,13 +144,13 @@ func runRun(ctx context.Context, f *Factory, o *runOptions) error {
 	}
 	err = devrun.Run(ctx, devrun.Options{
 		Maker: maker, Listeners: listeners, Port: port, Environ: withoutSecrets(f.Sys.Vars), Out: f.IO.Beside(out), Err: f.IO.Beside(f.IO.Err),
-		Report: runReport{f}, Name: settings.name, Now: f.Sys.Now, StartBudget: budget, Force: force,
+		Report: runReport{f}, Name: source.name, Now: f.Sys.Now, StartBudget: budget, Force: force,
 		Served: func() (err error) {
-			record := devrun.Record{Name: settings.name, URL: url, PID: os.Getpid(), Dir: dir, Started: f.Sys.Now()}
+			record := devrun.Record{Name: source.name, URL: url, PID: os.Getpid(), Dir: dir, Started: f.Sys.Now()}
 			if released, err = f.saveRun(record); err != nil {
 				return err
 			}
-			f.IO.Step("%s serves at %s; a saved file starts it again, Ctrl-C ends it", settings.name, url)
+			f.IO.Step("%s serves at %s; a saved file starts it again, Ctrl-C ends it", source.name, url)
 			if out == f.IO.Out {
 				return nil
 			}
@@ -213,7 +213,7 @@ func secondSignal(ctx context.Context) (force context.Context, stop func()) {
 
 // saveRun lets invoke find the function. Without a place for it invoke does not.
 func (f *Factory) saveRun(record devrun.Record) (release func() error, err error) {
-	dir := config.StateDir(f.Sys.Env)
+	dir := settings.StateDir(f.Sys.Env)
 	if dir == "" {
 		f.IO.Warn("`kn-lite invoke` will not find it: there is no place to say that it runs; set HOME, or XDG_STATE_HOME, to an absolute path")
 		return func() error { return nil }, nil

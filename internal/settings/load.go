@@ -1,11 +1,11 @@
-// Package config reads kn-lite's settings and knows their precedence: a flag,
+// Package settings reads kn-lite's settings and knows their precedence: a flag,
 // KN_LITE_* in the environment, func.yaml, the user's file, the default. Flags are
 // applied by the commands; where func.yaml has a setting too, its value is passed in.
 //
 // The file is checked by its nodes before viper merges it: viper takes what it does
 // not know, folds the case of keys and has no line numbers. It never sees func.yaml,
 // where the case of keys matters.
-package config
+package settings
 
 import (
 	"maps"
@@ -18,8 +18,8 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
-// Config is the settings after all sources have been merged.
-type Config struct {
+// Settings is the settings after all sources have been merged.
+type Settings struct {
 	File string // the user's file, whether it exists or not
 
 	Namespace          string              // where services go when nothing else says so
@@ -91,7 +91,7 @@ func settingsFile(dir string) string {
 // Load reads the settings. Without a file they come from the environment alone;
 // a file that is broken, or is named and not there, is an error, and so are keys
 // and variables that would have no effect.
-func Load(src Sources) (*Config, error) {
+func Load(src Sources) (*Settings, error) {
 	warnings, err := checkVariables(src.Vars)
 	if err != nil {
 		return nil, err
@@ -104,7 +104,7 @@ func Load(src Sources) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg := &Config{File: file, Warnings: warnings, fromFile: d.values, fromVariables: variables(src.Env)}
+	cfg := &Settings{File: file, Warnings: warnings, fromFile: d.values, fromVariables: variables(src.Env)}
 	return cfg, cfg.read(src.Env)
 }
 
@@ -131,7 +131,7 @@ func variables(env func(string) string) map[string]string {
 }
 
 // read fills in the settings that func.yaml cannot have.
-func (c *Config) read(env func(string) string) (err error) {
+func (c *Settings) read(env func(string) string) (err error) {
 	v := c.merged(nil)
 	c.Namespace = v.GetString("namespace")
 	c.AuthFile = v.GetString("authFile")
@@ -161,7 +161,7 @@ const keySeparator = "::"
 
 // merged is all settings where func.yaml has those in project, weakest first: the
 // default, the user's file, func.yaml, variables.
-func (c *Config) merged(project map[string]any) *viper.Viper {
+func (c *Settings) merged(project map[string]any) *viper.Viper {
 	v := viper.NewWithOptions(viper.KeyDelimiter(keySeparator))
 	v.SetDefault("requireSigned", "false")
 	for _, layer := range []map[string]any{c.fromFile, project} {
@@ -180,7 +180,7 @@ func (c *Config) merged(project map[string]any) *viper.Viper {
 
 // Registry is the prefix of image names where func.yaml says project, e.g.
 // registry.example/team; "" is none.
-func (c *Config) Registry(project string) string {
+func (c *Settings) Registry(project string) string {
 	var layer map[string]any
 	if project != "" {
 		layer = map[string]any{"registry": project}
@@ -190,7 +190,7 @@ func (c *Config) Registry(project string) string {
 
 // BaseImage is the base image of a language where func.yaml says project; "" is
 // the language's own.
-func (c *Config) BaseImage(language, project string) string {
+func (c *Settings) BaseImage(language, project string) string {
 	var layer map[string]any
 	if project != "" {
 		layer = map[string]any{baseImages: map[string]any{language: project}}

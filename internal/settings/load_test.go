@@ -1,4 +1,4 @@
-package config
+package settings
 
 import (
 	"errors"
@@ -37,14 +37,14 @@ registryCerts:
 	tests := []struct {
 		name           string
 		vars           map[string]string
-		want           Config
+		want           Settings
 		registry, node string // where func.yaml says nothing
 		over           string // the registry where func.yaml says project.example
 	}{
 		{
 			"the file",
 			map[string]string{"KN_LITE_CONFIG": file},
-			Config{
+			Settings{
 				File: file, Namespace: "from-file", InsecureRegistries: []string{"plain.example:5000"},
 				RegistryCerts: []string{"a.example=a.pem", "b.example:5000=b.crt,b.key"},
 				Mirrors:       map[string][]string{"docker.io": {"mirror.example:5000/hub"}},
@@ -57,7 +57,7 @@ registryCerts:
 				"KN_LITE_CONFIG": file, "KN_LITE_REGISTRY": "env.example", "FUNC_REGISTRY": "func.example",
 				"FUNC_NAMESPACE": "func-ns", "KN_LITE_INSECURE_REGISTRIES": "a:1, b:2", "KN_LITE_REGISTRY_CERT": "c=c.pem; d=d.crt,d.key", "KN_LITE_BASE_IMAGE_NODE": "env.example/node",
 			},
-			Config{
+			Settings{
 				File: file, Namespace: "func-ns", InsecureRegistries: []string{"a:1", "b:2"},
 				RegistryCerts: []string{"c=c.pem", "d=d.crt,d.key"},
 				Mirrors:       map[string][]string{"docker.io": {"mirror.example:5000/hub"}},
@@ -67,11 +67,11 @@ registryCerts:
 		{
 			"no file at all",
 			map[string]string{"XDG_CONFIG_HOME": dir + "/none"},
-			Config{File: filepath.Join(dir, "none", "kn-lite", "config.yaml")},
+			Settings{File: filepath.Join(dir, "none", "kn-lite", "config.yaml")},
 			"", "", "project.example",
 		},
-		{"no home: no file of the working folder", nil, Config{}, "", "", "project.example"},
-		{"a relative home", map[string]string{"HOME": "here", "XDG_CONFIG_HOME": "there"}, Config{}, "", "", "project.example"},
+		{"no home: no file of the working folder", nil, Settings{}, "", "", "project.example"},
+		{"a relative home", map[string]string{"HOME": "here", "XDG_CONFIG_HOME": "there"}, Settings{}, "", "", "project.example"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -79,7 +79,7 @@ registryCerts:
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(&tt.want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(Config{})); diff != "" {
+			if diff := cmp.Diff(&tt.want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(Settings{})); diff != "" {
 				t.Error(diff)
 			}
 			for what, values := range map[string][2]string{

@@ -11,6 +11,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/kn-lite/kn-lite/internal/image/layout"
 )
 
 // projectFiles are valid files of projects, by name.
@@ -100,7 +102,7 @@ func FuzzLayout(f *testing.F) {
 		dir := t.TempDir()
 		write := func(raw []byte) v1.Hash {
 			digest := v1.Hash{Algorithm: "sha256", Hex: hexDigest(raw)}
-			at := blobFile(dir, digest)
+			at := layout.BlobFile(dir, digest)
 			if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
 				t.Fatal(err)
 			}
@@ -131,7 +133,7 @@ func FuzzLayout(f *testing.F) {
 		}
 		defer root.Close()
 		for _, own := range []bool{false, true} {
-			k := &kept{ctx: context.Background(), root: root, own: own}
+			k := &kept{ctx: context.Background(), layout: layout.NewReaderIn(root), own: own}
 			if r, _, err := k.open(raw); err == nil && len(r.Builds) == 0 {
 				t.Error("an image without a platform")
 			}

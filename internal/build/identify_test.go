@@ -13,6 +13,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kn-lite/kn-lite/internal/build/key"
+	"github.com/kn-lite/kn-lite/internal/image/layout"
 )
 
 // keyedSpec is a spec that has a key.
@@ -235,7 +236,7 @@ func TestRecord(t *testing.T) {
 		t.Error("IsKept is wrong")
 	}
 	own := built.Builds[0].Layers[0].Digest
-	if err := os.Remove(blobFile(Kept(s.Dir), own)); err != nil {
+	if err := os.Remove(layout.BlobFile(Kept(s.Dir), own)); err != nil {
 		t.Fatal(err)
 	}
 	if IsKept(s.Dir, built.Digest, "example/x:latest", Documents{}) {

@@ -20,9 +20,6 @@ import (
 	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
-// annotationRefName names an image inside of an OCI layout.
-const annotationRefName = "org.opencontainers.image.ref.name"
-
 // port is where every function listens unless Knative says otherwise in $PORT.
 const port = "8080/tcp"
 

@@ -6,6 +6,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kn-lite/kn-lite/internal/build/sealed"
+	"github.com/kn-lite/kn-lite/internal/image/layout"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
@@ -54,6 +55,6 @@ func leftIndex(dir string) (v1.Hash, error) {
 		return v1.Hash{}, err
 	}
 	defer root.Close()
-	raw, err := regular.ReadFileIn(root, indexFile)
+	raw, err := regular.ReadFileIn(root, layout.IndexFile)
 	return v1.Hash{Algorithm: "sha256", Hex: hexDigest(raw)}, err
 }

@@ -11,9 +11,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/kn-lite/kn-lite/internal/build/source"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/image/layout"
 )
 
 // WriteLayout writes the image with all its layers as an OCI image layout into
@@ -61,7 +63,7 @@ func (r *Result) replaceLayout(parent *os.Root, name, tag string, want func(Plat
 		}
 	}()
 	made := path.Join(temp, "new")
-	if err := r.fillLayout(layoutWriter{parent, made}, tag, want); err != nil {
+	if err := r.fillLayout(layout.Writer{Root: parent, Dir: made}, tag, want); err != nil {
 		return err
 	}
 	if err := parent.Rename(name, path.Join(temp, "old")); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -70,12 +72,12 @@ func (r *Result) replaceLayout(parent *os.Root, name, tag string, want func(Plat
 	return parent.Rename(made, name)
 }
 
-func (r *Result) fillLayout(w layoutWriter, tag string, want func(PlatformBuild, v1.Hash) bool) error {
-	if err := w.start(); err != nil {
+func (r *Result) fillLayout(w layout.Writer, tag string, want func(PlatformBuild, v1.Hash) bool) error {
+	if err := w.Start(); err != nil {
 		return err
 	}
 	for _, built := range r.Builds {
-		if err := w.image(built.Image, func(h v1.Hash) bool { return want(built, h) }); err != nil {
+		if err := w.Image(built.Image, func(h v1.Hash) bool { return want(built, h) }); err != nil {
 			return err
 		}
 	}
@@ -88,22 +90,22 @@ func (r *Result) fillLayout(w layoutWriter, tag string, want func(PlatformBuild,
 		if err != nil {
 			return err
 		}
-		if err := w.bytes(top.Digest, raw); err != nil {
+		if err := w.Bytes(top.Digest, raw); err != nil {
 			return err
 		}
 	}
 	if tag != "" {
-		top.Annotations = map[string]string{annotationRefName: tag}
+		top.Annotations = map[string]string{layout.AnnotationRefName: tag}
 	}
 	all := []v1.Descriptor{*top}
 	for _, a := range r.Attached {
-		d, err := w.artifact(a)
+		d, err := w.Artifact(a)
 		if err != nil {
 			return err
 		}
 		all = append(all, *d)
 	}
-	return w.finish(all)
+	return w.Finish(all)
 }
 
 // descriptor points at the image or the index.
@@ -111,10 +113,10 @@ func (r *Result) descriptor() (*v1.Descriptor, error) {
 	var described interface {
 		RawManifest() ([]byte, error)
 	} = r.Index
-	mediaType := mediaTypeIndex
+	mediaType := types.OCIImageIndex
 	var platform *v1.Platform
 	if r.Index == nil {
-		described, mediaType, platform = r.Image, mediaTypeManifest, &r.Builds[0].Platform
+		described, mediaType, platform = r.Image, types.OCIManifestSchema1, &r.Builds[0].Platform
 	}
 	raw, err := described.RawManifest()
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build/key"
 	"github.com/kn-lite/kn-lite/internal/build/sealed"
+	"github.com/kn-lite/kn-lite/internal/image/layout"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
@@ -68,7 +69,7 @@ func (p *Prepared) Recorded(id *key.Key) (*Record, bool) {
 }
 
 func (r *Record) blob(digest v1.Hash) string {
-	return blobFile(r.prepared.builder.spec.CacheDir, digest)
+	return layout.BlobFile(r.prepared.builder.spec.CacheDir, digest)
 }
 
 // blobs is what has to be there, with its size where that is known, else -1.
@@ -111,7 +112,7 @@ func (r *Record) Open(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &kept{ctx: ctx, root: root, pull: spec.Pull}
+	k := &kept{ctx: ctx, layout: layout.NewReaderIn(root), pull: spec.Pull}
 	raw, err := json.Marshal(v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{r.Top}})
 	if err != nil {
 		return nil, err
@@ -187,7 +188,7 @@ func (p *Prepared) writeRecord(id *key.Key, result *Result) error {
 		}
 		digest := v1.Hash{Algorithm: "sha256", Hex: hexDigest(raw)}
 		r.Small = append(r.Small, digest)
-		return sealed.WriteFile(blobFile(p.builder.spec.CacheDir, digest), raw)
+		return sealed.WriteFile(layout.BlobFile(p.builder.spec.CacheDir, digest), raw)
 	}
 	if result.Index != nil {
 		if err := keep(result.Index.RawManifest()); err != nil {
@@ -220,11 +221,11 @@ func IsKept(dir string, digest v1.Hash, tag string, documents Documents) bool {
 		return false
 	}
 	defer root.Close()
-	raw, err := regular.ReadFileIn(root, indexFile)
+	raw, err := regular.ReadFileIn(root, layout.IndexFile)
 	if err != nil {
 		return false
 	}
-	k := &kept{ctx: context.Background(), root: root, own: true}
+	k := &kept{ctx: context.Background(), layout: layout.NewReaderIn(root), own: true}
 	r, at, err := k.open(raw)
 	if err != nil || r.Digest != digest || at != tag {
 		return false

@@ -8,10 +8,10 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kn-lite/kn-lite/internal/build"
-	"github.com/kn-lite/kn-lite/internal/build/contents"
 	"github.com/kn-lite/kn-lite/internal/build/key"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
+	"github.com/kn-lite/kn-lite/internal/image/contents"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
 

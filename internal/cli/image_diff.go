@@ -8,8 +8,9 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
-	"github.com/kn-lite/kn-lite/internal/build/contents"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/image"
+	"github.com/kn-lite/kn-lite/internal/image/contents"
 )
 
 type diffOptions struct {
@@ -95,22 +96,16 @@ func runImageDiff(ctx context.Context, f *Factory, o *diffOptions) error {
 		return err
 	}
 	out := diffAnswer{
-		APIVersion: apiVersion, Kind: "ImageDiff", Same: true,
+		APIVersion: apiVersion, Kind: "ImageDiff",
 		A: diffSide{a.Name, a.Digest.String()}, B: diffSide{b.Name, b.Digest.String()},
 	}
-	// Equal digests need no look into the layers.
-	if a.Digest != b.Digest {
-		known := map[v1.Hash][]contents.Entry{}
-		inA, err := f.load(ctx, a, known)
-		if err != nil {
-			return err
-		}
-		inB, err := f.load(ctx, b, known)
-		if err != nil {
-			return err
-		}
-		out.compare(contents.Pairs(inA, inB))
+	diff, err := image.Diff(a, b, func(i *image.Images, known map[v1.Hash][]contents.Entry) ([]*contents.Image, error) {
+		return f.readImages(ctx, i, known)
+	})
+	if err != nil {
+		return err
 	}
+	out.Same, out.First, out.Platforms = diff.Same, diff.First, platformDiffs(diff.Platforms)
 	if err := f.print(answer{Object: out, Names: out.paths(), Table: func() error { return f.writeDiff(&out) }}); err != nil {
 		return err
 	}
@@ -120,30 +115,19 @@ func runImageDiff(ctx context.Context, f *Factory, o *diffOptions) error {
 	return nil
 }
 
-func (out *diffAnswer) compare(pairs []contents.Pair) {
-	for _, pair := range pairs {
-		diff := platformDiff{Platform: pair.Platform}
-		first := "the platforms: " + pair.Platform + " is in one of them only"
-		same := false
+func platformDiffs(all []image.PlatformDifference) []platformDiff {
+	var out []platformDiff
+	for _, d := range all {
+		diff := platformDiff{Platform: d.Platform, Files: fileDiffs(&d.Difference), Config: configDiffs(&d.Difference), Packing: d.Packing}
 		switch {
-		case pair.A == nil:
-			diff.Only = "b"
-		case pair.B == nil:
+		case d.OnlyA:
 			diff.Only = "a"
-		default:
-			d := contents.Compare(pair.A, pair.B)
-			diff.Files, diff.Config, diff.Packing = fileDiffs(d), configDiffs(d), d.Packing
-			first, same = d.First(), d.Same()
-			if len(pairs) > 1 {
-				first += " for " + pair.Platform
-			}
+		case d.OnlyB:
+			diff.Only = "b"
 		}
-		if !same && out.First == "" {
-			out.First = first
-		}
-		out.Same = out.Same && same
-		out.Platforms = append(out.Platforms, diff)
+		out = append(out, diff)
 	}
+	return out
 }
 
 func fileDiffs(d *contents.Difference) []fileDiff {

@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kn-lite/kn-lite/internal/attest"
-	"github.com/kn-lite/kn-lite/internal/build/contents"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/image/contents"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
 
@@ -98,7 +98,7 @@ All layers are read for that, from the registry too.
 
 A folder is that of a function: what kn-lite build has left there is shown.
 
-SBOM, provenance and signatures that hang on the image are named; nothing about them
+SBOM, provenance and signatures of the image are named; nothing about them
 is checked, kn-lite image verify does that. --sbom and --provenance print the
 document itself, with no other output.`,
 		Example: `  # What kn-lite build left here
@@ -141,18 +141,18 @@ func runImageInspect(ctx context.Context, f *Factory, o *inspectOptions) error {
 	case o.Provenance:
 		return f.printDocument(ctx, found, attest.InTotoType, "provenance")
 	}
-	images, err := f.load(ctx, found, map[v1.Hash][]contents.Entry{})
+	images, err := f.readImages(ctx, found, map[v1.Hash][]contents.Entry{})
 	if err != nil {
 		return err
 	}
 	out := imageAnswer{APIVersion: apiVersion, Kind: "Image", Name: found.Name, Digest: found.Digest.String(), Index: found.Index}
-	for _, image := range images {
-		described := describeImage(image, o.Files)
-		described.Attached = f.attachedTo(ctx, found, image.Digest)
+	for _, one := range images {
+		described := describeImage(one, o.Files)
+		described.Attached = f.attachedTo(ctx, found, one.Digest)
 		out.Images = append(out.Images, described)
 	}
 	out.Signatures = f.countSignatures(ctx, found)
-	return f.print(answer{Object: out, Names: []string{out.Digest}, Table: func() error { return f.writeImageStory(&out) }})
+	return f.print(answer{Object: out, Names: []string{out.Digest}, Table: func() error { return f.writeImageSummary(&out) }})
 }
 
 func describeImage(image *contents.Image, files bool) platformImage {
@@ -188,8 +188,8 @@ func fileInfo(e *contents.Entry) imageFile {
 	}
 }
 
-// writeImageStory is the answer for people.
-func (f *Factory) writeImageStory(out *imageAnswer) error {
+// writeImageSummary is the answer for people.
+func (f *Factory) writeImageSummary(out *imageAnswer) error {
 	lines := []string{"image      " + out.Name, "digest     " + out.Digest}
 	if out.Signatures > 0 {
 		lines = append(lines, "signed     "+plural(out.Signatures, "signature")+", not checked: kn-lite image verify")

@@ -10,6 +10,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
+	"github.com/kn-lite/kn-lite/internal/image"
 	"github.com/kn-lite/kn-lite/internal/registry"
 	"github.com/kn-lite/kn-lite/internal/settings"
 )
@@ -127,18 +128,15 @@ func isLayoutOrTar(source string) bool {
 	return strings.HasPrefix(source, "oci:") || strings.HasPrefix(source, "tar:")
 }
 
-// openArtifact reads the image to push, what hangs on it, and the tag that it is
+// openArtifact reads the image to push, what is attached to it, and the tag that it is
 // meant for if it knows one.
 func (f *Factory) openArtifact(ctx context.Context, source string) (artifact registry.Artifact, tag string, attached []attest.Artifact, err error) {
-	switch form, path, _ := strings.Cut(source, ":"); {
-	case form == "oci" && path != "":
-		if artifact, err = registry.OpenLayout(path); err == nil {
-			attached, err = registry.LayoutAttached(path)
+	if image.IsFile(source) {
+		opened, err := image.OpenFile(source)
+		if err != nil {
+			return nil, "", nil, err
 		}
-		return artifact, "", attached, err
-	case form == "tar" && path != "":
-		artifact, err = registry.OpenTar(path)
-		return artifact, "", nil, err
+		return opened.Top, "", opened.Attached, nil
 	}
 	client, err := f.Registry()
 	if err != nil {

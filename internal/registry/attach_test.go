@@ -1,20 +1,14 @@
 package registry_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/kn-lite/kn-lite/internal/attest"
@@ -334,63 +328,6 @@ func (r rawArtifact) MediaType() (types.MediaType, error) {
 		return types.OCIImageIndex, nil
 	}
 	return types.OCIManifestSchema1, nil
-}
-
-// A layout brings what stands beside its image, whatever wrote it.
-func TestLayoutAttached(t *testing.T) {
-	dir := t.TempDir()
-	image := testImage(t, 1, 10)
-	path, err := layout.Write(dir, empty.Index)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := path.AppendImage(image); err != nil {
-		t.Fatal(err)
-	}
-	if found, err := registry.LayoutAttached(dir); err != nil || len(found) > 0 {
-		t.Errorf("a plain layout: %v, %v", found, err)
-	}
-	all, err := documents(t, image)(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, a := range all {
-		raw, err := a.RawManifest()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, content := range [][]byte{raw, a.Blobs[0].Content} {
-			hash, err := v1.NewHash(attest.Digest(content))
-			if err == nil {
-				err = path.WriteBlob(hash, io.NopCloser(bytes.NewReader(content)))
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-		hash, err := v1.NewHash(attest.Digest(raw))
-		if err == nil {
-			err = path.AppendDescriptor(v1.Descriptor{MediaType: types.OCIManifestSchema1, Digest: hash, Size: int64(len(raw)), ArtifactType: a.Type})
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	opened, err := registry.OpenLayout(dir)
-	if err != nil || digestOf(t, opened) != digestOf(t, image) {
-		t.Errorf("the image is not found among its documents: %v", err)
-	}
-	found, err := registry.LayoutAttached(dir)
-	if err != nil || len(found) != 2 || found[0].Type != attest.SPDXType || found[1].Type != attest.InTotoType {
-		t.Fatalf("found %+v, %v", found, err)
-	}
-	damaged := filepath.Join(dir, "blobs", "sha256", strings.TrimPrefix(attest.Digest(all[0].Blobs[0].Content), "sha256:"))
-	if err := os.WriteFile(damaged, []byte("{}"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := registry.LayoutAttached(dir); fault.KindOf(err) != fault.Usage {
-		t.Errorf("a damaged document: %v", err)
-	}
 }
 
 // What registry serve serves lists referrers and says so, so that no client keeps

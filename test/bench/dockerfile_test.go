@@ -16,7 +16,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
 
-	"github.com/kn-lite/kn-lite/internal/build/contents"
+	"github.com/kn-lite/kn-lite/internal/image/contents"
 	"github.com/kn-lite/kn-lite/internal/registry"
 	"github.com/kn-lite/kn-lite/test/bases"
 )

@@ -192,7 +192,7 @@ func asContainer(err error) error {
 	return err
 }
 
-// run starts a program with the limits of this thread.
+// run starts a program with the limits of this thread. None here has a terminal: see apart.
 func (c *container) run(path string, args []string, out, errOut uintptr) (int, error) {
 	if c.plain && !c.chrooted {
 		var err error
@@ -202,7 +202,7 @@ func (c *container) run(path string, args []string, out, errOut uintptr) (int, e
 	}
 	pid, err := syscall.ForkExec(path, args, &syscall.ProcAttr{
 		Dir: c.order.Command.Dir, Env: c.program.env, Files: []uintptr{0, out, errOut},
-		Sys: &syscall.SysProcAttr{Setsid: true, Credential: c.program.credential, Pdeathsig: syscall.SIGKILL},
+		Sys: &syscall.SysProcAttr{Setpgid: true, Credential: c.program.credential, Pdeathsig: syscall.SIGKILL},
 	})
 	if err != nil {
 		return 0, &os.PathError{Op: "exec", Path: path, Err: err}
@@ -263,7 +263,7 @@ func (c *container) listen() {
 	}
 }
 
-// signal sends a signal to the program, or to one beside it and all of its session.
+// signal sends a signal to the program, or to one beside it and all of its group.
 func (c *container) signal(o containerOrder) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()

@@ -16,8 +16,8 @@ import (
 
 const argPlatform = "sandbox-test-platform"
 
-// platform is a process with pods, that waits to be killed.
-func platform(dir, marker string) {
+// platform is a process with two pods that do the same, and waits to be killed.
+func platform(dir string, does []string) {
 	box, err := Open(context.Background(), Options{Dir: dir, Path: os.Getenv("PATH")})
 	for range 2 {
 		var pod *Pod
@@ -36,7 +36,7 @@ func platform(dir, marker string) {
 		if err == nil {
 			_, err = pod.Start(context.Background(), Start{
 				Root: root, Out: os.Stdout, Err: os.Stdout,
-				Command: Command{Args: []string{"/probe", argMember, "family", marker}, Dir: "/"},
+				Command: Command{Args: append([]string{"/probe", argMember}, does...), Dir: "/"},
 			})
 		}
 	}
@@ -71,7 +71,7 @@ func TestNothingOutlivesAKilledPlatform(t *testing.T) {
 	for round := range 5 {
 		marker := fmt.Sprintf("family-%d-%d", os.Getpid(), round)
 		var out locked
-		cmd := exec.Command("/proc/self/exe", argPlatform, dir, marker)
+		cmd := exec.Command("/proc/self/exe", argPlatform, dir, "family", marker)
 		cmd.Stdout, cmd.Stderr = &out, &out
 		cmd.WaitDelay = time.Second
 		if err := cmd.Start(); err != nil {

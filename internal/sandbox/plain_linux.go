@@ -54,7 +54,8 @@ func StartPlain(ctx context.Context, s Start) (*Process, error) {
 	cmd.Stdout, cmd.Stderr = theirs[3], theirs[4]
 	// It has no box, and no lock of one.
 	cmd.ExtraFiles = []*os.File{theirs[0], theirs[1], theirs[1], theirs[2]}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	apart(cmd.SysProcAttr)
 	cmd.WaitDelay = time.Second
 	if err := cmd.Start(); err != nil {
 		c.abandon()

@@ -85,8 +85,8 @@ func (p *Pod) start(ctx context.Context, hostname string, control *os.File) erro
 		Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET |
 			syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS | syscall.CLONE_NEWCGROUP,
 		Pdeathsig: syscall.SIGKILL,
-		Setsid:    true,
 	}
+	apart(cmd.SysProcAttr)
 	p.box.ids.attributes(cmd.SysProcAttr)
 	err = p.box.spawn(cmd.Start)
 	err = errors.Join(err, orders.Close(), answers.Close())

@@ -118,6 +118,10 @@ func member(args []string) {
 		for _, cmd := range eaters {
 			_ = cmd.Wait()
 		}
+	case "terminal":
+		_, err := os.Open("/dev/tty")
+		fmt.Println("terminal:", errors.Is(err, syscall.ENXIO), err)
+		time.Sleep(time.Hour)
 	case "write":
 		fmt.Println(os.WriteFile("/file", nil, 0o644))
 	}

@@ -160,7 +160,7 @@ func (p *pod) start(r startRequest) error {
 	defer null.Close()
 	process, err := os.StartProcess("/proc/self/exe", []string{argContainer}, &os.ProcAttr{
 		Dir: "/", Env: []string{}, Files: []*os.File{null, got[3], got[4], got[0], got[1], p.lock, got[2]},
-		Sys: &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL, Setsid: true},
+		Sys: &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL, Setpgid: true},
 	})
 	if err != nil {
 		return err

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	if len(os.Args) > 3 && os.Args[1] == argPlatform {
-		platform(os.Args[2], os.Args[3])
+		platform(os.Args[2], os.Args[3:])
 		return
 	}
 	if len(os.Args) > 2 && os.Args[1] == argProbe {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,12 +18,13 @@ import (
 // rest is how long no new request goes to an instance that refused a connection.
 const rest = 100 * time.Millisecond
 
-// pod is one instance. What is below transport belongs to its revision's lock.
+// pod is one instance. What is below the connections belongs to its revision's lock.
 type pod struct {
-	object    *corev1.Pod
-	revision  *revision
-	transport *http.Transport
-	upgrades  *http.Transport // for protocols that HTTP/2 cannot carry
+	object   *corev1.Pod
+	revision *revision
+	conns    *conns
+	upgrades *http.Transport // for what conns and HTTP/2 cannot carry
+	h2c      *http.Transport // nil where the instance speaks HTTP/1.1
 
 	inFlight int
 	ready    bool
@@ -36,8 +39,7 @@ func (r *Router) applyPod(object *corev1.Pod, deleted bool) *pod {
 	if known != nil && (deleted || known.object.UID != object.UID) {
 		delete(r.pods, at)
 		known.setReady(false)
-		known.transport.CloseIdleConnections()
-		known.upgrades.CloseIdleConnections()
+		known.closeIdle()
 		r.use(known.revision, -1)
 		known = nil
 	}
@@ -46,13 +48,24 @@ func (r *Router) applyPod(object *corev1.Pod, deleted bool) *pod {
 	}
 	if known == nil {
 		known = &pod{object: object, revision: r.revision(key{object.Namespace, name})}
-		known.transport, known.upgrades = r.transport(known, false), r.transport(known, true)
+		known.conns, known.upgrades = &conns{dial: known.dialer()}, known.transport(false)
+		if known.revision.limits.Load().h2c {
+			known.h2c = known.transport(true)
+		}
 		r.pods[at] = known
 		r.use(known.revision, 1)
 	}
 	known.object = object
 	known.setReady(object.DeletionTimestamp == nil && store.IsReady(object))
 	return known
+}
+
+func (p *pod) closeIdle() {
+	p.conns.close()
+	p.upgrades.CloseIdleConnections()
+	if p.h2c != nil {
+		p.h2c.CloseIdleConnections()
+	}
 }
 
 func (p *pod) setReady(ready bool) {
@@ -122,40 +135,59 @@ func (r *Router) Drain(ctx context.Context, object *corev1.Pod) error {
 	}
 }
 
-const (
-	// idleConnTime is less than servers wait before they close an idle connection
-	// (gunicorn 2 s, Node.js 5 s): a request must not meet that moment. It also is how
-	// long a server of one thread may be held up by an idle connection.
-	idleConnTime = 1500 * time.Millisecond
-	// connectTime is how long a connection may take to come about.
-	connectTime = 10 * time.Second
-)
+// connectTime is how long a connection may take to come about.
+const connectTime = 10 * time.Second
 
-// transport connects to one instance, with many idle connections for bursts.
-func (r *Router) transport(p *pod, upgrades bool) *http.Transport {
+// dialer returns what connects to the pod's port.
+func (p *pod) dialer() func(context.Context) (net.Conn, error) {
 	namespace, name, revision := p.object.Namespace, p.object.Name, p.revision
+	return func(ctx context.Context) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, connectTime)
+		defer cancel()
+		conn, err := revision.router.dial.DialPod(ctx, namespace, name, revision.limits.Load().port)
+		if err != nil {
+			return nil, &dialError{err}
+		}
+		return conn, nil
+	}
+}
+
+// transport is for requests that conns does not know: upgrades, those that ask before
+// they send their body, and all of HTTP/2.
+func (p *pod) transport(h2 bool) *http.Transport {
+	dial := p.dialer()
 	t := &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			ctx, cancel := context.WithTimeout(ctx, connectTime)
-			defer cancel()
-			conn, err := r.dial.DialPod(ctx, namespace, name, revision.limits.Load().port)
-			if err != nil {
-				return nil, &dialError{err}
-			}
-			return conn, nil
-		},
+		DialContext:           func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 		DisableCompression:    true,
-		MaxIdleConnsPerHost:   1024,
+		MaxIdleConnsPerHost:   maxIdleConns,
 		IdleConnTimeout:       idleConnTime,
 		ExpectContinueTimeout: time.Second,
-		WriteBufferSize:       4 << 10,
-		ReadBufferSize:        4 << 10,
+		WriteBufferSize:       connBuffer,
+		ReadBufferSize:        connBuffer,
 	}
-	if revision.limits.Load().h2c && !upgrades {
+	if h2 {
 		t.Protocols = &http.Protocols{}
 		t.Protocols.SetUnencryptedHTTP2(true)
 	}
 	return t
+}
+
+// roundTrip sends a request and returns the answer, whose body is still to be read.
+// sent is set before the first byte is on its way.
+func (p *pod) roundTrip(req *http.Request, sent *atomic.Bool) (*http.Response, error) {
+	other := p.h2c
+	if req.Header.Get("Upgrade") != "" || req.Header.Get("Expect") != "" {
+		other = p.upgrades
+	}
+	if other == nil {
+		return p.conns.roundTrip(req, sent)
+	}
+	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
+	response, err := other.RoundTrip(req.WithContext(ctx))
+	if err == nil && response.ContentLength > 0 {
+		response.ContentLength = -1 // see received.take
+	}
+	return response, err
 }
 
 // dialError is that no connection came about: nothing of a request was sent.

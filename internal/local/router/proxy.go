@@ -20,18 +20,14 @@ const (
 	retries = 1
 	// dialTime is how long instances that refuse connections are tried.
 	dialTime = 10 * time.Second
-	// flushTime is how long a part of an answer may wait for more. Answers of unknown
-	// length, and events, do not wait at all.
-	flushTime = 5 * time.Millisecond
 )
 
 func newProxy(logger *slog.Logger) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
-		Rewrite:       rewrite,
-		Transport:     transport{},
-		FlushInterval: flushTime,
-		BufferPool:    &buffers{},
-		ErrorLog:      slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		Rewrite:    rewrite,
+		Transport:  transport{},
+		BufferPool: &buffers{},
+		ErrorLog:   slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		ErrorHandler: func(w http.ResponseWriter, req *http.Request, err error) {
 			if x := exchangeOf(req); x != nil {
 				x.fail(w, req, err)
@@ -110,7 +106,7 @@ func (transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if body != nil && body != http.NoBody {
 			req.Body = guarded
 		}
-		response, err := p.roundTrip(req)
+		response, err := p.roundTrip(req, &x.sent)
 		if err == nil {
 			return response, nil
 		}
@@ -153,13 +149,6 @@ func (x *exchange) giveBack() {
 	defer x.revision.mu.Unlock()
 	x.revision.release(x.pod)
 	x.pod = nil
-}
-
-func (p *pod) roundTrip(req *http.Request) (*http.Response, error) {
-	if req.Header.Get("Upgrade") != "" {
-		return p.upgrades.RoundTrip(req)
-	}
-	return p.transport.RoundTrip(req)
 }
 
 func idempotent(req *http.Request) bool {

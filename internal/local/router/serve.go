@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptrace"
 	"sync/atomic"
 	"time"
 
@@ -101,7 +100,6 @@ func (r *Router) serve(w http.ResponseWriter, req *http.Request, v *revision, ta
 
 	ctx, cancel := context.WithCancelCause(context.WithValue(req.Context(), exchangeKey{}, x))
 	defer cancel(nil)
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { x.sent.Store(true) }})
 	stop := x.response.limit(v.limits.Load(), cancel)
 	defer stop()
 

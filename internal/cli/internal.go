@@ -144,7 +144,7 @@ func (o *clusterBuildOptions) build(ctx context.Context, f *Factory, client *clu
 func (o *clusterBuildOptions) registries(order *clusterbuild.Order, log *clusterbuild.Log) (*registry.Client, error) {
 	options := registry.Options{
 		Insecure: order.Registry.Insecure, Mirrors: order.Registry.Mirrors, Routes: order.Registry.Routes,
-		Progress: logTransfers{log}, AuthFileFrom: "the build's secret",
+		Progress: log, AuthFileFrom: "the build's secret",
 	}
 	if _, err := os.Stat(o.AuthFile); err == nil {
 		options.AuthFile = o.AuthFile

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"strconv"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -10,7 +9,6 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/registry"
-	"github.com/kn-lite/kn-lite/internal/term"
 )
 
 // registryAccess is what the Factory keeps to reach registries: the flags of
@@ -21,10 +19,9 @@ type registryAccess struct {
 	certs    []string
 	authFile string
 
-	once     sync.Once
-	client   *registry.Client
-	err      error
-	progress *transferProgress
+	once   sync.Once
+	client *registry.Client
+	err    error
 }
 
 // addRegistryFlags gives cmd the flags that say how to reach registries.
@@ -52,8 +49,7 @@ func (f *Factory) Registry() (*registry.Client, error) {
 		if opts.Auths, r.err = f.localAuths(); r.err != nil {
 			return
 		}
-		r.progress = &transferProgress{io: f.IO}
-		opts.Progress = r.progress
+		opts.Progress = f.IO.Progress()
 		r.client, r.err = registry.New(opts)
 	})
 	return r.client, r.err
@@ -141,111 +137,12 @@ func (f *Factory) pushImage(ctx context.Context, artifact registry.Artifact, tag
 	if err != nil {
 		return "", err
 	}
-	f.registry.progress.reset()
 	task := f.IO.Start(0, "pushing to %s", tag)
-	ref, err := client.PushWith(ctx, artifact, tag, with)
+	pushed, err := client.PushWith(ctx, artifact, tag, with)
 	if err != nil {
 		task.Fail()
 		return "", err
 	}
-	task.Done("pushed %s: %s", tag, f.registry.progress.summary())
-	return ref, nil
-}
-
-// transferProgress shows blobs on their way as tasks of the terminal and keeps
-// the figures for a summary.
-type transferProgress struct {
-	io *term.IO
-
-	mu     sync.Mutex
-	counts map[registry.Outcome]int // layers only
-	bytes  int64                    // really moved, everything
-}
-
-// smallBlob is what moves too fast to be worth a line.
-const smallBlob = 64 << 10
-
-// Begin implements registry.Progress.
-func (p *transferProgress) Begin(b registry.Blob) registry.Transfer {
-	return &transfer{progress: p, blob: b}
-}
-
-func (p *transferProgress) reset() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.counts, p.bytes = nil, 0
-}
-
-// summary is e.g. "3 layers, 1 new, 1 mounted (4.1 MB sent)".
-func (p *transferProgress) summary() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	pushed, mounted, skipped := p.counts[registry.Pushed], p.counts[registry.Mounted], p.counts[registry.Skipped]
-	text := plural(pushed+mounted+skipped, "layer")
-	switch {
-	case pushed == 0 && mounted == 0:
-		return text + ", all there already"
-	case mounted > 0:
-		text += ", " + strconv.Itoa(mounted) + " mounted"
-	}
-	return text + ", " + strconv.Itoa(pushed) + " new" + " (" + term.Bytes(p.bytes) + " sent)"
-}
-
-// transfer is one blob. Its line appears with its first byte, so that blobs
-// that are there already do not flicker by.
-type transfer struct {
-	progress *transferProgress
-	blob     registry.Blob
-
-	mu    sync.Mutex
-	task  *term.Task
-	moved int64
-}
-
-func (t *transfer) verb() (doing, done string) {
-	if t.blob.Pull {
-		return "pulling", "pulled"
-	}
-	return "pushing", "pushed"
-}
-
-// Add implements registry.Transfer.
-func (t *transfer) Add(n int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.moved += n
-	if t.task == nil && n > 0 && t.blob.Size >= smallBlob {
-		doing, _ := t.verb()
-		t.task = t.progress.io.Start(t.blob.Size, "%s %s %s (%s)", doing, t.blob.Kind, t.blob.Digest, term.Bytes(t.blob.Size))
-	}
-	if t.task != nil {
-		t.task.Add(n)
-	}
-}
-
-// Done implements registry.Transfer.
-func (t *transfer) Done(outcome registry.Outcome) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	p := t.progress
-	p.mu.Lock()
-	if p.counts == nil {
-		p.counts = map[registry.Outcome]int{}
-	}
-	if t.blob.Kind == "layer" {
-		p.counts[outcome]++
-	}
-	if !t.blob.Pull {
-		p.bytes += t.moved
-	}
-	p.mu.Unlock()
-	_, done := t.verb()
-	switch {
-	case t.task == nil:
-		p.io.Debug("%s %s %s", t.blob.Kind, t.blob.Digest, outcome)
-	case outcome == registry.Failed:
-		t.task.Fail()
-	default:
-		t.task.Done("%s %s %s (%s)", done, t.blob.Kind, t.blob.Digest, term.Bytes(t.blob.Size))
-	}
+	task.Done("pushed %s: %s", tag, pushed)
+	return pushed.Ref, nil
 }

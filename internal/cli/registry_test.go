@@ -1,41 +1,12 @@
 package cli
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
-	"github.com/kn-lite/kn-lite/internal/registry"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
-
-func TestTransferProgressOffATerminal(t *testing.T) {
-	streams, _, err := term.Test()
-	p := &transferProgress{io: streams}
-	move := func(kind string, size, moved int64, end registry.Outcome) {
-		transfer := p.Begin(registry.Blob{Kind: kind, Digest: "0123456789ab", Size: size})
-		transfer.Add(moved)
-		transfer.Done(end)
-	}
-	move("layer", 5_000_000, 5_000_000, registry.Pushed)
-	move("layer", 9_000_000, 0, registry.Skipped)
-	move("layer", 7_000_000, 0, registry.Mounted)
-	move("layer", 400, 400, registry.Pushed) // too small for a line
-	move("config", 600, 600, registry.Pushed)
-	got := err.String()
-	if strings.Count(got, "\n") != 2 || !strings.HasPrefix(got, "• pushing layer 0123456789ab (5.0 MB) …\n✓ pushed layer 0123456789ab (5.0 MB) (") {
-		t.Errorf("got %q", got)
-	}
-	if got := p.summary(); got != "4 layers, 1 mounted, 2 new (5.0 MB sent)" {
-		t.Errorf("summary %q", got)
-	}
-	p.reset()
-	move("layer", 9_000_000, 0, registry.Skipped)
-	if got := p.summary(); got != "1 layer, all there already" {
-		t.Errorf("summary %q", got)
-	}
-}
 
 func TestImageTag(t *testing.T) {
 	project := func(image, prefix string) *function.Function {

@@ -45,7 +45,7 @@ func (p *push) prepare(ctx context.Context) ([]attest.Artifact, error) {
 		}
 		out = append(out, *signature)
 	}
-	return out, p.session.uploadParts(ctx, out)
+	return out, p.session.uploadParts(ctx, out, &p.tally)
 }
 
 func (p *push) signature(ctx context.Context) (*attest.Artifact, error) {
@@ -101,7 +101,7 @@ func (p *push) attachMissing(ctx context.Context) error {
 	if signature != nil && !signature.Stored {
 		missing = append(missing, *signature)
 	}
-	if err := p.session.uploadParts(ctx, missing); err != nil {
+	if err := p.session.uploadParts(ctx, missing, &p.tally); err != nil {
 		return err
 	}
 	return p.session.attach(ctx, missing)
@@ -132,7 +132,7 @@ func (s *session) sign(ctx context.Context, ref Reference, digest v1.Hash, sign 
 		return err
 	}
 	all := []attest.Artifact{*made}
-	if err := s.uploadParts(ctx, all); err != nil {
+	if err := s.uploadParts(ctx, all, nil); err != nil {
 		return err
 	}
 	return s.attach(ctx, all)
@@ -154,12 +154,12 @@ func isMissing(err error) bool {
 }
 
 // uploadParts brings the blobs of artifacts to the registry, each once.
-func (s *session) uploadParts(ctx context.Context, all []attest.Artifact) error {
+func (s *session) uploadParts(ctx context.Context, all []attest.Artifact, count *tally) error {
 	var uploads []*upload
 	seen := map[string]bool{}
 	for _, a := range all {
 		for _, b := range append([]attest.Blob{a.Config()}, a.Blobs...) {
-			u := &upload{layer: static.NewLayer(b.Content, types.MediaType(b.MediaType)), size: int64(len(b.Content)), kind: "attestation"}
+			u := &upload{layer: static.NewLayer(b.Content, types.MediaType(b.MediaType)), size: int64(len(b.Content)), kind: "attestation", tally: count}
 			var err error
 			if u.digest, err = u.layer.Digest(); err != nil {
 				return err

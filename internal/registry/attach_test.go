@@ -64,10 +64,11 @@ func TestAttach(t *testing.T) {
 		bubble(t, registry.Options{}, func(s *regtest.Server) { s.NoReferrers = old }, func(t *testing.T, l *lab) {
 			image := testImage(t, 1, 1000)
 			with := registry.Attached{Documents: documents(t, image), Sign: signer("ada")}
-			ref, err := l.client.PushWith(t.Context(), image, tag, with)
+			done, err := l.client.PushWith(t.Context(), image, tag, with)
 			if err != nil {
 				t.Fatal(err)
 			}
+			ref := done.Ref
 			if got, want := forms(t, l, ref), []string{attest.SPDXType, attest.SignatureType, attest.InTotoType}; !slices.Equal(got, want) {
 				t.Errorf("old %v: %v hang on it, want %v", old, got, want)
 			}
@@ -220,10 +221,11 @@ func TestAttachRetries(t *testing.T) {
 	} {
 		bubble(t, registry.Options{}, nil, func(t *testing.T, l *lab) {
 			image := testImage(t, 1, 1000)
-			ref, err := l.client.PushWith(t.Context(), image, tag, registry.Attached{Documents: documents(t, image), Sign: signer("ada")})
+			done, err := l.client.PushWith(t.Context(), image, tag, registry.Attached{Documents: documents(t, image), Sign: signer("ada")})
 			if err != nil {
 				t.Fatalf("%s: %v", test, err)
 			}
+			ref := done.Ref
 			if got := forms(t, l, ref); len(got) != 3 {
 				t.Errorf("%s: %v hang on it", test, got)
 			}
@@ -248,10 +250,11 @@ func TestReferrersThatLie(t *testing.T) {
 	}, regtest.Fault{On: regtest.GetReferrers, Do: regtest.HTML(200)})
 	bubble(t, registry.Options{}, nil, func(t *testing.T, l *lab) {
 		image := testImage(t, 1, 1000)
-		ref, err := l.client.PushWith(t.Context(), image, tag, registry.Attached{Sign: signer("ada")})
+		done, err := l.client.PushWith(t.Context(), image, tag, registry.Attached{Sign: signer("ada")})
 		if err != nil {
 			t.Fatal(err)
 		}
+		ref := done.Ref
 		if _, err := l.client.Signatures(t.Context(), ref); err == nil {
 			t.Error("a signature that was changed on its way is taken")
 		}
@@ -352,10 +355,11 @@ func TestServeListsReferrers(t *testing.T) {
 	}
 	defer client.Close()
 	image := testImage(t, 1, 1000)
-	ref, err := client.PushWith(ctx, image, listener.Addr().String()+"/x/y:v1", registry.Attached{Documents: documents(t, image)})
+	done, err := client.PushWith(ctx, image, listener.Addr().String()+"/x/y:v1", registry.Attached{Documents: documents(t, image)})
 	if err != nil {
 		t.Fatal(err)
 	}
+	ref := done.Ref
 	if found, err := client.Referrers(ctx, ref); err != nil || len(found) != 2 {
 		t.Errorf("%v, %v", found, err)
 	}

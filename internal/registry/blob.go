@@ -36,7 +36,7 @@ type blobReader struct {
 	offset   int64
 	failures int
 	hash     hash.Hash
-	transfer Transfer
+	transfer *transfer
 	err      error
 }
 
@@ -48,9 +48,9 @@ func (b *blobReader) Read(p []byte) (int, error) {
 	if err != nil {
 		b.err = err
 		if errors.Is(err, io.EOF) {
-			b.finish(Pulled)
+			b.finish(pulled)
 		} else {
-			b.finish(Failed)
+			b.finish(failed)
 			if b.sources != nil {
 				s := b.sources[0]
 				b.err = s.c.explain(b.ctx, "registry.pull", s.host+"/"+s.repository+"@"+b.want.Digest.String(), s.host, err)
@@ -75,7 +75,7 @@ func (b *blobReader) read(p []byte) (int, error) {
 			n, err = b.body.Read(p[:min(int64(len(p)), b.want.Size-b.offset)])
 			b.hash.Write(p[:n])
 			b.offset += int64(n)
-			b.transfer.Add(int64(n))
+			b.transfer.add(int64(n))
 			switch {
 			case n > 0 && b.offset == b.want.Size:
 				// Verified here and not at the next Read: readers that know the size,
@@ -128,7 +128,7 @@ func (b *blobReader) connect() error {
 	}
 	s := b.sources[0]
 	if b.transfer == nil {
-		b.transfer = s.c.opts.Progress.Begin(Blob{Kind: b.kind, Digest: b.want.Digest.Hex[:12], Size: b.want.Size, Pull: true})
+		b.transfer = &transfer{report: s.c.opts.Progress, blob: blob{kind: b.kind, digest: b.want.Digest.Hex[:12], size: b.want.Size, pull: true}}
 	}
 	//nolint:bodyclose // it becomes b.body, which disconnect closes
 	resp, err := s.do(b.ctx, func(ctx context.Context, base string) (*http.Request, error) {
@@ -169,17 +169,17 @@ func (b *blobReader) verify() error {
 	return io.EOF
 }
 
-func (b *blobReader) finish(outcome Outcome) {
+func (b *blobReader) finish(result outcome) {
 	b.disconnect()
 	if b.transfer != nil {
-		b.transfer.Done(outcome)
+		b.transfer.end(result)
 		b.transfer = nil
 	}
 }
 
 // Close before the end gives the rest up.
 func (b *blobReader) Close() error {
-	b.finish(Failed)
+	b.finish(failed)
 	if b.err == nil {
 		b.err = io.ErrClosedPipe
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress/progresstest"
 	"github.com/kn-lite/kn-lite/internal/registry"
 	"github.com/kn-lite/kn-lite/internal/registry/regtest"
 )
@@ -130,38 +130,18 @@ func TestLeastScope(t *testing.T) {
 	})
 }
 
-// outcomes is a Progress that remembers how blobs ended.
-type outcomes struct {
-	mu    sync.Mutex
-	ended []string
-	moved map[string]int64
-}
-
-func (o *outcomes) Begin(b registry.Blob) registry.Transfer { return &outcomeOf{o, b} }
-
-type outcomeOf struct {
-	all  *outcomes
-	blob registry.Blob
-}
-
-func (o *outcomeOf) Add(n int64) {
-	o.all.mu.Lock()
-	defer o.all.mu.Unlock()
-	if o.all.moved == nil {
-		o.all.moved = map[string]int64{}
+// movedBytes returns how many bytes of the layers that were tasks have been counted.
+func movedBytes(r *progresstest.Recorder) (total int64) {
+	for _, e := range r.Events() {
+		if e.Kind == progresstest.Done && strings.HasPrefix(e.Text, "pushed layer ") {
+			total += e.Bytes
+		}
 	}
-	o.all.moved[o.blob.Kind] += n
-}
-
-func (o *outcomeOf) Done(result registry.Outcome) {
-	o.all.mu.Lock()
-	defer o.all.mu.Unlock()
-	o.all.ended = append(o.all.ended, o.blob.Kind+" "+result.String())
-	slices.Sort(o.all.ended)
+	return total
 }
 
 func TestMountFromTheSameRegistry(t *testing.T) {
-	seen := &outcomes{}
+	seen := &progresstest.Recorder{}
 	bubble(t, registry.Options{Progress: seen}, func(s *regtest.Server) {
 		if err := s.Seed("base/node", "20", testImage(t, 9, 5000)); err != nil {
 			t.Fatal(err)
@@ -175,11 +155,21 @@ func TestMountFromTheSameRegistry(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := l.client.Push(t.Context(), image, tag); err != nil {
+		done, err := l.client.PushWith(t.Context(), image, tag, registry.Attached{})
+		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff([]string{"config pulled", "config pushed", "layer mounted", "layer pushed"}, seen.ended); diff != "" {
+		var ended []string
+		for _, text := range seen.Texts(progresstest.Debug) {
+			fields := strings.Fields(text) // layer DIGEST mounted
+			ended = append(ended, fields[0]+" "+fields[2])
+		}
+		slices.Sort(ended)
+		if diff := cmp.Diff([]string{"config pulled", "config pushed", "layer mounted", "layer pushed"}, ended); diff != "" {
 			t.Errorf("outcomes: %s", diff)
+		}
+		if got := done.String(); !strings.HasPrefix(got, "2 layers, 1 mounted, 1 new (") {
+			t.Errorf("summary %q", got)
 		}
 		if n := l.server.Count(regtest.GetBlob); n != 1 {
 			t.Errorf("%d blobs were read, want the base's config only", n)
@@ -188,12 +178,12 @@ func TestMountFromTheSameRegistry(t *testing.T) {
 }
 
 func TestProgressTakesBackWhatIsSentAgain(t *testing.T) {
-	seen := &outcomes{}
+	seen := &progresstest.Recorder{}
 	bubble(t, registry.Options{Progress: seen}, nil, func(t *testing.T, l *lab) {
 		if _, err := l.client.Push(t.Context(), testImage(t, 1, 200_000), tag); err != nil {
 			t.Fatal(err)
 		}
-		if got := seen.moved["layer"]; got != 200_000 {
+		if got := movedBytes(seen); got != 200_000 {
 			t.Errorf("progress counted %d bytes of 200000", got)
 		}
 	}, regtest.Fault{On: regtest.PatchUpload, Do: regtest.ResetAfterReading(90_000)}, regtest.Fault{On: regtest.PutUpload, Do: regtest.DropReply()})
@@ -253,7 +243,7 @@ func TestSlowIsNotStalled(t *testing.T) {
 
 // TestResumeSendsARange: a pull goes on where it was.
 func TestResumeSendsARange(t *testing.T) {
-	seen := &outcomes{}
+	seen := &progresstest.Recorder{}
 	bubble(t, registry.Options{Progress: seen}, func(s *regtest.Server) {
 		if err := s.Seed(repo, "v1", testImage(t, 1, 100_000)); err != nil {
 			t.Fatal(err)
@@ -266,7 +256,7 @@ func TestResumeSendsARange(t *testing.T) {
 		if err := readAll(image); err != nil {
 			t.Error(err)
 		}
-		if got := seen.moved["layer"]; got != 100_000 {
+		if got := movedBytes(seen); got != 100_000 {
 			t.Errorf("%d bytes were read for a layer of 100000", got)
 		}
 	}, regtest.Fault{On: regtest.GetBlob, Nth: 2, Do: regtest.ResetAfterWriting(60_000)})

@@ -28,27 +28,29 @@ type Artifact interface {
 // the reference by digest. When the tag names this very content already, it
 // writes nothing.
 func (c *Client) Push(ctx context.Context, artifact Artifact, tag string) (string, error) {
-	return c.PushWith(ctx, artifact, tag, Attached{})
+	done, err := c.PushWith(ctx, artifact, tag, Attached{})
+	return done.Ref, err
 }
 
 // PushWith is Push with what hangs on the image: it is written before the tag,
 // so that nobody finds an image under the tag that lacks its signature. When the
 // tag names this content already, only what is missing is written.
-func (c *Client) PushWith(ctx context.Context, artifact Artifact, tag string, with Attached) (string, error) {
+func (c *Client) PushWith(ctx context.Context, artifact Artifact, tag string, with Attached) (Pushed, error) {
 	const op = "registry.push"
 	ref, err := ParseTag(tag)
 	if err != nil {
-		return "", err
+		return Pushed{}, err
 	}
 	p := &push{c: c, ref: ref, seen: map[v1.Hash]bool{}, with: with}
 	if err := p.collect(artifact); err != nil {
-		return "", &fault.Error{Op: op, Kind: fault.Failure, Subject: tag, Err: err}
+		return Pushed{}, &fault.Error{Op: op, Kind: fault.Failure, Subject: tag, Err: err}
 	}
 	p.session = c.session(ref.Registry, ref.Repository, "pull,push", p.mountScopes()...)
 	if err := p.run(ctx); err != nil {
-		return "", c.explain(ctx, op, tag, ref.Registry, err)
+		return Pushed{}, c.explain(ctx, op, tag, ref.Registry, err)
 	}
-	return ref.WithDigest(p.top().digest.String()), nil
+	p.tally.pushed.Ref = ref.WithDigest(p.top().digest.String())
+	return p.tally.pushed, nil
 }
 
 // push is one Push under way.
@@ -60,6 +62,7 @@ type push struct {
 	manifests []manifest // children before their parents
 	seen      map[v1.Hash]bool
 	with      Attached
+	tally     tally
 }
 
 type manifest struct {
@@ -163,7 +166,7 @@ func (p *push) collectLayer(layer v1.Layer, what string) error {
 	if err := checkDescriptor(v1.Descriptor{Digest: digest, Size: size}, "a "+what); err != nil {
 		return err
 	}
-	u := &upload{layer: layer, digest: digest, size: size, kind: what}
+	u := &upload{layer: layer, digest: digest, size: size, kind: what, tally: &p.tally}
 	if from, ok := layer.(mountable); ok {
 		if host, repository := from.source(); host == p.ref.Registry && repository != p.ref.Repository {
 			u.mountFrom = repository
@@ -193,7 +196,7 @@ func (p *push) run(ctx context.Context) error {
 	}
 	if unchanged {
 		for _, u := range p.blobs {
-			p.c.opts.Progress.Begin(u.blob()).Done(Skipped)
+			p.c.transfer(u).end(skipped)
 		}
 		return p.attachMissing(ctx)
 	}

@@ -27,6 +27,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kn-lite/kn-lite/internal/progress"
 	"github.com/kn-lite/kn-lite/internal/registry/credentials"
 )
 
@@ -46,7 +47,7 @@ type Options struct {
 
 	Jobs      int               // blobs moved at a time, default 4
 	Policy    Policy            // how often and how patiently to repeat
-	Progress  Progress          // hears about every blob; may be nil
+	Progress  progress.Reporter // of every blob; may be nil
 	UserAgent string            // default "kn-lite"
 	Transport http.RoundTripper // replaces the network, for tests; nil is the real one
 }
@@ -80,60 +81,6 @@ func (p Policy) withDefaults() Policy {
 	return p
 }
 
-// Progress hears about blobs as they move, from several goroutines at once.
-type Progress interface {
-	Begin(Blob) Transfer
-}
-
-// Blob is a part of an image: a layer, the config.
-type Blob struct {
-	Kind   string // layer, config, or blob for what is neither
-	Digest string // the first twelve digits
-	Size   int64  // bytes
-	Pull   bool   // the direction
-}
-
-// Transfer is one blob on its way. Exactly one Done follows, also after an error.
-type Transfer interface {
-	Add(n int64) // n more bytes have moved; negative when bytes must be sent again
-	Done(Outcome)
-}
-
-// Outcome is how a blob ended.
-type Outcome int
-
-// What became of a blob.
-const (
-	Failed  Outcome = iota
-	Skipped         // the registry has it already
-	Mounted         // taken over from another repository of the same registry
-	Pushed
-	Pulled
-)
-
-func (o Outcome) String() string {
-	switch o {
-	case Skipped:
-		return "skipped"
-	case Mounted:
-		return "mounted"
-	case Pushed:
-		return "pushed"
-	case Pulled:
-		return "pulled"
-	}
-	return "failed"
-}
-
-type noProgress struct{}
-
-func (noProgress) Begin(Blob) Transfer { return noTransfer{} }
-
-type noTransfer struct{}
-
-func (noTransfer) Add(int64)    {}
-func (noTransfer) Done(Outcome) {}
-
 // Client talks to any number of registries. It is safe for concurrent use and
 // remembers connections and tokens, so make one and keep it.
 type Client struct {
@@ -159,7 +106,7 @@ func New(opts Options) (*Client, error) {
 		opts.Jobs = 4
 	}
 	if opts.Progress == nil {
-		opts.Progress = noProgress{}
+		opts.Progress = progress.Nop()
 	}
 	if opts.UserAgent == "" {
 		opts.UserAgent = "kn-lite"

@@ -31,19 +31,19 @@ type uploadSession struct {
 }
 
 // tell brings the progress to offset.
-func (u *uploadSession) tell(transfer Transfer, offset int64) {
-	transfer.Add(offset - u.told)
+func (u *uploadSession) tell(transfer *transfer, offset int64) {
+	transfer.add(offset - u.told)
 	u.told = offset
 }
 
 // forget gives the session up.
-func (u *uploadSession) forget(transfer Transfer) {
+func (u *uploadSession) forget(transfer *transfer) {
 	u.location = nil
 	u.tell(transfer, 0)
 }
 
 // broken keeps a session for the next attempt, where that can help.
-func (u *upload) broken(transfer Transfer, err error) {
+func (u *upload) broken(transfer *transfer, err error) {
 	if u.size <= chunkSize || u.session.whole || !retryable(err) {
 		u.session.forget(transfer)
 		return
@@ -96,7 +96,7 @@ func parseRange(value string, size int64) (offset int64, ok bool) {
 
 // sendChunks sends what is missing behind offset. It says which step failed:
 // each chunk may fail as often as any other request.
-func (s *session) sendChunks(ctx context.Context, u *upload, offset int64, transfer Transfer) (step string, err error) {
+func (s *session) sendChunks(ctx context.Context, u *upload, offset int64, transfer *transfer) (step string, err error) {
 	u.session.tell(transfer, offset)
 	for offset < u.size {
 		step = "send " + strconv.FormatInt(offset/chunkSize, 10)
@@ -130,7 +130,7 @@ func (s *session) sendChunks(ctx context.Context, u *upload, offset int64, trans
 }
 
 // refusedChunk is a registry that has no use for chunks, or not for this one.
-func (u *upload) refusedChunk(err *StatusError, transfer Transfer) error {
+func (u *upload) refusedChunk(err *StatusError, transfer *transfer) error {
 	if err.Status >= 500 || err.Status == http.StatusForbidden || err.Status == http.StatusUnauthorized || retryableStatus(err.Status) {
 		return err
 	}

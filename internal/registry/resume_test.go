@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress/progresstest"
 	"github.com/kn-lite/kn-lite/internal/registry"
 	"github.com/kn-lite/kn-lite/internal/registry/regtest"
 )
@@ -34,7 +35,7 @@ func TestUploadGoesOn(t *testing.T) {
 			faults = append(faults, regtest.Fault{On: regtest.PatchUpload, Nth: nth, Do: regtest.ResetAfterReading(1 + random.Int64N(chunk-1))})
 		}
 		t.Run(fmt.Sprintf("keeps parts %v", tt.keeps), func(t *testing.T) {
-			seen := &outcomes{}
+			seen := &progresstest.Recorder{}
 			// One at a time: the faults count requests.
 			bubble(t, registry.Options{Jobs: 1, Progress: seen}, func(s *regtest.Server) { s.KeepsParts = tt.keeps }, func(t *testing.T, l *lab) {
 				image := testImage(t, 1, size)
@@ -49,7 +50,7 @@ func TestUploadGoesOn(t *testing.T) {
 					t.Errorf("%d bytes were sent again, want at most %d", again, tt.most)
 				}
 				t.Logf("%d resets: %.1f MiB of %d sent again", len(faults), float64(again)/mebibyte, size/mebibyte)
-				if got := seen.moved["layer"]; got != int64(size) {
+				if got := movedBytes(seen); got != int64(size) {
 					t.Errorf("progress counted %d bytes of %d", got, size)
 				}
 			}, faults...)

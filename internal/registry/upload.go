@@ -22,39 +22,40 @@ type upload struct {
 	layer     v1.Layer
 	digest    v1.Hash
 	size      int64
-	kind      string // for Progress
+	kind      string // for messages
+	tally     *tally // counts it; may be nil
 	mountFrom string // another repository of the same registry that has the blob, or ""
 	session   uploadSession
 }
 
-func (u *upload) blob() Blob {
-	return Blob{Kind: u.kind, Digest: u.digest.Hex[:12], Size: u.size}
+func (c *Client) transfer(u *upload) *transfer {
+	return &transfer{report: c.opts.Progress, blob: blob{kind: u.kind, digest: u.digest.Hex[:12], size: u.size}, tally: u.tally}
 }
 
 // upload brings one blob to the registry unless it is there. Each attempt
 // starts with asking for it again, so a commit whose reply was lost is found.
 func (s *session) upload(ctx context.Context, u *upload) error {
-	transfer := s.c.opts.Progress.Begin(u.blob())
-	outcome, sent := Failed, false
+	transfer := s.c.transfer(u)
+	result, sent := failed, false
 	err := s.c.retrySteps(ctx, s.c.opts.Policy.Attempts, func(ctx context.Context) (string, error) {
 		exists, err := s.blobExists(ctx, u)
 		if err != nil {
 			return "ask", err
 		}
 		if exists {
-			outcome = Skipped
+			result = skipped
 			if sent { // by an attempt whose reply was lost
-				outcome = Pushed
+				result = pushed
 				u.session.tell(transfer, u.size)
 			}
 			return "", nil
 		}
-		offset, mounted, err := s.openUpload(ctx, u, transfer)
+		offset, there, err := s.openUpload(ctx, u, transfer)
 		if err != nil {
 			return "start", err
 		}
-		if mounted {
-			outcome = Mounted
+		if there {
+			result = mounted
 			return "", nil
 		}
 		sent = true
@@ -72,21 +73,21 @@ func (s *session) upload(ctx context.Context, u *upload) error {
 			u.session.forget(transfer)
 			return "commit", err
 		}
-		outcome = Pushed
+		result = pushed
 		return "", nil
 	})
 	if closeErr := u.session.content.close(); err == nil {
 		err = closeErr
 	}
 	if err != nil {
-		outcome = Failed
+		result = failed
 	}
-	transfer.Done(outcome)
+	transfer.end(result)
 	return err
 }
 
 // openUpload goes on with the session of an earlier attempt, or begins one.
-func (s *session) openUpload(ctx context.Context, u *upload, transfer Transfer) (offset int64, mounted bool, err error) {
+func (s *session) openUpload(ctx context.Context, u *upload, transfer *transfer) (offset int64, mounted bool, err error) {
 	if u.session.location != nil {
 		offset, known, err := s.offset(ctx, u)
 		if err != nil || known {
@@ -161,7 +162,7 @@ func (s *session) location(resp *http.Response) (*url.URL, error) {
 
 // sendBlob uploads the content in one request. Sending it again is left to the
 // next attempt; only a renewed token or a redirect repeats it here.
-func (s *session) sendBlob(ctx context.Context, u *upload, transfer Transfer) error {
+func (s *session) sendBlob(ctx context.Context, u *upload, transfer *transfer) error {
 	body := &countedBody{transfer: transfer}
 	resp, err := s.do(ctx, func(ctx context.Context, _ string) (*http.Request, error) {
 		reader, err := body.open(u.layer)
@@ -239,7 +240,7 @@ func lostSession(err *StatusError) error {
 // the bytes must be sent again. The transport may go on reading a body for a
 // moment after the request is over; what it reads then does not count.
 type countedBody struct {
-	transfer Transfer
+	transfer *transfer
 
 	mu      sync.Mutex
 	current *counter
@@ -261,7 +262,7 @@ func (b *countedBody) open(layer v1.Layer) (io.ReadCloser, error) {
 func (b *countedBody) takeBack() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.transfer.Add(-b.sent)
+	b.transfer.add(-b.sent)
 	b.sent, b.current = 0, nil
 }
 
@@ -270,7 +271,7 @@ func (b *countedBody) count(from *counter, n int) {
 	defer b.mu.Unlock()
 	if b.current == from {
 		b.sent += int64(n)
-		b.transfer.Add(int64(n))
+		b.transfer.add(int64(n))
 	}
 }
 

@@ -144,7 +144,8 @@ func runRun(ctx context.Context, f *Factory, o *runOptions) error {
 	}
 	err = devrun.Run(ctx, devrun.Options{
 		Maker: maker, Listeners: listeners, Port: port, Environ: withoutSecrets(f.Sys.Vars), Out: f.IO.Beside(out), Err: f.IO.Beside(f.IO.Err),
-		Report: runReport{f}, Name: source.name, Now: f.Sys.Now, StartBudget: budget, Force: force,
+		Report: f.IO.Progress(), Name: source.name, Now: f.Sys.Now, StartBudget: budget, Force: force,
+		Fault: func(err error) { f.IO.Error(err.Error(), fault.HintOf(err)) },
 		Served: func() (err error) {
 			record := devrun.Record{Name: source.name, URL: url, PID: os.Getpid(), Dir: dir, Started: f.Sys.Now()}
 			if released, err = f.saveRun(record); err != nil {
@@ -225,20 +226,3 @@ func (f *Factory) saveRun(record devrun.Record) (release func() error, err error
 	}
 	return release, nil
 }
-
-// runReport says on stderr what happens to the function.
-type runReport struct{ f *Factory }
-
-var _ devrun.Reporter = runReport{}
-
-// Done implements devrun.Reporter.
-func (r runReport) Done(format string, args ...any) { r.f.IO.Step(format, args...) }
-
-// Note implements devrun.Reporter.
-func (r runReport) Note(format string, args ...any) { r.f.IO.Note(format, args...) }
-
-// Warn implements devrun.Reporter.
-func (r runReport) Warn(format string, args ...any) { r.f.IO.Warn(format, args...) }
-
-// Fault implements devrun.Reporter.
-func (r runReport) Fault(err error) { r.f.IO.Error(err.Error(), fault.HintOf(err)) }

@@ -7,12 +7,14 @@ package devrun
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"sync"
 	"time"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // Program is how the function is started.
@@ -38,14 +40,6 @@ type Maker interface {
 	Sources(ctx context.Context) (*Sources, error)
 }
 
-// Reporter hears what happens.
-type Reporter interface {
-	Done(format string, args ...any)
-	Note(format string, args ...any)
-	Warn(format string, args ...any)
-	Fault(err error) // something that the user has to mend; the run goes on
-}
-
 // Options say what to run. All but Force are needed.
 type Options struct {
 	Maker     Maker
@@ -53,8 +47,9 @@ type Options struct {
 	Port      int            // of the listeners
 	Environ   []string
 	Out, Err  io.Writer // of the program
-	Report    Reporter
-	Name      string // of the function, for messages
+	Report    progress.Reporter
+	Fault     func(error) // reports what the user has to mend; the run goes on
+	Name      string      // of the function, for messages
 	Now       func() time.Time
 
 	StartBudget time.Duration   // after which a program that does not listen is worth a word
@@ -150,12 +145,12 @@ func (r *runner) watch(ctx context.Context, since time.Time) {
 	case err != nil:
 		// What is wrong with the sources Make says.
 		if fault.KindOf(err) == fault.Failure {
-			r.options.Report.Warn("not all changes are noticed: %v", err)
+			r.options.Report.Warn("not all changes are noticed: " + err.Error())
 		}
 		return
 	}
 	if err := r.watcher.watch(sources); err != nil {
-		r.options.Report.Warn("the system does not tell of all changes (%v), so the files are looked at every second; on Linux the limit is fs.inotify.max_user_watches", err)
+		r.options.Report.Warn(fmt.Sprintf("the system does not tell of all changes (%v), so the files are looked at every second; on Linux the limit is fs.inotify.max_user_watches", err))
 	}
 	if newest(sources).After(since) {
 		r.watcher.note()

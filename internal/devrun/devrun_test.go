@@ -24,6 +24,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // The test binary is also the program that is run.
@@ -115,6 +116,8 @@ func (m *maker) Sources(ctx context.Context) (*Sources, error) {
 
 // report is what was said.
 type report struct {
+	progress.Reporter // for what no run reports
+
 	mu   sync.Mutex
 	said bytes.Buffer
 }
@@ -124,10 +127,10 @@ func (r *report) add(format string, args ...any) {
 	defer r.mu.Unlock()
 	fmt.Fprintf(&r.said, format+"\n", args...)
 }
-func (r *report) Done(format string, args ...any) { r.add("done: "+format, args...) }
-func (r *report) Note(format string, args ...any) { r.add("note: "+format, args...) }
-func (r *report) Warn(format string, args ...any) { r.add("warning: "+format, args...) }
-func (r *report) Fault(err error)                 { r.add("error: %v", err) }
+func (r *report) Step(text string) { r.add("done: %s", text) }
+func (r *report) Note(text string) { r.add("note: %s", text) }
+func (r *report) Warn(text string) { r.add("warning: %s", text) }
+func (r *report) Fault(err error)  { r.add("error: %v", err) }
 func (r *report) String() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -169,7 +172,7 @@ func beginSlow(t *testing.T, slow time.Duration, kind string, more ...string) *r
 	ended := make(chan error, 1)
 	go func() {
 		ended <- Run(ctx, Options{
-			Maker: r.maker, Listeners: listeners, Port: port, Environ: os.Environ(), Out: io.Discard, Err: io.Discard, Report: r.report,
+			Maker: r.maker, Listeners: listeners, Port: port, Environ: os.Environ(), Out: io.Discard, Err: io.Discard, Report: r.report, Fault: r.report.Fault,
 			Name: "it", Now: time.Now, StartBudget: 20 * time.Second, Force: force,
 			Served: func() error { close(served); return nil },
 		})

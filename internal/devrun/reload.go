@@ -3,6 +3,7 @@ package devrun
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
@@ -23,12 +24,12 @@ func (r *runner) failed(err error) {
 		err = f // without what is for the program only
 	}
 	if r.current != nil {
-		r.options.Report.Fault(err)
+		r.options.Fault(err)
 		r.options.Report.Note("the program that was started before goes on; the next save tries again")
 		return
 	}
 	r.proxy.refuse(err.Error() + "; it is started again when a file is saved")
-	r.options.Report.Fault(err)
+	r.options.Fault(err)
 	r.options.Report.Note("nothing serves now; the next save starts it again")
 }
 
@@ -74,7 +75,7 @@ func (r *runner) replace(ctx context.Context, program *Program, saved time.Time)
 		r.retire(old)
 	}
 	if r.served {
-		r.options.Report.Done("serves the changes after %s", r.options.Now().Sub(saved).Round(time.Millisecond))
+		r.options.Report.Step("serves the changes after " + r.options.Now().Sub(saved).Round(time.Millisecond).String())
 		return nil
 	}
 	r.served = true
@@ -94,7 +95,7 @@ func (r *runner) makeWay() bool {
 		r.end()
 	case !r.direct:
 		r.alone, r.direct = true, true
-		r.options.Report.Note("it seems to listen on a port of its own, whatever the variable PORT says: it gets port %d itself, and requests fail while it is started again", r.options.Port)
+		r.options.Report.Note(fmt.Sprintf("it seems to listen on a port of its own, whatever the variable PORT says: it gets port %d itself, and requests fail while it is started again", r.options.Port))
 		r.leave()
 	default:
 		return false
@@ -135,7 +136,7 @@ func (r *runner) start(ctx context.Context, program *Program) (*process, error) 
 		case <-p.ready:
 			if !p.followsPort() && !r.alone {
 				r.alone = true
-				r.options.Report.Note("it listens on port %s, whatever the variable PORT says: it ends before it is started again", imagePort)
+				r.options.Report.Note(fmt.Sprintf("it listens on port %s, whatever the variable PORT says: it ends before it is started again", imagePort))
 			}
 			go func() {
 				<-p.done
@@ -152,11 +153,11 @@ func (r *runner) start(ctx context.Context, program *Program) (*process, error) 
 			}
 			return nil, err
 		case <-budget.C:
-			r.options.Report.Warn("%s does not listen yet: it has to listen on the port that the variable PORT says, now %d", r.options.Name, p.port)
+			r.options.Report.Warn(fmt.Sprintf("%s does not listen yet: it has to listen on the port that the variable PORT says, now %d", r.options.Name, p.port))
 		case <-r.watcher.changed:
 			newer, err := r.newer(ctx)
 			if err != nil {
-				r.options.Report.Fault(err)
+				r.options.Fault(err)
 			}
 			if newer == nil {
 				continue

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"github.com/kn-lite/kn-lite/internal/build/source"
+	"github.com/kn-lite/kn-lite/internal/atomicfile"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/image/layout"
 )
@@ -140,17 +140,9 @@ func (r *Result) WriteTarball(file, tag string) (err error) {
 		sweep(folder, time.Now())
 		_ = folder.Close() // nothing was written through it
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), source.UnfinishedPrefix+"*")
+	err = atomicfile.WriteTo(file, atomicfile.Options{Mode: 0o644, Disposable: true}, func(f *os.File) error { return tarball.Write(ref, r.Image, f) })
 	if err != nil {
-		return &fault.Error{Op: "build.write", Subject: file, Err: err}
-	}
-	// A full disk may show at the close only.
-	err = errors.Join(tarball.Write(ref, r.Image, f), f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), file)
-	}
-	if err != nil {
-		return &fault.Error{Op: "build.write", Kind: fault.KindOf(err), Subject: file, Err: errors.Join(err, os.Remove(f.Name()))}
+		return &fault.Error{Op: "build.write", Kind: fault.KindOf(err), Subject: file, Err: err}
 	}
 	return nil
 }

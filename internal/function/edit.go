@@ -2,8 +2,6 @@ package function
 
 import (
 	"bytes"
-	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -11,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/kn-lite/kn-lite/internal/atomicfile"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
@@ -71,17 +70,8 @@ func (f *Function) Save() (err error) {
 	if !bytes.Equal(now, f.doc.saved) {
 		return fault.New(fault.Conflict, "function.save", f.doc.file, "the file has changed meanwhile").WithHint("run the command again")
 	}
-	temp, err := os.CreateTemp(filepath.Dir(file), ".func-*.yaml")
-	if err != nil {
+	if err := atomicfile.Write(file, f.doc.source, atomicfile.Options{Mode: f.doc.mode}); err != nil {
 		return failed(err)
-	}
-	_, err = temp.Write(f.doc.source)
-	err = errors.Join(err, temp.Chmod(f.doc.mode), temp.Sync(), temp.Close())
-	if err == nil {
-		err = os.Rename(temp.Name(), file)
-	}
-	if err != nil {
-		return failed(errors.Join(err, os.Remove(temp.Name())))
 	}
 	f.doc.saved = f.doc.source
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/kn-lite/kn-lite/internal/atomicfile"
 	"github.com/kn-lite/kn-lite/internal/build/sealed"
 )
 
@@ -25,19 +26,14 @@ func (s *Store) Adopt(key string, epoch time.Time, foreign v1.Layer) (*Layer, er
 	if r.DiffID, err = foreign.DiffID(); err != nil {
 		return nil, err
 	}
-	temp := ""
-	err = s.temporary(s.blobs(), func(f *os.File) (err error) {
-		temp = f.Name()
+	err = atomicfile.Create(s.blobs(), sealed.Options(), func(f *os.File) (_ string, err error) {
 		r.Size, err = copyVerified(f, foreign, r)
-		return err
+		return r.Digest.Hex, err
 	})
 	if err != nil {
 		return nil, err
 	}
 	l := s.layer(r)
-	if err := sealed.Place(temp, l.file); err != nil {
-		return nil, errors.Join(err, os.Remove(temp))
-	}
 	return l, s.Remember(key, epoch, l)
 }
 

@@ -17,6 +17,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/kn-lite/kn-lite/internal/atomicfile"
+	"github.com/kn-lite/kn-lite/internal/build/sealed"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
@@ -49,7 +51,7 @@ func (s *Store) Fetch(ctx context.Context, l v1.Layer) (*Blob, error) {
 		s.touch(b.file)
 		return b, nil
 	}
-	return b, s.place(b.file, func(f *os.File) (err error) {
+	return b, atomicfile.WriteTo(b.file, sealed.Options(), func(f *os.File) (err error) {
 		b.Size, err = download(ctx, f, l, digest)
 		return err
 	})

@@ -16,6 +16,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/kn-lite/kn-lite/internal/build/sealed"
 )
 
 // remote is a layer in a registry that counts its downloads.
@@ -170,7 +172,7 @@ func TestPruneBoundsTheStore(t *testing.T) {
 	put("oldest", 5*time.Hour)
 	put("old", 4*time.Hour)
 	put("in-use", time.Minute)
-	put(newPrefix+"abandoned", 25*time.Hour)
+	put(sealed.TempPrefix+"abandoned", 25*time.Hour)
 	left := func() string {
 		s.Prune()
 		entries, err := os.ReadDir(s.blobs())

@@ -17,6 +17,9 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/kn-lite/kn-lite/internal/atomicfile"
+	"github.com/kn-lite/kn-lite/internal/build/sealed"
 )
 
 // Import makes a layer of a tar archive that code which is not trusted may have
@@ -26,21 +29,16 @@ import (
 // that there are no entries.
 func (s *Store) Import(ctx context.Context, key string, epoch time.Time, archive io.Reader) (l *Layer, empty bool, err error) {
 	var r record
-	temp := ""
-	err = s.temporary(s.blobs(), func(f *os.File) (err error) {
-		temp = f.Name()
+	err = atomicfile.Create(s.blobs(), sealed.Options(), func(f *os.File) (_ string, err error) {
 		heard := s.startListening()
 		r, empty, err = repack(ctx, f, heard, archive, epoch)
 		heard.end(r.Digest, err == nil)
-		return err
+		return r.Digest.Hex, err
 	})
 	if err != nil {
 		return nil, false, err
 	}
 	l = s.layer(r)
-	if err := os.Rename(temp, l.file); err != nil {
-		return nil, false, errors.Join(err, os.Remove(temp))
-	}
 	return l, empty, s.Remember(key, epoch, l)
 }
 

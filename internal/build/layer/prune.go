@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/kn-lite/kn-lite/internal/build/sealed"
 )
 
 const (
@@ -72,7 +74,7 @@ func (s *Store) pruneOld(dir string) []fs.FileInfo {
 			continue
 		}
 		limit := unusedFor
-		if strings.HasPrefix(e.Name(), newPrefix) {
+		if strings.HasPrefix(e.Name(), sealed.TempPrefix) {
 			limit = abandonedAfter
 		}
 		if s.now().Sub(info.ModTime()) <= limit || os.RemoveAll(filepath.Join(dir, e.Name())) != nil {

@@ -16,6 +16,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/kn-lite/kn-lite/internal/atomicfile"
 	"github.com/kn-lite/kn-lite/internal/build/sealed"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/regular"
@@ -123,55 +124,17 @@ func (s *Store) Write(ctx context.Context, files []File, epoch time.Time) (l *La
 		return l, true, nil
 	}
 	var r record
-	temp := ""
-	err = s.temporary(s.blobs(), func(f *os.File) (err error) {
-		temp = f.Name()
+	err = atomicfile.Create(s.blobs(), sealed.Options(), func(f *os.File) (_ string, err error) {
 		heard := s.startListening()
 		r, err = pack(ctx, f, heard, files, epoch)
 		heard.end(r.Digest, err == nil)
-		return err
+		return r.Digest.Hex, err
 	})
 	if err != nil {
 		return nil, false, err
 	}
 	l = s.layer(r)
-	if err := sealed.Place(temp, l.file); err != nil {
-		return nil, false, errors.Join(err, os.Remove(temp))
-	}
 	return l, false, s.Remember(key, epoch, l)
-}
-
-// place writes a file that is there as a whole or not at all.
-func (s *Store) place(file string, write func(*os.File) error) error {
-	temp := ""
-	err := s.temporary(filepath.Dir(file), func(f *os.File) error {
-		temp = f.Name()
-		return write(f)
-	})
-	if err != nil {
-		return err
-	}
-	if err := sealed.Place(temp, file); err != nil {
-		return errors.Join(err, os.Remove(temp))
-	}
-	return nil
-}
-
-// newPrefix begins the names of files that are still being written.
-const newPrefix = ".new-"
-
-// temporary writes a file with a name of its own in dir and removes it when
-// anything goes wrong, closing included: a full disk may show only then.
-func (s *Store) temporary(dir string, write func(*os.File) error) error {
-	f, err := os.CreateTemp(dir, newPrefix+"*")
-	if err != nil {
-		return err
-	}
-	err = errors.Join(write(f), f.Close())
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
 }
 
 // Layer is a layer in a store. It implements v1.Layer.

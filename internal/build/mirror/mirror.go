@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kn-lite/kn-lite/internal/atomicfile"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
@@ -186,24 +187,15 @@ func putLink(f layer.File, to string, info fs.FileInfo) (bool, error) {
 
 // write replaces the file at to by a rename.
 func write(f layer.File, to string) error {
-	temp, err := os.CreateTemp(filepath.Dir(to), newPrefix+"*")
-	if err != nil {
-		return err
-	}
-	r, err := f.Open()
-	if err == nil {
-		_, err = io.Copy(temp, r)
-		err = errors.Join(err, r.Close())
-	}
-	if err = errors.Join(err, temp.Close()); err == nil {
-		if err = os.Chmod(temp.Name(), f.Mode.Perm()); err == nil {
-			err = os.Rename(temp.Name(), to)
+	opts := atomicfile.Options{Disposable: true, TempPrefix: newPrefix}
+	return atomicfile.WriteTo(to, opts, func(temp *os.File) error {
+		r, err := f.Open()
+		if err != nil {
+			return err
 		}
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temp.Name()))
-	}
-	return nil
+		_, err = io.Copy(temp, r)
+		return errors.Join(err, r.Close(), temp.Chmod(f.Mode.Perm()))
+	})
 }
 
 func sameContent(f layer.File, to string) (same bool, err error) {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/kn-lite/kn-lite/internal/atomicfile"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
@@ -28,36 +29,20 @@ func Write(file string, content []byte) error {
 // WriteFile writes a file that is there as a whole or not at all, readable by its
 // owner only: names of files are nobody else's business. What the content is has to
 // be seen from the file's name.
-func WriteFile(file string, content []byte) (err error) {
+func WriteFile(file string, content []byte) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	// A full disk may show at the close only.
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = Place(f.Name(), file)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	return atomicfile.Write(file, content, Options())
 }
 
-// Place gives the file temp the name file. A folder that stands there, for which
-// no build has any use, goes.
-func Place(temp, file string) error {
-	err := os.Rename(temp, file)
-	if info, look := os.Lstat(file); err != nil && look == nil && info.IsDir() {
-		if err := os.RemoveAll(file); err != nil {
-			return err
-		}
-		return os.Rename(temp, file)
-	}
-	return err
+// TempPrefix begins the names of files of a cache that are not whole yet.
+const TempPrefix = ".new-"
+
+// Options returns how files of a cache are written: they can be made again, and a
+// folder that stands in the place of one, for which no build has any use, goes.
+func Options() atomicfile.Options {
+	return atomicfile.Options{Disposable: true, ReplaceFolder: true, TempPrefix: TempPrefix}
 }
 
 // Read returns what Write has written under this very name, as this user or as

@@ -22,6 +22,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kn-lite/kn-lite/internal/atomicfile"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
@@ -134,11 +135,7 @@ func (s *Store) Save(id string, saved Saved) error {
 	if err != nil {
 		return err
 	}
-	temp := filepath.Join(s.known(), "."+rand.Text())
-	if err := os.WriteFile(temp, raw, 0o600); err != nil {
-		return errors.Join(err, os.RemoveAll(temp))
-	}
-	return os.Rename(temp, filepath.Join(s.known(), id))
+	return atomicfile.Write(filepath.Join(s.known(), id), raw, atomicfile.Options{Disposable: true, TempPrefix: "."})
 }
 
 // Close removes layers that were not saved, and those that nobody has used for

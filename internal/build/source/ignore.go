@@ -13,6 +13,7 @@ import (
 
 	"github.com/moby/patternmatcher"
 
+	"github.com/kn-lite/kn-lite/internal/atomicfile"
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/pattern"
@@ -29,7 +30,7 @@ const StateFolder = ".kn-lite"
 
 // UnfinishedPrefix begins the names of what kn-lite is still writing beside its
 // place; a build that was killed leaves it there.
-const UnfinishedPrefix = ".kn-lite-"
+const UnfinishedPrefix = atomicfile.TempPrefix
 
 // InState reports whether name is a state folder, what is still being written, or
 // below one of them.

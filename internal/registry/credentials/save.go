@@ -127,24 +127,15 @@ func editAuths(p place, edit func(auths map[string]json.RawMessage)) error {
 		raw, err = json.MarshalIndent(whole, "", "\t")
 	}
 	if err == nil {
-		err = replace(p.path, append(raw, '\n'))
+		err = os.MkdirAll(filepath.Dir(p.path), 0o700)
+	}
+	if err == nil {
+		err = atomicfile.Write(p.path, append(raw, '\n'), atomicfile.Options{FollowLink: true})
 	}
 	if err != nil {
 		return &fault.Error{Op: "registry.credentials", Kind: fault.Failure, Subject: p.label, Err: err}
 	}
 	return nil
-}
-
-// replace writes a file that only its owner may read. A link to the file stays a
-// link: people keep their settings in a repository.
-func replace(path string, content []byte) error {
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	return atomicfile.Write(path, content)
 }
 
 // Hosts returns the registries that Remove would find something for, sorted.

@@ -136,7 +136,7 @@ func (reg *Registry) save(name, reference, mediaType string, raw []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.Write(reg.manifestFile(digest), raw); err != nil {
+	if err := atomicfile.Write(reg.manifestFile(digest), raw, atomicfile.Options{}); err != nil {
 		return err
 	}
 	for _, reference := range []string{digest, reference} {
@@ -144,7 +144,7 @@ func (reg *Registry) save(name, reference, mediaType string, raw []byte) error {
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 			return err
 		}
-		if err := atomicfile.Write(file, entry); err != nil {
+		if err := atomicfile.Write(file, entry, atomicfile.Options{}); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/random"
+
 	"github.com/kn-lite/kn-lite/internal/registry"
 )
 

@@ -233,13 +233,5 @@ func keep(scratch, name string, text []byte) (string, error) {
 	if old, err := regular.ReadFile(file); err == nil && string(old) == string(text) {
 		return file, nil
 	}
-	temp, err := os.CreateTemp(scratch, ".new-*")
-	if err != nil {
-		return "", err
-	}
-	_, err = temp.Write(text)
-	if err = errors.Join(err, temp.Close()); err != nil {
-		return "", errors.Join(err, os.Remove(temp.Name()))
-	}
-	return file, sealed.Place(temp.Name(), file)
+	return file, sealed.WriteFile(file, text)
 }

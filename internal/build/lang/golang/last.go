@@ -10,6 +10,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/kn-lite/kn-lite/internal/atomicfile"
 	"github.com/kn-lite/kn-lite/internal/build/sealed"
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
@@ -55,7 +56,7 @@ func giveBack(program, last string) error {
 		return err
 	}
 	// In this order: a build that is killed in between leaves one that is not taken.
-	return errors.Join(sealed.Place(program, last), sealed.Write(digestOf(last), []byte(sum)))
+	return errors.Join(atomicfile.Place(program, last), sealed.Write(digestOf(last), []byte(sum)))
 }
 
 // digest is over a file that is not a link to one.

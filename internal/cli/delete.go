@@ -2,13 +2,13 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
 )
@@ -23,7 +23,7 @@ type deleteOptions struct {
 	Wait     bool
 }
 
-func newDeleteCmd(f *Factory) *cobra.Command {
+func newDeleteCmd(f *Factory, runF func(context.Context, *deleteOptions) error) *cobra.Command {
 	o := &deleteOptions{}
 	named := ""
 	cmd := &cobra.Command{
@@ -46,7 +46,7 @@ inferred from the folder. Images in the registry stay.`,
 			if named != "" {
 				o.Services = append(slices.Clone(args), named)
 			}
-			return runDelete(cmd.Context(), f, o)
+			return runner(f, runF, runDelete)(cmd.Context(), o)
 		},
 	}
 	addServiceFlag(cmd, &named)
@@ -62,85 +62,29 @@ func runDelete(ctx context.Context, f *Factory, o *deleteOptions) error {
 		if !f.IO.CanPrompt() && !o.Yes {
 			return fault.Usagef("which service is to be deleted?").WithHint("name it, or give --yes to delete the one of ./%s", function.File)
 		}
-		service, err := f.serviceName("")
+		target, err := f.target("")
 		if err != nil {
 			return err
 		}
-		o.Services = []string{service}
+		o.Services = []string{target.Service}
 	}
-	slices.Sort(o.Services)
-	o.Services = slices.Compact(o.Services)
-	for _, service := range o.Services {
-		if err := function.CheckName(service); err != nil {
-			return err
-		}
-	}
-	client, err := f.Cluster()
+	namespace, err := f.namespaceHere()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := f.withTimeout(ctx, deleteTimeout)
 	defer cancel()
-	// All are looked at before the first is deleted: a typing error in the
-	// third name must not cost the first two.
-	for _, service := range o.Services {
-		if _, err := client.GetService(ctx, service); err != nil {
-			return err
-		}
-	}
+	request := app.DeleteRequest{Namespace: namespace, Services: o.Services, NoWait: !o.Wait}
 	if f.IO.CanPrompt() && !o.Yes {
-		sure, err := f.IO.Confirm("Delete %s with all revisions from namespace %s?", strings.Join(o.Services, ", "), client.Namespace())
-		if err != nil {
-			return err
-		}
-		if !sure {
-			return fault.New(fault.Failure, "delete", "", "nothing was deleted")
+		request.Confirm = func(namespace string, services []string) (bool, error) {
+			return f.IO.Confirm("Delete %s with all revisions from namespace %s?", strings.Join(services, ", "), namespace)
 		}
 	}
-	var failed []error
-	for _, service := range o.Services {
-		if err := f.deleteOne(ctx, service, o.Wait); err != nil {
-			failed = append(failed, err)
-			continue
-		}
+	result, err := f.App().Delete(ctx, request)
+	for _, service := range result.Deleted {
 		if err := f.IO.Answer("%s%s", serviceResource, service); err != nil {
 			return err
 		}
 	}
-	return joinFaults(failed)
-}
-
-func (f *Factory) deleteOne(ctx context.Context, service string, wait bool) error {
-	client, err := f.Cluster()
-	if err != nil {
-		return err
-	}
-	if err := client.DeleteService(ctx, service, wait); err != nil {
-		return err
-	}
-	if !wait {
-		f.IO.Step("deleting %s", service)
-		return nil
-	}
-	task := f.IO.Start(0, "deleting %s", service)
-	err = client.WaitGone(ctx, service, func(pods int) { task.Update("deleting %s: %s left", service, plural(pods, "pod")) })
-	if err != nil {
-		task.Fail()
-		if ctx.Err() == nil {
-			return err
-		}
-		return (&fault.Error{Op: "delete", Kind: fault.KindOf(err), Subject: "service/" + service, Err: err}).
-			WithHint("the cluster goes on deleting it; `kn-lite describe %s` tells when it is gone", service)
-	}
-	task.Done("deleted %s", service)
-	return nil
-}
-
-// joinFaults keeps a single error as it is, with its kind and hint; of several
-// the first one's kind decides the exit code.
-func joinFaults(all []error) error {
-	if len(all) < 2 {
-		return errors.Join(all...)
-	}
-	return &fault.Error{Op: "delete", Kind: fault.KindOf(all[0]), Err: errors.Join(all...), Hint: fault.HintOf(all[0])}
+	return err
 }

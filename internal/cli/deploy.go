@@ -250,7 +250,7 @@ func runDeploy(ctx context.Context, f *Factory, o *deployOptions) error {
 		return f.printService(spec.Service, deploy.Manifest(result.Service))
 	}
 	if result.Ready && result.URL != "" && result.Outcome != deploy.Unchanged {
-		if err := f.waitForIngress(ctx, client, spec.Service, []string{result.URL, result.TagURL}, result.Moves); err != nil {
+		if err := f.App().AwaitIngress(ctx, client, spec.Service, []string{result.URL, result.TagURL}, result.Moves); err != nil {
 			return err
 		}
 	}

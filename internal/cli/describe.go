@@ -65,7 +65,7 @@ type revisionInfo struct {
 	Conditions []conditionInfo `json:"conditions"`
 }
 
-func newDescribeCmd(f *Factory) *cobra.Command {
+func newDescribeCmd(f *Factory, runF func(context.Context, *describeOptions) error) *cobra.Command {
 	o := &describeOptions{}
 	cmd := &cobra.Command{
 		Use:     "describe [SERVICE]",
@@ -80,7 +80,7 @@ func newDescribeCmd(f *Factory) *cobra.Command {
 			if err := serviceArg(&o.Service, args); err != nil {
 				return err
 			}
-			return runDescribe(cmd.Context(), f, o)
+			return runner(f, runF, runDescribe)(cmd.Context(), o)
 		},
 	}
 	addServiceFlag(cmd, &o.Service)
@@ -90,17 +90,13 @@ func newDescribeCmd(f *Factory) *cobra.Command {
 }
 
 func runDescribe(ctx context.Context, f *Factory, o *describeOptions) error {
-	service, err := f.serviceName(o.Service)
-	if err != nil {
-		return err
-	}
-	client, err := f.Cluster()
+	target, err := f.target(o.Service)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := f.withTimeout(ctx, readTimeout)
 	defer cancel()
-	view, err := client.Describe(ctx, service)
+	view, err := f.App().Describe(ctx, target)
 	if err != nil {
 		return err
 	}

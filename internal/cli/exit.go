@@ -93,7 +93,7 @@ func (f *Factory) report(ctx context.Context, err error) int {
 	if errors.Is(err, context.Canceled) && signalCode(ctx) != 0 && fault.HintOf(err) == "" {
 		text = "interrupted"
 	}
-	f.IO.Error(text, fault.HintOf(err))
+	f.IO.Error(text, hintOf(err))
 	return code
 }
 
@@ -119,7 +119,7 @@ func outputGone(err error) bool {
 // reportJSON writes the error as one line of JSON on stderr, for pipelines
 // that asked for JSON.
 func (f *Factory) reportJSON(err error, code int) {
-	object := errorReport{APIVersion: apiVersion, Kind: "Error", Reason: fault.KindOf(err).String(), Message: err.Error(), Hint: fault.HintOf(err), ExitCode: code}
+	object := errorReport{APIVersion: apiVersion, Kind: "Error", Reason: fault.KindOf(err).String(), Message: err.Error(), Hint: hintOf(err), ExitCode: code}
 	if e, ok := errors.AsType[*fault.Error](err); ok {
 		object.Op, object.Subject = e.Op, e.Subject
 	}

@@ -1,26 +1,20 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
-	"github.com/kn-lite/kn-lite/internal/cluster"
+	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/ingress"
 	"github.com/kn-lite/kn-lite/internal/term"
-	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
 // invokeTimeout leaves room for a cold start on a busy node.
@@ -53,7 +47,7 @@ type invocation struct {
 	Millis     int64       `json:"milliseconds"`
 }
 
-func newInvokeCmd(f *Factory) *cobra.Command {
+func newInvokeCmd(f *Factory, runF func(context.Context, *invokeOptions) error) *cobra.Command {
 	o := &invokeOptions{}
 	cmd := &cobra.Command{
 		Use:     "invoke [SERVICE]",
@@ -83,7 +77,7 @@ the cluster says about it. Redirects are shown, not followed.`,
 			if err := serviceArg(&o.Service, args); err != nil {
 				return err
 			}
-			return runInvoke(cmd.Context(), f, o)
+			return runner(f, runF, runInvoke)(cmd.Context(), o)
 		},
 	}
 	addServiceFlag(cmd, &o.Service)
@@ -122,61 +116,34 @@ func runInvoke(ctx context.Context, f *Factory, o *invokeOptions) error {
 	if err != nil {
 		return err
 	}
-	direct, err := f.directTarget(o)
-	if err != nil {
+	request := app.InvokeRequest{
+		Tag: o.Tag, Revision: o.Revision, Method: o.Method, Path: path, Header: header, ContentType: o.ContentType,
+	}
+	if o.Ingress != "" {
+		if request.Ingress, err = ingress.ParseAddress(o.Ingress); err != nil {
+			return fault.Usagef("--ingress %w", err).WithHint("%s", fault.HintOf(err))
+		}
+	}
+	if request.URL, err = f.directTarget(o); err != nil {
 		return err
 	}
-	if direct != nil {
-		return f.invokeDirect(ctx, o, direct, path, header)
+	if request.URL == nil {
+		if request.Target, err = f.target(o.Service); err != nil {
+			return err
+		}
 	}
-	service, err := f.serviceName(o.Service)
-	if err != nil {
-		return err
-	}
-	body, err := f.invokeBody(o)
-	if err != nil {
-		return err
-	}
-	client, err := f.Cluster()
-	if err != nil {
+	if request.Body, err = f.invokeBody(o); err != nil {
 		return err
 	}
 	ctx, cancel := f.withTimeout(ctx, invokeTimeout)
 	defer cancel()
-	snap, known, err := knownTargets(ctx, client.Traffic(), service)
+	started := f.Sys.Now()
+	response, err := f.App().Invoke(ctx, request)
 	if err != nil {
 		return err
 	}
-	target, err := targetOf(snap, known, o)
-	if err != nil {
-		return err
-	}
-	target.Path, target.RawPath, target.RawQuery = path.Path, path.RawPath, path.RawQuery
-	request, err := newRequest(ctx, o, target, body, header)
-	if err != nil {
-		return err
-	}
-	dialer, err := f.ingressDialer(client, service, o.Ingress)
-	if err != nil {
-		return err
-	}
-	if dialer.private = clusterLocal(target); dialer.private && dialer.fixed == "" && f.Sys.Env("KUBERNETES_SERVICE_HOST") == "" {
-		// Addresses of the cluster mean something else out here: nothing is sent to them.
-		return privateService(target.Hostname())
-	}
-	return f.exchange(request, dialer)
-}
-
-// ingressDialer connects to where service is served: at the address given by a
-// flag, else by the settings, else wherever DNS or the cluster say.
-func (f *Factory) ingressDialer(client *cluster.Client, service, flag string) (*ingressDialer, error) {
-	fixed, err := f.ingressAddress(flag)
-	if err != nil {
-		return nil, err
-	}
-	d := &ingressDialer{fixed: fixed, look: net.DefaultResolver.LookupHost}
-	d.find = func(ctx context.Context) ([]string, error) { return client.IngressAddresses(ctx, service, d.private) }
-	return d, nil
+	defer response.Body.Close()
+	return f.printResponse(response, started)
 }
 
 // invokeBody is nil when there is nothing to send.
@@ -209,160 +176,35 @@ func parseHeaders(lines []string) (http.Header, error) {
 	return header, nil
 }
 
-// targetOf is the URL that the flags mean.
-func targetOf(snap *traffic.Snapshot, known traffic.Known, o *invokeOptions) (*url.URL, error) {
-	raw := snap.URL
-	switch {
-	case o.Tag != "":
-		i := snap.Observed.Tagged(o.Tag)
-		if i < 0 {
-			if _, err := oneRevision(known, "tag:"+o.Tag); err != nil {
-				return nil, err
-			}
-			return nil, fault.New(fault.Partial, "invoke", "tag "+o.Tag, "the cluster has not given it a URL yet").WithHint("see `kn-lite traffic show %s`", snap.Name)
-		}
-		raw = snap.Observed[i].URL
-	case o.Revision != "":
-		name, err := oneRevision(known, o.Revision)
-		if err != nil {
-			return nil, err
-		}
-		if raw, err = revisionURL(snap, name); err != nil {
-			return nil, err
-		}
-	}
-	if raw == "" {
-		return nil, fault.New(fault.Partial, "invoke", "service/"+snap.Name, "it has no URL yet: %s", stateText(string(snap.Ready), snap.Reason, snap.Message)).
-			WithHint("see `kn-lite describe %s`", snap.Name)
-	}
-	return url.Parse(raw)
-}
-
-// revisionURL is a URL that leads to one revision and no other.
-func revisionURL(snap *traffic.Snapshot, name string) (string, error) {
-	for _, t := range snap.Observed {
-		if t.Pin(snap.LatestReady) == name && t.Tag != "" && t.URL != "" {
-			return t.URL, nil
-		}
-	}
-	if snap.Observed.Percent(name, snap.LatestReady) == 100 {
-		return snap.URL, nil
-	}
-	return "", fault.New(fault.Conflict, "invoke", "revision/"+name, "it has neither a tag nor all of the traffic, so no URL leads to it alone").
-		WithHint("Knative gives URLs to tags; deploy with --tag, or invoke the service")
-}
-
-func newRequest(ctx context.Context, o *invokeOptions, target *url.URL, body []byte, header http.Header) (*http.Request, error) {
-	method := strings.ToUpper(o.Method)
-	if method == "" {
-		method = http.MethodGet
-		if body != nil {
-			method = http.MethodPost
-		}
-	}
-	request, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(body))
-	if err != nil {
-		return nil, fault.Usagef("%w", err)
-	}
-	request.Header = header
-	if host := header.Get("Host"); host != "" {
-		request.Host = host // net/http does not send it from the header
-		header.Del("Host")
-	}
-	if header.Get("User-Agent") == "" {
-		header.Set("User-Agent", "kn-lite/"+currentVersion().Version)
-	}
-	switch {
-	case o.ContentType != "":
-		header.Set("Content-Type", o.ContentType)
-	case body != nil && header.Get("Content-Type") == "":
-		header.Set("Content-Type", typeOf(body))
-	}
-	return request, nil
-}
-
-func typeOf(body []byte) string {
-	switch {
-	case json.Valid(body):
-		return "application/json"
-	case utf8.Valid(body):
-		return "text/plain; charset=utf-8"
-	}
-	return "application/octet-stream"
-}
-
-// exchange sends the request and prints the answer.
-func (f *Factory) exchange(request *http.Request, dialer *ingressDialer) error {
-	transport := &http.Transport{DialContext: dialer.dial, DisableKeepAlives: true, ForceAttemptHTTP2: false}
-	if dialer.fixed == "" && !dialer.private {
-		// As curl: where a proxy leads to the cluster, DNS and the ingress are its business.
-		transport.Proxy = f.proxyFor
-	}
-	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	start := f.Sys.Now()
-	response, err := client.Do(request)
-	if err != nil {
-		return noAnswer(request, dialer, err)
-	}
-	defer response.Body.Close()
-	first := f.Sys.Now().Sub(start)
+// printResponse prints an answer, and makes an error of a status that is one.
+func (f *Factory) printResponse(r *app.Response, started time.Time) error {
 	if f.Flags.Output == "" || f.Flags.Output == "table" {
-		n, err := f.IO.Copy(response.Body)
+		n, err := f.IO.Copy(r.Body)
 		if err != nil {
-			return noAnswer(request, dialer, err)
+			return err
 		}
-		summary := fmt.Sprintf("%s %s: %s, %s in %s (headers after %s) from %s", request.Method, request.URL, response.Status,
-			term.Bytes(n), term.Duration(f.Sys.Now().Sub(start)), term.Duration(first), dialer.used)
-		if to := response.Header.Get("Location"); to != "" {
+		summary := fmt.Sprintf("%s %s: %s, %s in %s (headers after %s) from %s", r.Method, r.URL, r.Status,
+			term.Bytes(n), term.Duration(f.Sys.Now().Sub(started)), term.Duration(r.Waited), r.Address)
+		if to := r.Header.Get("Location"); to != "" {
 			summary += ", Location: " + to
 		}
-		if response.StatusCode < http.StatusBadRequest {
+		if r.StatusCode < http.StatusBadRequest {
 			f.IO.Step("%s", summary)
 		} else {
 			f.IO.Note("%s", summary)
 		}
-		return statusFault(request, response)
+		return r.Fault()
 	}
-	body, err := io.ReadAll(response.Body)
+	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return noAnswer(request, dialer, err)
+		return err
 	}
 	err = f.print(answer{Object: invocation{
-		APIVersion: apiVersion, Kind: "Response", Method: request.Method, URL: request.URL.String(), Address: dialer.used,
-		Status: response.StatusCode, Headers: response.Header, Body: string(body), Millis: f.Sys.Now().Sub(start).Milliseconds(),
-	}, Names: []string{response.Status}})
+		APIVersion: apiVersion, Kind: "Response", Method: r.Method, URL: r.URL, Address: r.Address,
+		Status: r.StatusCode, Headers: r.Header, Body: string(body), Millis: f.Sys.Now().Sub(started).Milliseconds(),
+	}, Names: []string{r.Status}})
 	if err != nil {
 		return err
 	}
-	return statusFault(request, response)
-}
-
-func statusFault(request *http.Request, response *http.Response) error {
-	if response.StatusCode < http.StatusBadRequest {
-		return nil
-	}
-	err := fault.New(fault.Failure, "invoke", request.URL.String(), "the answer is %s", response.Status)
-	if response.StatusCode == http.StatusNotFound {
-		return err.WithHint("either the function has no such path, or the ingress does not know the host yet: `kn-lite traffic show` tells")
-	}
-	return err
-}
-
-func noAnswer(request *http.Request, dialer *ingressDialer, err error) error {
-	// net/http's own wrapper repeats the method and the URL.
-	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		err = wrapped.Err
-	}
-	if fault.HintOf(err) != "" {
-		return err
-	}
-	kind := fault.Transient
-	if request.Context().Err() != nil {
-		kind = fault.KindOf(request.Context().Err())
-	}
-	subject := request.URL.String()
-	if dialer.used != "" {
-		subject += " at " + dialer.used
-	}
-	return fault.New(kind, "invoke", subject, "no answer: %w", err)
+	return r.Fault()
 }

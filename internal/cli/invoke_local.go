@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"context"
-	"net/http"
 	"net/url"
 	"strings"
 
@@ -85,20 +83,4 @@ func parseTarget(text string) (*url.URL, error) {
 		return nil, fault.Usagef("--target %s: not a URL of http or https and a host", text).WithHint("such as http://localhost:8080; the path is --path's")
 	}
 	return target, nil
-}
-
-// invokeDirect sends the request to target and to nothing else.
-func (f *Factory) invokeDirect(ctx context.Context, o *invokeOptions, target, path *url.URL, header http.Header) error {
-	body, err := f.invokeBody(o)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := f.withTimeout(ctx, invokeTimeout)
-	defer cancel()
-	target.Path, target.RawPath, target.RawQuery = path.Path, path.RawPath, path.RawQuery
-	request, err := newRequest(ctx, o, target, body, header)
-	if err != nil {
-		return err
-	}
-	return f.exchange(request, &ingressDialer{fixed: target.Host})
 }

@@ -1,15 +1,9 @@
 package cli
 
 import (
-	"cmp"
 	"fmt"
-	"net"
-	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
-
-	"golang.org/x/net/http/httpproxy"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
@@ -40,68 +34,4 @@ func escapeUnsendable(text string) string {
 		}
 	}
 	return b.String()
-}
-
-// ingressAddress returns the HOST or HOST:PORT of --ingress, else of the setting,
-// else "".
-func (f *Factory) ingressAddress(flag string) (string, error) {
-	if flag != "" {
-		return parseIngress("--ingress", flag)
-	}
-	cfg, err := f.Config()
-	if err != nil || cfg.Ingress == "" {
-		return "", err
-	}
-	return parseIngress("the setting ingress (KN_LITE_INGRESS)", cfg.Ingress)
-}
-
-// parseIngress takes HOST, HOST:PORT, or either as an http or https URL.
-func parseIngress(source, text string) (string, error) {
-	wrong := fault.Usagef("%s %q is not the address of an ingress", source, text).
-		WithHint("write HOST or HOST:PORT, e.g. 127.0.0.1:8080, or http://HOST:PORT")
-	address := text
-	if strings.Contains(text, "://") {
-		u, err := url.Parse(text)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-			return "", wrong
-		}
-		if address = u.Host; u.Scheme == "https" && u.Port() == "" {
-			address += ":443"
-		}
-	}
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		host, port = strings.Trim(address, "[]"), ""
-		if strings.Contains(host, ":") && net.ParseIP(host) == nil {
-			return "", wrong
-		}
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); port != "" && (err != nil || n == 0) || port == "" && strings.HasSuffix(address, ":") {
-		return "", wrong
-	}
-	if host == "" || strings.ContainsAny(host, " \t\r\n/@?#") {
-		return "", wrong
-	}
-	return address, nil
-}
-
-// clusterLocal reports whether a service's URL means something inside its cluster
-// only: NAME.NAMESPACE.svc, or that with the cluster's domain.
-func clusterLocal(u *url.URL) bool {
-	labels := strings.Split(u.Hostname(), ".")
-	return len(labels) >= 3 && labels[2] == "svc"
-}
-
-// proxyFor is what HTTP_PROXY, HTTPS_PROXY and NO_PROXY of f's environment say.
-// None leads to this machine.
-func (f *Factory) proxyFor(request *http.Request) (*url.URL, error) {
-	if ip := net.ParseIP(spelledOut(request.URL.Hostname())); ip.IsLoopback() {
-		return nil, nil
-	}
-	config := httpproxy.Config{
-		HTTPProxy:  cmp.Or(f.Sys.Env("HTTP_PROXY"), f.Sys.Env("http_proxy")),
-		HTTPSProxy: cmp.Or(f.Sys.Env("HTTPS_PROXY"), f.Sys.Env("https_proxy")),
-		NoProxy:    cmp.Or(f.Sys.Env("NO_PROXY"), f.Sys.Env("no_proxy")),
-	}
-	return config.ProxyFunc()(request.URL)
 }

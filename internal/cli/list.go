@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kn-lite/kn-lite/internal/knative"
+	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/term"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
@@ -45,7 +45,7 @@ type serviceInfo struct {
 	Traffic       []targetInfo `json:"traffic"` // as routed
 }
 
-func newListCmd(f *Factory) *cobra.Command {
+func newListCmd(f *Factory, runF func(context.Context, *listOptions) error) *cobra.Command {
 	o := &listOptions{}
 	cmd := &cobra.Command{
 		Use:     "list",
@@ -56,38 +56,27 @@ func newListCmd(f *Factory) *cobra.Command {
   kn-lite list -A
   kn-lite list -o jsonpath='{.items[*].url}'`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runList(cmd.Context(), f, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runner(f, runF, runList)(cmd.Context(), o) },
 	}
 	cmd.Flags().BoolVarP(&o.AllNamespaces, "all-namespaces", "A", false, "list the services of all namespaces")
 	return cmd
 }
 
 func runList(ctx context.Context, f *Factory, o *listOptions) error {
-	client, err := f.Cluster()
+	namespace, err := f.namespaceHere()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := f.withTimeout(ctx, readTimeout)
 	defer cancel()
-	services, err := client.ListServices(ctx, o.AllNamespaces)
-	if err == nil && len(services) == 0 && !o.AllNamespaces {
-		// A list of a namespace that does not exist is empty, too.
-		err = client.CheckNamespace(ctx)
-	}
+	found, err := f.App().List(ctx, app.ListRequest{Namespace: namespace, AllNamespaces: o.AllNamespaces})
 	if err != nil {
 		return err
 	}
-	snaps := make([]*traffic.Snapshot, len(services))
-	for i := range services {
-		snaps[i] = knative.Snapshot(&services[i])
-	}
-	slices.SortFunc(snaps, func(a, b *traffic.Snapshot) int {
-		return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name)
-	})
 	return f.print(answer{
-		Object: listInfo(snaps),
-		Names:  serviceNames(snaps),
-		Table:  func() error { return f.listTable(client.Namespace(), snaps, o.AllNamespaces) },
+		Object: listInfo(found.Services),
+		Names:  serviceNames(found.Services),
+		Table:  func() error { return f.listTable(found.Namespace, found.Services, o.AllNamespaces) },
 	})
 }
 

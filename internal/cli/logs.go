@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/cluster"
 	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
 type logsOptions struct {
@@ -23,7 +23,7 @@ type logsOptions struct {
 	Tail      int64
 }
 
-func newLogsCmd(f *Factory) *cobra.Command {
+func newLogsCmd(f *Factory, runF func(context.Context, *logsOptions) error) *cobra.Command {
 	o := &logsOptions{}
 	cmd := &cobra.Command{
 		Use:     "logs [SERVICE]",
@@ -48,7 +48,7 @@ zero has none.`,
 			if err := serviceArg(&o.Service, args); err != nil {
 				return err
 			}
-			return runLogs(cmd.Context(), f, o)
+			return runner(f, runF, runLogs)(cmd.Context(), o)
 		},
 	}
 	addServiceFlag(cmd, &o.Service)
@@ -74,45 +74,30 @@ func runLogs(ctx context.Context, f *Factory, o *logsOptions) error {
 	case o.Previous && o.Follow:
 		return fault.Usagef("--previous and --follow exclude each other").WithHint("the run before the last restart has ended: nothing follows")
 	}
-	service, err := f.serviceName(o.Service)
-	if err != nil {
-		return err
-	}
-	client, err := f.Cluster()
+	target, err := f.target(o.Service)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := f.withTimeout(ctx, 0)
 	defer cancel()
-	// Reading the service first tells a wrong name from one without pods.
-	_, known, err := knownTargets(ctx, client.Traffic(), service)
-	if err != nil {
-		return err
-	}
-	options := cluster.LogOptions{
-		Service: service, Container: o.Container, AllContainers: o.All, Previous: o.Previous,
-		Follow: o.Follow, Since: o.Since, Tail: o.Tail,
-	}
-	if o.Revision != "" {
-		if options.Revision, err = oneRevision(known, o.Revision); err != nil {
-			return err
-		}
-	}
-	prefix, err := f.logPrefix(ctx, client, options)
-	if err != nil {
-		return err
-	}
-	if o.Follow {
-		f.IO.Note("following the logs of %s; interrupt to stop", service)
-	}
-	logs, err := client.Logs(ctx, options, func(line cluster.LogLine) error {
-		switch {
-		case prefix && o.All:
-			return f.IO.LogLine(fmt.Sprintf("[%s %s %s] ", shortRevision(service, line.Revision), podSuffix(line), line.Container), line.Text)
-		case prefix:
-			return f.IO.LogLine(fmt.Sprintf("[%s %s] ", shortRevision(service, line.Revision), podSuffix(line)), line.Text)
-		}
-		return f.IO.LogLine("", line.Text)
+	prefix := false
+	logs, err := f.App().Logs(ctx, app.LogsRequest{
+		Target: target, Revision: o.Revision, Container: o.Container, AllContainers: o.All,
+		Previous: o.Previous, Follow: o.Follow, Since: o.Since, Tail: o.Tail,
+		Started: func(mixed bool) {
+			if prefix = mixed; o.Follow {
+				f.IO.Note("following the logs of %s; interrupt to stop", target.Service)
+			}
+		},
+		Emit: func(line cluster.LogLine) error {
+			switch {
+			case prefix && o.All:
+				return f.IO.LogLine(fmt.Sprintf("[%s %s %s] ", shortRevision(target.Service, line.Revision), podSuffix(line), line.Container), line.Text)
+			case prefix:
+				return f.IO.LogLine(fmt.Sprintf("[%s %s] ", shortRevision(target.Service, line.Revision), podSuffix(line)), line.Text)
+			}
+			return f.IO.LogLine("", line.Text)
+		},
 	})
 	if err != nil {
 		return err
@@ -120,50 +105,15 @@ func runLogs(ctx context.Context, f *Factory, o *logsOptions) error {
 	switch {
 	case logs > 0:
 	case o.Previous:
-		f.IO.Note("no container of %s has been restarted, so there is no log of a run before", service)
+		f.IO.Note("no container of %s has been restarted, so there is no log of a run before", target.Service)
 	default:
-		f.IO.Note("no pod of %s runs now, so there are no logs: it is scaled to zero, and the next request starts one", service)
+		f.IO.Note("no pod of %s runs now, so there are no logs: it is scaled to zero, and the next request starts one", target.Service)
 	}
 	return nil
-}
-
-// logPrefix reports whether lines of several containers can mix.
-func (f *Factory) logPrefix(ctx context.Context, client *cluster.Client, o cluster.LogOptions) (bool, error) {
-	if o.Follow || o.AllContainers {
-		return true, nil
-	}
-	pods, err := client.ListPods(ctx, o.Selector())
-	return len(pods) > 1, err
 }
 
 // podSuffix is the part of a pod's name that tells it from its siblings.
 func podSuffix(line cluster.LogLine) string {
 	const suffix = 5 // of a replica set's pods
 	return line.Pod[max(0, len(line.Pod)-suffix):]
-}
-
-// knownTargets reads everything that a reference to a target can mean.
-func knownTargets(ctx context.Context, store traffic.Store, service string) (*traffic.Snapshot, traffic.Known, error) {
-	snap, err := store.Snapshot(ctx, service)
-	if err != nil {
-		return nil, traffic.Known{}, err
-	}
-	revisions, err := store.Revisions(ctx, service)
-	if err != nil {
-		return nil, traffic.Known{}, err
-	}
-	return snap, traffic.Known{Service: service, Revisions: revisions, LatestReady: snap.LatestReady, Split: snap.Spec.Normal()}, nil
-}
-
-// oneRevision is the revision that a reference leads to now.
-func oneRevision(known traffic.Known, ref string) (string, error) {
-	resolved, err := traffic.Resolve(known, traffic.Edit{{Ref: ref, Percent: 100}})
-	if err != nil {
-		return "", err
-	}
-	name := resolved[0].Target.Pin(known.LatestReady)
-	if name == traffic.Latest {
-		return "", fault.New(fault.NotFound, "traffic.resolve", "service/"+known.Service, "no revision of it is ready yet")
-	}
-	return name, nil
 }

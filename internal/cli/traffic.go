@@ -7,25 +7,17 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/term"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
 func newTrafficCmd(f *Factory) *cobra.Command {
 	return newGroupCmd("traffic", "Show and move traffic between revisions", groupTraffic,
-		newTrafficSplitCmd(f),
-		newTrafficUntagCmd(f),
-		newTrafficShowCmd(f),
+		newTrafficSplitCmd(f, nil),
+		newTrafficUntagCmd(f, nil),
+		newTrafficShowCmd(f, nil),
 	)
-}
-
-// trafficStore is the traffic of the services in the namespace in use.
-func (f *Factory) trafficStore() (traffic.Store, error) {
-	client, err := f.Cluster()
-	if err != nil {
-		return nil, err
-	}
-	return client.Traffic(), nil
 }
 
 // trafficInfo is what `traffic show` and `traffic split` print as JSON.
@@ -55,16 +47,16 @@ type targetInfo struct {
 }
 
 // describeTraffic puts a service's traffic and its revisions' states together.
-func describeTraffic(snap *traffic.Snapshot, revisions []traffic.Revision) trafficInfo {
+func describeTraffic(shown *app.Traffic) trafficInfo {
 	info := trafficInfo{
 		APIVersion: apiVersion, Kind: "Traffic",
-		Service: snap.Name, Namespace: snap.Namespace, URL: snap.URL, Generation: snap.Generation,
-		Settled: snap.Routes(),
-		Spec:    targetInfos(snap.Spec.Normal(), snap.LatestReady, revisions),
-		Targets: targetInfos(snap.Observed, snap.LatestReady, revisions),
+		Service: shown.Name, Namespace: shown.Namespace, URL: shown.URL, Generation: shown.Generation,
+		Settled: shown.Routes(),
+		Spec:    targetInfos(shown.Spec.Normal(), shown.LatestReady, shown.Revisions),
+		Targets: targetInfos(shown.Observed, shown.LatestReady, shown.Revisions),
 	}
 	if !info.Settled {
-		info.Reason = snap.WhyNot()
+		info.Reason = shown.WhyNot()
 	}
 	return info
 }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kn-lite/kn-lite/internal/traffic"
+	"github.com/kn-lite/kn-lite/internal/app"
 )
 
 // readTimeout bounds commands that only read.
@@ -16,7 +16,7 @@ type trafficShowOptions struct {
 	Service string
 }
 
-func newTrafficShowCmd(f *Factory) *cobra.Command {
+func newTrafficShowCmd(f *Factory, runF func(context.Context, *trafficShowOptions) error) *cobra.Command {
 	o := &trafficShowOptions{}
 	cmd := &cobra.Command{
 		Use:   "show [SERVICE]",
@@ -35,7 +35,7 @@ service) and "spec" is what it was asked for; "settled" tells whether they agree
 			if err := serviceArg(&o.Service, args); err != nil {
 				return err
 			}
-			return runTrafficShow(cmd.Context(), f, o)
+			return runner(f, runF, runTrafficShow)(cmd.Context(), o)
 		},
 	}
 	addServiceFlag(cmd, &o.Service)
@@ -44,36 +44,28 @@ service) and "spec" is what it was asked for; "settled" tells whether they agree
 }
 
 func runTrafficShow(ctx context.Context, f *Factory, o *trafficShowOptions) error {
-	service, err := f.serviceName(o.Service)
-	if err != nil {
-		return err
-	}
-	store, err := f.trafficStore()
+	target, err := f.target(o.Service)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := f.withTimeout(ctx, readTimeout)
 	defer cancel()
-	snap, err := store.Snapshot(ctx, service)
+	shown, err := f.App().ShowTraffic(ctx, target)
 	if err != nil {
 		return err
 	}
-	revisions, err := store.Revisions(ctx, service)
-	if err != nil {
-		return err
+	if !shown.Routes() {
+		f.IO.Note("not settled: %s", shown.WhyNot())
 	}
-	if !snap.Routes() {
-		f.IO.Note("not settled: %s", snap.WhyNot())
-	}
-	return f.printTraffic(snap, revisions, describeTraffic(snap, revisions))
+	return f.printTraffic(shown, describeTraffic(shown))
 }
 
-func (f *Factory) printTraffic(snap *traffic.Snapshot, revisions []traffic.Revision, info trafficInfo) error {
+func (f *Factory) printTraffic(shown *app.Traffic, info trafficInfo) error {
 	return f.print(answer{
 		Object: info,
 		Names:  targetNames(info.Targets),
 		Table: f.table([]string{"REVISION", "TAG", "WANTED", "ROUTED", "STATE", "AGE", "URL"},
-			trafficTable(snap, revisions, f.Sys.Now())),
+			trafficTable(shown.Snapshot, shown.Revisions, f.Sys.Now())),
 	})
 }
 

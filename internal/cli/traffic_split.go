@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
@@ -18,7 +19,7 @@ type trafficSplitOptions struct {
 	Edit traffic.Edit
 }
 
-func newTrafficSplitCmd(f *Factory) *cobra.Command {
+func newTrafficSplitCmd(f *Factory, runF func(context.Context, *trafficSplitOptions) error) *cobra.Command {
 	o := &trafficSplitOptions{}
 	cmd := &cobra.Command{
 		Use:   "split [SERVICE] TARGET=PERCENT...",
@@ -59,7 +60,7 @@ is 6. The command waits until the cluster routes as asked.`,
 			if o.Service, o.Edit, err = f.splitArgs(o.Service, args); err != nil {
 				return err
 			}
-			return runTrafficSplit(cmd.Context(), f, o)
+			return runner(f, runF, runTrafficSplit)(cmd.Context(), o)
 		},
 	}
 	o.add(cmd)
@@ -99,9 +100,7 @@ func (f *Factory) splitArgs(named string, args []string) (string, traffic.Edit, 
 }
 
 func runTrafficSplit(ctx context.Context, f *Factory, o *trafficSplitOptions) error {
-	return f.changeTraffic(ctx, &o.trafficChange, func(ctx context.Context, store traffic.Store, opts traffic.Options) (traffic.Result, error) {
-		return traffic.Set(ctx, store, o.Service, o.Edit, opts)
-	})
+	return f.changeTraffic(ctx, &o.trafficChange, app.SplitRequest{Edit: o.Edit})
 }
 
 // trafficChange is what the commands that write a split have in common.
@@ -130,46 +129,26 @@ func (o *trafficChange) check() error {
 	return nil
 }
 
-// changeTraffic writes a split, waits until it is routed, and prints it.
-func (f *Factory) changeTraffic(ctx context.Context, o *trafficChange, write func(context.Context, traffic.Store, traffic.Options) (traffic.Result, error)) error {
-	client, err := f.Cluster()
+// changeTraffic makes the change, waits until it is routed, and prints it.
+func (f *Factory) changeTraffic(ctx context.Context, o *trafficChange, r app.SplitRequest) error {
+	target, err := f.target(o.Service)
 	if err != nil {
 		return err
 	}
-	store := client.Traffic()
+	r.Target, r.DryRun, r.NoWait, r.IfGeneration = target, o.DryRun, o.NoWait, o.IfGeneration
+	r.Preview = func(result traffic.Result) error { f.previewSplit(target.Service, result); return nil }
 	ctx, cancel := f.withTimeout(ctx, routeTimeout)
 	defer cancel()
-	result, err := write(ctx, store, traffic.Options{
-		DryRun: o.DryRun, IfGeneration: o.IfGeneration, Now: f.Sys.Now(),
-		Preview: func(r traffic.Result) error { f.previewSplit(o.Service, r); return nil },
-	})
+	result, err := f.App().Split(ctx, r)
 	if err != nil {
 		return err
 	}
-	snap := result.Before
-	switch {
-	case o.DryRun:
+	if o.DryRun {
 		f.IO.Note("dry run: nothing was written")
-		asked := *result.Before
-		asked.Spec = result.Next
-		snap = &asked
-	case result.After != nil:
-		snap = result.After
 	}
-	if !o.DryRun && !o.NoWait {
-		if snap, err = f.awaitRoute(ctx, store, snap); err != nil {
-			return err
-		}
-		if result.After != nil {
-			if err := f.waitForIngress(ctx, client, o.Service, nil, true); err != nil {
-				return err
-			}
-		}
-	}
-	info := describeTraffic(snap, result.Known.Revisions)
-	changed := len(result.Changes) > 0
-	info.Changed, info.DryRun = &changed, o.DryRun
-	return f.printTraffic(snap, result.Known.Revisions, info)
+	info := describeTraffic(&result.Traffic)
+	info.Changed, info.DryRun = &result.Changed, o.DryRun
+	return f.printTraffic(&result.Traffic, info)
 }
 
 // previewSplit tells what is about to happen, with every reference resolved.
@@ -182,19 +161,4 @@ func (f *Factory) previewSplit(service string, r traffic.Result) {
 	for _, change := range r.Changes {
 		f.IO.Note("  %s", change)
 	}
-}
-
-// awaitRoute waits until the ingress does what was written.
-func (f *Factory) awaitRoute(ctx context.Context, store traffic.Store, written *traffic.Snapshot) (*traffic.Snapshot, error) {
-	if written.Routes() {
-		return written, nil
-	}
-	task := f.IO.Start(0, "waiting for the route of %s", written.Name)
-	snap, err := traffic.Await(ctx, store, written, func(why string) { task.Update("waiting for the route of %s: %s", written.Name, why) })
-	if err != nil {
-		task.Fail()
-		return nil, err
-	}
-	task.Done("%s routes %s", written.Name, snap.Spec.Normal())
-	return snap, nil
 }

@@ -6,9 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/cluster"
 	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
 type trafficUntagOptions struct {
@@ -16,7 +16,7 @@ type trafficUntagOptions struct {
 	Tags []string
 }
 
-func newTrafficUntagCmd(f *Factory) *cobra.Command {
+func newTrafficUntagCmd(f *Factory, runF func(context.Context, *trafficUntagOptions) error) *cobra.Command {
 	o := &trafficUntagOptions{}
 	cmd := &cobra.Command{
 		Use:   "untag TAG...",
@@ -42,7 +42,7 @@ because Knative takes up a split only when all of its revisions are ready.`,
 			if o.Service, err = f.serviceName(o.Service); err != nil {
 				return err
 			}
-			return runTrafficUntag(cmd.Context(), f, o)
+			return runner(f, runF, runTrafficUntag)(cmd.Context(), o)
 		},
 	}
 	o.add(cmd)
@@ -51,9 +51,7 @@ because Knative takes up a split only when all of its revisions are ready.`,
 }
 
 func runTrafficUntag(ctx context.Context, f *Factory, o *trafficUntagOptions) error {
-	return f.changeTraffic(ctx, &o.trafficChange, func(ctx context.Context, store traffic.Store, opts traffic.Options) (traffic.Result, error) {
-		return traffic.Untag(ctx, store, o.Service, o.Tags, opts)
-	})
+	return f.changeTraffic(ctx, &o.trafficChange, app.SplitRequest{Untag: o.Tags})
 }
 
 // completeTags offers the tags of the service.

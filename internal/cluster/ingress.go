@@ -68,8 +68,7 @@ func (c *Client) IngressAddresses(ctx context.Context, service string, private b
 		}
 	}
 	if len(out) == 0 {
-		return nil, fault.New(fault.Transient, "cluster.ingress", "service/"+service, "the cluster's ingress has no address for it yet").
-			WithHint("give it with --ingress HOST:PORT or the setting `ingress`")
+		return nil, fault.New(fault.Transient, "cluster.ingress", "service/"+service, "the cluster's ingress has no address for it yet")
 	}
 	return out, nil
 }

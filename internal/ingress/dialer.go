@@ -1,4 +1,6 @@
-package cli
+// Package ingress reaches a Knative service from this machine: by the address that
+// was given, by DNS, or by what the cluster says of its ingress.
+package ingress
 
 import (
 	"context"
@@ -14,20 +16,21 @@ import (
 // connection, and DNS to answer.
 const addressTimeout = 3 * time.Second
 
-// ingressDialer connects to wherever a service's host name is served: to the
-// address that was given, else where DNS points, else to what the cluster says
-// of its ingress. The request keeps its Host header all the while.
-type ingressDialer struct {
-	fixed   string // HOST or HOST:PORT, or ""
-	private bool   // the host name is one of the cluster's own
-	find    func(context.Context) ([]string, error)
-	look    func(ctx context.Context, host string) ([]string, error) // DNS
-	used    string                                                   // the address of the connection that was made
+// Dialer connects to wherever a service's host name is served: to the address
+// that was given, else where DNS points, else to what the cluster says of its
+// ingress. The request keeps its Host header all the while.
+type Dialer struct {
+	Fixed   string                                                    // HOST or HOST:PORT, or ""
+	Private bool                                                      // the host name is one of the cluster's own
+	Find    func(ctx context.Context, private bool) ([]string, error) // what the cluster says
+	Lookup  func(ctx context.Context, host string) ([]string, error)  // DNS; nil: the system's
+	Used    string                                                    // the address of the connection that was made
 }
 
-func (d *ingressDialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if d.fixed != "" {
-		return d.first(ctx, network, []string{withPort(d.fixed, address)})
+// Dial connects for a request to address.
+func (d *Dialer) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if d.Fixed != "" {
+		return d.first(ctx, network, []string{withPort(d.Fixed, address)})
 	}
 	var direct error
 	host, port, _ := net.SplitHostPort(address)
@@ -41,7 +44,7 @@ func (d *ingressDialer) dial(ctx context.Context, network, address string) (net.
 		}
 		direct = err
 	}
-	found, err := d.find(ctx)
+	found, err := d.Find(ctx, d.Private)
 	if fault.KindOf(err) == fault.NotFound {
 		return nil, err // no way of sending it would help
 	}
@@ -77,13 +80,13 @@ func spelledOut(host string) string {
 }
 
 // first connects to the first address that accepts.
-func (d *ingressDialer) first(ctx context.Context, network string, addresses []string) (net.Conn, error) {
+func (d *Dialer) first(ctx context.Context, network string, addresses []string) (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: addressTimeout}
 	var failed []error
 	for _, address := range addresses {
 		conn, err := dialer.DialContext(ctx, network, address)
 		if err == nil {
-			d.used = address
+			d.Used = address
 			return conn, nil
 		}
 		failed = append(failed, err)
@@ -91,15 +94,19 @@ func (d *ingressDialer) first(ctx context.Context, network string, addresses []s
 	return nil, errors.Join(failed...)
 }
 
-func (d *ingressDialer) unreachable(host string, err error) error {
-	return fault.New(fault.Transient, "invoke", host, "no way to reach it from here: %s", strings.ReplaceAll(err.Error(), "\n", "; ")).
-		WithHint("if the cluster's ingress is reachable under another address (a port forward, a load balancer), give it with --ingress HOST:PORT or KN_LITE_INGRESS")
+func (d *Dialer) unreachable(host string, err error) error {
+	return fault.New(fault.Transient, "ingress.dial", host, "no way to reach it from here: %s", strings.ReplaceAll(err.Error(), "\n", "; ")).
+		WithHint("if the cluster's ingress is reachable under another address (a port forward, a load balancer), give that one")
 }
 
-func (d *ingressDialer) resolves(ctx context.Context, host string) error {
+func (d *Dialer) resolves(ctx context.Context, host string) error {
 	ctx, cancel := context.WithTimeout(ctx, addressTimeout)
 	defer cancel()
-	_, err := d.look(ctx, host)
+	lookup := d.Lookup
+	if lookup == nil {
+		lookup = net.DefaultResolver.LookupHost
+	}
+	_, err := lookup(ctx, host)
 	return err
 }
 
@@ -122,9 +129,9 @@ func portOf(hostPort, address string) string {
 	return hostPort
 }
 
-// privateService is for a service that only its cluster reaches.
-func privateService(host string) error {
-	return fault.New(fault.Failure, "invoke", host, "the service is private to its cluster, and cannot be reached from here").
-		WithHint("send the request from a pod of the cluster, or forward a port to the ingress for private services and name it:\n" +
-			"`kubectl -n NAMESPACE port-forward service/LOCAL-GATEWAY 8080:80` and --ingress localhost:8080")
+// PrivateError is for a service that only its cluster reaches.
+func PrivateError(host string) error {
+	return fault.New(fault.Failure, "ingress.private", host, "the service is private to its cluster, and cannot be reached from here").
+		WithHint("send the request from a pod of the cluster, or forward a port to the ingress for private services, e.g.\n" +
+			"`kubectl -n NAMESPACE port-forward service/LOCAL-GATEWAY 8080:80`, and give its address")
 }

@@ -1,4 +1,4 @@
-package cli
+package ingress
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestIngressKnows(t *testing.T) {
+func TestKnows(t *testing.T) {
 	tests := []struct {
 		name     string
 		statuses []int // the last one stays
@@ -38,7 +38,7 @@ func TestIngressKnows(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), 5*ingressEvery)
 			defer cancel()
-			if got := ingressKnows(ctx, dial, "http://hello.example"); got != tt.want {
+			if got := knows(ctx, dial, "http://hello.example"); got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 			if asked < tt.asked {
@@ -53,8 +53,8 @@ func TestIngressOutOfReachIsNotWaitedFor(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	start := time.Now()
-	if !ingressKnows(ctx, refused, "http://hello.example") {
-		t.Error("an ingress that cannot be reached was called ignorant")
+	if !knows(ctx, refused, "http://hello.example") {
+		t.Error("an ingress that cannot be reached was said not to know the host")
 	}
 	if waited := time.Since(start); waited > 10*time.Second {
 		t.Errorf("waited %v", waited)

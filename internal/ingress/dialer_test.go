@@ -1,4 +1,4 @@
-package cli
+package ingress
 
 import (
 	"context"
@@ -31,36 +31,36 @@ func dead(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func TestIngressDialer(t *testing.T) {
+func TestDialer(t *testing.T) {
 	live, other, gone := listen(t), listen(t), dead(t)
 	known := func(context.Context, string) ([]string, error) { return []string{"127.0.0.1"}, nil }
 	unknown := func(context.Context, string) ([]string, error) { return nil, &net.DNSError{Err: "no such host"} }
-	finds := func(addresses ...string) func(context.Context) ([]string, error) {
-		return func(context.Context) ([]string, error) { return addresses, nil }
+	finds := func(addresses ...string) func(context.Context, bool) ([]string, error) {
+		return func(context.Context, bool) ([]string, error) { return addresses, nil }
 	}
-	noFind := func(context.Context) ([]string, error) { return nil, errors.New("not permitted") }
+	noFind := func(context.Context, bool) ([]string, error) { return nil, errors.New("not permitted") }
 
 	tests := []struct {
 		name    string
-		dialer  ingressDialer
+		dialer  Dialer
 		address string // that the request's URL has
 		want    string // "" is an error
 		text    string
 	}{
-		{"a given address goes before DNS", ingressDialer{fixed: live, look: known, find: noFind}, other, live, ""},
-		{"a given host takes the URL's port", ingressDialer{fixed: "127.0.0.1", look: unknown, find: noFind}, live, live, ""},
-		{"DNS goes before the cluster", ingressDialer{look: known, find: finds(other)}, live, live, ""},
-		{"unknown to DNS", ingressDialer{look: unknown, find: finds(other)}, "fn.example.invalid:80", other, ""},
-		{"DNS leads nowhere", ingressDialer{look: known, find: finds(other)}, gone, other, ""},
-		{"the first that accepts", ingressDialer{look: unknown, find: finds(gone, other, live)}, "fn.example.invalid:80", other, ""},
-		{"none accepts", ingressDialer{look: unknown, find: finds(gone)}, "fn.example.invalid:80", "", "no way to reach it from here"},
-		{"there is nothing to reach", ingressDialer{look: unknown, find: func(context.Context) ([]string, error) {
+		{"a given address goes before DNS", Dialer{Fixed: live, Lookup: known, Find: noFind}, other, live, ""},
+		{"a given host takes the URL's port", Dialer{Fixed: "127.0.0.1", Lookup: unknown, Find: noFind}, live, live, ""},
+		{"DNS goes before the cluster", Dialer{Lookup: known, Find: finds(other)}, live, live, ""},
+		{"unknown to DNS", Dialer{Lookup: unknown, Find: finds(other)}, "fn.example.invalid:80", other, ""},
+		{"DNS leads nowhere", Dialer{Lookup: known, Find: finds(other)}, gone, other, ""},
+		{"the first that accepts", Dialer{Lookup: unknown, Find: finds(gone, other, live)}, "fn.example.invalid:80", other, ""},
+		{"none accepts", Dialer{Lookup: unknown, Find: finds(gone)}, "fn.example.invalid:80", "", "no way to reach it from here"},
+		{"there is nothing to reach", Dialer{Lookup: unknown, Find: func(context.Context, bool) ([]string, error) {
 			return nil, fault.New(fault.NotFound, "cluster.ingress", "service/fn", "no revision of it has been ready").WithHint("describe it")
 		}}, "fn.example.invalid:80", "", "no revision of it"},
-		{"the cluster does not tell", ingressDialer{look: unknown, find: noFind}, "fn.example.invalid:80", "", "not permitted"},
+		{"the cluster does not tell", Dialer{Lookup: unknown, Find: noFind}, "fn.example.invalid:80", "", "not permitted"},
 	}
 	for _, tt := range tests {
-		conn, err := tt.dialer.dial(t.Context(), "tcp", tt.address)
+		conn, err := tt.dialer.Dial(t.Context(), "tcp", tt.address)
 		if tt.want == "" {
 			if err == nil || !strings.Contains(err.Error(), tt.text) || fault.KindOf(err) != fault.Transient && fault.KindOf(err) != fault.NotFound || fault.HintOf(err) == "" {
 				t.Errorf("%s: %v", tt.name, err)
@@ -71,8 +71,8 @@ func TestIngressDialer(t *testing.T) {
 			t.Errorf("%s: %v", tt.name, err)
 			continue
 		}
-		if got := conn.RemoteAddr().String(); got != tt.want || tt.dialer.used != tt.want {
-			t.Errorf("%s: connected to %s (%s), want %s", tt.name, got, tt.dialer.used, tt.want)
+		if got := conn.RemoteAddr().String(); got != tt.want || tt.dialer.Used != tt.want {
+			t.Errorf("%s: connected to %s (%s), want %s", tt.name, got, tt.dialer.Used, tt.want)
 		}
 		conn.Close()
 	}

@@ -1,0 +1,158 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"github.com/kn-lite/kn-lite/internal/cluster"
+	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/ingress"
+	"github.com/kn-lite/kn-lite/internal/progress"
+	"github.com/kn-lite/kn-lite/internal/traffic"
+)
+
+// Traffic is a service's traffic with the states of its revisions.
+type Traffic struct {
+	*traffic.Snapshot
+	Revisions []traffic.Revision
+}
+
+// ShowTraffic returns how the traffic of a service is split.
+func (a *App) ShowTraffic(ctx context.Context, t Target) (*Traffic, error) {
+	client, err := a.Cluster(t.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	snap, known, err := knownTargets(ctx, client.Traffic(), t.Service)
+	if err != nil {
+		return nil, err
+	}
+	return &Traffic{Snapshot: snap, Revisions: known.Revisions}, nil
+}
+
+// SplitRequest asks for another split: exactly one of Edit and Untag is set.
+type SplitRequest struct {
+	Target
+	Edit  traffic.Edit // the shares
+	Untag []string     // tags to remove; the shares stay
+
+	DryRun       bool  // write nothing
+	NoWait       bool  // do not wait until the cluster routes as asked
+	IfGeneration int64 // when not 0: Conflict unless the service is at this generation
+
+	// Ingress is the HOST or HOST:PORT where the service is reached; "" is the setting
+	// of that name, then what DNS and the cluster say.
+	Ingress string
+	// Preview is called with what is about to be written, also on a dry run. An error
+	// stops the change. It may be nil.
+	Preview func(traffic.Result) error
+}
+
+// SplitResult is what a change of a split has led to.
+type SplitResult struct {
+	Traffic // as it is now; on a dry run as it would be asked for
+	Changed bool
+}
+
+// Split changes who gets how much of a service's traffic, and waits until the
+// cluster routes so.
+func (a *App) Split(ctx context.Context, r SplitRequest) (*SplitResult, error) {
+	client, err := a.Cluster(r.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	store := client.Traffic()
+	options := traffic.Options{DryRun: r.DryRun, IfGeneration: r.IfGeneration, Now: a.Now(), Preview: r.Preview}
+	var result traffic.Result
+	if len(r.Untag) > 0 {
+		result, err = traffic.Untag(ctx, store, r.Service, r.Untag, options)
+	} else {
+		result, err = traffic.Set(ctx, store, r.Service, r.Edit, options)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := &SplitResult{Traffic: Traffic{Snapshot: result.Before, Revisions: result.Known.Revisions}, Changed: len(result.Changes) > 0}
+	switch {
+	case r.DryRun:
+		asked := *result.Before
+		asked.Spec = result.Next
+		out.Snapshot = &asked
+		return out, nil
+	case result.After != nil:
+		out.Snapshot = result.After
+	}
+	if r.NoWait {
+		return out, nil
+	}
+	if out.Snapshot, err = a.awaitRoute(ctx, store, out.Snapshot); err != nil || result.After == nil {
+		return out, err
+	}
+	return out, a.awaitIngress(ctx, client, ingressWait{service: r.Service, address: r.Ingress, moved: true})
+}
+
+// awaitRoute waits until the cluster does what was written.
+func (a *App) awaitRoute(ctx context.Context, store traffic.Store, written *traffic.Snapshot) (*traffic.Snapshot, error) {
+	if written.Routes() {
+		return written, nil
+	}
+	label := "waiting for the route of " + written.Name
+	task := a.Progress.Start(label, 0)
+	snap, err := traffic.Await(ctx, store, written, func(why string) { task.Update(label + ": " + why) })
+	if err != nil {
+		task.Fail()
+		return nil, err
+	}
+	progress.End(task, fmt.Sprintf("%s routes %s", written.Name, snap.Spec.Normal()), nil)
+	return snap, nil
+}
+
+// AwaitIngress waits until the ingress has what the cluster calls ready; see ingress.Wait.
+func (a *App) AwaitIngress(ctx context.Context, client *cluster.Client, service string, hosts []string, moved bool) error {
+	return a.awaitIngress(ctx, client, ingressWait{service: service, hosts: hosts, moved: moved})
+}
+
+// ingressWait is what awaitIngress waits for; see ingress.Wait.
+type ingressWait struct {
+	service string
+	address string // HOST or HOST:PORT; "" is the setting
+	hosts   []string
+	moved   bool
+}
+
+// awaitIngress waits until the ingress has the route that the cluster calls ready.
+func (a *App) awaitIngress(ctx context.Context, client *cluster.Client, w ingressWait) error {
+	dialer, err := a.dialer(client, w.service, w.address)
+	if err != nil {
+		return err
+	}
+	wait := ingress.Wait{Service: w.service, Dialer: *dialer, Hosts: w.hosts, Moved: w.moved, Probed: w.moved && client.IngressIsProbed(ctx, w.service)}
+	notes, err := wait.Do(ctx)
+	for _, note := range notes {
+		a.Progress.Note(note)
+	}
+	return err
+}
+
+// dialer connects to where service is served: at address, else at the setting
+// "ingress", else wherever DNS or the cluster say.
+func (a *App) dialer(client *cluster.Client, service, address string) (*ingress.Dialer, error) {
+	if address == "" {
+		settings, err := a.Settings()
+		if err != nil {
+			return nil, err
+		}
+		if address = settings.Ingress; address != "" {
+			if address, err = ingress.ParseAddress(address); err != nil {
+				return nil, fault.New(fault.Usage, "settings.ingress", "", "the setting ingress (KN_LITE_INGRESS) %w", err).WithHint("%s", fault.HintOf(err))
+			}
+		}
+	}
+	return &ingress.Dialer{
+		Fixed: address, Lookup: net.DefaultResolver.LookupHost,
+		Find: func(ctx context.Context, private bool) ([]string, error) {
+			return client.IngressAddresses(ctx, service, private)
+		},
+	}, nil
+}

@@ -1,0 +1,180 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/spf13/cobra"
+
+	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/traffic"
+)
+
+// parse runs a command up to where it would begin its work, and returns the
+// options that its flags have become.
+func parse[O any](t *testing.T, newCmd func(*Factory, func(context.Context, *O) error) *cobra.Command, args ...string) (*O, error) {
+	t.Helper()
+	sys, _, _ := testSystem(t)
+	var got *O
+	cmd := newCmd(newFactory(sys), func(_ context.Context, o *O) error {
+		got = o
+		return nil
+	})
+	cmd.SetArgs(args)
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	wrapArgs(cmd)
+	err := cmd.ExecuteContext(t.Context())
+	if err == nil && got == nil {
+		t.Fatalf("%v: neither an error nor options", args)
+	}
+	return got, err
+}
+
+// optionsCase is one command line and what becomes of it.
+type optionsCase[O any] struct {
+	args string // separated by single spaces
+	want O      // unless it is refused
+	says string // of the refusal, which is a usage error
+}
+
+func checkOptions[O any](t *testing.T, newCmd func(*Factory, func(context.Context, *O) error) *cobra.Command, cases ...optionsCase[O]) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	for _, tt := range cases {
+		args := strings.Split(tt.args, " ")
+		if tt.args == "" {
+			args = []string{}
+		}
+		got, err := parse(t, newCmd, args...)
+		if tt.says != "" {
+			if err == nil || !strings.Contains(err.Error(), tt.says) || fault.KindOf(err) != fault.Usage {
+				t.Errorf("%q: %v, want a usage error that says %q", tt.args, err, tt.says)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%q: %v", tt.args, err)
+			continue
+		}
+		unseen := cmp.FilterPath(func(p cmp.Path) bool {
+			field, ok := p.Last().(cmp.StructField)
+			return ok && field.Name() == "changed"
+		}, cmp.Ignore())
+		if diff := cmp.Diff(tt.want, *got, unseen, cmpopts.EquateEmpty(), cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
+			t.Errorf("%q: -want +got:\n%s", tt.args, diff)
+		}
+	}
+}
+
+func TestListOptions(t *testing.T) {
+	checkOptions(t, newListCmd,
+		optionsCase[listOptions]{args: ""},
+		optionsCase[listOptions]{args: "-A", want: listOptions{AllNamespaces: true}},
+		optionsCase[listOptions]{args: "--all-namespaces=false"},
+		optionsCase[listOptions]{args: "hello", says: "takes no arguments"},
+	)
+}
+
+func TestDescribeOptions(t *testing.T) {
+	checkOptions(t, newDescribeCmd,
+		optionsCase[describeOptions]{args: ""},
+		optionsCase[describeOptions]{args: "hello --all", want: describeOptions{Service: "hello", All: true}},
+		optionsCase[describeOptions]{args: "-s hello", want: describeOptions{Service: "hello"}},
+		optionsCase[describeOptions]{args: "hello -s hello", want: describeOptions{Service: "hello"}},
+		optionsCase[describeOptions]{args: "hello -s other", says: "which service: hello or other?"},
+		optionsCase[describeOptions]{args: "hello other", says: "accepts at most 1"},
+	)
+}
+
+func TestDeleteOptions(t *testing.T) {
+	checkOptions(t, newDeleteCmd,
+		optionsCase[deleteOptions]{args: "", want: deleteOptions{Wait: true}},
+		optionsCase[deleteOptions]{args: "a b -s c -y --wait=false", want: deleteOptions{Services: []string{"a", "b", "c"}, Yes: true}},
+	)
+}
+
+func TestLogsOptions(t *testing.T) {
+	checkOptions(t, newLogsCmd,
+		optionsCase[logsOptions]{args: "", want: logsOptions{Tail: -1}},
+		optionsCase[logsOptions]{
+			args: "hello -f --revision v2 -c app --since 10m --tail 5",
+			want: logsOptions{Service: "hello", Follow: true, Revision: "v2", Container: "app", Since: 600e9, Tail: 5},
+		},
+		optionsCase[logsOptions]{args: "-p --all-containers", want: logsOptions{Previous: true, All: true, Tail: -1}},
+	)
+}
+
+func TestInvokeOptions(t *testing.T) {
+	plain := func(change func(*invokeOptions)) invokeOptions {
+		o := invokeOptions{Path: "/"}
+		change(&o)
+		return o
+	}
+	checkOptions(t, newInvokeCmd,
+		optionsCase[invokeOptions]{args: "", want: plain(func(*invokeOptions) {})},
+		optionsCase[invokeOptions]{args: "hello -d x -X PUT -H A:1 -H B:2 --path /items --content-type text/plain --tag next", want: plain(func(o *invokeOptions) {
+			o.Service, o.Data, o.Method, o.Headers, o.Path, o.ContentType, o.Tag = "hello", "x", "PUT", []string{"A:1", "B:2"}, "/items", "text/plain", "next"
+		})},
+		optionsCase[invokeOptions]{args: "--file - --ingress 127.0.0.1:80 --revision v1 --target remote", want: plain(func(o *invokeOptions) {
+			o.File, o.Ingress, o.Revision, o.Target = "-", "127.0.0.1:80", "v1", "remote"
+		})},
+		optionsCase[invokeOptions]{args: "a b", says: "accepts at most 1"},
+	)
+}
+
+func TestTrafficOptions(t *testing.T) {
+	checkOptions(t, newTrafficShowCmd,
+		optionsCase[trafficShowOptions]{args: "hello", want: trafficShowOptions{Service: "hello"}},
+		optionsCase[trafficShowOptions]{args: "a -s b", says: "which service: a or b?"},
+	)
+	split := func(service string, change func(*trafficChange), edit ...traffic.Share) trafficSplitOptions {
+		o := trafficSplitOptions{trafficChange: trafficChange{Service: service}, Edit: edit}
+		if change != nil {
+			change(&o.trafficChange)
+		}
+		return o
+	}
+	checkOptions(t, newTrafficSplitCmd,
+		optionsCase[trafficSplitOptions]{args: "hello v1=50 v2=50", want: split("hello", nil, traffic.Share{Ref: "v1", Percent: 50}, traffic.Share{Ref: "v2", Percent: 50})},
+		optionsCase[trafficSplitOptions]{args: "-s hello @latest=10 v1", want: split("hello", nil, traffic.Share{Ref: traffic.Latest, Percent: 10}, traffic.Share{Ref: "v1", Percent: 90})},
+		optionsCase[trafficSplitOptions]{args: "hello v1=100 --dry-run --no-wait --if-generation 7", want: split("hello", func(c *trafficChange) {
+			c.DryRun, c.NoWait, c.IfGeneration = true, true, 7
+		}, traffic.Share{Ref: "v1", Percent: 100})},
+		optionsCase[trafficSplitOptions]{args: "hello", says: "how is the traffic of hello to be split?"},
+		optionsCase[trafficSplitOptions]{args: "v1=50 v2=50", says: "which service?"},
+		optionsCase[trafficSplitOptions]{args: "hello v1=50", says: "50 % missing"},
+		optionsCase[trafficSplitOptions]{args: "hello v1=100 --if-generation 0", says: "generations begin at 1"},
+	)
+	checkOptions(t, newTrafficUntagCmd,
+		optionsCase[trafficUntagOptions]{args: "-s hello a b", want: trafficUntagOptions{trafficChange: trafficChange{Service: "hello"}, Tags: []string{"a", "b"}}},
+		optionsCase[trafficUntagOptions]{args: "-s hello", says: "requires at least 1"},
+	)
+}
+
+// An operation of the packages below names no flag; what cli adds is for that
+// operation and kind alone.
+func TestHintsNameFlags(t *testing.T) {
+	err := fault.New(fault.Transient, "ingress.dial", "x", "no way").WithHint("give another address")
+	if got := hintOf(err); got != "give another address\n--ingress HOST:PORT or KN_LITE_INGRESS names it" {
+		t.Error(got)
+	}
+	if got := hintOf(fault.New(fault.Transient, "ingress.dial", "x", "no way")); got != "--ingress HOST:PORT or KN_LITE_INGRESS names it" {
+		t.Error(got)
+	}
+	for _, other := range []error{errors.New("x"), fault.New(fault.Usage, "ingress.dial", "", "x"), fault.New(fault.Transient, "x.y", "", "x")} {
+		if got := hintOf(other); got != "" {
+			t.Errorf("%v: %q", other, got)
+		}
+	}
+	for at, hint := range flagHints() {
+		if !slices.ContainsFunc(strings.Fields(hint), func(word string) bool { return strings.HasPrefix(strings.Trim(word, "(,`"), "--") }) || strings.ContainsAny(at.op, " ") {
+			t.Errorf("%v: %q names no flag", at, hint)
+		}
+	}
+}

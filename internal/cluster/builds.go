@@ -90,7 +90,7 @@ func (c *Client) DeleteJob(ctx context.Context, name string) error {
 	err := c.batch.Jobs(c.namespace).Delete(ctx, name, metav1.DeleteOptions{PropagationPolicy: &policy})
 	again := newPause(100*time.Millisecond, time.Second)
 	for err == nil {
-		if err = again.wait(ctx); err == nil {
+		if err = again.Wait(ctx); err == nil {
 			_, err = c.batch.Jobs(c.namespace).Get(ctx, name, metav1.GetOptions{})
 		}
 	}
@@ -131,7 +131,7 @@ func (c *Client) FollowLog(ctx context.Context, pod, container string, ended <-c
 			case <-stop:
 			}
 		}()
-		_ = again.wait(wait)
+		_ = again.Wait(wait)
 		close(stop)
 		cancel()
 	}

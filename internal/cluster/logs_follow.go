@@ -101,7 +101,7 @@ func (f *follower) read(s stream) {
 			again = newPause(rewatchAfter, rewatchAtMost)
 			continue
 		}
-		if _, exists, _ := f.now(s.key); !exists || again.wait(f.ctx) != nil {
+		if _, exists, _ := f.now(s.key); !exists || again.Wait(f.ctx) != nil {
 			return
 		}
 	}

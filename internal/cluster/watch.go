@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
+	"github.com/kn-lite/kn-lite/internal/backoff"
 )
 
 // ErrStop is what a watch's callback returns when it has seen enough; the
@@ -124,7 +126,7 @@ func follow[T metav1.Object](ctx context.Context, src source[T], emit func([]T) 
 			if !passing(err) || ctx.Err() != nil {
 				return ended(ctx, src.explain("list", err))
 			}
-			if err := pause.wait(ctx); err != nil {
+			if err := pause.Wait(ctx); err != nil {
 				return err
 			}
 			continue
@@ -145,7 +147,7 @@ func follow[T metav1.Object](ctx context.Context, src source[T], emit func([]T) 
 
 // watchOnce follows one watch to its end. It returns the resource version to
 // go on from, whether that version is gone, and an error that ends it all.
-func watchOnce[T metav1.Object](ctx context.Context, src source[T], version string, known set[T], pause *pause, emit func([]T) error) (string, bool, error) {
+func watchOnce[T metav1.Object](ctx context.Context, src source[T], version string, known set[T], pause *backoff.Backoff, emit func([]T) error) (string, bool, error) {
 	o := src.options
 	o.ResourceVersion, o.AllowWatchBookmarks = version, true
 	w, err := src.watch(ctx, o)
@@ -154,12 +156,12 @@ func watchOnce[T metav1.Object](ctx context.Context, src source[T], version stri
 		case ctx.Err() != nil:
 			return "", false, ended(ctx, err)
 		case apierrors.IsGone(err), apierrors.IsResourceExpired(err):
-			return "", true, pause.wait(ctx)
+			return "", true, pause.Wait(ctx)
 		case passing(err):
-			return version, false, pause.wait(ctx)
+			return version, false, pause.Wait(ctx)
 		case apierrors.IsForbidden(err):
 			// Some roles may list and not watch: the list is read again and again.
-			return "", true, wait(ctx, pollEvery)
+			return "", true, backoff.Sleep(ctx, pollEvery)
 		}
 		return "", false, src.explain("watch", err)
 	}
@@ -170,13 +172,13 @@ func watchOnce[T metav1.Object](ctx context.Context, src source[T], version stri
 			return "", false, ended(ctx, ctx.Err())
 		case event, open := <-w.ResultChan():
 			if !open {
-				return version, false, pause.wait(ctx)
+				return version, false, pause.Wait(ctx)
 			}
 			switch event.Type {
 			case watch.Error:
 				err := apierrors.FromObject(event.Object)
 				if apierrors.IsGone(err) || apierrors.IsResourceExpired(err) || passing(err) {
-					return "", true, pause.wait(ctx)
+					return "", true, pause.Wait(ctx)
 				}
 				return "", false, src.explain("watch", err)
 			case watch.Bookmark:
@@ -188,7 +190,7 @@ func watchOnce[T metav1.Object](ctx context.Context, src source[T], version stri
 				if !ok {
 					continue
 				}
-				pause.reset()
+				pause.Reset()
 				version = object.GetResourceVersion()
 				known.apply(event.Type, object)
 				if err := emit(known.sorted()); err != nil {
@@ -230,30 +232,9 @@ func (s set[T]) sorted() []T {
 	})
 }
 
-// pause is the time between attempts: it doubles until something arrives.
-type pause struct{ next, first, most time.Duration }
-
-func newPause(first, most time.Duration) *pause {
-	return &pause{next: first, first: first, most: most}
-}
-
-func (p *pause) reset() { p.next = p.first }
-
-func (p *pause) wait(ctx context.Context) error {
-	next := p.next
-	p.next = min(2*p.next, p.most)
-	return wait(ctx, next)
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ended(ctx, ctx.Err())
-	case <-timer.C:
-		return nil
-	}
+// newPause returns the pauses between attempts: they double until something arrives.
+func newPause(first, most time.Duration) *backoff.Backoff {
+	return backoff.New(backoff.Policy{First: first, Max: most})
 }
 
 // stopped turns the wish to stop into success.

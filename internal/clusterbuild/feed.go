@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/kn-lite/kn-lite/internal/backoff"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/progress"
 )
@@ -62,10 +63,10 @@ func (p *ownProgram) Feed(ctx context.Context, attach Attach) error {
 		return err
 	}
 	for ctx.Err() == nil {
-		pause(ctx, min(p.patience, time.Second))
+		_ = backoff.Sleep(ctx, min(p.patience, time.Second))
 		if err = attach(ctx, signs); fault.KindOf(err) != fault.Transient {
 			// Probably the pod does not run any more, which the watch will see.
-			pause(ctx, beat)
+			_ = backoff.Sleep(ctx, beat)
 		}
 	}
 	return ctx.Err()

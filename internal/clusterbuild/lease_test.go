@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kn-lite/kn-lite/internal/backoff"
 	"github.com/kn-lite/kn-lite/internal/clusterbuild/fakecluster"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/progress/progresstest"
@@ -18,7 +19,7 @@ func TestLeaseIsRenewed(t *testing.T) {
 	cluster := fakecluster.New(nil)
 	cluster.Program = builder(t, func(ctx context.Context, _ string, _ *Order, _ *Log) error {
 		for len(cluster.Deadlines()) < 3 && ctx.Err() == nil {
-			pause(ctx, time.Millisecond)
+			_ = backoff.Sleep(ctx, time.Millisecond)
 		}
 		return nil
 	})
@@ -39,7 +40,7 @@ func TestLeaseEndsWithTheBuild(t *testing.T) {
 	cluster := fakecluster.New(nil)
 	cluster.Program = builder(t, func(ctx context.Context, _ string, _ *Order, _ *Log) error {
 		for len(cluster.Deadlines()) < 1 && ctx.Err() == nil {
-			pause(ctx, time.Millisecond)
+			_ = backoff.Sleep(ctx, time.Millisecond)
 		}
 		return nil
 	})
@@ -61,7 +62,7 @@ func TestLeaseNeedsARight(t *testing.T) {
 			if reported {
 				return nil
 			}
-			pause(ctx, time.Millisecond)
+			_ = backoff.Sleep(ctx, time.Millisecond)
 		}
 		return ctx.Err()
 	}))

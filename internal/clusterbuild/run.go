@@ -11,6 +11,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/kn-lite/kn-lite/internal/backoff"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/parallel"
 	"github.com/kn-lite/kn-lite/internal/progress"
@@ -224,7 +225,7 @@ func (r *run) follow(ctx context.Context, pod *corev1.Pod) (*Result, error) {
 		if err := r.Program.Feed(feeding, attach); err != nil && feeding.Err() == nil {
 			if fault.KindOf(err) == fault.Transient {
 				// The pod may know better what is wrong; it gets a moment to say so.
-				pause(feeding, r.patience)
+				_ = backoff.Sleep(feeding, r.patience)
 			}
 			stopWatch(err)
 		}
@@ -285,14 +286,4 @@ func (r *run) attach(ctx context.Context, pod string, write func(context.Context
 		return writeErr
 	}
 	return err
-}
-
-// pause waits for d or for the end of ctx.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

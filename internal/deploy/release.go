@@ -8,6 +8,7 @@ import (
 
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
+	"github.com/kn-lite/kn-lite/internal/backoff"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
@@ -183,14 +184,5 @@ func configured(svc *servingv1.Service) bool {
 
 // poll asks until done, an error or the end of ctx, less often as time goes by.
 func poll(ctx context.Context, done func() (bool, error)) error {
-	for every := controllerEvery; ; every = min(every*5/4, controllerRarely) {
-		if finished, err := done(); finished || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(every):
-		}
-	}
+	return backoff.Policy{First: controllerEvery, Max: controllerRarely, Factor: 1.25}.Poll(ctx, done)
 }

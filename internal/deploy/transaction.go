@@ -3,11 +3,11 @@ package deploy
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
+	"github.com/kn-lite/kn-lite/internal/backoff"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/knative"
 	"github.com/kn-lite/kn-lite/internal/traffic"
@@ -247,14 +247,7 @@ func (d *deployer) overtaken(svc *servingv1.Service) bool {
 	return false
 }
 
+// pause waits before the next try, spread so that several deploys do not meet again.
 func pause(ctx context.Context, attempt int) error {
-	longest := min(20*time.Millisecond<<min(attempt, 10), time.Second)
-	timer := time.NewTimer(longest/2 + rand.N(longest/2))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	return backoff.Policy{First: 20 * time.Millisecond, Max: time.Second, Jitter: 0.5}.Wait(ctx, attempt)
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kn-lite/kn-lite/internal/backoff"
 )
 
 // open gives the content of a blob. Nothing is asked before the first Read.
@@ -108,7 +110,7 @@ func (b *blobReader) again(err error) error {
 		limit = min(limit, s.c.opts.Policy.Refused)
 	}
 	if b.ctx.Err() == nil && retryable(err) && b.failures < limit {
-		if waitErr := sleep(b.ctx, s.c.opts.Policy.pause(b.failures, err)); waitErr != nil {
+		if waitErr := backoff.Sleep(b.ctx, s.c.opts.Policy.pause(b.failures, err)); waitErr != nil {
 			return fmt.Errorf("%w, last: %w", waitErr, plainCause(err))
 		}
 		return nil

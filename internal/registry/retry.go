@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/kn-lite/kn-lite/internal/backoff"
 )
 
 // retry runs op until it succeeds, fails for good, or has been tried often
@@ -33,37 +34,21 @@ func (c *Client) retrySteps(ctx context.Context, attempts int, op func(ctx conte
 		if failures[step] >= attempts || isRefused(err) && failures[step] >= policy.Refused {
 			return err
 		}
-		if waitErr := sleep(ctx, policy.pause(failures[step], err)); waitErr != nil {
+		if waitErr := backoff.Sleep(ctx, policy.pause(failures[step], err)); waitErr != nil {
 			return fmt.Errorf("%w, last: %w", waitErr, plainCause(err))
 		}
 	}
 }
 
 // pause is how long to wait after the nth failed attempt: what the server
-// asked for, else twice as long each time, with up to a quarter of jitter so
+// asked for, else twice as long each time, less up to a quarter of jitter so
 // that parallel transfers do not come back all at once.
 func (p Policy) pause(attempt int, err error) time.Duration {
 	var status *StatusError
 	if errors.As(err, &status) && status.hasWait {
 		return min(status.after, p.AfterMax)
 	}
-	d := p.Max
-	if shift := attempt - 1; shift < 16 {
-		d = min(p.Base<<shift, p.Max)
-	}
-	return d - time.Duration(rand.Int64N(int64(d)/4+1))
-}
-
-// sleep waits for d or for the end of ctx.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return backoff.Policy{First: p.Base, Max: p.Max, Jitter: 0.25}.Delay(attempt - 1)
 }
 
 // parseRetryAfter reads both forms of RFC 9110 10.2.3: seconds, and a date. The

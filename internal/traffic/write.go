@@ -3,9 +3,9 @@ package traffic
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
+	"github.com/kn-lite/kn-lite/internal/backoff"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
@@ -198,16 +198,12 @@ func moved(service string, was, now *Snapshot) *fault.Error {
 // pause waits before the next try: 10 ms doubling to at most 1 s, spread so
 // that many writers do not meet again.
 func pause(ctx context.Context, attempt int) error {
-	longest := min(10*time.Millisecond<<min(attempt, 10), time.Second)
-	timer := time.NewTimer(longest/2 + rand.N(longest/2))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return fault.New(fault.Timeout, "traffic.set", "", "others kept changing the service: %w", ctx.Err()).
+	policy := backoff.Policy{First: 10 * time.Millisecond, Max: time.Second, Jitter: 0.5}
+	if err := policy.Wait(ctx, attempt); err != nil {
+		return fault.New(fault.Timeout, "traffic.set", "", "others kept changing the service: %w", err).
 			WithHint("nothing was changed; try again")
-	case <-timer.C:
-		return nil
 	}
+	return nil
 }
 
 // Await waits until the cluster routes as a write asked for: the generation is

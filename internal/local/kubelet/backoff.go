@@ -1,6 +1,10 @@
 package kubelet
 
-import "time"
+import (
+	"time"
+
+	"github.com/kn-lite/kn-lite/internal/backoff"
+)
 
 // The times of a cluster's kubelet.
 const (
@@ -14,14 +18,11 @@ const (
 // grace is and whatever is left of it.
 const leastGrace = 2 * time.Second
 
-// backoff doubles up to a limit.
-type backoff struct{ delay time.Duration }
+// newBackoff returns the pauses between the tries of something that fails.
+func newBackoff() *backoff.Backoff { return backoff.New(crashBackoff()) }
 
-func newBackoff() *backoff { return &backoff{} }
-
-func (b *backoff) next() time.Duration {
-	b.delay = min(max(2*b.delay, firstBackoff), longestBackoff)
-	return b.delay
+func crashBackoff() backoff.Policy {
+	return backoff.Policy{First: firstBackoff, Max: longestBackoff}
 }
 
 // longestHook is in seconds; the pod's grace is shorter.

@@ -36,7 +36,7 @@ func (c *container) configure(image Image) (Container, bool) {
 		}
 		c.event(corev1.EventTypeWarning, "Failed", "Error: "+err.Error())
 		c.wait(reason, err.Error())
-		if !c.w.configChanged(version, delay.next()) {
+		if !c.w.configChanged(version, delay.Next()) {
 			return Container{}, false
 		}
 	}

@@ -111,10 +111,7 @@ func shouldRestart(policy corev1.RestartPolicy, code int32) bool {
 }
 
 // restarts is how often a container has ended soon.
-type restarts struct {
-	soon    int
-	backoff backoff
-}
+type restarts struct{ soon int }
 
 // next is how long to wait after a run of that length: not at all the first time.
 func (r *restarts) next(ran time.Duration) time.Duration {
@@ -124,7 +121,7 @@ func (r *restarts) next(ran time.Duration) time.Duration {
 	if r.soon++; r.soon == 1 {
 		return 0
 	}
-	return r.backoff.next()
+	return crashBackoff().Delay(r.soon - 2)
 }
 
 // backOff waits before the next start; false says that the pod is to end.

@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/kn-lite/kn-lite/internal/backoff"
 	"github.com/kn-lite/kn-lite/internal/local/kubelet/probe"
 )
 
@@ -153,16 +154,7 @@ func (k *check) delay(ctx context.Context) bool {
 	return sleep(ctx, time.Duration(k.spec.InitialDelaySeconds)*time.Second)
 }
 
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
+func sleep(ctx context.Context, d time.Duration) bool { return backoff.Sleep(ctx, d) == nil }
 
 // awaitStartup reports whether the container has started, as its probe sees it.
 func (c *container) awaitStartup(ctx context.Context, process Process) bool {

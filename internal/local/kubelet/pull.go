@@ -33,7 +33,7 @@ func (c *container) pull() (Image, bool) {
 		if err == nil {
 			return image, c.w.round.Err() == nil
 		}
-		if c.w.round.Err() != nil || !c.pullFailed(err, delay.next()) {
+		if c.w.round.Err() != nil || !c.pullFailed(err, delay.Next()) {
 			return Image{}, false
 		}
 	}

@@ -44,7 +44,7 @@ func (w *worker) mountVolumes() error {
 			return nil
 		}
 		w.event("", corev1.EventTypeWarning, "FailedMount", err.Error())
-		if !w.configChanged(version, delay.next()) {
+		if !w.configChanged(version, delay.Next()) {
 			return w.round.Err()
 		}
 	}

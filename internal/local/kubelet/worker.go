@@ -256,7 +256,7 @@ func (w *worker) makeSandbox() (Sandbox, error) {
 			return sandbox, err
 		}
 		w.event("", corev1.EventTypeWarning, "FailedCreatePodSandBox", "Failed to create pod sandbox: "+err.Error())
-		if !w.pause(delay.next()) {
+		if !w.pause(delay.Next()) {
 			return nil, w.round.Err()
 		}
 	}

@@ -83,7 +83,7 @@ type project struct {
 	edit func(t *testing.T, run int)
 }
 
-// measureBuilds has both build with nothing changed, which may take at most
+// measureBuilds has both build with nothing changed, which is to take at most
 // unchanged times the peer's time; with one line changed; and with empty caches:
 // the builder's own and what the variables in caches point to.
 func measureBuilds(t *testing.T, unchanged float64, caches []string, knLite, peer *project) {

@@ -42,5 +42,8 @@ func TestStartup(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Logf("%s is %.1f MB, stripped", name, float64(info.Size())/1e6)
+		if name == "kn-lite" {
+			aim(t, "its size in MB", float64(info.Size())/1e6, 42)
+		}
 	}
 }

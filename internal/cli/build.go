@@ -118,12 +118,12 @@ first file that does, and exits with 7.`,
 	flags.BoolVar(&o.Verify, "verify", false, "build twice under different circumstances and fail when the images differ")
 	flags.BoolVar(&o.Explain, "explain", false, "say what would be done and what has changed since the last build, and do nothing")
 	flags.VarP(&outputFlag{format: &f.Flags.Output, places: &o.Outputs}, "output", "o",
-		"oci:DIR or tar:FILE to write the image there (repeatable); or the form of the answer: table, json, yaml, name, jsonpath=TEMPLATE or go-template=TEMPLATE")
+		"oci:DIR or tar:FILE to write the image there (repeatable); or the form of the answer: table, json, yaml, name, events, jsonpath=TEMPLATE or go-template=TEMPLATE")
 	f.addBuildFlags(cmd, &o.buildFlags)
 	f.addRegistryFlags(cmd)
 	// The flag is registered above, so an error here cannot happen.
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
-		[]string{"oci:", "tar:", "table", "json", "yaml", "name", "jsonpath=", "go-template="},
+		[]string{"oci:", "tar:", "table", "json", "yaml", "name", eventsOutput, "jsonpath=", "go-template="},
 		cobra.ShellCompDirectiveNoSpace))
 	return cmd
 }

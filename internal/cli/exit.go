@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // exitStatus is shown in the help of every command (docs: exit codes).
@@ -85,8 +86,12 @@ func (f *Factory) report(ctx context.Context, err error) int {
 	if sig := signalCode(ctx); sig != 0 {
 		code = sig
 	}
-	if f.jsonErrors() {
+	switch f.errorFormat() {
+	case "json":
 		f.reportJSON(err, code)
+		return code
+	case eventsOutput:
+		f.reportEvent(err, code)
 		return code
 	}
 	text := err.Error()
@@ -126,4 +131,38 @@ func (f *Factory) reportJSON(err error, code int) {
 	// Marshalling strings and an int cannot fail.
 	line, _ := json.Marshal(object)
 	f.IO.Line(string(line))
+}
+
+// reportEvent writes the error as the last event.
+func (f *Factory) reportEvent(err error, code int) {
+	if !f.IO.Events() { // the command line could not be read
+		f.IO.UseEvents(f.Sys.Now)
+	}
+	failure := progress.Failure{Reason: fault.KindOf(err).String(), Message: err.Error(), Hint: fault.HintOf(err), ExitCode: code}
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		failure.Op, failure.Subject = e.Op, e.Subject
+	}
+	f.IO.Fail(failure)
+}
+
+// errorFormat returns how a program wants to read the error: json or events; "" is
+// for people. A command line that could not be read to its end is looked through.
+func (f *Factory) errorFormat() string {
+	format := f.Flags.Output
+	for i, arg := range f.Sys.Args {
+		if format != "" || arg == "--" {
+			break
+		}
+		for _, flag := range []string{"-o", "--output"} {
+			if arg == flag && i+1 < len(f.Sys.Args) {
+				format = f.Sys.Args[i+1]
+			} else if value, ok := strings.CutPrefix(arg, flag+"="); ok {
+				format = value
+			}
+		}
+	}
+	if format == "json" || format == eventsOutput {
+		return format
+	}
+	return ""
 }

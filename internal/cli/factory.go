@@ -63,6 +63,9 @@ func (f *Factory) applyGlobals() error {
 		f.IO.Verbosity = term.Verbose
 	}
 	f.IO.NoInput = f.Flags.NoInput
+	if f.Flags.Output == eventsOutput {
+		f.IO.UseEvents(f.Sys.Now)
+	}
 	if err := checkColor(f.Flags.Color); err != nil {
 		return err
 	}

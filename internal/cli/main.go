@@ -53,6 +53,7 @@ func Main(ctx context.Context, sys *System) int {
 	if err == nil {
 		err = sys.IO.Broken()
 	}
+	sys.IO.Flush()
 	return factory.report(ctx, err)
 }
 

@@ -18,9 +18,12 @@ import (
 // fields only ever grow.
 const apiVersion = "kn-lite.dev/v1"
 
+// eventsOutput is -o json with events on stderr: docs/guide/events.md.
+const eventsOutput = "events"
+
 func checkOutput(format string) error {
 	switch format {
-	case "", "table", "json", "yaml", "name":
+	case "", "table", "json", "yaml", "name", eventsOutput:
 		return nil
 	}
 	for _, prefix := range []string{"jsonpath=", "go-template="} {
@@ -28,7 +31,7 @@ func checkOutput(format string) error {
 			return nil
 		}
 	}
-	return fault.Usagef("-o %s: unknown output format", format).WithHint("use table, json, yaml, name, jsonpath=TEMPLATE or go-template=TEMPLATE")
+	return fault.Usagef("-o %s: unknown output format", format).WithHint("use table, json, yaml, name, events, jsonpath=TEMPLATE or go-template=TEMPLATE")
 }
 
 func checkColor(when string) error {
@@ -49,6 +52,9 @@ type answer struct {
 // print writes the answer in the form that -o asked for.
 func (f *Factory) print(a answer) error {
 	format, body, _ := strings.Cut(f.Flags.Output, "=")
+	if format == eventsOutput {
+		format = "json"
+	}
 	switch format {
 	case "", "table":
 		return a.Table()
@@ -111,9 +117,6 @@ func render(format, body string, object any) (string, error) {
 	}
 	return out.String(), nil
 }
-
-// jsonErrors tells whether a program, not a person, reads the errors.
-func (f *Factory) jsonErrors() bool { return f.Flags.Output == "json" }
 
 // table is the common case of answer.Table.
 func (f *Factory) table(header []string, rows func(*term.Table)) func() error {

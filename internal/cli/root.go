@@ -94,7 +94,7 @@ func addGlobalFlags(root *cobra.Command, f *Factory) {
 	flags.StringVarP(&f.Flags.Namespace, "namespace", "n", "", "namespace (default: func.yaml, then the context's, then \"default\")")
 	flags.StringVar(&f.Flags.Context, "context", "", "context of the kubeconfig to use")
 	flags.StringVar(&f.Flags.Kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, then ~/.kube/config)")
-	flags.StringVarP(&f.Flags.Output, "output", "o", "", "table, json, yaml, name, jsonpath=TEMPLATE or go-template=TEMPLATE")
+	flags.StringVarP(&f.Flags.Output, "output", "o", "", "table, json, yaml, name, events, jsonpath=TEMPLATE or go-template=TEMPLATE")
 	flags.BoolVarP(&f.Flags.Quiet, "quiet", "q", false, "print the answer and errors only")
 	flags.BoolVarP(&f.Flags.Verbose, "verbose", "v", false, "tell more of the story")
 	flags.StringVar(&f.Flags.Color, "color", "auto", "colour: auto, always or never")
@@ -104,7 +104,7 @@ func addGlobalFlags(root *cobra.Command, f *Factory) {
 		return cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
 	}
 	// Both names are registered above, so an error here cannot happen.
-	_ = root.RegisterFlagCompletionFunc("output", complete("table", "json", "yaml", "name", "jsonpath=", "go-template="))
+	_ = root.RegisterFlagCompletionFunc("output", complete("table", "json", "yaml", "name", eventsOutput, "jsonpath=", "go-template="))
 	_ = root.RegisterFlagCompletionFunc("color", complete("auto", "always", "never"))
 }
 

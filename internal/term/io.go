@@ -14,6 +14,8 @@ import (
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/colorprofile"
 	xterm "golang.org/x/term"
+
+	reported "github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // Verbosity says how much of the story is told.
@@ -45,6 +47,10 @@ type IO struct {
 	live *region    // nil when nothing is being redrawn
 
 	broken error // a panic while it was redrawn
+
+	events   *reported.Lines // nil: stderr is for people
+	besideMu sync.Mutex      // guards besides
+	besides  []*besideEvents
 }
 
 // Broken is the panic that has ended the redrawing of the screen, if there was one.
@@ -120,7 +126,7 @@ func (s *IO) OutIsTTY() bool { return s.outTTY }
 // Live tells whether lines on stderr may be redrawn in place: a terminal that
 // can move its cursor, and no CI system collecting a log.
 func (s *IO) Live() bool {
-	return s.errTTY && s.Verbosity == Normal && s.env("CI") == "" && s.env("TERM") != "dumb"
+	return s.events == nil && s.errTTY && s.Verbosity == Normal && s.env("CI") == "" && s.env("TERM") != "dumb"
 }
 
 // CanPrompt tells whether a question may be asked at all.
@@ -163,28 +169,49 @@ func (s *IO) Step(format string, args ...any) {
 }
 
 func (s *IO) step(format string, args []any, styledEnd string) {
-	s.tell(s.theme.ok.Render(s.theme.glyph.done) + " " + Visible(fmt.Sprintf(format, args...)) + styledEnd)
+	text := fmt.Sprintf(format, args...)
+	if s.event(func(l *reported.Lines) { l.Step(text) }) {
+		return
+	}
+	s.tell(s.theme.ok.Render(s.theme.glyph.done) + " " + Visible(text) + styledEnd)
 }
 
 // Note reports something that is being done or worth knowing.
 func (s *IO) Note(format string, args ...any) {
-	s.tell(s.theme.dim.Render(s.theme.glyph.note) + " " + Visible(fmt.Sprintf(format, args...)))
+	text := fmt.Sprintf(format, args...)
+	if s.event(func(l *reported.Lines) { l.Note(text) }) {
+		return
+	}
+	s.tell(s.theme.dim.Render(s.theme.glyph.note) + " " + Visible(text))
 }
 
 // Warn reports something that the user probably did not intend.
 func (s *IO) Warn(format string, args ...any) {
-	s.tell(s.theme.warn.Render("warning:") + " " + VisibleLines(fmt.Sprintf(format, args...)))
+	text := fmt.Sprintf(format, args...)
+	if s.event(func(l *reported.Lines) { l.Warn(text) }) {
+		return
+	}
+	s.tell(s.theme.warn.Render("warning:") + " " + VisibleLines(text))
 }
 
 // Debug is shown with -v only.
 func (s *IO) Debug(format string, args ...any) {
-	if s.Verbosity >= Verbose {
-		s.tell(s.theme.dim.Render(VisibleLines(fmt.Sprintf(format, args...))))
+	if s.Verbosity < Verbose {
+		return
 	}
+	text := fmt.Sprintf(format, args...)
+	if s.event(func(l *reported.Lines) { l.Debug(text) }) {
+		return
+	}
+	s.tell(s.theme.dim.Render(VisibleLines(text)))
 }
 
 // Error prints an error and what to do about it. It is never silenced.
 func (s *IO) Error(text, hint string) {
+	if s.events != nil {
+		s.events.Fail(reported.Failure{Message: text, Hint: hint})
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.eraseLive()
@@ -199,7 +226,11 @@ func (s *IO) Error(text, hint string) {
 // Raw writes the output of another program to stderr. Its colours stay where colour is
 // wanted.
 func (s *IO) Raw(text string) {
-	s.tell(styled(strings.TrimRight(text, "\r\n"), s.colour))
+	text = strings.TrimRight(text, "\r\n")
+	if s.event(func(l *reported.Lines) { l.Output(text) }) {
+		return
+	}
+	s.tell(styled(text, s.colour))
 }
 
 // tell writes one line of the story, above the live region if there is one.
@@ -245,7 +276,12 @@ func (s *IO) Line(text string) {
 
 // Beside is w for the output of another program: what moves at the bottom of the
 // screen is taken away for it, and drawn again.
-func (s *IO) Beside(w io.Writer) io.Writer { return beside{s, w} }
+func (s *IO) Beside(w io.Writer) io.Writer {
+	if s.events != nil && w == s.Err {
+		return s.besideEvents()
+	}
+	return beside{s, w}
+}
 
 type beside struct {
 	io *IO

@@ -24,13 +24,19 @@ type Task struct {
 	total   int64 // bytes, 0 when there is nothing to count
 	current atomic.Int64
 	started time.Time
+	event   reported.Task // nil: it is shown to people
 }
 
 // Start begins a task. total is in bytes; 0 shows a spinner and no figures.
 // Exactly one of Done and Fail must follow.
 func (s *IO) Start(total int64, format string, args ...any) *Task {
 	t := &Task{io: s, total: total, started: time.Now()}
-	label := Visible(fmt.Sprintf(format, args...))
+	text := fmt.Sprintf(format, args...)
+	if s.events != nil {
+		t.event = s.startEvent(text, total)
+		return t
+	}
+	label := Visible(text)
 	t.label.Store(&label)
 	if !s.Live() {
 		s.Note("%s …", label)
@@ -46,12 +52,22 @@ func (s *IO) Start(total int64, format string, args ...any) *Task {
 }
 
 // Add counts n more bytes.
-func (t *Task) Add(n int64) { t.current.Add(n) }
+func (t *Task) Add(n int64) {
+	t.current.Add(n)
+	if t.event != nil {
+		t.event.Add(n)
+	}
+}
 
 // Update changes what the line says, e.g. the reason for still waiting. Off a
 // terminal each change is a line of its own.
 func (t *Task) Update(format string, args ...any) {
-	label := Visible(fmt.Sprintf(format, args...))
+	text := fmt.Sprintf(format, args...)
+	if t.event != nil {
+		t.event.Update(text)
+		return
+	}
+	label := Visible(text)
 	if old := t.label.Swap(&label); *old == label || t.io.Live() {
 		return
 	}
@@ -60,18 +76,32 @@ func (t *Task) Update(format string, args ...any) {
 
 // Done ends the task with what has been achieved.
 func (t *Task) Done(format string, args ...any) {
+	if t.event != nil {
+		t.event.Done(fmt.Sprintf(format, args...))
+		return
+	}
 	t.remove()
 	t.io.step(format, args, " "+t.io.theme.dim.Render("("+Duration(time.Since(t.started))+")"))
 }
 
 // Fail ends the task without success; the error itself is reported by the caller.
 func (t *Task) Fail() {
+	if t.event != nil {
+		t.event.Fail()
+		return
+	}
 	t.remove()
 	t.io.tell(t.io.theme.bad.Render(t.io.theme.glyph.fail) + " " + *t.label.Load())
 }
 
 // Drop ends the task without a word.
-func (t *Task) Drop() { t.remove() }
+func (t *Task) Drop() {
+	if t.event != nil {
+		t.event.Drop()
+		return
+	}
+	t.remove()
+}
 
 func (t *Task) remove() {
 	s := t.io

@@ -67,6 +67,7 @@ func TestScripts(t *testing.T) {
 	cmds := map[string]func(*testscript.TestScript, bool, []string){
 		"exitcode": exitcode,
 		"replace":  replace,
+		"events":   events,
 	}
 	maps.Copy(cmds, registryCommands())
 	maps.Copy(cmds, clusterCommands())

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -24,14 +25,24 @@ const localEvery = 5 * time.Millisecond
 // localDetached starts the platform in the background, with this command's own flags,
 // and waits until it serves.
 func (f *Factory) localDetached(ctx context.Context, place local.Place, o *localUpOptions, ready func(*local.Info) error) error {
-	if info, err := place.Running(); err != nil || info != nil {
+	if err := place.Make(); err != nil {
+		return err
+	}
+	ctx, cancel := f.withTimeout(ctx, localUpTimeout)
+	defer cancel()
+	// Of several that want it, one starts it, and the others wait for that one.
+	lock, err := place.LockStart(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if info, err := place.Settled(ctx); err != nil || info != nil {
 		if err == nil {
-			err = fault.New(fault.Conflict, "local.up", place.Dir, "the platform runs already, as process %d", info.PID).
-				WithHint("see `kn-lite local status`; `kn-lite local down` stops it")
+			err = f.localRuns(info, o, ready)
 		}
 		return err
 	}
-	if err := place.Make(); err != nil {
+	if err := place.Make(); err != nil { // which `local down --purge` may have removed
 		return err
 	}
 	log, err := os.OpenFile(place.Log(), os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
@@ -57,8 +68,6 @@ func (f *Factory) localDetached(ctx context.Context, place local.Place, o *local
 		defer close(ended)
 		_ = cmd.Wait() // how it ended is in cmd.ProcessState
 	}()
-	ctx, cancel := f.withTimeout(ctx, localUpTimeout)
-	defer cancel()
 	tick := time.NewTicker(localEvery)
 	defer tick.Stop()
 	for {
@@ -77,6 +86,38 @@ func (f *Factory) localDetached(ctx context.Context, place local.Place, o *local
 			return errors.Join(ctx.Err(), cmd.Process.Kill())
 		}
 	}
+}
+
+// localRuns is the answer where a platform runs already: the same as of one that was
+// started, unless it runs otherwise than is wanted.
+func (f *Factory) localRuns(info *local.Info, o *localUpOptions, ready func(*local.Info) error) error {
+	if differs := o.differsFrom(info); differs != "" {
+		return fault.New(fault.Conflict, "local.up", f.localPlace().Dir, "the platform runs already, as process %d, with another %s", info.PID, differs).
+			WithHint("see `kn-lite local status`; `kn-lite local down` stops it")
+	}
+	f.IO.Note("it runs already")
+	return ready(info)
+}
+
+// differsFrom returns the first flag that was given and does not hold for a platform.
+func (o *localUpOptions) differsFrom(info *local.Info) string {
+	port := func(address string) int {
+		_, port, _ := net.SplitHostPort(strings.TrimPrefix(address, "https://"))
+		number, _ := strconv.Atoi(port) // 0 is no port of a platform's
+		return number
+	}
+	holds := map[string]bool{
+		"port":       o.Port == 0 || o.Port == port(info.Address),
+		"api-port":   o.APIPort == 0 || o.APIPort == port(info.API),
+		"network":    o.Network == info.Network,
+		"autoscaler": false, // it is not asked what it has
+	}
+	for _, flag := range slices.Sorted(maps.Keys(holds)) {
+		if o.Given[flag] && !holds[flag] {
+			return "--" + flag
+		}
+	}
+	return ""
 }
 
 // foreground is the command line of the platform itself: its error is JSON, on the

@@ -35,12 +35,12 @@ A platform that does not run is no error.`,
 
 func runLocalDown(ctx context.Context, f *Factory, purge bool) error {
 	place := f.localPlace()
-	info, err := place.Running()
+	ctx, cancel := f.withTimeout(ctx, localDownTimeout)
+	defer cancel()
+	info, err := place.Settled(ctx) // one that is about to serve is stopped, too
 	if err != nil {
 		return err
 	}
-	ctx, cancel := f.withTimeout(ctx, localDownTimeout)
-	defer cancel()
 	if info == nil {
 		f.IO.Note("the platform does not run")
 		if err := f.forgetLocal(place); err != nil {
@@ -54,7 +54,7 @@ func runLocalDown(ctx context.Context, f *Factory, purge bool) error {
 	if !purge {
 		return nil
 	}
-	if err := place.Purge(ctx); err != nil {
+	if err := local.Purge(ctx, f.localOptions()); err != nil {
 		return err
 	}
 	f.IO.Step("removed everything in %s", place.Dir)

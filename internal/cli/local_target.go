@@ -7,6 +7,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/local"
+	"github.com/kn-lite/kn-lite/internal/registry"
 )
 
 // localPrefix is the platform's own registry when the cluster in use is the platform
@@ -24,13 +25,15 @@ func (f *Factory) localPrefix(project *function.Function) (string, error) {
 	return info.Registry(), nil
 }
 
-// localAuths are the credentials for the platform's registry, while it runs.
-func (f *Factory) localAuths() ([][]byte, error) {
+// reachLocal adds what a client needs for the platform's registry, while it runs.
+func (f *Factory) reachLocal(opts *registry.Options) error {
 	info, err := f.localPlace().Running()
 	if err != nil || info == nil {
-		return nil, err
+		return err
 	}
-	return [][]byte{info.RegistryAuth()}, nil
+	opts.Auths = append(opts.Auths, info.RegistryAuth())
+	opts.Mirrors = info.Mirrors(opts.Mirrors)
+	return nil
 }
 
 // clusterOrLocal is clusterFor for who wants to deploy: where there is no cluster

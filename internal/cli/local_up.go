@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/kn-lite/kn-lite/internal/cluster"
 	"github.com/kn-lite/kn-lite/internal/fault"
@@ -23,6 +24,7 @@ type localUpOptions struct {
 	Network string
 	// Autoscaler is what --autoscaler sets.
 	Autoscaler map[string]string
+	Given      map[string]bool // flags that are not left at their defaults
 }
 
 func newLocalUpCmd(f *Factory) *cobra.Command {
@@ -30,7 +32,8 @@ func newLocalUpCmd(f *Factory) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Start the platform",
-		Long: `Up serves until Ctrl-C, or in the background with -d. It makes the context
+		Long: `Up serves until Ctrl-C, or in the background with -d, where one that runs already
+will do. It makes the context
 ` + cluster.LocalContext + ` the current one of your kubeconfig, and puts back the one
 before when it ends. Services, their splits and images are there again the next time.
 
@@ -42,7 +45,11 @@ Where this machine permits no sandbox they are plain processes. Linux only.`,
 		Example: `  kn-lite local up
   kn-lite local up -d --port 8000`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runLocalUp(cmd.Context(), f, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Given = map[string]bool{}
+			cmd.Flags().Visit(func(flag *pflag.Flag) { o.Given[flag.Name] = true })
+			return runLocalUp(cmd.Context(), f, o)
+		},
 	}
 	flags := cmd.Flags()
 	flags.BoolVarP(&o.Detach, "detach", "d", false, "start it in the background")
@@ -83,27 +90,24 @@ func runLocalUp(ctx context.Context, f *Factory, o *localUpOptions) error {
 		return err
 	}
 	var added *local.Info
-	err = local.Up(ctx, local.Options{
-		Place: place, Version: currentVersion().Version, Port: o.Port, APIPort: o.APIPort, Network: o.Network, Autoscaler: o.Autoscaler,
-		CacheDir: settings.CacheDir(f.Sys.Env), Temp: f.Sys.Env("TMPDIR"), Path: f.Sys.Env("PATH"),
-		Registry: reach,
-		Warn:     func(text string) { f.IO.Warn("%s", text) },
-		Debug:    func(text string) { f.IO.Debug("%s", text) },
-		Ready: func(info *local.Info) error {
-			file, previous, err := cluster.AddContext(access, cluster.Access{Name: cluster.LocalContext, Server: info.API, CA: info.CA, Token: info.Token, Namespace: "default"})
-			if err != nil {
-				return err
+	options := f.localOptions()
+	options.Version, options.Port, options.APIPort, options.Network = currentVersion().Version, o.Port, o.APIPort, o.Network
+	options.Autoscaler, options.Registry = o.Autoscaler, reach
+	options.Ready = func(info *local.Info) error {
+		file, previous, err := cluster.AddContext(access, cluster.Access{Name: cluster.LocalContext, Server: info.API, CA: info.CA, Token: info.Token, Namespace: "default"})
+		if err != nil {
+			return err
+		}
+		if previous == cluster.LocalContext { // of a platform that was killed
+			if killed, err := place.Killed(); err == nil && killed != nil {
+				previous = killed.Previous
 			}
-			if previous == cluster.LocalContext { // of a platform that was killed
-				if killed, err := place.Killed(); err == nil && killed != nil {
-					previous = killed.Previous
-				}
-			}
-			info.Previous, added = previous, info
-			f.IO.Step("context %s is current in %s", cluster.LocalContext, file)
-			return f.printLocal(info)
-		},
-	})
+		}
+		info.Previous, added = previous, info
+		f.IO.Step("context %s is current in %s", cluster.LocalContext, file)
+		return f.printLocal(info)
+	}
+	err = local.Up(ctx, options)
 	if added != nil {
 		if removeErr := cluster.RemoveContext(access, cluster.LocalContext, added.Previous); err == nil {
 			err = removeErr
@@ -114,6 +118,15 @@ func runLocalUp(ctx context.Context, f *Factory, o *localUpOptions) error {
 		return nil // that is how one ends it
 	}
 	return err
+}
+
+// localOptions are those that up and down have in common: where everything is.
+func (f *Factory) localOptions() local.Options {
+	return local.Options{
+		Place: f.localPlace(), CacheDir: settings.CacheDir(f.Sys.Env), Temp: f.Sys.Env("TMPDIR"), Path: f.Sys.Env("PATH"),
+		Warn:  func(text string) { f.IO.Warn("%s", text) },
+		Debug: func(text string) { f.IO.Debug("%s", text) },
+	}
 }
 
 // printLocal is the answer once the platform serves.

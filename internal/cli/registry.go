@@ -46,7 +46,7 @@ func (f *Factory) Registry() (*registry.Client, error) {
 			r.err = err
 			return
 		}
-		if opts.Auths, r.err = f.localAuths(); r.err != nil {
+		if r.err = f.reachLocal(&opts); r.err != nil {
 			return
 		}
 		opts.Progress = f.IO.Progress()

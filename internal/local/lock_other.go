@@ -2,5 +2,17 @@
 
 package local
 
+import (
+	"context"
+	"io"
+	"os"
+)
+
 // lockHeld reports no platform where none can run.
 func lockHeld(string) (bool, error) { return false, nil }
+
+// LockStart locks nothing where no platform can run.
+func (p Place) LockStart(context.Context) (io.Closer, error) { return os.Open(os.DevNull) }
+
+// alive reports no process: there is no platform.
+func alive(int) bool { return false }

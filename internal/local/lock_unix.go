@@ -5,6 +5,7 @@ package local
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"syscall"
@@ -29,18 +30,41 @@ func (p Place) lock(ctx context.Context) (*os.File, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lockPatience)
 	defer cancel()
+	if waitForLock(ctx, f) != nil {
+		return nil, errors.Join(fault.New(fault.Conflict, "local.up", p.Dir, "the platform runs already").
+			WithHint("see `kn-lite local status`; `kn-lite local down` stops it"), f.Close())
+	}
+	return f, nil
+}
+
+// LockStart waits until nobody else starts a platform in the background from this
+// folder; closing the file lets the next one go on.
+func (p Place) LockStart(ctx context.Context) (io.Closer, error) {
+	f, err := os.OpenFile(p.file("start.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fault.New(fault.Failure, "local.lock", p.Dir, "%w", err)
+	}
+	if err := waitForLock(ctx, f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func waitForLock(ctx context.Context, f *os.File) error {
 	tick := time.NewTicker(lockEvery)
 	defer tick.Stop()
 	for syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return nil, errors.Join(fault.New(fault.Conflict, "local.up", p.Dir, "the platform runs already").
-				WithHint("see `kn-lite local status`; `kn-lite local down` stops it"), f.Close())
+			return ctx.Err()
 		}
 	}
-	return f, nil
+	return nil
 }
+
+// alive reports whether there is a process with this number.
+func alive(pid int) bool { return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
 
 // lockHeld reports whether another process has the lock.
 func lockHeld(file string) (bool, error) {

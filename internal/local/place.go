@@ -7,6 +7,7 @@
 package local
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -26,13 +27,18 @@ import (
 // Place is the folder of a platform: there is one for each user.
 //
 //	DIR/lock           held by the process
+//	DIR/start.lock     held by who starts it in the background
 //	DIR/platform.json  what clients need, while it runs: see Info
 //	DIR/credentials    token, key and certificate; they stay the same
 //	DIR/state.db       objects
+//	DIR/addresses.json where the registry was at each start
 //	DIR/registry/      images
 //	DIR/pods/          logs and volumes, gone with their pods
 //	DIR/platform.log   what a platform in the background says
 type Place struct{ Dir string }
+
+// settleEvery is how often a platform that starts or stops is looked at.
+const settleEvery = 10 * time.Millisecond
 
 // Info is a running platform.
 type Info struct {
@@ -45,6 +51,7 @@ type Info struct {
 	CA       []byte    `json:"ca"`      // PEM
 	Isolated bool      `json:"isolated"`
 	Network  string    `json:"network"`
+	Former   []string  `json:"former,omitempty"`          // addresses of earlier runs, which images are named by
 	Previous string    `json:"previousContext,omitempty"` // kubeconfig's, before this platform
 }
 
@@ -89,7 +96,32 @@ func (p Place) Running() (*Info, error) {
 	if err != nil || !held {
 		return nil, err
 	}
-	return p.read()
+	info, err := p.read()
+	if info != nil && !alive(info.PID) {
+		return nil, nil // it was killed, and the next one starts
+	}
+	return info, err
+}
+
+// Settled waits while a platform starts or stops in this folder. It returns the one
+// that runs then, or nil.
+func (p Place) Settled(ctx context.Context) (*Info, error) {
+	tick := time.NewTicker(settleEvery)
+	defer tick.Stop()
+	for {
+		held, err := p.Held()
+		if err != nil || !held {
+			return nil, err
+		}
+		if info, err := p.Running(); err != nil || info != nil {
+			return info, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, fault.New(fault.KindOf(ctx.Err()), "local.wait", p.Dir, "a platform starts or stops, and does not get anywhere: %w", ctx.Err())
+		}
+	}
 }
 
 // Held reports whether a platform, also one that starts or stops, has the folder.

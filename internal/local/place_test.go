@@ -55,7 +55,7 @@ func TestOnePlatformInAPlace(t *testing.T) {
 	if info, err := p.Running(); err != nil || info != nil {
 		t.Errorf("after it was killed: %v, %v", info, err)
 	}
-	if err := p.Purge(t.Context()); err != nil {
+	if err := Purge(t.Context(), Options{Place: p, CacheDir: t.TempDir()}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(p.Dir); !errors.Is(err, fs.ErrNotExist) {

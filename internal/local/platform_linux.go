@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
@@ -133,5 +134,17 @@ func (p *platform) close(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-// Purge removes everything that the platform has kept; it must not run.
-func (p Place) Purge(context.Context) error { return os.RemoveAll(p.Dir) }
+// Purge removes everything that the platform has kept, in its folder and unpacked in the
+// cache. The platform must not run.
+func Purge(ctx context.Context, o Options) error {
+	if _, err := os.Stat(o.Place.Dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	lock, err := o.Place.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	err = runtime.Purge(ctx, runtime.Options{Dir: o.CacheDir, Temp: o.Temp, Path: o.Path})
+	return errors.Join(err, os.RemoveAll(o.Place.Dir))
+}

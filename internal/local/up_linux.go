@@ -56,6 +56,11 @@ func Up(ctx context.Context, o Options) (err error) {
 	}
 	defer inner.Close()
 
+	former, err := o.Place.noteAddress(front.Addr().String())
+	if err != nil {
+		return err
+	}
+	o.Registry.Mirrors = movedTo(front.Addr().String(), former, o.Registry.Mirrors)
 	p, err := assemble(ctx, o, credentials, front.Addr().String(), inner.Addr().String())
 	if err != nil {
 		return err
@@ -63,7 +68,7 @@ func Up(ctx context.Context, o Options) (err error) {
 	defer func() { err = errors.Join(err, p.close(ctx)) }()
 	info := &Info{
 		PID: os.Getpid(), Started: o.Now(), Version: o.Version, Token: credentials.Token, CA: credentials.Certificate,
-		API: "https://" + api.Addr().String(), Address: front.Addr().String(), Isolated: p.runtime.Isolated(), Network: o.Network,
+		API: "https://" + api.Addr().String(), Address: front.Addr().String(), Isolated: p.runtime.Isolated(), Network: o.Network, Former: former,
 	}
 	return p.serve(ctx, o, info, credentials, listeners{front, inner, api})
 }

@@ -16,5 +16,5 @@ func Up(context.Context, Options) error {
 		WithHint("run kn-lite in a Linux container or virtual machine (Docker Desktop, Colima, WSL 2), or name a cluster with --kubeconfig")
 }
 
-// Purge removes everything that the platform has kept; it must not run.
-func (p Place) Purge(context.Context) error { return os.RemoveAll(p.Dir) }
+// Purge removes everything that a platform has kept.
+func Purge(_ context.Context, o Options) error { return os.RemoveAll(o.Place.Dir) }

@@ -264,6 +264,8 @@ func (c *Client) explainStatus(e *fault.Error, host string, status *StatusError)
 	case status.Status == http.StatusNotFound:
 		e.Kind = fault.NotFound
 		return e.WithHint("check the name; some registries want the repository to be created before the first push")
+	case status.Status == http.StatusInsufficientStorage:
+		return e.WithHint("the disk of the registry is full: make room there, and do it again")
 	case retryableStatus(status.Status):
 		e.Kind = fault.Transient
 		return e.WithHint("the registry is in trouble or limits requests; try again in a minute")

@@ -31,7 +31,7 @@ func finalizerFor(kind *store.Kind, o *metav1.DeleteOptions) string {
 }
 
 func (s *Server) addFinalizer(object store.Object, finalizer string) error {
-	return s.change(object, func(next store.Object) {
+	return s.change(object, s.store.Update, func(next store.Object) {
 		if !slices.Contains(next.GetFinalizers(), finalizer) && next.GetDeletionTimestamp() == nil {
 			next.SetFinalizers(append(next.GetFinalizers(), finalizer))
 		}
@@ -39,7 +39,7 @@ func (s *Server) addFinalizer(object store.Object, finalizer string) error {
 }
 
 func (s *Server) removeFinalizer(object store.Object, finalizer string) error {
-	return s.change(object, func(next store.Object) {
+	return s.change(object, s.store.Update, func(next store.Object) {
 		next.SetFinalizers(slices.DeleteFunc(next.GetFinalizers(), func(f string) bool { return f == finalizer }))
 	})
 }
@@ -47,7 +47,7 @@ func (s *Server) removeFinalizer(object store.Object, finalizer string) error {
 // disown takes an object out of the owners of all that it owns.
 func (s *Server) disown(owner store.Object) error {
 	for _, owned := range s.store.Owned(owner.GetUID()) {
-		err := s.change(owned, func(next store.Object) {
+		err := s.change(owned, s.store.Durable().Update, func(next store.Object) {
 			next.SetOwnerReferences(slices.DeleteFunc(next.GetOwnerReferences(), func(o metav1.OwnerReference) bool { return o.UID == owner.GetUID() }))
 		})
 		if err != nil {
@@ -58,7 +58,7 @@ func (s *Server) disown(owner store.Object) error {
 }
 
 // change edits an object, whatever version of it is stored, if it is there still.
-func (s *Server) change(object store.Object, edit func(store.Object)) error {
+func (s *Server) change(object store.Object, update func(store.Object) (store.Object, error), edit func(store.Object)) error {
 	kind := s.store.KindOf(object)
 	for {
 		current, ok := s.store.Get(kind, object.GetNamespace(), object.GetName())
@@ -67,7 +67,7 @@ func (s *Server) change(object store.Object, edit func(store.Object)) error {
 		}
 		next := copyOf(current)
 		edit(next)
-		if _, err := s.store.Update(next); !apierrors.IsConflict(err) {
+		if _, err := update(next); !apierrors.IsConflict(err) {
 			return ignoreNotFound(err)
 		}
 	}

@@ -9,7 +9,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kn-lite/kn-lite/internal/local/store"
+	"github.com/kn-lite/kn-lite/internal/parallel"
 )
+
+// deletesAtOnce is how many objects of a collection are deleted at a time.
+const deletesAtOnce = 64
 
 // defaultGrace is how long a pod has to end that does not say itself.
 const defaultGrace = 30
@@ -25,9 +29,6 @@ func (s *Server) delete(w *response, r *request) error {
 	}
 	left, err := s.deleteObject(r, object, options)
 	if err != nil {
-		return err
-	}
-	if err := s.flush(r.kind); err != nil {
 		return err
 	}
 	if left != nil {
@@ -53,12 +54,16 @@ func (s *Server) deleteCollection(w *response, r *request) error {
 	}
 	items, _ := s.store.List(r.kind, r.namespace)
 	items = slices.DeleteFunc(items, func(o store.Object) bool { return !chosen.matches(o) })
+	// At once, so that they share what they write to the disk.
+	all, _ := parallel.WithContext(r.Context())
+	all.SetLimit(deletesAtOnce)
 	for _, item := range items {
-		if _, err := s.deleteObject(r, item, options); err != nil && !apierrors.IsNotFound(err) {
-			return err
-		}
+		all.Go(func() error {
+			_, err := s.deleteObject(r, item, options)
+			return ignoreNotFound(err)
+		})
 	}
-	if err := s.flush(r.kind); err != nil {
+	if err := all.Wait(); err != nil {
 		return err
 	}
 	return writeJSON(w, r.view, http.StatusOK, s.showList(r, items, metav1.ListMeta{ResourceVersion: versionText(s.store.Version())}))
@@ -131,7 +136,7 @@ func (s *Server) deleteObject(r *request, object store.Object, o *metav1.DeleteO
 			return nil, err
 		}
 	}
-	if _, err := s.store.Delete(r.kind, object.GetNamespace(), object.GetName(), graceFor(object, o), sameObject(object)); err != nil {
+	if _, err := s.store.Durable().Delete(r.kind, object.GetNamespace(), object.GetName(), graceFor(object, o), sameObject(object)); err != nil {
 		return nil, err
 	}
 	left, _ = s.store.Get(r.kind, object.GetNamespace(), object.GetName())

@@ -78,14 +78,11 @@ func (s *Server) storeNew(w http.ResponseWriter, r *request, object store.Object
 		if r.dryRun() {
 			return s.pretendCreate(r.kind, next)
 		}
-		made, err := s.store.Create(next)
+		made, err := s.store.Durable().Create(next)
 		if generated && apierrors.IsAlreadyExists(err) && attempt < nameAttempts {
 			continue
 		}
-		if err != nil {
-			return nil, err
-		}
-		return made, s.flush(r.kind)
+		return made, err
 	}
 }
 
@@ -184,28 +181,16 @@ func (r *request) confine(old, next store.Object) store.Object {
 
 // storeChanged admits and stores a changed object.
 func (s *Server) storeChanged(w http.ResponseWriter, r *request, old, next store.Object) (store.Object, error) {
-	write := s.store.Update
+	write := s.store.Durable().Update
 	if r.sub == "status" {
-		write = s.store.UpdateStatus
+		write = s.store.Durable().UpdateStatus
 	} else if err := s.admit(w, r, old, next); err != nil {
 		return nil, err
 	}
 	if r.dryRun() {
 		return s.pretendUpdate(old, next), nil
 	}
-	stored, err := write(next)
-	if err != nil {
-		return nil, err
-	}
-	return stored, s.flush(r.kind)
-}
-
-// flush returns when what was written is on the disk, where it belongs.
-func (s *Server) flush(kind *store.Kind) error {
-	if !kind.Kept {
-		return nil
-	}
-	return s.store.Flush()
+	return write(next)
 }
 
 // withStatus is old with next's status and version.

@@ -39,6 +39,7 @@ type Options struct {
 	Now  func() time.Time
 
 	noNamespaces bool // as where they are not permitted
+	noSpares     bool // no pod will be wanted
 }
 
 // firstBox is where boxes of platforms begin: builds take lower ones, so that a
@@ -110,7 +111,9 @@ func (r *Runtime) openBox(ctx context.Context) (err error) {
 		return errors.Join(err, r.box.Close(ctx))
 	}
 	r.spares = &spares{r: r}
-	r.spares.make(0)
+	if !r.options.noSpares {
+		r.spares.make(0)
+	}
 	return nil
 }
 
@@ -131,6 +134,17 @@ func (r *Runtime) Close(ctx context.Context) error {
 func (r *Runtime) Purge(ctx context.Context) error {
 	r.images.forget()
 	return r.images.files.purge(ctx)
+}
+
+// Purge removes everything that an earlier Runtime with the same options has unpacked.
+// That one must be closed.
+func Purge(ctx context.Context, options Options) error {
+	options.noSpares = true
+	r, err := New(ctx, options)
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.Purge(ctx), r.Close(ctx))
 }
 
 // warn says something once.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -36,8 +37,15 @@ type disk struct {
 
 // batch is one transaction to come.
 type batch struct {
-	done chan struct{}
-	err  error
+	first []change // what somebody waits for; it is dropped if the transaction fails
+	done  chan struct{}
+	err   error
+}
+
+// change is what is to be written at a place, nil for a deletion.
+type change struct {
+	at  place
+	raw []byte
 }
 
 func openDisk(path string) (d *disk, err error) {
@@ -109,7 +117,7 @@ func (d *disk) load(s *Store) (err error) {
 	if err != nil {
 		return damage(d.db.Path(), err)
 	}
-	go d.write()
+	go d.writeBatches()
 	return nil
 }
 
@@ -128,24 +136,47 @@ func (s *Store) load(kind *Kind, name string, raw []byte) error {
 func (d *disk) set(at place, raw []byte, version uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	raise := version+versionStep/2 > d.ceiling
-	if !at.kind.Kept && !raise {
+	raised := d.raise(version)
+	if !at.kind.Kept && !raised {
 		return
-	}
-	if raise {
-		d.ceiling = version + versionStep
 	}
 	if at.kind.Kept {
 		d.waiting[at] = raw
 	}
+	d.begin()
+}
+
+// raise reports whether versions have come so near to the ceiling that it rises with
+// the next transaction.
+func (d *disk) raise(version uint64) bool {
+	if version+versionStep/2 <= d.ceiling {
+		return false
+	}
+	d.ceiling = version + versionStep
+	return true
+}
+
+func (d *disk) begin() {
 	select {
 	case d.begun <- struct{}{}:
 	default:
 	}
 }
 
-// write writes one batch after the other until stop.
-func (d *disk) write() {
+// write writes something, nil for a deletion, and returns when it is on the disk, or
+// cannot get there and never will. Nothing else may be set at this place meanwhile.
+func (d *disk) write(at place, raw []byte, version uint64) error {
+	d.mu.Lock()
+	current := d.batch
+	current.first = append(current.first, change{at, raw})
+	d.raise(version)
+	d.begin()
+	d.mu.Unlock()
+	return d.wait(current)
+}
+
+// writeBatches writes one batch after the other until stop.
+func (d *disk) writeBatches() {
 	defer close(d.ended)
 	for {
 		select {
@@ -165,14 +196,12 @@ func (d *disk) commit() {
 	d.mu.Unlock()
 	current.err = d.db.Update(func(tx *bolt.Tx) error {
 		for at, raw := range waiting {
-			b := tx.Bucket(bucket(at.kind))
-			var err error
-			if raw == nil {
-				err = b.Delete([]byte(at.key))
-			} else {
-				err = b.Put([]byte(at.key), raw)
+			if err := apply(tx, change{at, raw}); err != nil {
+				return err
 			}
-			if err != nil {
+		}
+		for _, c := range current.first { // these are newer
+			if err := apply(tx, c); err != nil {
 				return err
 			}
 		}
@@ -182,6 +211,14 @@ func (d *disk) commit() {
 		d.again(waiting)
 	}
 	close(current.done)
+}
+
+func apply(tx *bolt.Tx, c change) error {
+	b := tx.Bucket(bucket(c.at.kind))
+	if c.raw == nil {
+		return b.Delete([]byte(c.at.key))
+	}
+	return b.Put([]byte(c.at.key), c.raw)
 }
 
 // again puts back what could not be written, unless it has been overtaken.
@@ -195,21 +232,32 @@ func (d *disk) again(waiting map[place][]byte) {
 	}
 }
 
+// flush returns when all that was set before is on the disk.
 func (d *disk) flush() error {
 	d.mu.Lock()
 	current := d.batch
+	d.begin()
 	d.mu.Unlock()
-	select {
-	case d.begun <- struct{}{}:
-	default:
-	}
+	return d.wait(current)
+}
+
+// wait returns the end of a batch.
+func (d *disk) wait(current *batch) error {
 	select {
 	case <-current.done:
 	case <-d.ended:
-		return fault.New(fault.Failure, "local.store", d.db.Path(), "the store is closed")
+		select {
+		case <-current.done: // it was the last
+		default:
+			return fault.New(fault.Failure, "local.store", d.db.Path(), "the store is closed")
+		}
 	}
-	if current.err != nil {
-		return fault.New(fault.Failure, "local.store", d.db.Path(), "%w", current.err).WithHint("is the disk full?")
+	switch err := current.err; {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fault.New(fault.Failure, "local.store", d.db.Path(), "the disk is full: %w", err).
+			WithHint("make room there, and do it again: nothing was changed")
+	case err != nil:
+		return fault.New(fault.Failure, "local.store", d.db.Path(), "%w", err)
 	}
 	return nil
 }

@@ -9,10 +9,8 @@
 package store
 
 import (
-	"encoding/json"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -35,12 +33,14 @@ type Store struct {
 	objects map[*Kind]map[string]Object
 	index   index
 	log     history
+	// writing are the places of durable writes under way: closed when they are over.
+	writing map[place]chan struct{}
 }
 
 // Open reads the objects kept in the file path and makes it where there is none;
 // "" is a store that forgets everything.
 func Open(path string) (*Store, error) {
-	s := &Store{kinds: Kinds(), byType: map[reflect.Type]*Kind{}, objects: map[*Kind]map[string]Object{}, index: index{}}
+	s := &Store{kinds: Kinds(), byType: map[reflect.Type]*Kind{}, objects: map[*Kind]map[string]Object{}, index: index{}, writing: map[place]chan struct{}{}}
 	for _, k := range s.kinds {
 		s.byType[reflect.TypeOf(k.New())] = k
 		s.objects[k] = map[string]Object{}
@@ -143,7 +143,9 @@ func (s *Store) Owned(uid types.UID) []Object {
 
 // Create adds an object, with a name of its own where it has only GenerateName,
 // and returns it as stored.
-func (s *Store) Create(object Object) (Object, error) {
+func (s *Store) Create(object Object) (Object, error) { return s.create(object, soon) }
+
+func (s *Store) create(object Object, when durability) (Object, error) {
 	kind := s.KindOf(object)
 	object = clone(object)
 	s.mu.Lock()
@@ -151,8 +153,9 @@ func (s *Store) Create(object Object) (Object, error) {
 	if object.GetName() == "" {
 		object.SetName(s.generateName(kind, object))
 	}
-	at := key(object.GetNamespace(), object.GetName())
-	if s.objects[kind][at] != nil {
+	at := place{kind, key(object.GetNamespace(), object.GetName())}
+	s.wait(at)
+	if s.objects[kind][at.key] != nil {
 		return nil, apierrors.NewAlreadyExists(kind.GroupResource(), object.GetName())
 	}
 	object.GetObjectKind().SetGroupVersionKind(kind.GroupVersionKind)
@@ -162,7 +165,9 @@ func (s *Store) Create(object Object) (Object, error) {
 		object.SetGeneration(1)
 	}
 	object.SetDeletionTimestamp(nil)
-	s.put(kind, Added, object)
+	if err := s.put(kind, Added, object, when); err != nil {
+		return nil, err
+	}
 	return object, nil
 }
 
@@ -170,24 +175,29 @@ func (s *Store) Create(object Object) (Object, error) {
 // must be the stored one's. Its generation grows when its spec changes; without
 // any change there is no new version. What was to be deleted and has no finalizer
 // any longer is removed.
-func (s *Store) Update(object Object) (Object, error) {
-	return s.replace(object, func(old, next Object) { copyField(next, old, "Status") })
-}
+func (s *Store) Update(object Object) (Object, error) { return s.replace(object, withStatus, soon) }
 
 // UpdateStatus replaces the status of an object and nothing else.
 func (s *Store) UpdateStatus(object Object) (Object, error) {
-	return s.replace(object, func(old, next Object) {
-		status := clone(next)
-		reflect.ValueOf(next).Elem().Set(reflect.ValueOf(clone(old)).Elem())
-		copyField(next, status, "Status")
-	})
+	return s.replace(object, onlyStatus, soon)
 }
 
-func (s *Store) replace(object Object, merge func(old, next Object)) (Object, error) {
+// withStatus gives next the status of old.
+func withStatus(old, next Object) { copyField(next, old, "Status") }
+
+// onlyStatus makes next old but for its status.
+func onlyStatus(old, next Object) {
+	status := clone(next)
+	reflect.ValueOf(next).Elem().Set(reflect.ValueOf(clone(old)).Elem())
+	copyField(next, status, "Status")
+}
+
+func (s *Store) replace(object Object, merge func(old, next Object), when durability) (Object, error) {
 	kind := s.KindOf(object)
 	next := clone(object)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.wait(place{kind, key(object.GetNamespace(), object.GetName())})
 	old, err := s.current(kind, object)
 	if err != nil {
 		return nil, err
@@ -207,10 +217,13 @@ func (s *Store) replace(object Object, merge func(old, next Object)) (Object, er
 		next.SetGeneration(old.GetGeneration() + 1)
 	}
 	if next.GetDeletionTimestamp() != nil && len(next.GetFinalizers()) == 0 && !kind.Graceful {
-		s.drop(kind, next)
-		return next, nil
+		err = s.drop(kind, next, when)
+	} else {
+		err = s.put(kind, Modified, next, when)
 	}
-	s.put(kind, Modified, next)
+	if err != nil {
+		return nil, err
+	}
 	return next, nil
 }
 
@@ -238,8 +251,13 @@ func (errModified) Error() string {
 // or belongs to a graceful kind: grace is then how many seconds it has at most,
 // and 0 does not wait. What it owns stays: see Owned.
 func (s *Store) Delete(kind *Kind, namespace, name string, grace int64, preconditions *metav1.Preconditions) (Object, error) {
+	return s.delete(kind, namespace, name, grace, preconditions, soon)
+}
+
+func (s *Store) delete(kind *Kind, namespace, name string, grace int64, preconditions *metav1.Preconditions, when durability) (Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.wait(place{kind, key(namespace, name)})
 	old := s.objects[kind][key(namespace, name)]
 	if old == nil {
 		return nil, apierrors.NewNotFound(kind.GroupResource(), name)
@@ -250,18 +268,16 @@ func (s *Store) Delete(kind *Kind, namespace, name string, grace int64, precondi
 		}
 	}
 	if len(old.GetFinalizers()) == 0 && (!kind.Graceful || grace == 0) {
-		s.drop(kind, clone(old))
-		return old, nil
+		return old, s.drop(kind, clone(old), when)
 	}
 	if old.GetDeletionTimestamp() != nil {
 		return old, nil
 	}
 	next := clone(old)
-	when := metav1.NewTime(time.Now().Add(time.Duration(grace) * time.Second).Truncate(time.Second))
-	next.SetDeletionTimestamp(&when)
+	end := metav1.NewTime(time.Now().Add(time.Duration(grace) * time.Second).Truncate(time.Second))
+	next.SetDeletionTimestamp(&end)
 	next.SetDeletionGracePeriodSeconds(&grace)
-	s.put(kind, Modified, next)
-	return next, nil
+	return next, s.put(kind, Modified, next, when)
 }
 
 // Remove ends what Delete began with a graceful object, if it is still this one.
@@ -269,58 +285,11 @@ func (s *Store) Remove(object Object) {
 	kind := s.KindOf(object)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old := s.objects[kind][key(object.GetNamespace(), object.GetName())]
+	at := place{kind, key(object.GetNamespace(), object.GetName())}
+	s.wait(at)
+	old := s.objects[kind][at.key]
 	if old != nil && old.GetUID() == object.GetUID() {
-		s.drop(kind, clone(old))
-	}
-}
-
-// put stores an object that nobody else has yet. One that is kept is from now on what
-// its JSON says, as if it had been read: an empty map, say, is none.
-func (s *Store) put(kind *Kind, change Change, object Object) {
-	s.version++
-	object.SetResourceVersion(strconv.FormatUint(s.version, 10))
-	var raw []byte
-	if kind.Kept {
-		raw = encode(object)
-		read := reflect.ValueOf(kind.New())
-		if json.Unmarshal(raw, read.Interface()) == nil {
-			reflect.ValueOf(object).Elem().Set(read.Elem())
-		}
-	}
-	at := place{kind, key(object.GetNamespace(), object.GetName())}
-	old := s.objects[kind][at.key]
-	if old != nil {
-		s.index.remove(at, old)
-	}
-	s.objects[kind][at.key] = object
-	s.index.add(at, object)
-	s.log.add(Event{change, s.version, kind, object, old})
-	if s.disk != nil {
-		s.disk.set(at, raw, s.version)
-	}
-}
-
-// encode is an object's JSON: what was read or checked as JSON is something that JSON
-// can hold.
-func encode(object Object) []byte {
-	raw, err := json.Marshal(object)
-	if err != nil {
-		panic("an object without JSON: " + err.Error())
-	}
-	return raw
-}
-
-func (s *Store) drop(kind *Kind, object Object) {
-	s.version++
-	at := place{kind, key(object.GetNamespace(), object.GetName())}
-	old := s.objects[kind][at.key]
-	object.SetResourceVersion(strconv.FormatUint(s.version, 10))
-	s.index.remove(at, old)
-	delete(s.objects[kind], at.key)
-	s.log.add(Event{Deleted, s.version, kind, object, old})
-	if s.disk != nil {
-		s.disk.set(at, nil, s.version)
+		_ = s.drop(kind, clone(old), soon) // which does not fail
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -97,7 +98,7 @@ func (b *blobFiles) blob(w http.ResponseWriter, r *http.Request, digest string) 
 		return
 	}
 	if err != nil {
-		writeError(w, http.StatusInternalServerError, "UNKNOWN", err.Error())
+		writeFailure(w, err)
 		return
 	}
 	defer file.Close()
@@ -127,7 +128,7 @@ func (b *blobFiles) start(w http.ResponseWriter, r *http.Request, name string) {
 	id := hex.EncodeToString(raw)
 	u := &uploadSession{file: filepath.Join(b.dir, "uploads", id), last: b.now()}
 	if err := os.WriteFile(u.file, nil, 0o600); err != nil {
-		writeError(w, http.StatusInternalServerError, "UNKNOWN", err.Error())
+		writeFailure(w, err)
 		return
 	}
 	b.mu.Lock()
@@ -163,7 +164,11 @@ func (b *blobFiles) upload(w http.ResponseWriter, r *http.Request, name, id stri
 			u.progress(w, name, id, http.StatusRequestedRangeNotSatisfiable)
 			return
 		}
-		if err := u.append(r.Body); err != nil {
+		if err := u.append(r.Body); isFull(err) {
+			b.forget(id) // and make what room there is
+			writeFailure(w, err)
+			return
+		} else if err != nil {
 			writeError(w, http.StatusBadRequest, "BLOB_UPLOAD_INVALID", err.Error())
 			return
 		}
@@ -212,13 +217,13 @@ func (b *blobFiles) commit(w http.ResponseWriter, u *uploadSession, name, id, di
 	got, err := digestOfFile(u.file)
 	switch {
 	case err != nil:
-		writeError(w, http.StatusInternalServerError, "UNKNOWN", err.Error())
+		writeFailure(w, err)
 	case got != digest:
 		b.forget(id)
 		writeError(w, http.StatusBadRequest, "DIGEST_INVALID", "the content has the digest "+got)
 	default:
 		if err := os.Rename(u.file, b.path(got)); err != nil {
-			writeError(w, http.StatusInternalServerError, "UNKNOWN", err.Error())
+			writeFailure(w, err)
 			return
 		}
 		b.forget(id)
@@ -271,6 +276,20 @@ func writeCreated(w http.ResponseWriter, name, digest string) {
 	w.Header().Set("Location", "/v2/"+name+"/blobs/"+digest)
 	w.Header().Set("Docker-Content-Digest", digest)
 	w.WriteHeader(http.StatusCreated)
+}
+
+// writeFailure answers that the registry itself could not do something.
+func writeFailure(w http.ResponseWriter, err error) {
+	status := http.StatusInternalServerError
+	if isFull(err) {
+		status = http.StatusInsufficientStorage
+	}
+	writeError(w, status, "UNKNOWN", err.Error())
+}
+
+// isFull reports whether something failed for want of room on the disk.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // writeError answers as the distribution specification wants errors.

@@ -108,7 +108,8 @@ func (reg *Registry) manifests(w http.ResponseWriter, r *http.Request) {
 			err = reg.deleteName(m[1], m[2])
 		}
 		if err != nil {
-			writeError(w, http.StatusInternalServerError, "UNKNOWN", err.Error())
+			// What is not on the disk is not to be read either.
+			writeFailure(w, errors.Join(err, reg.restore(context.WithoutCancel(r.Context()))))
 			return
 		}
 	}

@@ -8,11 +8,17 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"time"
 
 	"github.com/kn-lite/kn-lite/internal/builder"
+	clusterbuilder "github.com/kn-lite/kn-lite/internal/builder/cluster"
+	dockerfilebuilder "github.com/kn-lite/kn-lite/internal/builder/dockerfile"
+	"github.com/kn-lite/kn-lite/internal/builder/layers"
 	"github.com/kn-lite/kn-lite/internal/cluster"
+	"github.com/kn-lite/kn-lite/internal/function"
+	"github.com/kn-lite/kn-lite/internal/local"
 	"github.com/kn-lite/kn-lite/internal/progress"
 	"github.com/kn-lite/kn-lite/internal/registry"
 	"github.com/kn-lite/kn-lite/internal/settings"
@@ -24,7 +30,7 @@ type App struct {
 	Settings func() (*settings.Settings, error)
 	Registry func() (*registry.Client, error)
 	Cluster  func(namespace string) (*cluster.Client, error) // "" is the kubeconfig context's own
-	Builders *builder.Set
+	Platform func() (*local.Info, error)                     // the platform of this machine, nil while it does not run
 
 	Progress progress.Reporter
 	Prompt   Prompt // nil: there is nobody to ask
@@ -39,4 +45,41 @@ type App struct {
 type Prompt interface {
 	// Secret asks for something that is not to be seen, e.g. the password of a key.
 	Secret(ctx context.Context, question string) (string, error)
+}
+
+// report returns where progress goes, never nil.
+func (a *App) report() progress.Reporter {
+	if a.Progress == nil {
+		return progress.Nop()
+	}
+	return a.Progress
+}
+
+// Builders returns the builders that there are.
+func (a *App) Builders() *builder.Set {
+	host := a.builderHost()
+	return &builder.Set{Builders: []builder.Builder{layers.New(host), dockerfilebuilder.New(host), clusterbuilder.New(host)}}
+}
+
+func (a *App) builderHost() *builder.Host {
+	return &builder.Host{Registry: a.Registry, Cluster: a.Cluster, Push: a.pushArtifact, Now: a.Now, Version: a.Version}
+}
+
+// Namespace returns the one to work in, or "" for the kubeconfig context's own: the
+// one that was named, else KN_LITE_NAMESPACE, func.yaml's, the settings'.
+func (a *App) Namespace(named string, project *function.Function) (string, error) {
+	if named = cmp.Or(named, a.Env("KN_LITE_NAMESPACE")); named != "" {
+		return named, nil
+	}
+	if project != nil {
+		// Deploy.Namespace is where func put it the last time.
+		if ns := cmp.Or(project.Namespace, project.Deploy.Namespace); ns != "" {
+			return ns, nil
+		}
+	}
+	cfg, err := a.Settings()
+	if err != nil {
+		return "", err
+	}
+	return cfg.Namespace, nil
 }

@@ -47,10 +47,6 @@ func Dockerfile(ctx context.Context, spec Spec) (*Result, error) {
 		return nil, err
 	}
 	spec.listen(ctx, store)
-	if spec.Base != "" {
-		return nil, fault.Usagef("--base-image has no meaning for a Dockerfile: its FROM names the base").
-			WithHint("make it an ARG: --build-arg BASE=%s with FROM $BASE", spec.Base)
-	}
 	pull := spec.pullOnce(ctx)
 	dir, err := filepath.Abs(spec.Dir)
 	if err != nil {

@@ -48,3 +48,10 @@ type Verifier interface {
 type Pusher interface {
 	PushesItself()
 }
+
+// Runner is a Builder whose projects also run as a process of this machine, without
+// an image.
+type Runner interface {
+	// RunSpec returns what the engine needs for that.
+	RunSpec(r Request) (build.Spec, error)
+}

@@ -43,3 +43,17 @@ func (r *Request) RefusePod() error {
 	}
 	return fault.New(fault.Usage, OptionOp, "Pod."+field, "it is for builds in the cluster, and this is built on this machine")
 }
+
+// RefuseBaseImage refuses a base image, named by the request or by func.yaml: a
+// Dockerfile names its base itself.
+func (r *Request) RefuseBaseImage() error {
+	named := r.BaseImage
+	if named == "" && r.Project != nil {
+		named = r.Project.Build.BaseImage
+	}
+	if named == "" {
+		return nil
+	}
+	return fault.New(fault.Usage, OptionOp, "BaseImage", "it has no meaning for a Dockerfile: its FROM names the base").
+		WithHint("make it an ARG: FROM $BASE, with BASE=%s", named)
+}

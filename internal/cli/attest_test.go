@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/registry/regtest"
 	"github.com/kn-lite/kn-lite/internal/sign"
 )
@@ -103,45 +102,5 @@ func TestKeyMeansAllIsThere(t *testing.T) {
 	}
 	if l.server.Count(regtest.PutManifest) == 0 {
 		t.Error("no document was ever written, the test is broken")
-	}
-}
-
-func TestToolchainsDoNotSeeTheKey(t *testing.T) {
-	got := withoutSecrets([]string{"PATH=/bin", "KN_LITE_SIGN_PASSWORD=secret", "KN_LITE_SIGN_KEY=k", "kn_lite_sign_password=secret", "KN_LITE_REGISTRY=x", "broken"})
-	if want := []string{"PATH=/bin", "KN_LITE_REGISTRY=x", "broken"}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
-func TestPodsPushUnsignedElsewhere(t *testing.T) {
-	if got, err := unsignedTag("r.example/me/hello:v1", false); got != "r.example/me/hello:v1" || err != nil {
-		t.Errorf("without a key: %s, %v", got, err)
-	}
-	if got, err := unsignedTag("r.example/me/hello:v1", true); got != "r.example/me/hello:kn-lite-unsigned" || err != nil {
-		t.Errorf("with a key: %s, %v", got, err)
-	}
-}
-
-func TestDocumentsOfALayout(t *testing.T) {
-	all := []attest.Artifact{{Type: attest.SPDXType}, {Type: attest.InTotoType}, {Type: "application/vnd.else"}}
-	for _, test := range []struct {
-		flags attestFlags
-		want  []string
-	}{
-		{attestFlags{SBOM: true, Provenance: true}, []string{attest.SPDXType, attest.InTotoType, "application/vnd.else"}},
-		{attestFlags{SBOM: true}, []string{attest.SPDXType, "application/vnd.else"}},
-		{attestFlags{Provenance: true}, []string{attest.InTotoType, "application/vnd.else"}},
-	} {
-		got, err := test.flags.wantedOf(all).Documents(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		var kinds []string
-		for _, a := range got {
-			kinds = append(kinds, a.Type)
-		}
-		if !slices.Equal(kinds, test.want) {
-			t.Errorf("%+v: %q", test.flags, kinds)
-		}
 	}
 }

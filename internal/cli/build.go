@@ -3,35 +3,20 @@ package cli
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/kn-lite/kn-lite/internal/build"
+	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
-
-// buildFlags are the flags of every command that builds.
-type buildFlags struct {
-	Platforms []string
-	Base      string
-	Builder   string
-	NoCache   bool
-	AnyStart  bool // the command need not be in the image
-	AnyLock   bool // versions need not be locked, in CI too
-	Docker    dockerfileFlags
-	Cluster   clusterFlags
-	Attest    attestFlags
-}
 
 type buildOptions struct {
 	buildFlags
 	Dir     string
 	Image   string
 	Push    bool
-	Outputs []string // oci:DIR, tar:FILE
+	Outputs []app.Output
 	Verify  bool
 	Explain bool
 }
@@ -62,7 +47,7 @@ type builtLayer struct {
 	Cached bool   `json:"cached"`
 }
 
-func newBuildCmd(f *Factory) *cobra.Command {
+func newBuildCmd(f *Factory, runF func(context.Context, *buildOptions) error) *cobra.Command {
 	o := &buildOptions{}
 	cmd := &cobra.Command{
 		Use:     "build [DIR]",
@@ -107,9 +92,7 @@ first file that does, and exits with 7.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Dir = dirArg(args)
-			ctx, cancel := f.withTimeout(cmd.Context(), 0)
-			defer cancel()
-			return runBuild(ctx, f, o)
+			return runner(f, runF, runBuild)(cmd.Context(), o)
 		},
 	}
 	flags := cmd.Flags()
@@ -119,7 +102,7 @@ first file that does, and exits with 7.`,
 	flags.BoolVar(&o.Explain, "explain", false, "say what would be done and what has changed since the last build, and do nothing")
 	flags.VarP(&outputFlag{format: &f.Flags.Output, places: &o.Outputs}, "output", "o",
 		"oci:DIR or tar:FILE to write the image there (repeatable); or the form of the answer: table, json, yaml, name, events, jsonpath=TEMPLATE or go-template=TEMPLATE")
-	f.addBuildFlags(cmd, &o.buildFlags)
+	o.add(cmd, f)
 	f.addRegistryFlags(cmd)
 	// The flag is registered above, so an error here cannot happen.
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
@@ -128,38 +111,21 @@ first file that does, and exits with 7.`,
 	return cmd
 }
 
-// addBuildFlags gives cmd the flags that buildProject reads.
-func (f *Factory) addBuildFlags(cmd *cobra.Command, b *buildFlags) {
-	flags := cmd.Flags()
-	flags.StringSliceVar(&b.Platforms, "platform", nil, "build for these `OS/ARCH`s; several make an index (default linux/amd64)")
-	flags.StringVar(&b.Base, "base-image", "", "`IMAGE` to build on (default: func.yaml's, the settings', the language's own)")
-	flags.StringVar(&b.Builder, "builder", "auto", "how to build: "+builders+" (auto takes the Dockerfile where no language is known)")
-	b.Docker.add(flags)
-	b.Cluster.add(flags)
-	f.addAttestFlags(cmd, &b.Attest)
-	flags.BoolVar(&b.NoCache, "no-cache", false, "build even when nothing has changed since an earlier build, every layer of it")
-	flags.BoolVar(&b.AnyStart, "no-start-check", false, "accept an image whose command is not in it")
-	flags.BoolVar(&b.AnyLock, "no-lock-check", false, "let a build in CI choose versions itself where the project has no lock file")
-	// The flags are registered above, so an error here cannot happen.
-	_ = cmd.RegisterFlagCompletionFunc("platform", cobra.FixedCompletions([]string{"linux/amd64", "linux/arm64"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("builder", cobra.FixedCompletions([]string{"auto", "layers", "dockerfile", clusterBuilder}, cobra.ShellCompDirectiveNoFileComp))
-}
-
 // outputFlag is build's -o: places for the image beside the forms of the answer
 // that every command has.
 type outputFlag struct {
 	format *string
-	places *[]string
+	places *[]app.Output
 }
 
 // Set implements pflag.Value.
 func (v *outputFlag) Set(text string) error {
-	for _, form := range []string{"oci:", "tar:"} {
-		if place, ok := strings.CutPrefix(text, form); ok {
-			if place == "" {
-				return fmt.Errorf("%s needs a path behind the colon", form)
+	for _, format := range []app.OutputFormat{app.OCILayout, app.Tarball} {
+		if path, ok := strings.CutPrefix(text, string(format)+":"); ok {
+			if path == "" {
+				return fmt.Errorf("%s: needs a path behind the colon", format)
 			}
-			*v.places = append(*v.places, text)
+			*v.places = append(*v.places, app.Output{Format: format, Path: path})
 			return nil
 		}
 	}
@@ -174,85 +140,50 @@ func (v *outputFlag) String() string { return "" }
 func (v *outputFlag) Type() string { return "string" }
 
 func runBuild(ctx context.Context, f *Factory, o *buildOptions) error {
-	project, err := f.projectIn(o.Dir)
+	ctx, cancel := f.withTimeout(ctx, 0)
+	defer cancel()
+	options, err := o.options()
 	if err != nil {
 		return err
 	}
-	if project != nil {
-		for _, w := range project.Warnings {
-			f.IO.Warn("%s", w)
-		}
-	}
-	if o.Builder == clusterBuilder && (o.Explain || o.Verify) {
-		return fault.Usagef("--explain and --verify are for builds on this machine").WithHint("leave away --builder cluster")
-	}
+	request := app.BuildRequest{BuildOptions: options, Dir: o.Dir, Namespace: f.Flags.Namespace, Image: o.Image, Push: o.Push, Outputs: o.Outputs}
+	use := f.App()
 	if o.Explain {
 		if o.Push || o.Verify || len(o.Outputs) > 0 {
 			return fault.Usagef("--explain builds nothing, so there is nothing for --push, --verify, oci: and tar:")
 		}
-		return f.explainProject(ctx, o.Dir, project, &o.buildFlags)
+		plan, err := use.Explain(ctx, request)
+		if err != nil {
+			return err
+		}
+		return printPlan(f, plan)
 	}
-	// All that can be wrong with the command line is found before the work.
-	name, err := f.buildName(o, project)
+	build := use.Build
+	if o.Verify {
+		build = use.Verify
+	}
+	result, err := build(ctx, request)
 	if err != nil {
 		return err
 	}
-	tag := name.tag
-	if o.Push {
-		if err := f.openSignKey(ctx, &o.Attest); err != nil {
-			return err
-		}
-	} else if o.Attest.SignKey != "" {
-		return fault.Usagef("--sign-key signs what is pushed, and nothing is pushed here").WithHint("add --push, or sign later: kn-lite push --sign-key")
-	}
-	pushTo := ""
-	if o.Push && len(o.Outputs) == 0 {
-		pushTo = tag
-	}
 	if !o.Push && len(o.Outputs) == 0 {
-		if err := build.CheckState(o.Dir); err != nil {
-			return err
-		}
-	}
-	var built *builtImage
-	if o.Verify {
-		verified, release, err := f.verifyProject(ctx, o.Dir, project, &o.buildFlags)
-		if err != nil {
-			return err
-		}
-		defer release()
-		built = verified
-	} else if built, err = f.buildProject(ctx, o.Dir, project, &o.buildFlags, pushTo); err != nil {
-		return err
-	}
-	ref := name.repository + "@" + built.Digest.String()
-	for _, place := range o.Outputs {
-		result, err := built.full(ctx)
-		if err != nil {
-			return err
-		}
-		if err := built.attest(ctx, tag); err != nil {
-			return err
-		}
-		if err := f.writeImage(result, place, tag); err != nil {
-			return err
-		}
-	}
-	switch {
-	case o.Push:
-		if ref, err = f.pushBuilt(ctx, built, tag, &o.Attest); err != nil {
-			return err
-		}
-	case len(o.Outputs) == 0:
-		if err := f.leaveForPush(ctx, built, o.Dir, name); err != nil {
-			return err
-		}
+		noteNotPushed(f, o.Dir, result)
 	}
 	return f.print(answer{
-		Object: describeBuild(built, ref, tag, o.Push),
-		Names:  []string{ref},
-		Table:  func() error { return f.IO.Answer("%s", ref) },
+		Object: describeBuild(result),
+		Names:  []string{result.Image},
+		Table:  func() error { return f.IO.Answer("%s", result.Image) },
 	})
+}
+
+// noteNotPushed says how the image that is left in the project's folder gets to a
+// registry.
+func noteNotPushed(f *Factory, dir string, r *app.BuildResult) {
+	if r.Unnamed {
+		f.IO.Note("not pushed, and no registry is set: kn-lite push%s --image REGISTRY/%s sends it to one", dirSuffix(dir), strings.TrimSuffix(r.Tag, ":latest"))
+		return
+	}
+	f.IO.Note("not pushed: kn-lite push%s sends it to %s", dirSuffix(dir), r.Tag)
 }
 
 func dirSuffix(dir string) string {
@@ -262,41 +193,12 @@ func dirSuffix(dir string) string {
 	return " " + dir
 }
 
-// epoch reads SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/).
-func epoch(text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	seconds, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || seconds < 0 {
-		return time.Time{}, fault.Usagef("SOURCE_DATE_EPOCH=%q is not a number of seconds since 1970", text)
-	}
-	return time.Unix(seconds, 0), nil
-}
-
-// writeImage writes the image to oci:DIR or tar:FILE.
-func (f *Factory) writeImage(result *build.Result, place, tag string) error {
-	task := f.IO.Start(0, "writing %s", place)
-	form, path, _ := strings.Cut(place, ":")
-	write := result.WriteLayout
-	if form == "tar" {
-		write = result.WriteTarball
-	}
-	if err := write(path, tag); err != nil {
-		task.Fail()
-		return err
-	}
-	task.Done("wrote %s", place)
-	return nil
-}
-
-func describeBuild(result *builtImage, ref, tag string, pushed bool) buildAnswer {
+func describeBuild(r *app.BuildResult) buildAnswer {
 	out := buildAnswer{
-		APIVersion: apiVersion, Kind: "BuiltImage", Image: ref, Tag: tag,
-		Digest: result.Digest.String(), Language: result.Language, Pushed: pushed,
-		Unchanged: result.unchanged,
+		APIVersion: apiVersion, Kind: "BuiltImage", Image: r.Image, Tag: r.Tag,
+		Digest: r.Digest, Language: r.Language, Pushed: r.Pushed, Unchanged: r.Unchanged,
 	}
-	for _, b := range result.Builds {
+	for _, b := range r.Platforms {
 		platform := builtPlatform{Platform: b.Platform.String(), Base: b.Base, Layers: []builtLayer{}}
 		for _, l := range b.Layers {
 			platform.Layers = append(platform.Layers, builtLayer{Name: l.Name, Digest: l.Digest.String(), Size: l.Size, Cached: l.Cached})

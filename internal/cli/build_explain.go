@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
@@ -9,8 +8,6 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/build"
 	"github.com/kn-lite/kn-lite/internal/build/key"
-	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/image/contents"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
@@ -63,26 +60,9 @@ type partChange struct {
 	Files  []string `json:"files,omitempty"` // "changed handle.go"
 }
 
-// explainProject answers build --explain.
-func (f *Factory) explainProject(ctx context.Context, dir string, project *function.Function, b *buildFlags) error {
-	spec, err := f.buildSpec(dir, project, b)
-	if err != nil {
-		return err
-	}
-	if spec.Dockerfile != nil {
-		return fault.Usagef("--explain is for the layers builder").WithHint("a Dockerfile says itself what is done; a build names the steps that it took from the cache")
-	}
-	prepared, err := build.Prepare(ctx, spec)
-	if err != nil {
-		return err
-	}
-	defer prepared.Close()
-	found, err := prepared.Explain(ctx)
-	if err != nil {
-		return err
-	}
-	out := describePlan(found)
-	return f.print(answer{Object: out, Names: []string{out.Verdict}, Table: func() error { return f.writePlan(out) }})
+func printPlan(f *Factory, plan *build.Explanation) error {
+	out := describePlan(plan)
+	return f.print(answer{Object: out, Names: []string{out.Verdict}, Table: func() error { return writePlan(f, out) }})
 }
 
 func describePlan(e *build.Explanation) *planAnswer {
@@ -123,14 +103,14 @@ func describeChange(c key.Change) partChange {
 }
 
 // writePlan is the answer for people.
-func (f *Factory) writePlan(out *planAnswer) error {
+func writePlan(f *Factory, out *planAnswer) error {
 	lines := []string{fmt.Sprintf("%s: %s, starts with %s", out.Language, out.Style, contents.Words(out.Entrypoint))}
 	base := "built in: certificates, a temp folder, a user that is not root"
 	if out.Base != nil {
 		base = strings.TrimSuffix(out.Base.Name+" "+out.Base.Digest, " ")
 	}
 	lines = append(lines, "base: "+base, "")
-	if err := f.lines(lines...); err != nil {
+	if err := writeLines(f, lines...); err != nil {
 		return err
 	}
 	layers := term.NewTable("PLATFORM", "LAYER", "MADE FROM", "KNOWN")
@@ -143,9 +123,9 @@ func (f *Factory) writePlan(out *planAnswer) error {
 		return err
 	}
 	if out.Key == nil {
-		return f.lines("", "no key: "+out.NoKey, "build: every time")
+		return writeLines(f, "", "no key: "+out.NoKey, "build: every time")
 	}
-	if err := f.lines(""); err != nil {
+	if err := writeLines(f, ""); err != nil {
 		return err
 	}
 	parts := term.NewTable("PART OF THE KEY", "VALUE")
@@ -159,7 +139,7 @@ func (f *Factory) writePlan(out *planAnswer) error {
 	if err := f.IO.Write(parts); err != nil {
 		return err
 	}
-	return f.lines(append([]string{"", "key: " + out.Key.Digest}, out.verdictLines()...)...)
+	return writeLines(f, append([]string{"", "key: " + out.Key.Digest}, out.verdictLines()...)...)
 }
 
 // maxFiles is how many changed files are named for people; -o json has them all.
@@ -198,7 +178,7 @@ func (out *planAnswer) verdictLines() []string {
 	return append(lines, "build: no earlier build here had this key")
 }
 
-func (f *Factory) lines(lines ...string) error {
+func writeLines(f *Factory, lines ...string) error {
 	for _, line := range lines {
 		if err := f.IO.Answer("%s", line); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/cluster"
 	"github.com/kn-lite/kn-lite/internal/function"
 )
@@ -9,7 +10,7 @@ import (
 // flags, the environment, the working folder's func.yaml and the settings
 // name. Nothing is dialled before the first request.
 func (f *Factory) openCluster() (*cluster.Client, error) {
-	project, err := f.projectHere()
+	project, err := app.FindProject(".")
 	if err != nil {
 		return nil, err
 	}
@@ -44,23 +45,5 @@ func (f *Factory) clusterOptions(namespace string) cluster.Options {
 // namespace is the one to work in, or "" for the kubeconfig context's own:
 // flag, KN_LITE_NAMESPACE, func.yaml, then the settings.
 func (f *Factory) namespace(project *function.Function) (string, error) {
-	if f.Flags.Namespace != "" {
-		return f.Flags.Namespace, nil
-	}
-	if ns := f.Sys.Env("KN_LITE_NAMESPACE"); ns != "" {
-		return ns, nil
-	}
-	if project != nil {
-		// Deploy.Namespace is where func put it the last time.
-		for _, ns := range []string{project.Namespace, project.Deploy.Namespace} {
-			if ns != "" {
-				return ns, nil
-			}
-		}
-	}
-	cfg, err := f.Config()
-	if err != nil {
-		return "", err
-	}
-	return cfg.Namespace, nil
+	return f.App().Namespace(f.Flags.Namespace, project)
 }

@@ -26,7 +26,7 @@ func (f *Factory) target(named string) (app.Target, error) {
 			return app.Target{}, err
 		}
 	}
-	project, err := f.projectHere()
+	project, err := app.FindProject(".")
 	switch {
 	case err != nil:
 		return app.Target{}, err
@@ -43,7 +43,7 @@ func (f *Factory) target(named string) (app.Target, error) {
 // namespaceHere returns the namespace to work in from the working folder, "" for
 // the kubeconfig context's own.
 func (f *Factory) namespaceHere() (string, error) {
-	project, err := f.projectHere()
+	project, err := app.FindProject(".")
 	if err != nil {
 		return "", err
 	}

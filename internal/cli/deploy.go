@@ -113,7 +113,7 @@ func newDeployCmd(f *Factory) *cobra.Command {
 	flags.StringVar(&o.DryRun, "dry-run", "", "client: print the service; server: have the API server check it")
 	flags.BoolVar(&o.Abort, "abort", false, "undo a deploy that was interrupted while it waited")
 	o.Signed.add(cmd)
-	f.addBuildFlags(cmd, &o.buildFlags)
+	o.add(cmd, f)
 	f.addRegistryFlags(cmd)
 	// The flag is registered above, so an error here cannot happen.
 	_ = cmd.RegisterFlagCompletionFunc("dry-run", cobra.FixedCompletions([]string{"client", "server"}, cobra.ShellCompDirectiveNoFileComp))
@@ -194,7 +194,11 @@ func runDeploy(ctx context.Context, f *Factory, o *deployOptions) error {
 	if err != nil {
 		return err
 	}
-	wanted, err := f.requiredKey(&o.Signed)
+	policy, err := o.Signed.policy()
+	if err != nil {
+		return err
+	}
+	wanted, err := f.App().RequiredKey(policy)
 	if err != nil {
 		return err
 	}
@@ -225,18 +229,10 @@ func runDeploy(ctx context.Context, f *Factory, o *deployOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.Image == "" && o.DryRun == "" {
-		if err := f.openSignKey(ctx, &o.Attest); err != nil {
-			return err
-		}
-		if wanted != nil {
-			o.Attest.trusted = append(o.Attest.trusted, wanted)
-		}
-	}
-	if spec.Image, spec.UserImage, err = f.deployImage(ctx, o, project, client); err != nil {
+	if spec.Image, spec.UserImage, err = f.deployImage(ctx, o, project, client, wanted); err != nil {
 		return err
 	}
-	if err := f.checkSigned(ctx, o, spec.Image, wanted); err != nil {
+	if err := f.App().CheckSigned(ctx, spec.Image, wanted, o.unpushed(), o.Attest.SignKey); err != nil {
 		return err
 	}
 	result, err := deploy.Run(ctx, client, spec, deploy.Options{
@@ -256,6 +252,9 @@ func runDeploy(ctx context.Context, f *Factory, o *deployOptions) error {
 	}
 	return f.printDeploy(client.Namespace(), spec, result)
 }
+
+// unpushed reports whether what is built stays on this machine.
+func (o *deployOptions) unpushed() bool { return o.DryRun != "" && o.Image == "" }
 
 // deployProject is the func.yaml in DIR. With --image and --service there need
 // not be one.

@@ -5,6 +5,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/cluster"
 	"github.com/kn-lite/kn-lite/internal/deploy"
 	"github.com/kn-lite/kn-lite/internal/fault"
@@ -15,34 +16,27 @@ import (
 
 // deployImage is the image by digest, and what the user calls it: the one that
 // --image names, else the one that is built and pushed now.
-func (f *Factory) deployImage(ctx context.Context, o *deployOptions, project *function.Function, client *cluster.Client) (ref, display string, err error) {
+func (f *Factory) deployImage(ctx context.Context, o *deployOptions, project *function.Function, client *cluster.Client, wanted *sign.PublicKey) (ref, display string, err error) {
 	if o.Image != "" {
 		if ref, err = f.resolveImage(ctx, o.Image); err == nil {
 			f.checkArchitecture(ctx, ref, client)
 		}
 		return ref, o.Image, err
 	}
-	tag, err := f.imageTag("", project)
+	options, err := o.options()
 	if err != nil {
 		return "", "", err
 	}
-	name, err := registry.ParseTag(tag)
+	if wanted != nil {
+		options.Trusted = []*sign.PublicKey{wanted}
+	}
+	built, err := f.App().Build(ctx, app.BuildRequest{
+		BuildOptions: options, Dir: o.Dir, Project: project, Namespace: f.Flags.Namespace, Push: o.DryRun == "", Discard: o.DryRun != "",
+	})
 	if err != nil {
 		return "", "", err
 	}
-	if o.DryRun != "" {
-		built, err := f.buildProject(ctx, o.Dir, project, &o.buildFlags, "")
-		if err != nil {
-			return "", "", err
-		}
-		return name.WithDigest(built.Digest.String()), tag, nil
-	}
-	built, err := f.buildProject(ctx, o.Dir, project, &o.buildFlags, tag)
-	if err != nil {
-		return "", "", err
-	}
-	ref, err = f.pushBuilt(ctx, built, tag, &o.Attest)
-	return ref, tag, err
+	return built.Image, built.Tag, nil
 }
 
 // resolveImage pins a tag to what it means now, so that what runs tomorrow is
@@ -86,13 +80,13 @@ func (f *Factory) dryRunClient(ctx context.Context, o *deployOptions, spec deplo
 	var err error
 	spec.Image, spec.UserImage = o.Image, o.Image
 	if o.Image == "" {
-		if spec.Image, spec.UserImage, err = f.deployImage(ctx, o, project, nil); err != nil {
+		if spec.Image, spec.UserImage, err = f.deployImage(ctx, o, project, nil, wanted); err != nil {
 			return err
 		}
 	} else if _, err := registry.Parse(o.Image); err != nil {
 		return err
 	}
-	if err := f.checkSigned(ctx, o, spec.Image, wanted); err != nil {
+	if err := f.App().CheckSigned(ctx, spec.Image, wanted, o.unpushed(), o.Attest.SignKey); err != nil {
 		return err
 	}
 	namespace, err := f.namespace(project)

@@ -82,6 +82,7 @@ func (f *Factory) report(ctx context.Context, err error) int {
 	if outputGone(err) {
 		return 0
 	}
+	err = withFlags(err)
 	code := exitCode(fault.KindOf(err))
 	if sig := signalCode(ctx); sig != 0 {
 		code = sig

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/build"
 	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/scaffold"
@@ -85,7 +86,7 @@ func runFuncAdopt(ctx context.Context, o *funcAdoptOptions) error {
 	if err := scaffold.Unadopted(o.Dir); err != nil {
 		return err
 	}
-	found, err := build.Recognise(ctx, o.Dir, o.Language, withoutSecrets(f.Sys.Vars))
+	found, err := build.Recognise(ctx, o.Dir, o.Language, app.WithoutSecrets(f.Sys.Vars))
 	if err != nil {
 		return err
 	}

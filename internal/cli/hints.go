@@ -14,13 +14,28 @@ type problem struct {
 	kind fault.Kind
 }
 
-// flagHints says by which flags a person gives what an operation was missing.
+// flagHints says by which flags a person gives what an operation was missing; %s is
+// the error's subject.
 func flagHints() map[problem]string {
 	return map[problem]string{
 		{"ingress.dial", fault.Transient}:    "--ingress HOST:PORT or KN_LITE_INGRESS names it",
 		{"ingress.private", fault.Failure}:   "--ingress HOST:PORT names the address, e.g. --ingress localhost:8080",
 		{"cluster.ingress", fault.Transient}: "--ingress HOST:PORT or the setting `ingress` names it",
 		{"invoke", fault.Conflict}:           "kn-lite deploy --tag NAME gives a revision its tag",
+
+		{"app.image", fault.Usage}:                "name it with --image REF",
+		{"app.registry", fault.Usage}:             "or name the image: --image REGISTRY/%s",
+		{"app.sign", fault.Usage}:                 "add --push, or sign later: kn-lite push --sign-key",
+		{"app.push", fault.Usage}:                 "add --push, and omit -o oci:, -o tar: and --dry-run",
+		{"app.explain", fault.Usage}:              "omit --explain; a Dockerfile says itself what is done, and a build names the steps that it took from the cache",
+		{"app.verify", fault.Usage}:               "--no-cache builds without one",
+		{"app.verify-key", fault.Usage}:           "or --verify-key FILE, and for image verify --key FILE",
+		{"app.signed", fault.Conflict}:            "--sign-key KEY does",
+		{"push.origin", fault.Conflict}:           "build it here: kn-lite build --push\nto carry an image from one machine to another: kn-lite build -o oci:OUT, and there kn-lite push oci:OUT",
+		{"builder.cluster", fault.NotFound}:       "--builder chooses a builder, --file names a Dockerfile",
+		{"builder.cluster", fault.Usage}:          "--builder dockerfile builds here",
+		{"builder.cluster.image", fault.Conflict}: "name one with --builder-image; any kn-lite for linux makes one: kn-lite internal builder-image REGISTRY/kn-lite",
+		{"builder.cluster.program", fault.Usage}:  "the cluster runs this program; --builder-image names an image of kn-lite to run instead",
 	}
 }
 
@@ -32,5 +47,5 @@ func hintOf(err error) string {
 	if !ok {
 		return hint
 	}
-	return strings.Trim(hint+"\n"+flagHints()[problem{e.Op, e.Kind}], "\n")
+	return strings.Trim(hint+"\n"+strings.ReplaceAll(flagHints()[problem{e.Op, e.Kind}], "%s", e.Subject), "\n")
 }

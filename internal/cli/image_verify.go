@@ -1,14 +1,12 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/registry"
-	"github.com/kn-lite/kn-lite/internal/sign"
 )
 
 // verifyAnswer is a verified image as -o json shows it.
@@ -48,83 +46,15 @@ that does is for another image or another name. Nobody but the registry is asked
 }
 
 func runImageVerify(ctx context.Context, f *Factory, image, file string) error {
-	cfg, err := f.Config()
-	if err != nil {
-		return err
-	}
-	if file = cmp.Or(file, cfg.VerifyKey); file == "" {
-		return fault.Usagef("signed with which key?").WithHint("name its public half: --key FILE, KN_LITE_VERIFY_KEY or verifyKey in the settings")
-	}
-	key, err := openPublicKey(file)
-	if err != nil {
-		return err
-	}
-	ref, err := f.verifySigned(ctx, image, key)
+	verified, err := f.App().VerifyImage(ctx, app.VerifyImageRequest{Image: image, Key: file})
 	if err != nil {
 		return err
 	}
 	return f.print(answer{
-		Object: verifyAnswer{APIVersion: apiVersion, Kind: "VerifiedImage", Image: ref, Key: key.Fingerprint()},
-		Names:  []string{ref},
-		Table:  func() error { return f.IO.Answer("%s", ref) },
+		Object: verifyAnswer{APIVersion: apiVersion, Kind: "VerifiedImage", Image: verified.Image, Key: verified.Key},
+		Names:  []string{verified.Image},
+		Table:  func() error { return f.IO.Answer("%s", verified.Image) },
 	})
-}
-
-func openPublicKey(file string) (*sign.PublicKey, error) {
-	text, err := readKey(file)
-	if err != nil {
-		return nil, err
-	}
-	return sign.ParsePublic(file, text)
-}
-
-// verifySigned wants image to be signed with key, and returns the reference by
-// the digest for which that holds. The registry itself is asked, and not its
-// mirrors, as it is for what is deployed.
-func (f *Factory) verifySigned(ctx context.Context, image string, key *sign.PublicKey) (string, error) {
-	client, err := f.Registry()
-	if err != nil {
-		return "", err
-	}
-	pinned, err := client.Digest(ctx, image)
-	if err != nil {
-		return "", err
-	}
-	ref, err := registry.Parse(pinned)
-	if err != nil {
-		return "", err
-	}
-	found, err := client.Signatures(ctx, pinned)
-	if err != nil {
-		return "", err
-	}
-	if err := key.Verify(sign.Statement{Name: ref.Name()}, ref.Digest, found); err != nil {
-		return "", err
-	}
-	f.IO.Step("verified %s: signed with %s", pinned, key.Fingerprint())
-	return pinned, nil
-}
-
-// checkSigned wants the image of a deploy to be signed with wanted, if that is not
-// nil. A dry run pushes nothing, so an image that it has built may have no
-// signature yet: it is enough then that the key that would sign it is the right one.
-func (f *Factory) checkSigned(ctx context.Context, o *deployOptions, image string, wanted *sign.PublicKey) error {
-	if wanted == nil {
-		return nil
-	}
-	_, err := f.verifySigned(ctx, image, wanted)
-	if err == nil || o.DryRun == "" || o.Image != "" {
-		return err
-	}
-	if keyErr := f.openSignKey(ctx, &o.Attest); keyErr != nil {
-		return keyErr
-	}
-	if o.Attest.key != nil && o.Attest.key.Public().Fingerprint() == wanted.Fingerprint() {
-		f.IO.Note("not signed yet: a deploy signs it with %s", wanted.Fingerprint())
-		return nil
-	}
-	return fault.New(fault.Conflict, "sign.verify", image, "a deploy would be refused: %w", sign.ErrUnsigned).
-		WithHint("sign what is deployed, with the private half of %s: --sign-key KEY", wanted.Fingerprint())
 }
 
 // signedFlags say what has to be signed before it is deployed.
@@ -144,26 +74,14 @@ func (s *signedFlags) add(cmd *cobra.Command) {
 	_ = cmd.MarkFlagFilename("verify-key", "pub", "pem")
 }
 
-// requiredKey is the key that images have to be signed with; nil when they need not be.
-func (f *Factory) requiredKey(s *signedFlags) (*sign.PublicKey, error) {
-	cfg, err := f.Config()
-	if err != nil {
-		return nil, err
-	}
-	required := cfg.RequireSigned
+// policy returns what the flags say.
+func (s *signedFlags) policy() (app.SignedPolicy, error) {
+	p := app.SignedPolicy{Key: s.Key}
 	if s.changed("require-signed") {
-		required = s.Required
-		if !required && s.Key != "" {
-			return nil, fault.Usagef("--verify-key %s and --require-signed=false: choose one", s.Key)
+		if !s.Required && s.Key != "" {
+			return p, fault.Usagef("--verify-key %s and --require-signed=false: choose one", s.Key)
 		}
+		p.Required = &s.Required
 	}
-	if !required && s.Key == "" {
-		return nil, nil
-	}
-	file := cmp.Or(s.Key, cfg.VerifyKey)
-	if file == "" {
-		return nil, fault.Usagef("an image has to be signed, and with which key is not said").
-			WithHint("name its public half: --verify-key FILE, KN_LITE_VERIFY_KEY or verifyKey in the settings")
-	}
-	return openPublicKey(file)
+	return p, nil
 }

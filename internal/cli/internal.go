@@ -2,23 +2,12 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"os"
-	"path/filepath"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/spf13/cobra"
 
-	"github.com/kn-lite/kn-lite/internal/attest"
-	"github.com/kn-lite/kn-lite/internal/build"
+	"github.com/kn-lite/kn-lite/internal/buildpod"
 	"github.com/kn-lite/kn-lite/internal/clusterbuild"
-	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/progress"
-	"github.com/kn-lite/kn-lite/internal/registry"
-	"github.com/kn-lite/kn-lite/internal/sandbox"
 	"github.com/kn-lite/kn-lite/internal/settings"
 )
 
@@ -51,123 +40,12 @@ func newClusterBuildCmd(f *Factory) *cobra.Command {
 	return cmd
 }
 
-// runClusterBuild is the pod's side of a build in the cluster.
 func runClusterBuild(ctx context.Context, f *Factory, o *clusterBuildOptions) error {
-	ctx, client := clusterbuild.Accept(ctx, f.IO.In, clusterbuild.Silence)
-	log := clusterbuild.NewLog(f.IO.Out)
-	result, err := o.build(ctx, f, client, log)
-	if err != nil && clusterbuild.Lost(ctx) {
-		err = fault.New(fault.Transient, "clusterbuild.run", "", "nothing was heard of the client for %s: the build is given up", clusterbuild.Silence)
+	pod := &buildpod.Pod{
+		Work: o.Work, Verdict: o.Verdict, AuthFile: o.AuthFile, In: f.IO.In, Out: f.IO.Out,
+		Environ: f.Sys.Vars, CacheDir: settings.CacheDir(f.Sys.Env), Now: f.Sys.Now, Version: currentVersion().Version,
 	}
-	digest := ""
-	if err == nil {
-		digest = result.Digest.String()
-		log.Result(platformsOf(result))
-	}
-	if writeErr := os.WriteFile(o.Verdict, clusterbuild.Verdict(digest, err), 0o644); err == nil {
-		err = writeErr
-	}
-	return err
-}
-
-func (o *clusterBuildOptions) build(ctx context.Context, f *Factory, client *clusterbuild.Client, log *clusterbuild.Log) (*build.Result, error) {
-	// A volume of a pod is open to everybody, and no place for sandboxes then.
-	dir := filepath.Join(o.Work, "context")
-	if err := errors.Join(os.Chmod(o.Work, 0o700), os.Mkdir(dir, 0o755)); err != nil {
-		return nil, err
-	}
-	log.Ready()
-	order, err := client.Receive(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
-	log.Taken()
-	go client.Watch()
-	registries, err := o.registries(order, log)
-	if err != nil {
-		return nil, err
-	}
-	defer registries.Close()
-	options := order.Options
-	if order.Dockerfile != nil {
-		options.File = filepath.Join(o.Work, "Dockerfile")
-		if err := os.WriteFile(options.File, order.Dockerfile, 0o644); err != nil {
-			return nil, err
-		}
-		if order.Dockerignore != nil {
-			if err := os.WriteFile(options.File+".dockerignore", order.Dockerignore, 0o644); err != nil {
-				return nil, err
-			}
-		}
-	} else {
-		options.File = filepath.Join(dir, filepath.FromSlash(options.File))
-	}
-	spec := build.Spec{
-		Dir: dir, Dockerfile: &options, Epoch: order.Epoch, Labels: order.Labels,
-		Environ: f.Sys.Vars, CacheDir: settings.CacheDir(f.Sys.Env), Now: f.Sys.Now, Progress: log,
-		Pull: func(ctx context.Context, ref string, p v1.Platform) (v1.Image, error) {
-			return registries.Pull(ctx, ref, p)
-		},
-		Resolve: registries.Resolve,
-	}
-	if order.CacheRepo != "" {
-		spec.Steps = registrySteps{client: registries, repository: order.CacheRepo}
-	}
-	for _, text := range order.Platforms {
-		platform, err := build.ParsePlatform(text)
-		if err != nil {
-			return nil, err
-		}
-		spec.Platforms = append(spec.Platforms, platform)
-	}
-	result, err := build.Dockerfile(ctx, spec)
-	if exit, ok := errors.AsType[*sandbox.ExitError](err); ok && exit.Code == 128+9 && fault.HintOf(err) == "" {
-		return nil, &fault.Error{Op: "clusterbuild.run", Kind: fault.Build, Err: err, Hint: "137 is a kill, mostly for want of memory: --builder-resources memory=4Gi"}
-	}
-	if err != nil {
-		return nil, err
-	}
-	task := log.Start("pushing to "+order.Tag, 0)
-	made := &builtImage{
-		Result: result, wanted: build.Documents{SBOM: order.SBOM, Provenance: order.Provenance},
-		facts: build.Facts{
-			Builder: clusterBuilder, Epoch: order.Epoch, CacheDir: spec.CacheDir,
-			Source: func(context.Context) *attest.Source { return order.Source },
-		},
-	}
-	_, err = registries.PushWith(ctx, result.Artifact(), order.Tag, made.attached(order.Tag, nil))
-	progress.End(task, "pushed "+order.Tag, err)
-	return result, err
-}
-
-// registries is the client for the registries that the order tells how to reach.
-func (o *clusterBuildOptions) registries(order *clusterbuild.Order, log *clusterbuild.Log) (*registry.Client, error) {
-	options := registry.Options{
-		Insecure: order.Registry.Insecure, Mirrors: order.Registry.Mirrors, Routes: order.Registry.Routes,
-		Progress: log, AuthFileFrom: "the build's secret",
-	}
-	if _, err := os.Stat(o.AuthFile); err == nil {
-		options.AuthFile = o.AuthFile
-	}
-	if len(order.Registry.CA) > 0 {
-		options.CAFile = filepath.Join(o.Work, "ca.pem")
-		if err := os.WriteFile(options.CAFile, order.Registry.CA, 0o644); err != nil {
-			return nil, err
-		}
-	}
-	return registry.New(options)
-}
-
-func platformsOf(result *build.Result) []clusterbuild.Platform {
-	var out []clusterbuild.Platform
-	for _, b := range result.Builds {
-		p := clusterbuild.Platform{Platform: b.Platform.String(), Base: b.Base}
-		for _, l := range b.Layers {
-			p.Layers = append(p.Layers, clusterbuild.Layer{Name: l.Name, Digest: l.Digest.String(), Size: l.Size, Cached: l.Cached})
-		}
-		out = append(out, p)
-	}
-	return out
+	return pod.Run(ctx)
 }
 
 // newBuilderImageCmd is for releases and for closed networks: it pushes the image
@@ -193,21 +71,7 @@ func runBuilderImage(ctx context.Context, f *Factory, tag string, programs []str
 		}
 		programs = []string{self}
 	}
-	cache := settings.CacheDir(f.Sys.Env)
-	var artifact registry.Artifact
-	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
-	for _, program := range programs {
-		image, platform, err := build.Program(ctx, program, cache, f.Sys.Now)
-		if err != nil {
-			return err
-		}
-		artifact = image
-		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &platform}})
-	}
-	if len(programs) > 1 {
-		artifact = index
-	}
-	ref, err := f.pushImage(ctx, artifact, tag, registry.Attached{})
+	ref, err := f.App().PushProgram(ctx, tag, programs)
 	if err != nil {
 		return err
 	}

@@ -10,21 +10,6 @@ import (
 	"github.com/kn-lite/kn-lite/internal/registry"
 )
 
-// localPrefix is the platform's own registry when the cluster in use is the platform
-// of this machine, else "". What is tried out here is not pushed anywhere else, whatever
-// func.yaml and the settings say about the real place.
-func (f *Factory) localPrefix(project *function.Function) (string, error) {
-	info, err := f.localPlace().Running()
-	if err != nil || info == nil {
-		return "", err
-	}
-	client, err := f.clusterFor(project)
-	if err != nil || client.Server() != info.API {
-		return "", nil // whoever needs a cluster hears about it
-	}
-	return info.Registry(), nil
-}
-
 // reachLocal adds what a client needs for the platform's registry, while it runs.
 func (f *Factory) reachLocal(opts *registry.Options) error {
 	info, err := f.localPlace().Running()

@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
 )
@@ -23,23 +24,13 @@ func (f *Factory) project(dir string) (*function.Function, error) {
 	return project, nil
 }
 
-// projectHere is the working folder's project, or nil where there is none. A
-// broken func.yaml is an error: guessing past it could hit another service.
-func (f *Factory) projectHere() (*function.Function, error) {
-	project, err := function.Load(".")
-	if fault.KindOf(err) == fault.NotFound {
-		return nil, nil
-	}
-	return project, err
-}
-
 // serviceName is the service that a command is about: the one that was named
 // on the command line (an argument or --service), else the working folder's.
 func (f *Factory) serviceName(named string) (string, error) {
 	if named != "" {
 		return named, function.CheckName(named)
 	}
-	project, err := f.projectHere()
+	project, err := app.FindProject(".")
 	if err != nil {
 		return "", err
 	}

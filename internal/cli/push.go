@@ -2,17 +2,10 @@ package cli
 
 import (
 	"context"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/kn-lite/kn-lite/internal/attest"
-	"github.com/kn-lite/kn-lite/internal/build"
-	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/function"
-	"github.com/kn-lite/kn-lite/internal/image"
-	"github.com/kn-lite/kn-lite/internal/registry"
-	"github.com/kn-lite/kn-lite/internal/settings"
+	"github.com/kn-lite/kn-lite/internal/app"
 )
 
 type pushOptions struct {
@@ -28,7 +21,7 @@ type pushAnswer struct {
 	Tag        string `json:"tag"`   // REGISTRY/NAME:TAG
 }
 
-func newPushCmd(f *Factory) *cobra.Command {
+func newPushCmd(f *Factory, runF func(context.Context, *pushOptions) error) *cobra.Command {
 	o := &pushOptions{}
 	cmd := &cobra.Command{
 		Use:     "push [DIR | oci:LAYOUT | tar:FILE]",
@@ -59,104 +52,28 @@ keep them.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Source = dirArg(args)
-			ctx, cancel := f.withTimeout(cmd.Context(), 0)
-			defer cancel()
-			return runPush(ctx, f, o)
+			return runner(f, runF, runPush)(cmd.Context(), o)
 		},
 	}
 	cmd.Flags().StringVar(&o.Image, "image", "", "where to push to: `REGISTRY/NAME[:TAG]` (default: func.yaml's)")
-	f.addAttestFlags(cmd, &o.Attest)
+	o.Attest.add(cmd)
 	f.addRegistryFlags(cmd)
 	return cmd
 }
 
 func runPush(ctx context.Context, f *Factory, o *pushOptions) error {
-	artifact, tag, attached, err := f.openArtifact(ctx, o.Source)
-	if err != nil {
-		return err
-	}
-	if o.Image != "" || tag == "" {
-		project, err := f.projectIn(o.Source)
-		if err != nil {
-			return err
-		}
-		if tag, err = f.imageTag(o.Image, project); err != nil {
-			return err
-		}
-	}
-	if err := f.openSignKey(ctx, &o.Attest); err != nil {
-		return err
-	}
-	if err := f.checkOrigin(o, artifact); err != nil {
-		return err
-	}
-	ref, err := f.pushImage(ctx, artifact, tag, o.Attest.wantedOf(attached))
+	ctx, cancel := f.withTimeout(ctx, 0)
+	defer cancel()
+	result, err := f.App().Push(ctx, app.PushRequest{
+		Source: o.Source, Image: o.Image, Namespace: f.Flags.Namespace,
+		NoSBOM: !o.Attest.SBOM, NoProvenance: !o.Attest.Provenance, SignKey: o.Attest.SignKey,
+	})
 	if err != nil {
 		return err
 	}
 	return f.print(answer{
-		Object: pushAnswer{APIVersion: apiVersion, Kind: "PushedImage", Image: ref, Tag: tag},
-		Names:  []string{ref},
-		Table:  func() error { return f.IO.Answer("%s", ref) },
+		Object: pushAnswer{APIVersion: apiVersion, Kind: "PushedImage", Image: result.Image, Tag: result.Tag},
+		Names:  []string{result.Image},
+		Table:  func() error { return f.IO.Answer("%s", result.Image) },
 	})
-}
-
-// checkOrigin keeps what came with a clone from being pushed, and signed: whoever
-// says "what was built in this folder" means what this machine has built. A layout
-// or a file that is named goes as it is.
-func (f *Factory) checkOrigin(o *pushOptions, artifact registry.Artifact) error {
-	digest, err := artifact.Digest()
-	if err != nil {
-		return err
-	}
-	cache := settings.CacheDir(f.Sys.Env)
-	if isLayoutOrTar(o.Source) {
-		if o.Attest.key != nil && !build.MadeHere(cache, digest) {
-			f.IO.Note("signing %s as it is: this machine has not built it", digest)
-		}
-		return nil
-	}
-	if build.LeftHere(cache, o.Source) {
-		return nil
-	}
-	return fault.New(fault.Conflict, "push.origin", o.Source, "the image that lies here, %s, was not built on this machine, or is no longer what was built", digest).
-		WithHint("build it here: kn-lite build --push\nto carry an image from one machine to another: kn-lite build -o oci:OUT, and there kn-lite push oci:OUT")
-}
-
-// isLayoutOrTar reports whether source names an image and not a project's folder.
-func isLayoutOrTar(source string) bool {
-	return strings.HasPrefix(source, "oci:") || strings.HasPrefix(source, "tar:")
-}
-
-// openArtifact reads the image to push, what is attached to it, and the tag that it is
-// meant for if it knows one.
-func (f *Factory) openArtifact(ctx context.Context, source string) (artifact registry.Artifact, tag string, attached []attest.Artifact, err error) {
-	if image.IsFile(source) {
-		opened, err := image.OpenFile(source)
-		if err != nil {
-			return nil, "", nil, err
-		}
-		return opened.Top, "", opened.Attached, nil
-	}
-	client, err := f.Registry()
-	if err != nil {
-		return nil, "", nil, err
-	}
-	kept, tag, err := build.OpenKept(ctx, source, client.Pull)
-	if err != nil {
-		return nil, "", nil, err
-	}
-	return kept.Artifact(), tag, kept.Attached, nil
-}
-
-// projectIn is the func.yaml that belongs to what is pushed, or nil.
-func (f *Factory) projectIn(source string) (*function.Function, error) {
-	if isLayoutOrTar(source) {
-		source = "."
-	}
-	project, err := function.Load(source)
-	if fault.KindOf(err) == fault.NotFound {
-		return nil, nil
-	}
-	return project, err
 }

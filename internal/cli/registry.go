@@ -1,13 +1,10 @@
 package cli
 
 import (
-	"context"
 	"sync"
 
 	"github.com/spf13/cobra"
 
-	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/registry"
 )
 
@@ -95,54 +92,4 @@ func clientCertificates(lists ...[]string) (map[string]registry.KeyPair, error) 
 		}
 	}
 	return pairs, nil
-}
-
-// imageTag is where an image goes: the one that was named, else, when the cluster
-// in use is the platform of this machine, its own registry, else func.yaml's image,
-// else NAME in func.yaml's or the settings' registry.
-func (f *Factory) imageTag(named string, project *function.Function) (string, error) {
-	if named != "" || project == nil {
-		if named == "" {
-			return "", fault.Usagef("which image? there is no %s here to tell", function.File).WithHint("name it with --image REF")
-		}
-		_, err := registry.ParseTag(named)
-		return named, err
-	}
-	if prefix, err := f.localPrefix(project); err != nil {
-		return "", err
-	} else if prefix != "" {
-		return prefix + "/" + project.Name + ":latest", nil
-	}
-	tag := project.Image
-	if tag == "" {
-		cfg, err := f.Config()
-		if err != nil {
-			return "", err
-		}
-		prefix := cfg.Registry(project.Registry)
-		if prefix == "" {
-			return "", fault.Usagef("no registry is known to put the image %q into", project.Name).
-				WithHint("`kn-lite local up -d` starts a platform that has one; or set one: --image REGISTRY/%s, KN_LITE_REGISTRY=REGISTRY, or `registry:` in func.yaml", project.Name)
-		}
-		tag = prefix + "/" + project.Name + ":latest"
-	}
-	_, err := registry.ParseTag(tag)
-	return tag, err
-}
-
-// pushImage pushes artifact to tag, tells the story, and returns the reference
-// by digest. build --push, push and deploy share it.
-func (f *Factory) pushImage(ctx context.Context, artifact registry.Artifact, tag string, with registry.Attached) (string, error) {
-	client, err := f.Registry()
-	if err != nil {
-		return "", err
-	}
-	task := f.IO.Start(0, "pushing to %s", tag)
-	pushed, err := client.PushWith(ctx, artifact, tag, with)
-	if err != nil {
-		task.Fail()
-		return "", err
-	}
-	task.Done("pushed %s: %s", tag, pushed)
-	return pushed.Ref, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/registry"
 )
@@ -117,14 +118,14 @@ func (f *Factory) checkedName(args []string) (host, repository string, err error
 	if len(args) == 1 {
 		image = args[0]
 	} else {
-		project, err := f.projectIn(".")
+		project, err := app.FindProject(".")
 		if err != nil {
 			return "", "", err
 		}
 		if project == nil {
 			return "", "", fault.Usagef("which registry? there is no function in this folder to tell").WithHint("name one: kn-lite registry check REGISTRY")
 		}
-		if image, err = f.imageTag("", project); err != nil {
+		if image, err = f.App().ImageTag("", project, f.Flags.Namespace); err != nil {
 			return "", "", err
 		}
 	}

@@ -67,8 +67,8 @@ func newRootCmd(f *Factory) *cobra.Command {
 	addGlobalFlags(root, f)
 	f.completeGlobals(root)
 	root.AddCommand(
-		newBuildCmd(f),
-		newPushCmd(f),
+		newBuildCmd(f, nil),
+		newPushCmd(f, nil),
 		newImageCmd(f),
 		newRunCmd(f),
 		newDeployCmd(f),

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/devrun"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/progress"
@@ -100,7 +101,7 @@ func runRun(ctx context.Context, f *Factory, o *runOptions) error {
 	if err != nil {
 		return err
 	}
-	project, err := f.projectIn(o.Dir)
+	project, err := app.FindProject(o.Dir)
 	if err != nil {
 		return err
 	}
@@ -143,7 +144,7 @@ func runRun(ctx context.Context, f *Factory, o *runOptions) error {
 		out = f.IO.Err // stdout is the answer's
 	}
 	err = devrun.Run(ctx, devrun.Options{
-		Maker: maker, Listeners: listeners, Port: port, Environ: withoutSecrets(f.Sys.Vars), Out: f.IO.Beside(out), Err: f.IO.Beside(f.IO.Err),
+		Maker: maker, Listeners: listeners, Port: port, Environ: app.WithoutSecrets(f.Sys.Vars), Out: f.IO.Beside(out), Err: f.IO.Beside(f.IO.Err),
 		Report: f.IO.Progress(), Name: source.name, Now: f.Sys.Now, StartBudget: budget, Force: force,
 		Fault: func(err error) { f.IO.Error(err.Error(), fault.HintOf(err)) },
 		Served: func() (err error) {

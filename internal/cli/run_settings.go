@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/build"
-	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/progress"
 )
@@ -22,17 +22,13 @@ type runSettings struct {
 
 // read returns what to build, and the variables of the process.
 func (s *runSettings) read() (build.Spec, []string, error) {
-	project, err := s.factory.projectIn(s.options.Dir)
+	project, err := app.FindProject(s.options.Dir)
 	if err != nil {
 		return build.Spec{}, nil, err
 	}
-	spec, err := s.factory.buildSpec(s.options.Dir, project, &buildFlags{Builder: "auto", AnyLock: true})
+	spec, err := s.factory.App().ProcessSpec(s.options.Dir, project)
 	if err != nil {
 		return build.Spec{}, nil, err
-	}
-	if spec.Dockerfile != nil {
-		return build.Spec{}, nil, fault.New(fault.Usage, "run", s.options.Dir, "only its Dockerfile says how it is started, and that makes an image, not a process of this machine").
-			WithHint("run the image: kn-lite local up, then kn-lite deploy")
 	}
 	spec.Progress = s.progress
 	env := []string{"K_SERVICE=" + s.name, "K_CONFIGURATION=" + s.name, "K_REVISION=" + s.name + "-local"}

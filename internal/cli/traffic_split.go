@@ -79,7 +79,7 @@ func (f *Factory) splitArgs(named string, args []string) (string, traffic.Edit, 
 			_, err := traffic.Parse(args[1:])
 			whole = err == nil
 		}
-		project, err := f.projectHere()
+		project, err := app.FindProject(".")
 		if err != nil {
 			return "", nil, err
 		}

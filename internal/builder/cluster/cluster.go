@@ -48,6 +48,9 @@ func (*Builder) Check(r builder.Request) error {
 	if r.AllowMissingCommand {
 		return fault.New(fault.Usage, builder.OptionOp, "AllowMissingCommand", "it has no effect on a build in the cluster: the pod checks what it has built")
 	}
+	if err := r.RefuseBaseImage(); err != nil {
+		return err
+	}
 	if r.Dockerfile.File == "" && !build.HasDockerfile(r.Dir) {
 		err := fault.New(fault.NotFound, "builder.cluster", r.Dir, "a build in the cluster follows a Dockerfile, and there is none here")
 		if builder.KnowsLanguage(r.Project) {

@@ -23,7 +23,12 @@ func New(host *builder.Host) *Builder { return &Builder{host} }
 func (*Builder) Name() string { return builder.Dockerfile }
 
 // Check implements builder.Builder.
-func (*Builder) Check(r builder.Request) error { return r.RefusePod() }
+func (*Builder) Check(r builder.Request) error {
+	if err := r.RefuseBaseImage(); err != nil {
+		return err
+	}
+	return r.RefusePod()
+}
 
 // Build implements builder.Builder. The steps of a Dockerfile have keys of their
 // own, so there is none for the whole.
@@ -33,10 +38,7 @@ func (b *Builder) Build(ctx context.Context, r builder.Request) (*builder.Result
 	if err != nil {
 		return nil, err
 	}
-	spec.Dockerfile, spec.Bases = Options(r), nil
-	if spec.Base == "" && r.Project != nil {
-		spec.Base = r.Project.Build.BaseImage // refused there, as the other one is
-	}
+	spec.Dockerfile = Options(r)
 	if repository := r.Dockerfile.Repository; repository != "" {
 		client, err := b.host.Registry()
 		if err != nil {

@@ -22,6 +22,7 @@ var (
 	_ builder.Builder   = (*Builder)(nil)
 	_ builder.Explainer = (*Builder)(nil)
 	_ builder.Verifier  = (*Builder)(nil)
+	_ builder.Runner    = (*Builder)(nil)
 )
 
 // New returns the layers builder.
@@ -177,3 +178,6 @@ func (b *Builder) Verify(ctx context.Context, r builder.Request) (*builder.Resul
 	result.Release = release
 	return result, nil
 }
+
+// RunSpec implements builder.Runner.
+func (b *Builder) RunSpec(r builder.Request) (build.Spec, error) { return b.host.Spec(r) }

@@ -1,11 +1,11 @@
-package cli
+package app
 
 import (
 	"testing"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
-	"github.com/kn-lite/kn-lite/internal/term"
+	"github.com/kn-lite/kn-lite/internal/settings"
 )
 
 func TestImageTag(t *testing.T) {
@@ -13,32 +13,27 @@ func TestImageTag(t *testing.T) {
 		return &function.Function{Name: "hello", Image: image, Registry: prefix}
 	}
 	tests := []struct {
-		name, flag string
-		project    *function.Function
-		setting    string
-		want       string // "" is a usage error
+		name, image string
+		project     *function.Function
+		setting     string
+		want        string // "" is a usage error
 	}{
-		{"flag beats all", "reg.example/flag:v1", project("reg.example/image", "reg.example/prefix"), "reg.example/setting", "reg.example/flag:v1"},
+		{"a name beats all", "reg.example/named:v1", project("reg.example/image", "reg.example/prefix"), "reg.example/setting", "reg.example/named:v1"},
 		{"func.yaml's image", "", project("reg.example/image", "reg.example/prefix"), "reg.example/setting", "reg.example/image"},
 		{"the variable beats func.yaml's registry", "", project("", "reg.example/prefix/"), "reg.example/setting/", "reg.example/setting/hello:latest"},
 		{"func.yaml's registry", "", project("", "reg.example/prefix/"), "", "reg.example/prefix/hello:latest"},
 		{"the settings' registry", "", project("", ""), "reg.example/setting", "reg.example/setting/hello:latest"},
 		{"none", "", project("", ""), "", ""},
 		{"no project", "", nil, "reg.example/setting", ""},
-		{"no project, flag", "reg.example/flag", nil, "", "reg.example/flag"},
+		{"no project, a name", "reg.example/named", nil, "", "reg.example/named"},
 		{"a broken name", "reg.example/Flag", nil, "", ""},
 	}
 	for _, tt := range tests {
-		streams, _, _ := term.Test()
-		f := newFactory(&System{IO: streams, Env: func(name string) string {
-			if name == "KN_LITE_REGISTRY" {
-				return tt.setting
-			}
-			return ""
-		}})
-		got, err := f.imageTag(tt.flag, tt.project)
+		env := func(name string) string { return map[string]string{"KN_LITE_REGISTRY": tt.setting}[name] }
+		a := &App{Env: env, Settings: func() (*settings.Settings, error) { return settings.Load(settings.Sources{Env: env}) }}
+		got, err := a.ImageTag(tt.image, tt.project, "")
 		if tt.want == "" {
-			if fault.KindOf(err) != fault.Usage || fault.HintOf(err) == "" {
+			if fault.KindOf(err) != fault.Usage {
 				t.Errorf("%s: got %q, %v", tt.name, got, err)
 			}
 		} else if err != nil || got != tt.want {

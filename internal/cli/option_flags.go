@@ -1,0 +1,61 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/kn-lite/kn-lite/internal/builder"
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
+
+// withFlags returns err in terms of the command line: it names the flag of a field.
+func withFlags(err error) error {
+	e, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		return err
+	}
+	switch e.Op {
+	case builder.OptionOp:
+		return optionError(e)
+	case "builder.choose":
+		named := *e
+		named.Subject = "--builder " + e.Subject
+		return &named
+	}
+	return err
+}
+
+// optionError names the flag of a field of builder.Request.
+func optionError(e *fault.Error) error {
+	flag, hint := e.Subject, e.Hint
+	switch e.Subject {
+	case "BaseImage":
+		flag = "--base-image"
+		hint = strings.ReplaceAll(hint, "with BASE=", "with --build-arg BASE=")
+	case "AllowMissingCommand":
+		flag = "--no-start-check"
+	case "Dockerfile.File":
+		flag = "--file"
+	case "Dockerfile.Target":
+		flag = "--target"
+	case "Dockerfile.Args":
+		flag = "--build-arg"
+	case "Dockerfile.Secrets":
+		flag = "--secret"
+	case "Dockerfile.Repository":
+		flag = "--cache-repo"
+	case "Dockerfile.Offline":
+		flag = "--network"
+	case "Pod.Image":
+		flag = "--builder-image"
+	case "Pod.Namespace":
+		flag = "--builder-namespace"
+	case "Pod.Resources":
+		flag = "--builder-resources"
+	}
+	if group, _, found := strings.Cut(e.Subject, "."); found && hint == "" {
+		hint = fmt.Sprintf("add --builder %s", map[string]string{"Dockerfile": builder.Dockerfile, "Pod": builder.Cluster}[group])
+	}
+	return &fault.Error{Op: e.Op, Kind: e.Kind, Subject: flag, Err: e.Err, Hint: hint}
+}

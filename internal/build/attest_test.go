@@ -94,7 +94,7 @@ func TestDocumentsAreReproducible(t *testing.T) {
 // The documents follow the image: through a record, a folder and a layout.
 func TestDocumentsTravel(t *testing.T) {
 	s := keyedSpec(t, nodeProject(t))
-	s.language = lister{fickle{func(*lang.Project) string { return "x" }}}
+	s.language = lister{fickle{}}
 	built := build(t, s)
 	facts := Facts{Name: "fn", CacheDir: s.CacheDir}
 	built.Attached = documentsOf(t, built, facts)

@@ -50,7 +50,7 @@ func TestWithheldVariables(t *testing.T) {
 	s.Environ = append(os.Environ(), "CI=", "PUBLIC_API_URL=https://staging.example", "STAGE=one", "UNRELATED=x")
 	s.BuildEnv = []string{"STAGE=two"}
 	var seen []string
-	s.language = runner{fickle{func(p *lang.Project) string { seen = p.Environ; return "" }}}
+	s.language = runner{fickle{hear: func(p *lang.Project) { seen = p.Environ }}}
 	if _, err := Build(context.Background(), s); err != nil {
 		t.Fatal(err)
 	}

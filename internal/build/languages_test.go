@@ -55,7 +55,7 @@ func (c closing) Close() error {
 
 func TestPlanIsClosed(t *testing.T) {
 	closed := 0
-	language := closing{fickle{func(*lang.Project) string { return "" }}, &closed}
+	language := closing{fickle{}, &closed}
 	p, err := Prepare(context.Background(), Spec{Dir: project(t), CacheDir: t.TempDir(), language: language})
 	if err != nil {
 		t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -27,8 +26,8 @@ import (
 // Build and names the first difference.
 //
 // The result is the first build; release removes what it is made of. Caches of
-// the toolchains themselves are used: they are theirs to get right. Verify
-// changes the umask and GOMAXPROCS of the process while it runs.
+// the toolchains themselves are used: they are theirs to get right. The second
+// build is a process of its own (see Again), so nothing of this one changes.
 func Verify(ctx context.Context, spec Spec) (result *Result, release func() error, err error) {
 	scratches := filepath.Join(spec.CacheDir, verifyFolder)
 	if err := os.MkdirAll(scratches, 0o755); err != nil {
@@ -67,7 +66,7 @@ func verify(ctx context.Context, spec Spec, scratch string) (*Result, error) {
 		return nil, err
 	}
 	first.builder.spec.Progress.Note("building again: another folder, other file times, umask, time zone, locale and number of CPUs")
-	again, err := first.disturbed(ctx, filepath.Join(scratch, "2"))
+	again, err := first.buildVaried(ctx, filepath.Join(scratch, "2"))
 	if err != nil {
 		return nil, err
 	}
@@ -75,50 +74,6 @@ func verify(ctx context.Context, spec Spec, scratch string) (*Result, error) {
 		return result, nil
 	}
 	return nil, first.difference(ctx, result, again)
-}
-
-// disturbed builds a copy of the project in dir.
-func (p *Prepared) disturbed(ctx context.Context, dir string) (result *Result, err error) {
-	restore := disturbProcess()
-	defer restore()
-	spec := p.builder.spec
-	spec.CacheDir = filepath.Join(dir, "cache")
-	temp := filepath.Join(dir, "tmp")
-	if err := os.MkdirAll(temp, 0o755); err != nil {
-		return nil, err
-	}
-	locale := "tr_TR.UTF-8" // where the capital of i is not I
-	if lang.Lookup(spec.Environ, "LC_ALL") == locale {
-		locale = "C"
-	}
-	spec.Environ = lang.With(spec.Environ, "TZ=Pacific/Chatham", "LC_ALL="+locale, "LANG="+locale, "GOMAXPROCS=1", "TMPDIR="+temp)
-	if spec.Dir, err = p.copyTo(ctx, filepath.Join(dir, "another folder")); err != nil {
-		return nil, err
-	}
-	second, err := Prepare(ctx, spec)
-	if err == nil {
-		defer second.Close()
-		second.builder.resolved = p.builder.resolved
-		result, err = second.Build(ctx)
-	}
-	if err != nil && ctx.Err() == nil {
-		err = fault.New(fault.Build, "build.verify", p.builder.project.Label, "it builds here, and a copy in another folder does not: %w", err)
-	}
-	return result, err
-}
-
-// disturbProcess changes what a process passes on or asks about itself.
-func disturbProcess() (restore func()) {
-	procs := 1
-	if runtime.GOMAXPROCS(0) == 1 {
-		procs = 2
-	}
-	before := runtime.GOMAXPROCS(procs)
-	umask := setUmask(0o077)
-	return func() {
-		runtime.GOMAXPROCS(before)
-		setUmask(umask)
-	}
 }
 
 // difference loads both images and names what is not the same.
@@ -240,7 +195,7 @@ func (c *copier) folder(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(c.place(dir), 0o777); err != nil {
+	if err := os.MkdirAll(c.place(dir), 0o700); err != nil {
 		return err
 	}
 	for _, e := range slices.Backward(entries) {
@@ -290,7 +245,7 @@ func (c *copier) file(at string) (err error) {
 	if err != nil {
 		return err
 	}
-	perm := fs.FileMode(0o666) | info.Mode()&0o111
+	perm := fs.FileMode(0o600) | info.Mode()&0o100
 	out, err := os.OpenFile(c.place(at), os.O_CREATE|os.O_EXCL|os.O_WRONLY, perm)
 	if err != nil {
 		return err

@@ -28,8 +28,18 @@ func (r *Reader) Image(d v1.Descriptor) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, d := range i.manifest.Layers {
-		l, err := r.Layer(d)
+	// What is no image has a config without digests of layers, or none that is JSON.
+	var diffIDs []v1.Hash
+	if config, err := i.ConfigFile(); err == nil && len(config.RootFS.DiffIDs) == len(i.manifest.Layers) {
+		diffIDs = config.RootFS.DiffIDs
+	}
+	for n, d := range i.manifest.Layers {
+		var l v1.Layer
+		if diffIDs != nil {
+			l, err = r.LayerWithDiffID(d, diffIDs[n])
+		} else {
+			l, err = r.Layer(d)
+		}
 		if err != nil {
 			return nil, err
 		}

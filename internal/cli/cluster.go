@@ -39,6 +39,7 @@ func (f *Factory) clusterOptions(namespace string) cluster.Options {
 		Namespace:  namespace,
 		Env:        f.Sys.Env,
 		UserAgent:  "kn-lite/" + currentVersion().Version,
+		Progress:   f.IO.Progress(),
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"k8s.io/client-go/rest"
 
 	servingv1 "knative.dev/serving/pkg/client/clientset/versioned/typed/serving/v1"
+
+	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // Options says which cluster is meant. The zero value means what kubectl
@@ -19,6 +21,9 @@ type Options struct {
 	Namespace  string              // already resolved from flags, environment and files; "" is the context's own
 	Env        func(string) string // KUBECONFIG, HOME, KUBERNETES_SERVICE_HOST
 	UserAgent  string              // kn-lite/VERSION
+	// Progress hears of an API server that stops answering while something waits for
+	// it, and of its return. It may be nil.
+	Progress progress.Reporter
 }
 
 // Client talks to one namespace of one cluster. Making one reads files and
@@ -34,6 +39,7 @@ type Client struct {
 	batch   batchGroup
 	rest    rest.Interface // for groups without a typed client
 	config  *rest.Config   // for connections of another kind
+	reach   *reach
 }
 
 // New resolves the kubeconfig as kubectl does.
@@ -45,17 +51,17 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newFor(found)
+	return newFor(found, o.Progress)
 }
 
 // newFor makes the typed clients; they share one connection pool.
-func newFor(t target) (*Client, error) {
+func newFor(t target, report progress.Reporter) (*Client, error) {
 	http, err := rest.HTTPClientFor(t.config)
 	if err != nil {
 		return nil, badConfig(t, err)
 	}
 	boundPlugin(http, t)
-	c := &Client{namespace: t.namespace, server: t.config.Host, context: t.context}
+	c := &Client{namespace: t.namespace, server: t.config.Host, context: t.context, reach: newReach(t, http, report)}
 	serving, err := servingv1.NewForConfigAndClient(t.config, http)
 	if err != nil {
 		return nil, badConfig(t, err)

@@ -24,6 +24,9 @@ type LogOptions struct {
 	Follow        bool
 	Since         time.Duration // 0: from the start
 	Tail          int64         // last lines of each container that runs already; negative: all
+	// GiveUpAfter is for how long Follow waits for an API server that does not answer;
+	// 0: two minutes.
+	GiveUpAfter time.Duration
 }
 
 // LogLine is one line without its end.
@@ -61,8 +64,8 @@ func containerNames(pod *corev1.Pod) []string {
 // Logs hands the log lines of a service's pods to emit, one call at a time.
 // Without Follow it reads each log to its end, the oldest pod first, and returns
 // how many logs there were; with Follow it takes in pods as they come, goes on
-// after restarts and cut connections, and ends with ctx or an error of emit. It
-// fails with NotFound when there are pods and none has the container.
+// after restarts and cut connections, and ends with ctx, an error of emit, or when
+// the API server is gone for good. It fails with NotFound when there are pods and none has the container.
 func (c *Client) Logs(ctx context.Context, o LogOptions, emit func(LogLine) error) (logs int, err error) {
 	list, err := c.ListPods(ctx, o.Selector())
 	if err != nil {

@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -32,6 +34,8 @@ type follower struct {
 func (c *Client) followLogs(ctx context.Context, o LogOptions, emit func(LogLine) error) (int, error) {
 	f := &follower{client: c, o: o, emit: emit, changed: make(chan struct{})}
 	f.ctx, f.cancel = context.WithCancelCause(ctx)
+	defer c.reach.enter(ctx)()
+	f.wg.Go(parallel.Watched(f.cancel, f.giveUp))
 	readers, first := make(map[streamKey]bool), true
 	err := c.WatchPods(f.ctx, o.Selector(), func(pods []*corev1.Pod) error {
 		for _, s := range f.update(pods) {
@@ -50,7 +54,32 @@ func (c *Client) followLogs(ctx context.Context, o LogOptions, emit func(LogLine
 	}
 	f.cancel(err)
 	f.wg.Wait()
+	if away := c.Unreachable(); away != nil && errors.Is(err, context.DeadlineExceeded) {
+		err = &fault.Error{Op: "cluster.logs", Kind: fault.Timeout, Err: away, Hint: fault.HintOf(away)}
+	}
 	return len(readers), err
+}
+
+// giveUpAfter is how long an API server may be away, by default: as long as one
+// takes that is upgraded or comes back on another machine.
+const giveUpAfter = 2 * time.Minute
+
+// giveUp ends it all when the API server has not answered for too long.
+func (f *follower) giveUp() {
+	limit := cmp.Or(f.o.GiveUpAfter, giveUpAfter)
+	tick := time.NewTicker(min(time.Second, limit))
+	defer tick.Stop()
+	for {
+		select {
+		case <-f.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if away := f.client.Unreachable(); away != nil && f.client.reach.Down() >= limit {
+			f.cancel(away)
+			return
+		}
+	}
 }
 
 // update takes in what the watch shows, wakes the readers and returns the streams.
@@ -88,7 +117,9 @@ func (f *follower) read(s stream) {
 	again := newPause(rewatchAfter, rewatchAtMost)
 	for f.ctx.Err() == nil {
 		before, _, _ := f.now(s.key)
-		err := f.client.readLogFrom(f.ctx, s, o, &last, f.hand)
+		once, cancel := f.client.reach.attempt(f.ctx, 0)
+		err := f.client.readLogFrom(once, s, o, &last, f.hand)
+		cancel()
 		switch {
 		case err != nil && fault.KindOf(err) != fault.Transient && fault.KindOf(err) != fault.Failure:
 			return

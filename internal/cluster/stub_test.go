@@ -20,7 +20,7 @@ func stub(t *testing.T, handler http.HandlerFunc) *Client {
 
 func clientOf(t *testing.T, config *rest.Config) *Client {
 	t.Helper()
-	c, err := newFor(tuned(target{config: config, context: "test", namespace: "ns"}, Options{UserAgent: "kn-lite/test"}))
+	c, err := newFor(tuned(target{config: config, context: "test", namespace: "ns"}, Options{UserAgent: "kn-lite/test"}), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

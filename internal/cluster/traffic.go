@@ -48,6 +48,8 @@ func (s splits) Update(ctx context.Context, snap *traffic.Snapshot, change traff
 	return knative.Snapshot(written), nil
 }
 
+func (s splits) Unreachable() error { return s.client.Unreachable() }
+
 func (s splits) WatchService(ctx context.Context, service string, visit func(*traffic.Snapshot) (bool, error)) error {
 	return s.client.WatchService(ctx, service, func(svc *servingv1.Service) error {
 		if svc == nil {

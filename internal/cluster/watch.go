@@ -28,6 +28,10 @@ const (
 	rewatchAtMost = 5 * time.Second
 )
 
+// renewAfter is what it takes until the connections of requests that were given up
+// are idle.
+const renewAfter = 100 * time.Millisecond
+
 // pollEvery is how often a list is read where watching is not permitted.
 const pollEvery = time.Second
 
@@ -36,10 +40,10 @@ const pollEvery = time.Second
 // (ErrStop counts as none), when ctx ends, or when listing is refused; where
 // only watching is, the list is read every second.
 // Closed connections, expired resource versions and restarts of the API
-// server are survived without a word.
+// server are survived, the short ones without a word: see reach.
 func (c *Client) WatchService(ctx context.Context, name string, on func(*servingv1.Service) error) error {
 	api := c.serving.Services(c.namespace)
-	return follow(ctx, source[*servingv1.Service]{
+	return follow(ctx, c.reach, source[*servingv1.Service]{
 		list:    listing(api.List, func(l *servingv1.ServiceList) []servingv1.Service { return l.Items }),
 		watch:   api.Watch,
 		options: named(name),
@@ -52,7 +56,7 @@ func (c *Client) WatchService(ctx context.Context, name string, on func(*serving
 // WatchRevision is WatchService for a revision.
 func (c *Client) WatchRevision(ctx context.Context, name string, on func(*servingv1.Revision) error) error {
 	api := c.serving.Revisions(c.namespace)
-	return follow(ctx, source[*servingv1.Revision]{
+	return follow(ctx, c.reach, source[*servingv1.Revision]{
 		list:    listing(api.List, func(l *servingv1.RevisionList) []servingv1.Revision { return l.Items }),
 		watch:   api.Watch,
 		options: named(name),
@@ -66,7 +70,7 @@ func (c *Client) WatchRevision(ctx context.Context, name string, on func(*servin
 // first, now and after every change to any of them. See WatchService.
 func (c *Client) WatchPods(ctx context.Context, selector string, on func([]*corev1.Pod) error) error {
 	api := c.core.Pods(c.namespace)
-	return follow(ctx, source[*corev1.Pod]{
+	return follow(ctx, c.reach, source[*corev1.Pod]{
 		list:    listing(api.List, func(l *corev1.PodList) []corev1.Pod { return l.Items }),
 		watch:   api.Watch,
 		options: metav1.ListOptions{LabelSelector: selector},
@@ -118,26 +122,27 @@ type source[T metav1.Object] struct {
 // follow keeps a set of objects up to date and hands it to emit after every
 // change. client-go's RetryWatcher ends on 410 Gone and its informers never
 // end on a refusal; a person who waits needs both the other way round.
-func follow[T metav1.Object](ctx context.Context, src source[T], emit func([]T) error) error {
-	pause := newPause(rewatchAfter, rewatchAtMost)
+func follow[T metav1.Object](ctx context.Context, reach *reach, src source[T], emit func([]T) error) error {
+	defer reach.enter(ctx)()
+	f := &following[T]{reach: reach, src: src, pause: newPause(rewatchAfter, rewatchAtMost), emit: emit}
 	for {
-		items, version, err := src.list(ctx, src.options)
+		items, version, err := f.list(ctx)
 		if err != nil {
 			if !passing(err) || ctx.Err() != nil {
 				return ended(ctx, src.explain("list", err))
 			}
-			if err := pause.Wait(ctx); err != nil {
+			if err := f.pause.Wait(ctx); err != nil {
 				return err
 			}
 			continue
 		}
-		known := setOf(items)
-		if err := emit(known.sorted()); err != nil {
+		f.known = setOf(items)
+		if err := emit(f.known.sorted()); err != nil {
 			return stopped(err)
 		}
 		// Watch from version until the server no longer knows that version.
 		for relist := false; !relist; {
-			version, relist, err = watchOnce(ctx, src, version, known, pause, emit)
+			version, relist, err = f.watchOnce(ctx, version)
 			if err != nil {
 				return stopped(err)
 			}
@@ -145,42 +150,79 @@ func follow[T metav1.Object](ctx context.Context, src source[T], emit func([]T) 
 	}
 }
 
+// following is one call of follow.
+type following[T metav1.Object] struct {
+	reach *reach
+	src   source[T]
+	known set[T]
+	pause *backoff.Backoff
+	emit  func([]T) error
+}
+
+// list reads the objects. What was asked of a server that has been away, or that
+// says nothing, is asked again.
+func (f *following[T]) list(ctx context.Context) ([]T, string, error) {
+	for {
+		once, cancel := f.reach.attempt(ctx, listTimeout)
+		items, version, err := f.src.list(once, f.src.options)
+		gone := once.Err() != nil
+		cancel()
+		switch {
+		case err == nil:
+			f.reach.answered()
+		case gone && ctx.Err() == nil:
+			if err := f.afresh(ctx); err != nil {
+				return nil, "", err
+			}
+			continue
+		case isTransport(err):
+			f.reach.failed()
+		}
+		return items, version, err
+	}
+}
+
+// afresh is called before something is asked again over another connection.
+func (f *following[T]) afresh(ctx context.Context) error {
+	f.pause.Reset()
+	err := backoff.Sleep(ctx, renewAfter)
+	f.reach.renew()
+	return err
+}
+
 // watchOnce follows one watch to its end. It returns the resource version to
 // go on from, whether that version is gone, and an error that ends it all.
-func watchOnce[T metav1.Object](ctx context.Context, src source[T], version string, known set[T], pause *backoff.Backoff, emit func([]T) error) (string, bool, error) {
-	o := src.options
+func (f *following[T]) watchOnce(ctx context.Context, version string) (string, bool, error) {
+	o := f.src.options
 	o.ResourceVersion, o.AllowWatchBookmarks = version, true
-	w, err := src.watch(ctx, o)
+	once, cancel := f.reach.attempt(ctx, 0)
+	defer cancel()
+	w, err := f.src.watch(once, o)
 	if err != nil {
-		switch {
-		case ctx.Err() != nil:
-			return "", false, ended(ctx, err)
-		case apierrors.IsGone(err), apierrors.IsResourceExpired(err):
-			return "", true, pause.Wait(ctx)
-		case passing(err):
-			return version, false, pause.Wait(ctx)
-		case apierrors.IsForbidden(err):
-			// Some roles may list and not watch: the list is read again and again.
-			return "", true, backoff.Sleep(ctx, pollEvery)
-		}
-		return "", false, src.explain("watch", err)
+		return f.refused(ctx, once, version, err)
 	}
 	defer w.Stop()
+	f.reach.answered()
 	for {
 		select {
 		case <-ctx.Done():
 			return "", false, ended(ctx, ctx.Err())
 		case event, open := <-w.ResultChan():
-			if !open {
-				return version, false, pause.Wait(ctx)
+			if !open && once.Err() != nil && ctx.Err() == nil {
+				return version, false, f.afresh(ctx)
 			}
+			if !open {
+				f.reach.failed()
+				return version, false, f.pause.Wait(ctx)
+			}
+			f.reach.answered()
 			switch event.Type {
 			case watch.Error:
 				err := apierrors.FromObject(event.Object)
 				if apierrors.IsGone(err) || apierrors.IsResourceExpired(err) || passing(err) {
-					return "", true, pause.Wait(ctx)
+					return "", true, f.pause.Wait(ctx)
 				}
-				return "", false, src.explain("watch", err)
+				return "", false, f.src.explain("watch", err)
 			case watch.Bookmark:
 				if o, ok := event.Object.(metav1.Object); ok {
 					version = o.GetResourceVersion()
@@ -190,15 +232,42 @@ func watchOnce[T metav1.Object](ctx context.Context, src source[T], version stri
 				if !ok {
 					continue
 				}
-				pause.Reset()
+				f.pause.Reset()
 				version = object.GetResourceVersion()
-				known.apply(event.Type, object)
-				if err := emit(known.sorted()); err != nil {
+				f.known.apply(event.Type, object)
+				if err := f.emit(f.known.sorted()); err != nil {
 					return "", false, err
 				}
 			}
 		}
 	}
+}
+
+// refused is watchOnce for a watch that did not come about.
+func (f *following[T]) refused(ctx, once context.Context, version string, err error) (string, bool, error) {
+	switch {
+	case ctx.Err() != nil:
+		return "", false, ended(ctx, err)
+	case once.Err() != nil:
+		return version, false, f.afresh(ctx)
+	case apierrors.IsGone(err), apierrors.IsResourceExpired(err):
+		return "", true, f.pause.Wait(ctx)
+	case passing(err):
+		if isTransport(err) {
+			f.reach.failed()
+		}
+		return version, false, f.pause.Wait(ctx)
+	case apierrors.IsForbidden(err):
+		// Some roles may list and not watch: the list is read again and again.
+		return "", true, backoff.Sleep(ctx, pollEvery)
+	}
+	return "", false, f.src.explain("watch", err)
+}
+
+// isTransport reports whether a request has had no answer, not even a refusal.
+func isTransport(err error) bool {
+	var status apierrors.APIStatus
+	return passing(err) && !errors.As(err, &status)
 }
 
 // set is the objects known now, by namespace and name.

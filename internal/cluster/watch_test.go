@@ -37,6 +37,10 @@ func service(version int) *servingv1.Service {
 }
 
 func (s *watchServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/version" {
+		answer(w, 200, map[string]string{})
+		return
+	}
 	s.mu.Lock()
 	if r.URL.Query().Get("watch") == "" {
 		s.lists++

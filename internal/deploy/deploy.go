@@ -49,6 +49,12 @@ type Cluster interface {
 	WatchRevision(ctx context.Context, name string, on func(*servingv1.Revision) error) error
 	WatchPods(ctx context.Context, selector string, on func([]*corev1.Pod) error) error
 
+	// Attend has the API server looked after until the returned function is called: it
+	// is reported when it stops answering. Unreachable returns why it did not answer
+	// when that was looked at last; nil when it did.
+	Attend(ctx context.Context) (leave func())
+	Unreachable() error
+
 	// What follows is read only to explain a failure; errors are not fatal.
 	ListDeployments(ctx context.Context, selector string) ([]appsv1.Deployment, error)
 	ListEvents(ctx context.Context, kind, name string) ([]corev1.Event, error)

@@ -39,6 +39,7 @@ type cluster struct {
 	blind       bool                                             // the controller has not seen the newest labels of revisions
 	denied      error                                            // revisions may not be labelled
 	asleep      bool                                             // the controllers
+	away        error                                            // the API server does not answer
 	absent      []string                                         // kind/name of what does not exist
 	disowned    int
 }
@@ -48,6 +49,14 @@ func newCluster() *cluster {
 }
 
 var _ Cluster = (*cluster)(nil)
+
+func (c *cluster) Attend(context.Context) func() { return func() {} }
+
+func (c *cluster) Unreachable() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.away
+}
 
 func (c *cluster) Namespace() string { return "ns" }
 

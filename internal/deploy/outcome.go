@@ -88,6 +88,9 @@ func (d *deployer) command(rest string) string {
 
 // look reads the state without changing it, also after ctx has ended.
 func (d *deployer) look(ctx context.Context) state {
+	if away := d.cluster.Unreachable(); away != nil {
+		return state{err: away}
+	}
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
 	svc, err := d.cluster.FindService(bounded, d.spec.Service)
@@ -149,6 +152,19 @@ func (d *deployer) unknown(err error) error {
 	}
 }
 
+// noAnswer is for time that is up while the API server does not answer. Nothing can
+// be undone then, and a condition that was seen before is no cause.
+func (d *deployer) noAnswer(away error, stands string) error {
+	next := "once it answers, run the same command again to go on"
+	if d.p.former != nil {
+		next += ", or `" + d.command("deploy --abort -s "+d.spec.Service) + "` to undo it"
+	}
+	return &fault.Error{
+		Op: "deploy.wait", Kind: fault.Timeout, Subject: "revision/" + d.p.revision, Err: fmt.Errorf("%s after %s: %w", stands, d.timeout(), away),
+		Hint: strings.TrimLeft(fault.HintOf(away)+"\n"+next, "\n"),
+	}
+}
+
 // afterReady is for a failure between readiness and the new split.
 func (d *deployer) afterReady(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
@@ -172,6 +188,9 @@ func (d *deployer) routeFailed(ctx context.Context, last *servingv1.Service, err
 		return d.stopped(fmt.Sprintf("%s is ready and its traffic is assigned; the route has not taken it up yet (%s)\nsee `%s`", d.p.revision, reason, d.command("traffic show "+d.spec.Service)))
 	case fault.KindOf(err) == fault.NotFound:
 		return err
+	}
+	if away := d.cluster.Unreachable(); away != nil && errors.Is(err, context.DeadlineExceeded) {
+		return d.noAnswer(away, "it is ready and its traffic is assigned; whether the route has taken it up is not known")
 	}
 	kind, cause := fault.Partial, "the route does not take up the traffic: "+reason
 	if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {

@@ -27,6 +27,7 @@ const (
 // cancelled) undoes nothing: the error says what is there and how to go on.
 func Run(ctx context.Context, cluster Cluster, spec Spec, opts Options) (*Result, error) {
 	d := &deployer{cluster: cluster, spec: spec, opts: opts}
+	defer cluster.Attend(ctx)()
 	p, err := d.write(ctx)
 	if err != nil {
 		return nil, d.cutShort(ctx, err)
@@ -151,6 +152,8 @@ func (d *deployer) becomeReady(ctx context.Context) error {
 	switch {
 	case ctx.Err() != nil:
 		return d.interrupted(ctx, finding)
+	case errors.Is(err, context.DeadlineExceeded) && d.cluster.Unreachable() != nil:
+		return d.noAnswer(d.cluster.Unreachable(), "whether it has become ready is not known")
 	case errors.Is(err, context.DeadlineExceeded):
 		e := fault.New(fault.Timeout, "deploy.wait", subject, "not ready after %s: %s", d.timeout(), finding.Cause)
 		return e.WithHint("%s", d.advice(finding, d.undo(ctx)))
@@ -166,10 +169,13 @@ func (d *deployer) becomeReady(ctx context.Context) error {
 // others while this deploy waited; their tags and shares are kept as far as
 // the request allows.
 func (d *deployer) shift(ctx context.Context) (*servingv1.Service, error) {
-	bounded, cancel := context.WithTimeout(ctx, writeTimeout)
+	bounded, cancel := context.WithTimeout(ctx, max(writeTimeout, d.timeout()))
 	defer cancel()
 	for attempt := 0; ; attempt++ {
 		svc, err := d.cluster.FindService(bounded, d.spec.Service)
+		if fault.KindOf(err) == fault.Transient && pause(bounded, attempt) == nil {
+			continue // an API server that is away may come back
+		}
 		if err != nil {
 			return nil, d.afterReady(ctx, err)
 		}
@@ -188,10 +194,11 @@ func (d *deployer) shift(ctx context.Context) (*servingv1.Service, error) {
 		case err == nil:
 			d.last = written
 			return written, nil
-		case fault.KindOf(err) != fault.Conflict:
+		case fault.KindOf(err) != fault.Conflict && fault.KindOf(err) != fault.Transient:
 			return nil, d.afterReady(ctx, err)
 		}
-		if err := pause(bounded, attempt); err != nil {
+		// What has been written although the answer was lost is found the next time.
+		if pause(bounded, attempt) != nil {
 			return nil, d.afterReady(ctx, err)
 		}
 	}

@@ -95,6 +95,9 @@ func nameable(service, revision string) bool { return strings.HasPrefix(revision
 func (d *deployer) rewrite(ctx context.Context, change func(context.Context, *servingv1.Service) (*servingv1.Service, error)) state {
 	for attempt := 0; ; attempt++ {
 		svc, err := d.cluster.FindService(ctx, d.spec.Service)
+		if fault.KindOf(err) == fault.Transient && pause(ctx, attempt) == nil {
+			continue // an API server that is away may come back
+		}
 		if err != nil {
 			return state{err: err}
 		}

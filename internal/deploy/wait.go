@@ -52,6 +52,10 @@ func (d *deployer) awaitRevision(ctx context.Context, task progress.Task) (*Find
 	for {
 		select {
 		case <-bounded.Done():
+			if d.cluster.Unreachable() != nil {
+				finding := Diagnose(evidence) // nobody can be asked for more
+				return &finding, bounded.Err()
+			}
 			finding := d.investigate(context.WithoutCancel(ctx), evidence)
 			return &finding, bounded.Err()
 		case err := <-failures:

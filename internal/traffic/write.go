@@ -3,6 +3,7 @@ package traffic
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/kn-lite/kn-lite/internal/backoff"
@@ -54,6 +55,9 @@ type Store interface {
 	// survives closed watches and expired versions. fault.NotFound when the
 	// service goes away.
 	WatchService(ctx context.Context, service string, visit func(*Snapshot) (done bool, err error)) error
+	// Unreachable returns why a watch that has ended was cut off from the cluster at
+	// its end; nil when it was not.
+	Unreachable() error
 }
 
 // Options say how Update behaves.
@@ -227,10 +231,19 @@ func Await(ctx context.Context, store Store, written *Snapshot, report func(stri
 		}
 		return false, nil
 	})
-	if err != nil && ctx.Err() != nil && last != nil {
+	if err != nil && ctx.Err() != nil {
 		kind := fault.Partial
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			kind = fault.Timeout
+		}
+		if away := store.Unreachable(); away != nil {
+			return last, (&fault.Error{
+				Op: "traffic.await", Kind: kind, Subject: "service/" + written.Name,
+				Err: fmt.Errorf("the split is written, and whether the route has taken it up is not known: %w", away),
+			}).WithHint("%s\nsee `kn-lite traffic show %s` when it answers", fault.HintOf(away), written.Name)
+		}
+		if last == nil {
+			return nil, err
 		}
 		return last, fault.New(kind, "traffic.await", "service/"+written.Name, "the split is written, and the route has not taken it up: %s: %w", last.WhyNot(), ctx.Err()).
 			WithHint("it will when the cluster gets to it; see `kn-lite traffic show %s`", written.Name)

@@ -28,6 +28,7 @@ type server struct {
 	revs    []Revision
 	before  func(*Snapshot)
 	writes  int
+	away    error // the server does not answer
 }
 
 func newServer(split Split) *server {
@@ -89,6 +90,8 @@ func (s *server) WatchService(ctx context.Context, _ string, visit func(*Snapsho
 		}
 	}
 }
+
+func (s *server) Unreachable() error { return s.away }
 
 func bump(s *Snapshot) {
 	n, _ := strconv.Atoi(s.Version)
@@ -256,6 +259,11 @@ func TestAwaitEnds(t *testing.T) {
 		defer cancel()
 		_, err = Await(ctx, s, result.After, nil)
 		checkFault(t, "deadline", err, fault.Timeout, "the split is written, and the route has not taken it up", "traffic show hello")
+
+		s.away = fault.New(fault.Transient, "test", "https://server", "it has not answered").WithHint("look after it")
+		_, err = Await(ctx, s, result.After, nil)
+		checkFault(t, "no answer", err, fault.Timeout, "https://server: it has not answered", "look after it")
+		s.away = nil
 
 		interrupted, stop := context.WithCancel(t.Context())
 		stop()

@@ -31,17 +31,12 @@ type admitted interface {
 // admit sets defaults and validates, in the order of a cluster: Knative's
 // defaults, names and metadata, Knative's rules. old is nil for a new object.
 func (s *Server) admit(w http.ResponseWriter, r *request, old, next store.Object) error {
-	object, isKnative := next.(admitted)
-	if !isKnative {
-		setCoreDefaults(next)
-	} else if err := s.setDefaults(r, old, object); err != nil {
-		return err
+	if object, isKnative := next.(admitted); isKnative {
+		return s.admitKnative(w, r, old, object)
 	}
+	setCoreDefaults(next)
 	if err := checkMeta(r.kind, old, next); err != nil {
 		return err
-	}
-	if isKnative {
-		return s.validate(w, r, old, object)
 	}
 	if invalid := validateCore(old, next); len(invalid) > 0 {
 		return apierrors.NewInvalid(r.kind.GroupVersionKind.GroupKind(), next.GetName(), invalid)
@@ -49,42 +44,33 @@ func (s *Server) admit(w http.ResponseWriter, r *request, old, next store.Object
 	return checkSettings(next)
 }
 
-// setDefaults does what Knative's defaulting webhook does.
-func (s *Server) setDefaults(r *request, old store.Object, object admitted) error {
+// admitKnative does what Knative's two webhooks do: one sets defaults, one validates.
+func (s *Server) admitKnative(w http.ResponseWriter, r *request, old store.Object, object admitted) error {
 	ctx := config.ToContext(r.Context(), s.settings.read())
-	if old == nil {
-		ctx = apis.WithinCreate(ctx)
-	} else {
+	defaulting, validating := apis.WithinCreate(ctx), apis.WithinCreate(ctx)
+	if old != nil {
 		before, err := reread(r.kind, old)
 		if err != nil {
 			return err
 		}
+		validating = apis.WithinUpdate(ctx, before)
 		// Defaults that older objects lack are no change of this client's.
-		before.SetDefaults(ctx)
-		ctx = apis.WithinUpdate(ctx, before)
+		filled := before.DeepCopyObject()
+		if d, ok := filled.(apis.Defaultable); ok {
+			d.SetDefaults(ctx)
+		}
+		defaulting = apis.WithinUpdate(ctx, filled)
 	}
 	// By whom an object was made and changed is among the defaults.
-	object.SetDefaults(s.withUser(ctx, r))
-	return nil
-}
-
-// validate does what Knative's validating webhook does.
-func (s *Server) validate(w http.ResponseWriter, r *request, old store.Object, object admitted) error {
-	ctx := config.ToContext(r.Context(), s.settings.read())
-	if old == nil {
-		ctx = apis.WithinCreate(ctx)
-	} else {
-		before, err := reread(r.kind, old)
-		if err != nil {
-			return err
-		}
-		ctx = apis.WithinUpdate(ctx, before)
+	object.SetDefaults(s.withUser(defaulting, r))
+	if err := checkMeta(r.kind, old, object); err != nil {
+		return err
 	}
 	next, err := reread(r.kind, object)
 	if err != nil {
 		return err
 	}
-	return refusal(w, next.Validate(s.withUser(ctx, r)))
+	return refusal(w, next.Validate(s.withUser(validating, r)))
 }
 
 func (s *Server) withUser(ctx context.Context, r *request) context.Context {

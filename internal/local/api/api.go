@@ -29,6 +29,8 @@ type Options struct {
 	Version string
 	// Logs reads what containers print; nil where nothing runs containers.
 	Logs Logs
+	// Tokens makes tokens of service accounts; nil where there are none.
+	Tokens Tokens
 	// Patience is how long a client may neither send nor read; 0 is half a minute. A
 	// watch in which nothing happens may take longer.
 	Patience time.Duration
@@ -50,6 +52,7 @@ type Server struct {
 	user    string
 	version string
 	logs    Logs
+	tokens  Tokens
 	report  func(string)
 
 	patience time.Duration
@@ -61,7 +64,7 @@ type Server struct {
 
 // New returns a server. Its Run has to run beside it.
 func New(o Options) *Server {
-	s := &Server{store: o.Store, token: o.Token, user: o.User, version: o.Version, logs: o.Logs, report: o.Report}
+	s := &Server{store: o.Store, token: o.Token, user: o.User, version: o.Version, logs: o.Logs, tokens: o.Tokens, report: o.Report}
 	if s.user == "" {
 		s.user = "kn-lite"
 	}

@@ -80,7 +80,11 @@ func (s *Server) resources(gv schema.GroupVersion) []metav1.APIResource {
 			Verbs: slices.Sorted(slices.Values(verbs(kind, ""))), ShortNames: kind.Short, Categories: categories(kind),
 		})
 		for _, sub := range subresources(kind) {
-			out = append(out, metav1.APIResource{Name: kind.Resource + "/" + sub, Namespaced: kind.Namespaced, Kind: kind.Kind, Verbs: verbs(kind, sub)})
+			resource := metav1.APIResource{Name: kind.Resource + "/" + sub, Namespaced: kind.Namespaced, Kind: kind.Kind, Verbs: verbs(kind, sub)}
+			if sub == "token" {
+				resource.Group, resource.Version, resource.Kind = "authentication.k8s.io", "v1", "TokenRequest"
+			}
+			out = append(out, resource)
 		}
 	}
 	return out

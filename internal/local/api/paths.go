@@ -116,6 +116,8 @@ func verbs(k *store.Kind, sub string) []string {
 	switch {
 	case sub == "log":
 		return []string{"get"}
+	case sub == "token":
+		return []string{"create"}
 	case sub == "finalize":
 		return []string{"update"}
 	case sub != "":
@@ -134,8 +136,10 @@ func isCreatable(k *store.Kind) bool {
 
 func subresources(k *store.Kind) []string {
 	switch k.Kind {
-	case "Secret", "ConfigMap", "ServiceAccount", "Event":
+	case "Secret", "ConfigMap", "Event":
 		return nil
+	case "ServiceAccount":
+		return []string{"token"}
 	case "Pod":
 		return []string{"log", "status"}
 	case "Namespace":

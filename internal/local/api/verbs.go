@@ -31,6 +31,9 @@ func (s *Server) current(r *request) (store.Object, error) {
 }
 
 func (s *Server) create(w *response, r *request) error {
+	if r.sub == "token" {
+		return s.requestToken(w, r)
+	}
 	if err := r.checkOptions(); err != nil {
 		return err
 	}

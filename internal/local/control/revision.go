@@ -109,7 +109,11 @@ func (c *Controller) createDeployment(rev *servingv1.Revision, was corev1.Condit
 		want.Generation = 1
 		markReplicas(want, templateHash(want), nil, nil, c.Now())
 	}
-	made, err := create(c, want)
+	err := checkResources(want)
+	var made *appsv1.Deployment
+	if err == nil {
+		made, err = create(c, want)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("failed to create deployment %q: %w", want.Name, err)
 	}

@@ -395,7 +395,9 @@ func TestVolumes(t *testing.T) {
 		}
 	}
 	for _, empty := range []string{"/none", "/empty"} {
-		if entries, err := os.ReadDir(at[empty]); err != nil || len(entries) > 0 {
+		entries, err := os.ReadDir(at[empty])
+		entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), "..") })
+		if err != nil || len(entries) > 0 {
 			t.Errorf("%s has %v, %v", empty, entries, err)
 		}
 	}

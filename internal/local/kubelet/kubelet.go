@@ -84,6 +84,7 @@ func (k *Kubelet) changed(e store.Event) {
 	p, ok := e.Object.(*corev1.Pod)
 	switch {
 	case !ok:
+		k.changedConfig(e)
 	case e.Change == store.Deleted:
 		k.forget(p)
 	default:

@@ -19,6 +19,7 @@ import (
 type volume struct {
 	dir      string
 	readOnly bool
+	shown    content // what is in it, nil before there is anything
 }
 
 // content is what a volume consists of, by path.
@@ -36,7 +37,7 @@ const (
 
 // mountVolumes makes the pod's volumes. What is missing for them is waited for.
 func (w *worker) mountVolumes() error {
-	w.volumes = map[string]volume{}
+	w.volumes, w.tokens = map[string]*volume{}, map[tokenKey]heldToken{}
 	for delay := newBackoff(); ; {
 		version := w.k.o.Store.Version()
 		err := w.makeVolumes()
@@ -56,20 +57,25 @@ func (w *worker) makeVolumes() error {
 	if sc := p.Spec.SecurityContext; sc != nil && sc.FSGroup != nil {
 		group = *sc.FSGroup
 	}
-	if err := w.makeVolume(terminationVolume, func(string) error { return nil }, false); err != nil {
+	if err := w.makeVolume(terminationVolume, func(*volume) error { return nil }, false); err != nil {
 		return fmt.Errorf("the folder of termination messages cannot be made: %w", err)
 	}
 	for i := range p.Spec.Volumes {
 		v := &p.Spec.Volumes[i]
-		err := w.makeVolume(v.Name, func(dir string) error {
+		err := w.makeVolume(v.Name, func(made *volume) error {
+			if v.EmptyDir != nil {
+				if made.shown == nil {
+					made.shown = content{}
+					return sandbox.Own(w.round, made.dir, group)
+				}
+				return nil
+			}
 			files, err := w.contentOf(p, v)
-			if err != nil {
+			if err != nil || made.shown != nil && files.same(made.shown) {
 				return err
 			}
-			if err := files.write(dir, group); err != nil {
-				return err
-			}
-			return sandbox.Own(w.round, dir, group)
+			made.shown = files
+			return files.publish(made.dir, group, func() error { return sandbox.Own(w.round, made.dir, group) })
 		}, v.EmptyDir == nil)
 		if err != nil {
 			return fmt.Errorf("MountVolume.SetUp failed for volume %q : %w", v.Name, err)
@@ -79,19 +85,22 @@ func (w *worker) makeVolumes() error {
 }
 
 // makeVolume makes a folder once, and fills it.
-func (w *worker) makeVolume(name string, fill func(dir string) error, readOnly bool) error {
+func (w *worker) makeVolume(name string, fill func(*volume) error, readOnly bool) error {
 	v, made := w.volumes[name]
 	if !made {
 		dir, err := w.currentSandbox().Volume(name)
 		if err != nil {
 			return err
 		}
-		v = volume{dir, readOnly}
+		v = &volume{dir: dir, readOnly: readOnly}
 	}
-	if err := fill(v.dir); err != nil {
+	if err := fill(v); err != nil {
+		v.shown = nil
 		return err
 	}
-	w.volumes[name] = v
+	if !made { // containers look it up while it is filled anew
+		w.volumes[name] = v
+	}
 	return nil
 }
 
@@ -140,11 +149,18 @@ func (w *worker) addToken(out content, p *corev1.Pod, from *corev1.ServiceAccoun
 	if from.ExpirationSeconds != nil {
 		seconds = *from.ExpirationSeconds
 	}
-	token, err := w.k.o.Tokens.Token(w.round, p, from.Audience, time.Duration(seconds)*time.Second)
-	if err != nil {
-		return err
+	key := tokenKey{from.Audience, seconds}
+	held, ok := w.tokens[key]
+	if !ok || !time.Now().Before(held.renew) {
+		lifetime := time.Duration(seconds) * time.Second
+		token, err := w.k.o.Tokens.Token(w.round, p, from.Audience, lifetime)
+		if err != nil {
+			return err
+		}
+		held = heldToken{token, time.Now().Add(time.Duration(float64(lifetime) * renewal))}
+		w.tokens[key] = held
 	}
-	return out.add(from.Path, []byte(token), mode, nil)
+	return out.add(from.Path, []byte(held.value), mode, nil)
 }
 
 func (f content) addSecret(s *store.Store, namespace, name string, items []corev1.KeyToPath, mode *int32, optional *bool) error {

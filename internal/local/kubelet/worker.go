@@ -35,7 +35,9 @@ type worker struct {
 
 	inits, containers []*container
 	running           sync.WaitGroup // of the containers' goroutines
-	volumes           map[string]volume
+	volumes           map[string]*volume
+	tokens            map[tokenKey]heldToken
+	refresh           chan struct{} // what the volumes show may have changed
 	// round is the part of life in which there is the same sandbox.
 	round context.Context
 
@@ -49,7 +51,7 @@ type worker struct {
 
 func newWorker(k *Kubelet, p *corev1.Pod) *worker {
 	w := &worker{
-		k: k, uid: p.UID, name: nameOf(p), pod: p, done: make(chan struct{}),
+		k: k, uid: p.UID, name: nameOf(p), pod: p, done: make(chan struct{}), refresh: make(chan struct{}, 1),
 		dir: filepath.Join(k.o.Dir, p.Namespace+"_"+p.Name+"_"+string(p.UID)),
 	}
 	w.life, w.end = context.WithCancel(context.Background())
@@ -235,6 +237,9 @@ func (w *worker) bringUp(end context.CancelFunc) error {
 	}
 	if err := w.mountVolumes(); err != nil {
 		return err
+	}
+	if w.showsConfig() {
+		w.running.Go(w.keepVolumes)
 	}
 	for _, c := range w.inits {
 		if !c.runToEnd() {

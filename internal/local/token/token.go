@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kn-lite/kn-lite/internal/local/store"
@@ -61,7 +62,8 @@ type claims struct {
 type bound struct {
 	Namespace string `json:"namespace"`
 	Node      *named `json:"node,omitempty"`
-	Pod       named  `json:"pod"`
+	Pod       *named `json:"pod,omitempty"`
+	Secret    *named `json:"secret,omitempty"`
 	Account   named  `json:"serviceaccount"`
 }
 
@@ -87,17 +89,42 @@ func (m *Maker) Token(_ context.Context, pod *corev1.Pod, audience string, lifet
 	if audience == "" {
 		audience = Issuer
 	}
-	now := m.now()
-	c := claims{
-		Audience: []string{audience}, Issuer: Issuer, ID: rand.Text(),
-		Issued: now.Unix(), NotBefore: now.Unix(), Expires: now.Add(lifetime).Unix(),
-		Subject: "system:serviceaccount:" + pod.Namespace + ":" + account.Name,
-		Bound:   bound{Namespace: pod.Namespace, Pod: named{pod.Name, string(pod.UID)}, Account: account},
-	}
+	c, _ := m.claims(pod.Namespace, account, []string{audience}, lifetime)
+	c.Bound.Pod = &named{pod.Name, string(pod.UID)}
 	if pod.Spec.NodeName != "" {
 		c.Bound.Node = &named{Name: pod.Spec.NodeName}
 	}
 	return m.sign(c)
+}
+
+// AccountToken returns a token of a service account for somebody who asks the API for
+// one. It implements api.Tokens.
+func (m *Maker) AccountToken(_ context.Context, account *corev1.ServiceAccount, audiences []string, boundTo *authenticationv1.BoundObjectReference, lifetime time.Duration) (token string, expires time.Time, err error) {
+	if len(audiences) == 0 {
+		audiences = []string{Issuer}
+	}
+	c, expires := m.claims(account.Namespace, named{account.Name, string(account.UID)}, audiences, lifetime)
+	if boundTo != nil {
+		object := &named{boundTo.Name, string(boundTo.UID)}
+		if boundTo.Kind == "Pod" {
+			c.Bound.Pod = object
+		} else {
+			c.Bound.Secret = object
+		}
+	}
+	token, err = m.sign(c)
+	return token, expires, err
+}
+
+func (m *Maker) claims(namespace string, account named, audiences []string, lifetime time.Duration) (c claims, expires time.Time) {
+	now := m.now()
+	expires = now.Add(lifetime)
+	return claims{
+		Audience: audiences, Issuer: Issuer, ID: rand.Text(),
+		Issued: now.Unix(), NotBefore: now.Unix(), Expires: expires.Unix(),
+		Subject: "system:serviceaccount:" + namespace + ":" + account.Name,
+		Bound:   bound{Namespace: namespace, Account: account},
+	}, expires
 }
 
 func (m *Maker) sign(c claims) (string, error) {

@@ -53,7 +53,7 @@ func TestToken(t *testing.T) {
 				Audience: []string{"vault"}, Issuer: Issuer, Issued: 1_700_000_000, NotBefore: 1_700_000_000, Expires: 1_700_003_600,
 				Subject: "system:serviceaccount:shop:robot",
 				Bound: bound{
-					Namespace: "shop", Node: &named{Name: "here"}, Pod: named{"pod", "pod-uid"},
+					Namespace: "shop", Node: &named{Name: "here"}, Pod: &named{"pod", "pod-uid"},
 					Account: named{"robot", string(account.GetUID())},
 				},
 			},
@@ -63,7 +63,7 @@ func TestToken(t *testing.T) {
 			want: claims{
 				Audience: []string{Issuer}, Issuer: Issuer, Issued: 1_700_000_000, NotBefore: 1_700_000_000, Expires: 1_700_003_600,
 				Subject: "system:serviceaccount:shop:default",
-				Bound:   bound{Namespace: "shop", Pod: named{"pod", "pod-uid"}, Account: named{Name: "default"}},
+				Bound:   bound{Namespace: "shop", Pod: &named{"pod", "pod-uid"}, Account: named{Name: "default"}},
 			},
 		},
 	} {

@@ -14,6 +14,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/local/router"
 	"github.com/kn-lite/kn-lite/internal/parallel"
+	"github.com/kn-lite/kn-lite/internal/sandbox"
 )
 
 // closeWithin bounds how long requests and instances have at the end.
@@ -35,6 +36,7 @@ func Up(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
+	sandbox.LeaveTerminal()
 	credentials, err := o.Place.openCredentials(o.Now())
 	if err != nil {
 		return err

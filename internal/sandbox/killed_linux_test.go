@@ -18,6 +18,10 @@ const argPlatform = "sandbox-test-platform"
 
 // platform is a process with two pods that do the same, and waits to be killed.
 func platform(dir string, does []string) {
+	if does[0] == "leave" {
+		LeaveTerminal()
+		does = does[1:]
+	}
 	box, err := Open(context.Background(), Options{Dir: dir, Path: os.Getenv("PATH")})
 	for range 2 {
 		var pod *Pod

@@ -31,6 +31,9 @@ func Open(context.Context, Options) (*Box, error) {
 		WithHint("have the cluster build it: --builder cluster\nor build without a Dockerfile what has a language of its own: --builder layers")
 }
 
+// LeaveTerminal leaves it as it is: there are no pods.
+func LeaveTerminal() {}
+
 // Pipe is os.Pipe.
 func Pipe() (reader, writer *os.File, err error) { return os.Pipe() }
 

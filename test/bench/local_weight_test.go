@@ -21,11 +21,11 @@ func TestLocalColdStart(t *testing.T) {
 		aim                  time.Duration
 	}{
 		{"go", "go", "", 150 * time.Millisecond},
-		{"rust", "cargo", "", 0},
 		{"node", "npm", "node", 0},
 		{"typescript", "npm", "node", 0},
 		{"python", "pip", "python", 0},
 		{"java", "mvn", "java", 0},
+		{"rust", "cargo", "", 0},
 	} {
 		if _, err := exec.LookPath(c.tool); err != nil {
 			t.Logf("%s from zero: not measured, there is no %s", c.language, c.tool)

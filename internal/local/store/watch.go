@@ -26,8 +26,9 @@ type Event struct {
 	Old     Object // as it was before; nil when it was added
 }
 
-// remembered is how many changes a watch may be behind.
-const remembered = 8192
+// remembered is how many changes a watch may be behind. Each holds an object as it was,
+// of some 10 kB.
+const remembered = 1024
 
 // history is the last changes, oldest first. It has a lock of its own: who
 // follows a watch does not hold up writers.

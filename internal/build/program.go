@@ -21,10 +21,31 @@ import (
 // ProgramPath is where Program puts the program.
 const ProgramPath = "/usr/bin/kn-lite"
 
-// Program is an image of one program on the built-in base, which starts it as
+// Program returns an image of one program on the built-in base, which starts it as
 // root with no arguments. The program has to be a static one for Linux; what it
 // is decides the image's platform. The same file gives the same digest.
 func Program(ctx context.Context, file, cacheDir string, now func() time.Time) (v1.Image, v1.Platform, error) {
+	return programImage(ctx, file, cacheDir, now, staticbase.Files(), ProgramPath, "PATH="+defaultPath)
+}
+
+// KanikoPath is where Kaniko puts the executor.
+const KanikoPath = "/kaniko/executor"
+
+// Kaniko returns an image of kaniko's executor. Unlike Program's it has no base:
+// kaniko builds images on its own root, and what lies there, but in /kaniko, would be
+// in the way of theirs.
+func Kaniko(ctx context.Context, file, cacheDir string, now func() time.Time) (v1.Image, v1.Platform, error) {
+	const certificates = "kaniko/ssl/certs"
+	base := []layer.File{
+		layer.Dir("kaniko", 0o755), layer.Dir("kaniko/ssl", 0o755), layer.Dir(certificates, 0o755),
+		layer.Bytes(certificates+"/ca-certificates.crt", 0o644, staticbase.Authorities()),
+	}
+	return programImage(ctx, file, cacheDir, now, base, KanikoPath,
+		"HOME=/root", "USER=root", "PATH=/usr/local/bin:/kaniko", "SSL_CERT_DIR=/"+certificates, "DOCKER_CONFIG=/kaniko/.docker/")
+}
+
+// programImage returns an image of a program at a path, over base.
+func programImage(ctx context.Context, file, cacheDir string, now func() time.Time, base []layer.File, at string, env ...string) (v1.Image, v1.Platform, error) {
 	platform, err := staticProgram(file)
 	if err != nil {
 		return nil, platform, err
@@ -38,12 +59,12 @@ func Program(ctx context.Context, file, cacheDir string, now func() time.Time) (
 		return nil, platform, &fault.Error{Op: "build.program", Subject: file, Err: err}
 	}
 	program := layer.File{
-		Path: strings.TrimPrefix(ProgramPath, "/"), Mode: 0o755, Size: info.Size(),
+		Path: strings.TrimPrefix(at, "/"), Mode: 0o755, Size: info.Size(),
 		Open: func() (io.ReadCloser, error) { return regular.Open(file) },
 	}
 	epoch := time.Unix(0, 0).UTC()
 	var adds []mutate.Addendum
-	for _, files := range [][]layer.File{staticbase.Files(), {program}} {
+	for _, files := range [][]layer.File{base, {program}} {
 		made, _, err := store.Write(ctx, files, epoch)
 		if err != nil {
 			return nil, platform, err
@@ -54,8 +75,8 @@ func Program(ctx context.Context, file, cacheDir string, now func() time.Time) (
 	}
 	image, err := layer.Assemble(adds, platform, nil, func(config *v1.ConfigFile) {
 		config.Created = v1.Time{Time: epoch}
-		config.Config.Entrypoint = []string{ProgramPath}
-		config.Config.Env = []string{"PATH=" + defaultPath}
+		config.Config.Entrypoint = []string{at}
+		config.Config.Env = env
 		config.Config.WorkingDir = "/"
 		config.Config.User = "0:0"
 	})

@@ -3,6 +3,7 @@ package dockerfile
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"maps"
 	"net/url"
@@ -32,12 +33,36 @@ type Needed struct {
 	// Images are those that FROM, COPY --from and mounts name, as far as that can
 	// be told without building.
 	Images []string
+	// Demands are what another builder may not know how to do.
+	Demands []Demand
 
 	tree *source.Tree
 }
 
 // Close ends the use of the context; no file can be opened afterwards.
 func (n *Needed) Close() error { return n.tree.Close() }
+
+// IgnoreFile returns the content of the .dockerignore that counts, nil where there is
+// none.
+func (n *Needed) IgnoreFile() ([]byte, error) {
+	if n.Ignore != nil {
+		return n.Ignore, nil
+	}
+	for _, name := range []string{n.Name + ".dockerignore", ".dockerignore"} {
+		for _, f := range n.Files {
+			if f.Path != name {
+				continue
+			}
+			r, err := f.Open()
+			if err != nil {
+				return nil, err
+			}
+			raw, err := io.ReadAll(r)
+			return raw, errors.Join(err, r.Close())
+		}
+	}
+	return nil, nil
+}
 
 // Needs reads the Dockerfile and lists the context. What is wrong with the
 // Dockerfile is found here, as Build would find it.
@@ -65,7 +90,7 @@ func Needs(ctx context.Context, spec Spec) (*Needed, error) {
 		needed.Ignore = b.context.beside
 	}
 	sources, images := b.mentioned()
-	needed.Images = images
+	needed.Images, needed.Demands = images, b.demands()
 	if needed.Files, err = b.sent(ctx, sources); err != nil {
 		return nil, errors.Join(err, b.tree.Close())
 	}

@@ -34,16 +34,16 @@ func Files() []layer.File {
 		// Without this file C libraries ask DNS before /etc/hosts.
 		layer.Bytes("etc/nsswitch.conf", 0o644, []byte("hosts: files dns\n")),
 		layer.Bytes("etc/passwd", 0o644, []byte(passwd)),
-		layer.Bytes("etc/ssl/certs/ca-certificates.crt", 0o644, roots()),
+		layer.Bytes("etc/ssl/certs/ca-certificates.crt", 0o644, Authorities()),
 		layer.Dir("home/nonroot", 0o755),
 		layer.Dir("tmp", fs.ModeSticky|0o777),
 	}
 }
 
-// roots is Mozilla's list of certificate authorities, as the Go team keeps it.
+// Authorities returns Mozilla's list of certificate authorities as PEM, as the Go team keeps it.
 // Authorities that browsers trust for some certificates only are left out: a PEM
 // file cannot say "only those issued before".
-func roots() []byte {
+func Authorities() []byte {
 	var out bytes.Buffer
 	for root := range bundle.Roots() {
 		if root.Constraint != nil {

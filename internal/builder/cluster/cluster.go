@@ -128,7 +128,7 @@ type run struct {
 
 // prepare returns what the cluster is asked for.
 func (r *run) prepare(ctx context.Context) (*clusterbuild.Spec, error) {
-	pushTo, err := unsignedTag(r.request.Tag, r.signer() != nil)
+	pushTo, err := UnsignedTag(r.request.Tag, r.signer() != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -185,9 +185,9 @@ func (r *run) sign(ctx context.Context, digest v1.Hash) error {
 	return err
 }
 
-// unsignedTag returns where a pod pushes to. It never gets the key, so an image that
+// UnsignedTag returns where a pod pushes to. It never gets the key, so an image that
 // is to be signed gets its own tag from here, when that is done.
-func unsignedTag(tag string, signed bool) (string, error) {
+func UnsignedTag(tag string, signed bool) (string, error) {
 	ref, err := registry.ParseTag(tag)
 	if err != nil || !signed {
 		return tag, err
@@ -195,18 +195,27 @@ func unsignedTag(tag string, signed bool) (string, error) {
 	return ref.Name() + ":kn-lite-unsigned", nil
 }
 
-// order returns what the pod is told; refs are the images that it reads and writes.
-func (r *run) order(ctx context.Context, refs []string) (*clusterbuild.Order, error) {
-	reach := r.registries.Options()
-	for _, image := range refs {
+// RefuseCertificates refuses images whose registry wants a client certificate: a pod
+// does not get its key.
+func RefuseCertificates(reach registry.Options, images []string) error {
+	for _, image := range images {
 		ref, err := registry.Parse(image)
 		if err != nil {
 			continue // the build says so, if it gets there
 		}
 		if _, ok := reach.Certificates[ref.Registry]; ok {
-			return nil, fault.New(fault.Usage, "builder.cluster", ref.Registry, "the registry has a client certificate, and its key does not leave this machine").
+			return fault.New(fault.Usage, "builder.cluster", ref.Registry, "the registry has a client certificate, and its key does not leave this machine").
 				WithHint("build here, with the builder %q", builder.Dockerfile)
 		}
+	}
+	return nil
+}
+
+// order returns what the pod is told; refs are the images that it reads and writes.
+func (r *run) order(ctx context.Context, refs []string) (*clusterbuild.Order, error) {
+	reach := r.registries.Options()
+	if err := RefuseCertificates(reach, refs); err != nil {
+		return nil, err
 	}
 	order := &clusterbuild.Order{
 		Options: *r.spec.Dockerfile, Epoch: r.spec.Epoch, Labels: r.spec.Labels,
@@ -229,13 +238,13 @@ func (r *run) order(ctx context.Context, refs []string) (*clusterbuild.Order, er
 			return nil, &fault.Error{Op: "registry.ca", Kind: fault.Usage, Subject: file, Err: err}
 		}
 	}
-	order.Registry.Routes, err = registryRoutes(ctx, r.cluster, refs)
+	order.Registry.Routes, err = RegistryRoutes(ctx, r.cluster, refs)
 	return order, err
 }
 
-// registryRoutes says where pods find the registries that are local to the
+// RegistryRoutes returns where pods find the registries that are local to the
 // cluster. One on loopback that nobody has a route to is not to be reached.
-func registryRoutes(ctx context.Context, client *cluster.Client, images []string) (map[string]string, error) {
+func RegistryRoutes(ctx context.Context, client *cluster.Client, images []string) (map[string]string, error) {
 	var routes map[string]string
 	local, unread := client.LocalRegistry(ctx)
 	if unread != nil && fault.KindOf(unread) != fault.Auth {

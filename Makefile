@@ -15,7 +15,7 @@ RUN ?=
 
 export FULL KEEP DEVCLUSTER PLATFORM WHO
 
-.PHONY: help build demo demo-cluster test e2e conformance bench verify update cluster-up cluster-down peers buildah buildkit tools clean
+.PHONY: help build demo demo-cluster test e2e conformance bench verify update kaniko-image cluster-up cluster-down peers buildah buildkit tools clean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,7 +84,10 @@ $(BIN)/cosign: test/peers/cosign/go.mod test/peers/cosign/go.sum
 $(BIN)/func: test/peers/func/go.mod test/peers/func/go.sum
 	cd test/peers/func && $(GO_BUILD) -ldflags '-s -w' -o $@ knative.dev/func/cmd/func
 
-# Only ever run in a sandbox: it deletes what it finds at /.
+kaniko-image: build $(BIN)/kaniko ## push the image that --builder kaniko runs (IMAGE=REGISTRY/NAME:TAG)
+	$(BIN)/kn-lite internal kaniko-image $(IMAGE) $(BIN)/kaniko
+
+# Only ever run in a container or a sandbox: it deletes what it finds at /.
 $(BIN)/kaniko: builders/kaniko/go.mod builders/kaniko/go.sum
 	cd builders/kaniko && $(GO_BUILD) -ldflags '-s -w' -o $@ github.com/GoogleContainerTools/kaniko/cmd/executor
 

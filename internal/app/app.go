@@ -15,7 +15,9 @@ import (
 	"github.com/kn-lite/kn-lite/internal/builder"
 	clusterbuilder "github.com/kn-lite/kn-lite/internal/builder/cluster"
 	dockerfilebuilder "github.com/kn-lite/kn-lite/internal/builder/dockerfile"
+	"github.com/kn-lite/kn-lite/internal/builder/kaniko"
 	"github.com/kn-lite/kn-lite/internal/builder/layers"
+	"github.com/kn-lite/kn-lite/internal/builder/plugin"
 	"github.com/kn-lite/kn-lite/internal/cluster"
 	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/local"
@@ -58,7 +60,11 @@ func (a *App) report() progress.Reporter {
 // Builders returns the builders that there are.
 func (a *App) Builders() *builder.Set {
 	host := a.builderHost()
-	return &builder.Set{Builders: []builder.Builder{layers.New(host), dockerfilebuilder.New(host), clusterbuilder.New(host)}}
+	return &builder.Set{
+		Builders: []builder.Builder{layers.New(host), dockerfilebuilder.New(host), clusterbuilder.New(host), kaniko.New(host)},
+		Find:     func(name string) (builder.Builder, error) { return plugin.Open(host, a.Env("PATH"), name) },
+		List:     func() []string { return plugin.Names(a.Env("PATH")) },
+	}
 }
 
 func (a *App) builderHost() *builder.Host {

@@ -247,7 +247,7 @@ func (a *App) applySettings(r *builder.Request) error {
 	for _, language := range build.Languages() {
 		r.BaseImages[language] = cfg.BaseImage(language, own)
 	}
-	r.Pod.Image = cmp.Or(r.Pod.Image, cfg.BuilderImage)
+	r.Pod.Images = map[string]string{builder.Cluster: cfg.BuilderImage, builder.Kaniko: cfg.KanikoImage}
 	if repository := cmp.Or(r.Dockerfile.Repository, cfg.CacheRepository); repository != "" {
 		// A tag has no meaning there.
 		ref, err := registry.ParseTag(repository)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -16,11 +17,23 @@ import (
 // PushProgram pushes an image of kn-lite, as builds in the cluster run it, to tag, and
 // returns the reference by digest. programs are files, one for each platform.
 func (a *App) PushProgram(ctx context.Context, tag string, programs []string) (string, error) {
+	return a.pushPrograms(ctx, tag, programs, build.Program)
+}
+
+// PushKaniko is PushProgram for kaniko's executor.
+func (a *App) PushKaniko(ctx context.Context, tag string, programs []string) (string, error) {
+	return a.pushPrograms(ctx, tag, programs, build.Kaniko)
+}
+
+// imageOf makes an image of a program.
+type imageOf func(ctx context.Context, file, cacheDir string, now func() time.Time) (v1.Image, v1.Platform, error)
+
+func (a *App) pushPrograms(ctx context.Context, tag string, programs []string, imageOf imageOf) (string, error) {
 	cache := settings.CacheDir(a.Env)
 	var artifact registry.Artifact
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, program := range programs {
-		image, platform, err := build.Program(ctx, program, cache, a.Now)
+		image, platform, err := imageOf(ctx, program, cache, a.Now)
 		if err != nil {
 			return "", err
 		}

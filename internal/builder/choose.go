@@ -16,6 +16,7 @@ const (
 	Layers     = "layers"
 	Dockerfile = "dockerfile"
 	Cluster    = "cluster"
+	Kaniko     = "kaniko"
 )
 
 // Set holds the builders that there are.

@@ -67,7 +67,8 @@ type DockerfileOptions struct {
 
 // PodOptions are for builders that run as a pod of the cluster.
 type PodOptions struct {
-	Image     string            // what the pod runs; "" is the builder's own
+	Image     string            // what the pod runs; "" takes Images
+	Images    map[string]string // by the builder's name; "" or none is the builder's own
 	Namespace string            // "" is the one of the function
 	Resources map[string]string // requests and limits by name: cpu, memory, ephemeral-storage
 }

@@ -31,7 +31,7 @@ func (b *buildFlags) add(cmd *cobra.Command, f *Factory) {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&b.Platforms, "platform", nil, "build for these `OS/ARCH`s; several make an index (default linux/amd64)")
 	flags.StringVar(&b.Base, "base-image", "", "`IMAGE` to build on (default: func.yaml's, the settings', the language's own)")
-	flags.StringVar(&b.Builder, "builder", builder.Auto, "how to build: auto, layers, dockerfile or cluster (auto takes the Dockerfile where no language is known)")
+	flags.StringVar(&b.Builder, "builder", builder.Auto, "how to build: auto, layers, dockerfile, cluster, kaniko or NAME of a program kn-lite-builder-NAME on PATH (auto takes the Dockerfile where no language is known)")
 	b.Docker.add(flags)
 	b.Cluster.add(flags)
 	b.Attest.add(cmd)
@@ -66,9 +66,9 @@ type clusterFlags struct {
 }
 
 func (c *clusterFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&c.Image, "builder-image", "", "kn-lite's own `IMAGE`, for --builder cluster (default: this program's, pushed beside the image that is built)")
-	flags.StringVar(&c.Namespace, "builder-namespace", "", "`NAMESPACE` in which --builder cluster builds (default: the service's)")
-	flags.StringToStringVar(&c.Resources, "builder-resources", nil, "cpu=N,memory=N,ephemeral-storage=N that the pod of --builder cluster asks for, and may use at most")
+	flags.StringVar(&c.Image, "builder-image", "", "`IMAGE` that the pod of --builder cluster or kaniko runs: kn-lite's own (default: this program's, pushed beside the image that is built), or kaniko's executor (default: the settings')")
+	flags.StringVar(&c.Namespace, "builder-namespace", "", "`NAMESPACE` in which --builder cluster or kaniko builds (default: the service's)")
+	flags.StringToStringVar(&c.Resources, "builder-resources", nil, "cpu=N,memory=N,ephemeral-storage=N that the pod of --builder cluster or kaniko asks for, and may use at most")
 }
 
 // dockerfileFlags are the flags that only a Dockerfile has a use for.

@@ -14,7 +14,7 @@ import (
 // newInternalCmd holds what kn-lite runs itself, elsewhere, and what its releases
 // need. It is in no help and may change at any time.
 func newInternalCmd(f *Factory) *cobra.Command {
-	cmd := newGroupCmd("internal", "What kn-lite runs itself", "", newClusterBuildCmd(f), newBuilderImageCmd(f))
+	cmd := newGroupCmd("internal", "What kn-lite runs itself", "", newClusterBuildCmd(f), newBuilderImageCmd(f), newKanikoImageCmd(f))
 	cmd.Hidden = true
 	return cmd
 }
@@ -63,6 +63,25 @@ func newBuilderImageCmd(f *Factory) *cobra.Command {
 	return cmd
 }
 
+// newKanikoImageCmd is for releases and for closed networks: it pushes the image
+// that --builder kaniko runs.
+func newKanikoImageCmd(f *Factory) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "kaniko-image IMAGE PROGRAM…",
+		Short: "Push an image of kaniko's executor for --builder-image, with one platform for each program",
+		Args:  cobra.MinimumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ref, err := f.App().PushKaniko(cmd.Context(), args[0], args[1:])
+			if err != nil {
+				return err
+			}
+			return f.printBuilderImage(ref)
+		},
+	}
+	f.addRegistryFlags(cmd)
+	return cmd
+}
+
 func runBuilderImage(ctx context.Context, f *Factory, tag string, programs []string) error {
 	if len(programs) == 0 {
 		self, err := os.Executable()
@@ -75,6 +94,10 @@ func runBuilderImage(ctx context.Context, f *Factory, tag string, programs []str
 	if err != nil {
 		return err
 	}
+	return f.printBuilderImage(ref)
+}
+
+func (f *Factory) printBuilderImage(ref string) error {
 	return f.print(answer{
 		Object: map[string]string{"apiVersion": apiVersion, "kind": "BuilderImage", "image": ref},
 		Names:  []string{ref},

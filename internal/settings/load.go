@@ -29,6 +29,7 @@ type Settings struct {
 	InsecureRegistries []string            // hosts (host or host:port) spoken to in plain HTTP
 	Mirrors            map[string][]string // registry host → places to try before it, in order
 	BuilderImage       string              // kn-lite's own image, for builds in the cluster
+	KanikoImage        string              // kaniko's executor, for builds with it in the cluster
 	CacheRepository    string              // keeps the layers of Dockerfiles' steps for other machines
 	SignKey            string              // private key that images are signed with
 	VerifyKey          string              // public key that signatures have to fit
@@ -137,6 +138,7 @@ func (c *Settings) read(env func(string) string) (err error) {
 	c.AuthFile = v.GetString("authFile")
 	c.CAFile = v.GetString("registryCA")
 	c.BuilderImage = v.GetString("builderImage")
+	c.KanikoImage = v.GetString("kanikoImage")
 	c.CacheRepository = v.GetString("cacheRepo")
 	c.SignKey = v.GetString("signKey")
 	c.VerifyKey = v.GetString("verifyKey")

@@ -37,6 +37,7 @@ func settings() []setting {
 		{baseImages, byName, nil},
 		{"cacheRepo", scalar, []string{"KN_LITE_CACHE_REPO"}},
 		{"builderImage", scalar, []string{"KN_LITE_BUILDER_IMAGE"}},
+		{"kanikoImage", scalar, []string{"KN_LITE_KANIKO_IMAGE"}},
 		{"signKey", scalar, []string{"KN_LITE_SIGN_KEY"}},
 		{"verifyKey", scalar, []string{"KN_LITE_VERIFY_KEY"}},
 		{"requireSigned", scalar, []string{"KN_LITE_REQUIRE_SIGNED"}},

@@ -278,7 +278,7 @@ const publicImage = "ghcr.io/kn-lite/kn-lite"
 // program, pushed beside the image that it builds; else that of this release.
 func (r *run) podImage(ctx context.Context) (image, architecture string, err error) {
 	wanted := r.spec.Platforms[0].Architecture
-	if named := r.request.Pod.Image; named != "" {
+	if named := cmp.Or(r.request.Pod.Image, r.request.Pod.Images[builder.Cluster]); named != "" {
 		if _, err := registry.Parse(named); err != nil {
 			return "", "", err
 		}

@@ -29,32 +29,22 @@ import (
 	"github.com/kn-lite/kn-lite/internal/registry"
 )
 
-// Name is what users choose the builder by.
-const Name = "kaniko"
-
 // lease is how long a build goes on when kn-lite has been killed.
 const lease = time.Minute
 
 // Builder is the kaniko builder.
-type Builder struct {
-	host *builder.Host
-	// image returns the executor that the settings name; "" is that of this release.
-	image func() (string, error)
-}
+type Builder struct{ host *builder.Host }
 
 var (
 	_ builder.Builder = (*Builder)(nil)
 	_ builder.Pusher  = (*Builder)(nil)
 )
 
-// New returns the kaniko builder. image returns what the settings name as kaniko's
-// executor, "" where they name none.
-func New(host *builder.Host, image func() (string, error)) *Builder {
-	return &Builder{host: host, image: image}
-}
+// New returns the kaniko builder.
+func New(host *builder.Host) *Builder { return &Builder{host} }
 
 // Name implements builder.Builder.
-func (*Builder) Name() string { return Name }
+func (*Builder) Name() string { return builder.Kaniko }
 
 // PushesItself implements builder.Pusher: the pod has pushed the image.
 func (*Builder) PushesItself() {}
@@ -72,7 +62,7 @@ func (b *Builder) Build(ctx context.Context, r builder.Request) (*builder.Result
 	if err != nil {
 		return nil, err
 	}
-	result := b.host.NewResult(Name, t.spec, made)
+	result := b.host.NewResult(builder.Kaniko, t.spec, made)
 	if err := t.publish(ctx, result); err != nil {
 		return nil, err
 	}
@@ -131,14 +121,7 @@ const publicImage = "ghcr.io/kn-lite/kaniko"
 // executor returns the image of kaniko that is to be run: the one that the request
 // names, that of the settings, that of this release.
 func (b *Builder) executor(r builder.Request) (string, error) {
-	named := r.Pod.Image
-	if named == "" && b.image != nil {
-		var err error
-		if named, err = b.image(); err != nil {
-			return "", err
-		}
-	}
-	if named != "" {
+	if named := cmp.Or(r.Pod.Image, r.Pod.Images[builder.Kaniko]); named != "" {
 		_, err := registry.Parse(named)
 		return named, err
 	}

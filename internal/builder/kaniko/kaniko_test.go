@@ -107,7 +107,6 @@ func TestRefusesWhatKanikoDoesWrong(t *testing.T) {
 }
 
 func TestExecutorImage(t *testing.T) {
-	named := func(name string) func() (string, error) { return func() (string, error) { return name, nil } }
 	for _, test := range []struct {
 		version, settings, request, want string
 	}{
@@ -117,8 +116,8 @@ func TestExecutorImage(t *testing.T) {
 		{"(devel)", "", "", ""},
 	} {
 		r := builder.Request{}
-		r.Pod.Image = test.request
-		got, err := New(&builder.Host{Version: test.version}, named(test.settings)).executor(r)
+		r.Pod.Image, r.Pod.Images = test.request, map[string]string{builder.Kaniko: test.settings}
+		got, err := New(&builder.Host{Version: test.version}).executor(r)
 		if got != test.want || (err == nil) != (test.want != "") {
 			t.Errorf("%+v: %s, %v", test, got, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kn-lite/kn-lite/internal/builder"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
@@ -76,6 +77,24 @@ func Find(path, name string) (*Found, error) {
 		}
 	}
 	return nil, nil
+}
+
+// Names returns the names of the plugins in the folders of path.
+func Names(path string) []string {
+	var out []string
+	for _, f := range List(path) {
+		out = append(out, f.Name)
+	}
+	return out
+}
+
+// Open returns the builder called name, nil where there is no such plugin.
+func Open(host *builder.Host, path, name string) (builder.Builder, error) {
+	found, err := Find(path, name)
+	if found == nil || err != nil {
+		return nil, err
+	}
+	return New(host, *found, Limits{}), nil
 }
 
 // nameOf returns the name of the plugin that a file is.

@@ -55,7 +55,7 @@ test('shows services, revisions, split, instances and figures as they change', a
   await standin.do('delete', { service: 'hello' });
   await until(page, 'nothing is left', () => !document.querySelector('#empty').hidden);
 
-  await page.reload(); // with the cookie alone
+  await page.reload(); // with the cookie, and the key that it has stored
   await until(page, 'signed in', () => document.querySelector('#connection').dataset.state === 'live');
   await close(page);
 });
@@ -191,7 +191,9 @@ test('names, messages and log lines are text', async () => {
 test('other sites and other ports of this machine get nothing', async () => {
   await hello({ 'hello-v1': 100, 'hello-v2': 0 });
   const page = await openPage(browser, standin);
-  const attacker = createServer((_, answer) => {
+  let stolen = '';
+  const attacker = createServer((request, answer) => {
+    stolen ||= request.headers.cookie ?? '';
     answer.setHeader('Content-Type', 'text/html');
     answer.end(`<iframe name=f src="${standin.base}/"></iframe><form id=form method=post enctype="text/plain" target=f action="${standin.base}/split"><input name='{"namespace":"default","service":"hello","resourceVersion":"1","targets":[],"x":"' value='"}'></form>`);
   }).listen(0, '127.0.0.1');
@@ -214,6 +216,9 @@ test('other sites and other ports of this machine get nothing', async () => {
       return out;
     }, standin.base);
     await sleep(500);
+    assert.match(stolen, /kn-lite-/, 'the browser sends the cookie to another port: this is what the key is for');
+    const program = await fetch(standin.base + '/state', { headers: { Cookie: stolen } });
+    assert.equal(program.status, 401, 'the cookie alone opens what the page shows');
     assert.deepEqual(tries, ['failed', 'failed', 'failed', 'failed', 'failed']);
     assert.ok(seen.includes('/split 403') && seen.every((s) => s.endsWith('403')), `answers: ${seen}`);
     assert.equal(await page.$eval('#bar', (e) => e.getAttribute('aria-label')), 'hello-v1 100 %');

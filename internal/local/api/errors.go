@@ -56,6 +56,18 @@ func errNoPath() error {
 	return apierrors.NewGenericServerResponse(http.StatusNotFound, "get", schema.GroupResource{}, "", "", 0, true)
 }
 
+// cannotStream is the answer to who wants to talk to a container, in a form that kubectl
+// shows.
+func (s *Server) cannotStream(r *request) error {
+	if _, err := s.current(r); err != nil {
+		return err
+	}
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status: metav1.StatusFailure, Code: http.StatusNotImplemented, Reason: "NotImplemented",
+		Message: fmt.Sprintf("the embedded platform has no pods/%s: read what the instance prints with `kubectl logs %s -n %s`, or deploy to a cluster", r.sub, r.name, r.namespace),
+	}}
+}
+
 func unsupportedMedia(accepted string) error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
 		Status: metav1.StatusFailure, Code: http.StatusUnsupportedMediaType, Reason: metav1.StatusReasonUnsupportedMediaType,

@@ -60,6 +60,9 @@ func (s *Server) parse(r *http.Request) (*request, error) {
 
 // dispatch calls the verb.
 func (s *Server) dispatch(w *response, r *request) error {
+	if r.kind.Kind == "Pod" && slices.Contains([]string{"attach", "exec", "portforward"}, r.sub) {
+		return s.cannotStream(r)
+	}
 	if r.sub != "" && !slices.Contains(subresources(r.kind), r.sub) {
 		return errNoPath()
 	}

@@ -29,9 +29,10 @@ func derive(token, purpose string) string {
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(mac.Sum(nil)))
 }
 
-// access decides who gets an answer. There are three ways to show that one may: the
-// key in the URL of the page, the cookie that one gets for it, and the platform's
-// token as a bearer token, for programs.
+// access decides who gets an answer. The key in the URL opens the page, and the cookie
+// that one gets for it opens it again. What the page shows wants both: a browser sends the
+// cookie to every port of this host, so that whoever listens at one of them has it, too.
+// Programs show the platform's token as a bearer token instead.
 type access struct{ token, key, session string }
 
 func newAccess(token string) access {
@@ -63,6 +64,8 @@ func (a access) check(r *http.Request) *refusal {
 		return nil
 	case !a.hasCookie(r):
 		return &refusal{http.StatusUnauthorized, "the dashboard is for the user who runs the platform", howToOpen}
+	case !isOfPage(r) && !equal(givenKey(r), a.key):
+		return &refusal{http.StatusUnauthorized, "the page has no key to this platform", howToOpen}
 	case !isRead(r) && !provesOrigin(r):
 		return &refusal{http.StatusForbidden, "the request does not say where it comes from", howToOpen}
 	}
@@ -85,6 +88,21 @@ func (a access) hasCookie(r *http.Request) bool {
 		}
 	}
 	return false
+}
+
+// isOfPage reports whether a request is for a part of the page, which is the same for
+// everybody.
+func isOfPage(r *http.Request) bool {
+	return isRead(r) && (r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/ui/"))
+}
+
+// givenKey is the key that the page shows with each request: an EventSource has no
+// headers of its own.
+func givenKey(r *http.Request) string {
+	if key := r.Header.Get("Kn-Lite-Key"); key != "" {
+		return key
+	}
+	return r.URL.Query().Get("key")
 }
 
 // cookie ends with the browser's session. Only scripts of the server can read it, and

@@ -6,9 +6,6 @@ import { announce } from './announce.js';
 
 const pageSize = 100; // services in the list, until more are asked for
 
-// The key has done its work: it shall not stand in the address bar.
-if (location.search) history.replaceState(null, '', location.pathname + location.hash);
-
 const live = new Live();
 const detail = new Detail(live);
 let shown = pageSize;

@@ -1,6 +1,8 @@
 // What the platform says, as it changes: the services by NAMESPACE/NAME, and how many
 // requests each revision gets per second, which is worked out here from the totals.
 
+import { headers, withKey } from './key.js';
+
 export const chartSeconds = 120;
 
 const silence = 25000; // ms without a word after which a connection counts as lost
@@ -29,7 +31,7 @@ export class Live extends EventTarget {
 
   #connect() {
     this.#stop();
-    const source = new EventSource('/events');
+    const source = new EventSource(withKey('/events'));
     this.#source = source;
     const alive = () => {
       clearTimeout(this.#watchdog);
@@ -64,7 +66,7 @@ export class Live extends EventTarget {
     this.#failures++;
     let state = 'lost';
     try {
-      const answer = await fetch('/ui/icon.svg', { cache: 'no-store' });
+      const answer = await fetch('/state', { method: 'HEAD', headers, cache: 'no-store' });
       if (answer.status === 401 || answer.status === 403) state = 'out';
     } catch { /* nobody is there */ }
     if (this.#source) return;

@@ -1,6 +1,7 @@
 // What the instances of a revision print, or one of them.
 import { $, attribute, element, keyed, show, text, visible } from './dom.js';
 import { keyOf } from './live.js';
+import { withKey } from './key.js';
 import { shortName } from './detail.js';
 
 const most = 2000; // lines in the page
@@ -50,7 +51,7 @@ export class Logs {
 
   #open(address) {
     let fresh = true;
-    const source = new EventSource(address);
+    const source = new EventSource(withKey(address));
     this.#source = source;
     source.addEventListener('lines', (e) => {
       // What was there comes again with every connection.

@@ -2,6 +2,7 @@
 // nothing is written before it is applied, and then only if the split is still the one
 // that was there when the form was opened.
 import { $, attribute, element, keyed, show, text } from './dom.js';
+import { headers } from './key.js';
 import { keyOf, sharesOf } from './live.js';
 import { announce } from './announce.js';
 
@@ -138,7 +139,7 @@ export class Split {
     edit.sending = true;
     try {
       const answer = await fetch('/split', {
-        method: 'POST', headers: { 'Content-Type': 'application/json' },
+        method: 'POST', headers: { 'Content-Type': 'application/json', ...headers },
         body: JSON.stringify({ namespace, service, resourceVersion: edit.version, from: edit.base, targets }),
       });
       const body = await answer.json();

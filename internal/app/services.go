@@ -124,10 +124,10 @@ func (a *App) deleteOne(ctx context.Context, client *cluster.Client, service str
 		return err
 	}
 	if noWait {
-		a.Progress.Step("deleting " + service)
+		a.report().Step("deleting " + service)
 		return nil
 	}
-	task := a.Progress.Start("deleting "+service, 0)
+	task := a.report().Start("deleting "+service, 0)
 	err := client.WaitGone(ctx, service, func(pods int) { task.Update(fmt.Sprintf("deleting %s: %d pods left", service, pods)) })
 	progress.End(task, "deleted "+service, err)
 	if err == nil || ctx.Err() == nil {

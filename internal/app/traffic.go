@@ -98,7 +98,7 @@ func (a *App) awaitRoute(ctx context.Context, store traffic.Store, written *traf
 		return written, nil
 	}
 	label := "waiting for the route of " + written.Name
-	task := a.Progress.Start(label, 0)
+	task := a.report().Start(label, 0)
 	snap, err := traffic.Await(ctx, store, written, func(why string) { task.Update(label + ": " + why) })
 	if err != nil {
 		task.Fail()
@@ -130,7 +130,7 @@ func (a *App) awaitIngress(ctx context.Context, client *cluster.Client, w ingres
 	wait := ingress.Wait{Service: w.service, Dialer: *dialer, Hosts: w.hosts, Moved: w.moved, Probed: w.moved && client.IngressIsProbed(ctx, w.service)}
 	notes, err := wait.Do(ctx)
 	for _, note := range notes {
-		a.Progress.Note(note)
+		a.report().Note(note)
 	}
 	return err
 }

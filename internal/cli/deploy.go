@@ -9,9 +9,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/deploy"
 	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
@@ -82,7 +82,7 @@ const deployExample = `  # Build, push, deploy, wait; the URL is the answer
   # What would be written
   kn-lite deploy --dry-run=client -o yaml`
 
-func newDeployCmd(f *Factory) *cobra.Command {
+func newDeployCmd(f *Factory, runF func(context.Context, *deployOptions) error) *cobra.Command {
 	o := &deployOptions{}
 	cmd := &cobra.Command{
 		Use:     "deploy [DIR]",
@@ -93,10 +93,7 @@ func newDeployCmd(f *Factory) *cobra.Command {
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Dir, o.changed = dirArg(args), cmd.Flags().Changed
-			if o.Abort {
-				return runAbort(cmd.Context(), f, o)
-			}
-			return runDeploy(cmd.Context(), f, o)
+			return runner(f, runF, runDeploy)(cmd.Context(), o)
 		},
 	}
 	flags := cmd.Flags()
@@ -189,131 +186,57 @@ func (o *deployOptions) spec() (deploy.Spec, error) {
 	return s, err
 }
 
+// request returns what the flags say.
+func (o *deployOptions) request() (app.DeployRequest, error) {
+	r := app.DeployRequest{Dir: o.Dir, NoWait: o.NoWait}
+	var err error
+	if r.Spec, err = o.spec(); err != nil {
+		return r, err
+	}
+	r.Spec.Service, r.Spec.Image = o.Service, o.Image
+	switch o.DryRun {
+	case "client":
+		r.DryRun = app.DryRunClient
+	case "server":
+		r.DryRun = app.DryRunServer
+	}
+	if r.Signed, err = o.Signed.policy(); err != nil {
+		return r, err
+	}
+	r.Build, err = o.options()
+	return r, err
+}
+
 func runDeploy(ctx context.Context, f *Factory, o *deployOptions) error {
-	spec, err := o.spec()
+	if o.Abort {
+		return runAbort(ctx, f, o)
+	}
+	request, err := o.request()
 	if err != nil {
 		return err
 	}
-	policy, err := o.Signed.policy()
+	request.Namespace, request.Timeout, request.NoCluster = f.Flags.Namespace, f.Flags.Timeout, f.offerLocal()
+	result, err := f.App().Deploy(ctx, request)
 	if err != nil {
 		return err
 	}
-	wanted, err := f.App().RequiredKey(policy)
-	if err != nil {
-		return err
+	if o.DryRun != "" {
+		return f.printService(result.Service, result.Manifest)
 	}
-	project, err := f.deployProject(o)
-	if err != nil {
-		return err
-	}
-	if spec.Service, err = deployName(o, project); err != nil {
-		return err
-	}
-	if err := deploy.CheckNames(spec.Service, spec.Revision, spec.Tag); err != nil {
-		return err
-	}
-	if project != nil {
-		if spec.Project, err = f.projectSpec(project); err != nil {
-			return err
-		}
-	}
-	if o.DryRun == "client" {
-		return f.dryRunClient(ctx, o, spec, project, wanted)
-	}
-	client, err := f.clusterOrLocal(ctx, project)
-	if err != nil {
-		return err
-	}
-	// Whatever is wrong with the cluster is better known before the build.
-	blind, err := f.preflight(ctx, client, spec, o)
-	if err != nil {
-		return err
-	}
-	if spec.Image, spec.UserImage, err = f.deployImage(ctx, o, project, client, wanted); err != nil {
-		return err
-	}
-	if err := f.App().CheckSigned(ctx, spec.Image, wanted, o.unpushed(), o.Attest.SignKey); err != nil {
-		return err
-	}
-	result, err := deploy.Run(ctx, client, spec, deploy.Options{
-		NoWait: o.NoWait, DryRun: o.DryRun == "server", Timeout: f.Flags.Timeout,
-		Blind: blind, Now: f.Sys.Now, Report: f.IO.Progress(),
-	})
-	if err != nil {
-		return err
-	}
-	if o.DryRun == "server" {
-		return f.printService(spec.Service, deploy.Manifest(result.Service))
-	}
-	if result.Ready && result.URL != "" && result.Outcome != deploy.Unchanged {
-		if err := f.App().AwaitIngress(ctx, client, spec.Service, []string{result.URL, result.TagURL}, result.Moves); err != nil {
-			return err
-		}
-	}
-	return f.printDeploy(client.Namespace(), spec, result)
-}
-
-// unpushed reports whether what is built stays on this machine.
-func (o *deployOptions) unpushed() bool { return o.DryRun != "" && o.Image == "" }
-
-// deployProject is the func.yaml in DIR. With --image and --service there need
-// not be one.
-func (f *Factory) deployProject(o *deployOptions) (*function.Function, error) {
-	if o.Image == "" {
-		return f.project(o.Dir)
-	}
-	project, err := function.Load(o.Dir)
-	switch {
-	case fault.KindOf(err) == fault.NotFound && o.Dir == ".":
-		return nil, nil
-	case err != nil:
-		return nil, err
-	case o.Service != "" && o.Service != project.Name:
-		// The image of another service: this folder has nothing to say to it.
-		return nil, nil
-	}
-	for _, w := range project.Warnings {
-		f.IO.Warn("%s", w)
-	}
-	return project, nil
-}
-
-func deployName(o *deployOptions, project *function.Function) (string, error) {
-	switch {
-	case o.Service != "":
-		return o.Service, function.CheckName(o.Service)
-	case project != nil:
-		return project.Name, nil
-	}
-	return "", fault.Usagef("which service? there is no %s here to tell", function.File).WithHint("name it with --service NAME")
+	return f.printDeploy(result)
 }
 
 func runAbort(ctx context.Context, f *Factory, o *deployOptions) error {
-	var project *function.Function
-	if o.Service == "" {
-		var err error
-		if project, err = f.project(o.Dir); err != nil {
-			return err
-		}
-	}
-	name, err := deployName(o, project)
-	if err != nil {
-		return err
-	}
-	client, err := f.clusterFor(project)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := f.withTimeout(ctx, readTimeout)
 	defer cancel()
-	done, err := deploy.Abort(ctx, client, name, f.IO.Progress())
+	done, err := f.App().Abort(ctx, app.AbortRequest{Service: o.Service, Dir: o.Dir, Namespace: f.Flags.Namespace})
 	switch {
 	case err != nil:
 		return err
 	case done.Replaced:
-		f.IO.Step("the deploy of %s is given up; %s has been changed since and stays so; traffic: %s", done.Revision, name, done.Split)
+		f.IO.Step("the deploy of %s is given up; %s has been changed since and stays so; traffic: %s", done.Revision, done.Service, done.Split)
 	default:
-		f.IO.Step("%s is as it was before %s; traffic: %s", name, done.Revision, done.Split)
+		f.IO.Step("%s is as it was before %s; traffic: %s", done.Service, done.Revision, done.Split)
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ func flagHints() map[problem]string {
 		{"cluster.ingress", fault.Transient}: "--ingress HOST:PORT or the setting `ingress` names it",
 		{"invoke", fault.Conflict}:           "kn-lite deploy --tag NAME gives a revision its tag",
 
+		{"app.service", fault.Usage}:              "name it with --service NAME, or go to the function's folder",
 		{"app.image", fault.Usage}:                "name it with --image REF",
 		{"app.registry", fault.Usage}:             "or name the image: --image REGISTRY/%s",
 		{"app.sign", fault.Usage}:                 "add --push, or sign later: kn-lite push --sign-key",

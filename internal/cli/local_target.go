@@ -3,9 +3,6 @@ package cli
 import (
 	"context"
 
-	"github.com/kn-lite/kn-lite/internal/cluster"
-	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/local"
 	"github.com/kn-lite/kn-lite/internal/registry"
 )
@@ -21,20 +18,19 @@ func (f *Factory) reachLocal(opts *registry.Options) error {
 	return nil
 }
 
-// clusterOrLocal is clusterFor for who wants to deploy: where there is no cluster
-// anywhere, it offers to start the platform of this machine.
-func (f *Factory) clusterOrLocal(ctx context.Context, project *function.Function) (*cluster.Client, error) {
-	client, err := f.clusterFor(project)
-	if fault.KindOf(err) != fault.NotFound || f.Flags.Kubeconfig != "" || f.Flags.Context != "" || !f.IO.CanPrompt() {
-		return client, err
+// offerLocal returns what a deploy does where there is no cluster anywhere: it offers
+// to start the platform of this machine. nil where nobody can be asked, or another
+// cluster was named.
+func (f *Factory) offerLocal() func(context.Context) (bool, error) {
+	if f.Flags.Kubeconfig != "" || f.Flags.Context != "" || !f.IO.CanPrompt() {
+		return nil
 	}
-	start, askErr := f.IO.Confirm("There is no cluster. Start the platform of this machine, as `kn-lite local up -d` does?")
-	if askErr != nil || !start {
-		return nil, err
+	return func(ctx context.Context) (bool, error) {
+		start, err := f.IO.Confirm("There is no cluster. Start the platform of this machine, as `kn-lite local up -d` does?")
+		if err != nil || !start {
+			return false, nil // that there is no cluster is what there is to say
+		}
+		o := &localUpOptions{Port: local.DefaultPort, APIPort: local.DefaultAPIPort, Network: local.NetworkOpen}
+		return true, f.localDetached(ctx, f.localPlace(), o, f.tellLocal)
 	}
-	o := &localUpOptions{Port: local.DefaultPort, APIPort: local.DefaultAPIPort, Network: local.NetworkOpen}
-	if err := f.localDetached(ctx, f.localPlace(), o, f.tellLocal); err != nil {
-		return nil, err
-	}
-	return f.clusterFor(project)
 }

@@ -71,7 +71,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 		newPushCmd(f, nil),
 		newImageCmd(f),
 		newRunCmd(f),
-		newDeployCmd(f),
+		newDeployCmd(f, nil),
 		newLocalCmd(f),
 		newTrafficCmd(f),
 		newListCmd(f, nil),

@@ -60,7 +60,7 @@ func (s *runSettings) variables(project *function.Function) ([]string, error) {
 	var out []string
 	values := map[string]string{}
 	for _, env := range project.Run.Envs {
-		value, err := s.factory.localValue("run.envs: "+env.Name, env.Value)
+		value, err := s.factory.App().LocalValue("run.envs: "+env.Name, env.Value)
 		if err != nil {
 			return nil, err
 		}

@@ -1,4 +1,4 @@
-package cli
+package app
 
 import (
 	"github.com/kn-lite/kn-lite/internal/deploy"
@@ -6,9 +6,9 @@ import (
 	"github.com/kn-lite/kn-lite/internal/function"
 )
 
-// projectSpec is what a func.yaml asks of the cluster. {{ env:NAME }} is
+// projectSpec returns what a func.yaml asks of the cluster. {{ env:NAME }} is
 // replaced by the value that it has here and now.
-func (f *Factory) projectSpec(fn *function.Function) (*deploy.Project, error) {
+func (a *App) projectSpec(fn *function.Function) (*deploy.Project, error) {
 	options := fn.Deploy.Options
 	p := &deploy.Project{
 		Name:        fn.Name,
@@ -34,7 +34,7 @@ func (f *Factory) projectSpec(fn *function.Function) (*deploy.Project, error) {
 		ImagePullSecret: fn.Deploy.ImagePullSecret,
 	}
 	for _, label := range fn.Deploy.Labels {
-		value, err := f.localValue("deploy.labels: "+label.Key, label.Value)
+		value, err := a.LocalValue("deploy.labels: "+label.Key, label.Value)
 		if err != nil {
 			return nil, err
 		}
@@ -44,7 +44,7 @@ func (f *Factory) projectSpec(fn *function.Function) (*deploy.Project, error) {
 		p.Labels[label.Key] = value.Text
 	}
 	for _, env := range fn.Run.Envs {
-		value, err := f.localValue("run.envs: "+env.Name, env.Value)
+		value, err := a.LocalValue("run.envs: "+env.Name, env.Value)
 		if err != nil {
 			return nil, err
 		}
@@ -56,9 +56,11 @@ func (f *Factory) projectSpec(fn *function.Function) (*deploy.Project, error) {
 	return p, nil
 }
 
-func (f *Factory) localValue(path string, value function.EnvValue) (function.EnvValue, error) {
+// LocalValue returns a value of func.yaml with {{ env:NAME }} replaced by what the
+// variable is here and now; path says where it stands.
+func (a *App) LocalValue(path string, value function.EnvValue) (function.EnvValue, error) {
 	local, err := value.Local(func(name string) (string, bool) {
-		v := f.Sys.Env(name)
+		v := a.Env(name)
 		return v, v != ""
 	})
 	if err != nil {

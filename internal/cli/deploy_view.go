@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"github.com/kn-lite/kn-lite/internal/app"
+	"github.com/kn-lite/kn-lite/internal/deploy"
+)
+
+// printService prints an API object: as YAML for people, who paste it into
+// files, and as whatever -o asks for.
+func (f *Factory) printService(name string, manifest map[string]any) error {
+	return f.print(answer{
+		Object: manifest,
+		Names:  []string{serviceResource + name},
+		Table: func() error {
+			text, err := render("yaml", "", manifest)
+			if err != nil {
+				return err
+			}
+			return f.IO.Exact(text)
+		},
+	})
+}
+
+type deployAnswer struct {
+	APIVersion string       `json:"apiVersion"`
+	Kind       string       `json:"kind"`
+	Outcome    string       `json:"outcome"` // created, updated, moved, unchanged
+	Service    string       `json:"service"`
+	Namespace  string       `json:"namespace"`
+	Revision   string       `json:"revision"`
+	Image      string       `json:"image"`
+	URL        string       `json:"url,omitempty"`
+	TagURL     string       `json:"tagURL,omitempty"`
+	Ready      bool         `json:"ready"`
+	Traffic    []targetInfo `json:"traffic"`
+}
+
+func (f *Factory) printDeploy(r *app.DeployResult) error {
+	share := r.Split.Percent(r.Revision, r.Revision)
+	switch {
+	case r.Outcome == deploy.Unchanged:
+		f.IO.Step("unchanged: %s has this content and these settings already (%d %% of the traffic)", r.Revision, share)
+	case !r.Ready:
+		f.IO.Note("not waiting: %s gets its traffic from Knative once it is ready", r.Revision)
+	}
+	if share == 0 && r.Ready {
+		f.IO.Note("%s gets no traffic; `kn-lite traffic split %s=100` makes it live", r.Revision, shortRevision(r.Service, r.Revision))
+	}
+	if r.TagURL != "" {
+		f.IO.Note("%s is also at %s", r.Revision, r.TagURL)
+	}
+	return f.print(answer{
+		Object: deployAnswer{
+			APIVersion: apiVersion, Kind: "Deployment", Outcome: string(r.Outcome),
+			Service: r.Service, Namespace: r.Namespace, Revision: r.Revision, Image: r.Image,
+			URL: r.URL, TagURL: r.TagURL, Ready: r.Ready, Traffic: targetInfos(r.Split, r.Revision, nil),
+		},
+		Names: []string{serviceResource + r.Service},
+		Table: func() error {
+			if r.URL == "" {
+				return nil
+			}
+			return f.IO.Answer("%s", r.URL)
+		},
+	})
+}

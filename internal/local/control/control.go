@@ -52,7 +52,7 @@ type Controller struct {
 	digests *digests
 	routes  *references
 	paces   *paces
-	events  *recorder
+	events  *events
 	// observe hears of each task; for tests.
 	observe func(task)
 }
@@ -72,7 +72,7 @@ func New(o Options) *Controller {
 		o.Node = defaultNode
 	}
 	c := &Controller{Options: o, queue: newQueue(), routes: newReferences(), paces: newPaces(), observe: func(task) {}}
-	c.events = newRecorder(o.Store, o.Now)
+	c.events = newEvents(o.Store, o.Now)
 	c.digests = newDigests(o.Resolver, func(t task) { c.queue.add(t) })
 	return c
 }

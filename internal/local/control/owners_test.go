@@ -12,6 +12,7 @@ import (
 	"knative.dev/serving/pkg/apis/serving"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
+	"github.com/kn-lite/kn-lite/internal/local/recorder"
 	"github.com/kn-lite/kn-lite/internal/local/store"
 )
 
@@ -226,7 +227,7 @@ func TestEvents(t *testing.T) {
 	if _, err := other.Create(newNamespace("default")); err != nil {
 		t.Fatal(err)
 	}
-	r := newRecorder(other, func() time.Time { return now })
+	r := newEvents(other, func() time.Time { return now })
 	r.record(svc, corev1.EventTypeWarning, "Trouble", "%d %%", 1)
 	now = now.Add(50 * time.Minute)
 	r.record(svc, corev1.EventTypeWarning, "Trouble", "%d %%", 1)
@@ -238,27 +239,8 @@ func TestEvents(t *testing.T) {
 	if left := r.expire(); left < time.Minute || len(store.List[*corev1.Event](other, "")) != 1 {
 		t.Errorf("the next look is in %v", left)
 	}
-	now = time.Now().Add(2 * eventLife)
+	now = time.Now().Add(2 * recorder.Life)
 	if left := r.expire(); left != 0 || len(store.List[*corev1.Event](other, "")) != 0 {
 		t.Errorf("old events stay, the next look is in %v", left)
-	}
-}
-
-func TestEventsAreBounded(t *testing.T) {
-	s, err := store.Open("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Create(newNamespace("default")); err != nil {
-		t.Fatal(err)
-	}
-	at := noon
-	r := newRecorder(s, func() time.Time { at = at.Add(time.Second); return at })
-	svc := newService("hello")
-	for i := range mostEvents + 10 {
-		r.record(svc, corev1.EventTypeNormal, "Created", "%d", i)
-	}
-	if n := len(store.List[*corev1.Event](s, "")); n != mostEvents || len(r.names) != mostEvents {
-		t.Errorf("there are %d, %d are known", n, len(r.names))
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/local/recorder"
 	"github.com/kn-lite/kn-lite/internal/local/store"
 )
 
@@ -53,7 +54,7 @@ const (
 // Kubelet makes the pods of a store true.
 type Kubelet struct {
 	o      Options
-	events *recorder
+	events *recorder.Recorder
 
 	mu      sync.Mutex
 	workers map[types.UID]*worker
@@ -66,7 +67,7 @@ func New(o Options) *Kubelet {
 		o.StopWithin = defaultStopWithin
 	}
 	return &Kubelet{
-		o: o, events: newRecorder(o.Store),
+		o: o, events: recorder.New(o.Store, time.Now),
 		workers: map[types.UID]*worker{}, byName: map[types.NamespacedName]*worker{},
 	}
 }

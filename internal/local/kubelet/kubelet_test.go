@@ -43,6 +43,9 @@ func start(t *testing.T, change func(*kubelet.Options)) *platform {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := s.Create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}}); err != nil {
+		t.Fatal(err)
+	}
 	p := &platform{t: t, store: s, runtime: &runtimetest.Fake{Dir: t.TempDir()}, dir: t.TempDir()}
 	p.runtime.OnEnd = func() { p.ended = time.Now() }
 	o := kubelet.Options{Store: s, Runtime: p.runtime, Dir: p.dir}

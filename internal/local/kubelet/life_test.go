@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kn-lite/kn-lite/internal/local/kubelet"
+	"github.com/kn-lite/kn-lite/internal/local/recorder"
 	"github.com/kn-lite/kn-lite/internal/local/store"
 	"github.com/kn-lite/kn-lite/test/runtimetest"
 )
@@ -274,6 +275,7 @@ func TestEventsCountUpAndAreForgotten(t *testing.T) {
 		}
 		p.remove(0)
 		time.Sleep(2 * time.Hour)
+		recorder.Expire(p.store, time.Now()) // which the controllers see to
 		pod := onePod("wait=0")
 		pod.Name = "another"
 		p.create(pod)

@@ -346,7 +346,7 @@ func (w *worker) update(change func()) {
 func (w *worker) pause(d time.Duration) bool { return sleep(w.round, d) }
 
 func (w *worker) event(fieldPath, kind, reason, message string) {
-	w.k.events.record(refTo(w.current(), fieldPath), kind, reason, message)
+	w.k.events.Record(refTo(w.current(), fieldPath), corev1.EventSource{Component: "kubelet", Host: nodeName}, kind, reason, message)
 }
 
 // all are the containers in the order of their start.

@@ -84,7 +84,8 @@ func (a *App) Build(ctx context.Context, r BuildRequest) (*BuildResult, error) {
 }
 
 // Verify is Build, done twice under different circumstances: images that differ are
-// an error of kind Build that names the first difference.
+// an error of kind Build that names the first difference. The second build is another
+// process of this program, whose main has to call build.Again.
 func (a *App) Verify(ctx context.Context, r BuildRequest) (*BuildResult, error) {
 	return a.make(ctx, r, func(b builder.Builder, request builder.Request) (*builder.Result, error) {
 		verifier, ok := b.(builder.Verifier)

@@ -139,19 +139,27 @@ func (v *outputFlag) String() string { return "" }
 // Type implements pflag.Value.
 func (v *outputFlag) Type() string { return "string" }
 
+// request returns what the flags ask for.
+func (o *buildOptions) request() (app.BuildRequest, error) {
+	r := app.BuildRequest{Dir: o.Dir, Image: o.Image, Push: o.Push, Outputs: o.Outputs}
+	if o.Explain && (o.Push || o.Verify || len(o.Outputs) > 0) {
+		return r, fault.Usagef("--explain builds nothing, so there is nothing for --push, --verify, oci: and tar:")
+	}
+	var err error
+	r.BuildOptions, err = o.options()
+	return r, err
+}
+
 func runBuild(ctx context.Context, f *Factory, o *buildOptions) error {
 	ctx, cancel := f.withTimeout(ctx, 0)
 	defer cancel()
-	options, err := o.options()
+	request, err := o.request()
 	if err != nil {
 		return err
 	}
-	request := app.BuildRequest{BuildOptions: options, Dir: o.Dir, Namespace: f.Flags.Namespace, Image: o.Image, Push: o.Push, Outputs: o.Outputs}
+	request.Namespace = f.Flags.Namespace
 	use := f.App()
 	if o.Explain {
-		if o.Push || o.Verify || len(o.Outputs) > 0 {
-			return fault.Usagef("--explain builds nothing, so there is nothing for --push, --verify, oci: and tar:")
-		}
 		plan, err := use.Explain(ctx, request)
 		if err != nil {
 			return err

@@ -231,6 +231,9 @@ func statusOf(s *servingv1.Service) []servingv1.TrafficTarget {
 		if out[i].RevisionName == "" {
 			out[i].RevisionName = s.Status.LatestReadyRevisionName
 		}
+		if out[i].Tag != "" {
+			out[i].URL = apis.HTTP(out[i].Tag + "-fn.ns.example")
+		}
 	}
 	return out
 }

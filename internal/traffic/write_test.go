@@ -62,6 +62,8 @@ func (s *server) Update(_ context.Context, snap *Snapshot, change Change) (*Snap
 	s.snap.Generation++
 	s.writes++
 	bump(&s.snap)
+	close(s.changed)
+	s.changed = make(chan struct{})
 	out := s.snap
 	return &out, nil
 }

@@ -3,24 +3,15 @@
 package e2e
 
 import (
-	"archive/tar"
-	"bytes"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
-
 	"github.com/kn-lite/kn-lite/internal/registry"
+	"github.com/kn-lite/kn-lite/test/broken"
 )
 
 // told is how long a deploy may take to name a cause that is certain. Knative
@@ -258,67 +249,10 @@ func (s *sandbox) spec(service string) string {
 	return s.kubectl("-n", s.Namespace, "get", "ksvc", service, "-o", "jsonpath={.spec}")
 }
 
-// brokenImage compiles testdata/broken for an architecture and pushes it.
+// brokenImage pushes the image of test/broken for an architecture.
 func (s *sandbox) brokenImage(arch string) string {
 	s.t.Helper()
-	binary := filepath.Join(s.t.TempDir(), "broken")
-	cmd := exec.Command("go", "build", "-o", binary, "./testdata/broken")
-	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		s.t.Fatalf("go build: %v\n%s", err, out)
-	}
-	raw, err := os.ReadFile(binary)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
-		var b bytes.Buffer
-		w := tar.NewWriter(&b)
-		if err := w.WriteHeader(&tar.Header{Name: "broken", Mode: 0o755, Size: int64(len(raw))}); err != nil {
-			return nil, err
-		}
-		if _, err := w.Write(raw); err != nil {
-			return nil, err
-		}
-		return io.NopCloser(&b), w.Close()
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	image, err := mutate.AppendLayers(empty.Image, layer)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if image, err = mutate.ConfigFile(image, &v1.ConfigFile{
-		OS: "linux", Architecture: arch,
-		Config: v1.Config{Entrypoint: []string{"/broken"}, User: "65532"},
-		RootFS: v1.RootFS{Type: "layers", DiffIDs: diffIDs(s.t, layer)},
-	}); err != nil {
-		s.t.Fatal(err)
-	}
-	client, err := registry.New(registry.Options{})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer client.Close()
-	ref, err := client.Push(s.t.Context(), image, s.Registry+"/e2e/broken:"+arch)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return ref
-}
-
-func diffIDs(t *testing.T, layers ...v1.Layer) []v1.Hash {
-	t.Helper()
-	out := slices.Grow([]v1.Hash(nil), len(layers))
-	for _, l := range layers {
-		id, err := l.DiffID()
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, id)
-	}
-	return out
+	return broken.Push(s.t, registry.Options{}, s.Registry+"/e2e/broken:"+arch, arch)
 }
 
 func write(t *testing.T, path, text string) {

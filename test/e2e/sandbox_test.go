@@ -43,20 +43,7 @@ func newSandbox(t *testing.T) *sandbox {
 	t.Helper()
 	c := findTarget(t)
 	s := &sandbox{target: c, t: t, Dir: t.TempDir(), Namespace: fmt.Sprintf("%s-%d", slug(t.Name()), os.Getpid())}
-	dialer := &net.Dialer{Timeout: 10 * time.Second}
-	s.http = &http.Client{
-		Timeout: time.Minute,
-		Transport: &http.Transport{
-			// No DNS knows the services' names: every connection goes to the
-			// ingress, which tells the services apart by the Host header.
-			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-				return dialer.DialContext(ctx, network, c.Ingress)
-			},
-			// One request, one connection: what the ingress balances are requests,
-			// and no request may profit from the former one's revision.
-			DisableKeepAlives: true,
-		},
-	}
+	s.http = ingressClient(&net.Dialer{Timeout: 10 * time.Second}, c.Ingress)
 	s.kubectl("create", "namespace", s.Namespace)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -161,11 +148,32 @@ func (s *sandbox) names(kinds string, args ...string) []string {
 
 // get sends one request through the ingress.
 func (s *sandbox) get(host, path string) (status int, body string, err error) {
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://"+host+path, http.NoBody)
+	return get(s.t.Context(), s.http, "http://"+host+path)
+}
+
+// ingressClient sends every request to the ingress, whatever its host.
+func ingressClient(dialer *net.Dialer, ingress string) *http.Client {
+	return &http.Client{
+		Timeout: time.Minute,
+		Transport: &http.Transport{
+			// No DNS knows the services' names: every connection goes to the
+			// ingress, which tells the services apart by the Host header.
+			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return dialer.DialContext(ctx, network, ingress)
+			},
+			// One request, one connection: what the ingress balances are requests,
+			// and no request may profit from the former one's revision.
+			DisableKeepAlives: true,
+		},
+	}
+}
+
+func get(ctx context.Context, client *http.Client, url string) (status int, body string, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return 0, "", err
 	}
-	resp, err := s.http.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return 0, "", err
 	}

@@ -1,23 +1,37 @@
-// Package kubestub is a small stand-in for a Kubernetes API server with
-// Knative objects in it, for tests of what kn-lite says rather than of what a
-// cluster does: that is proven on real Knative in test/e2e. It enforces
-// resourceVersion, as client-go's own fake does not, and a write to a service
-// is observed at once, as if its controller had no delay.
+// Package kubestub is a cluster whose objects are written down beforehand, for tests
+// of what kn-lite says rather than of what a cluster does. Its API is the embedded
+// platform's over a store in memory, so that it judges, refuses and streams as that
+// does; there is nothing behind it but an observer, which takes up what is written to
+// a service at once. Nothing runs.
 //
 // Annotations on its objects make it misbehave: see the constants.
 package kubestub
 
 import (
+	"context"
+	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
-	"maps"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"knative.dev/serving/pkg/apis/serving"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/kn-lite/kn-lite/internal/local/api"
+	"github.com/kn-lite/kn-lite/internal/local/store"
 )
 
 // Annotations that the stub acts upon.
@@ -27,82 +41,145 @@ const (
 	Logs   = "kubestub/logs"   // of a pod: its user container's log
 )
 
-// object is decoded JSON.
-type object = map[string]any
+// token is what the stub wants of its clients.
+const token = "stub"
 
-// Server is an http.Handler.
+// Server is an http.Handler: see Serve.
 type Server struct {
 	NoKnative bool     // serve no group of Knative's
 	Forbid    []string // resources that nobody may touch, e.g. "services"
 
-	mu      sync.Mutex
-	version int
-	objects map[string]object // by path
+	store *store.Store
+	api   *api.Server
+	// Kinds that the platform does not have, by the path of their collection.
+	foreign map[string]*unstructured.UnstructuredList
 }
 
 // New makes a server of a YAML stream of objects.
 func New(manifests string) (*Server, error) {
-	s := &Server{objects: make(map[string]object), version: 100}
+	objects, err := store.Open("")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{store: objects, foreign: map[string]*unstructured.UnstructuredList{}}
+	s.api = api.New(api.Options{Store: objects, Token: token, User: "ada", Version: "1.0.0", Logs: s})
 	for i, text := range strings.Split("\n"+manifests, "\n---") {
 		if strings.TrimSpace(text) == "" {
 			continue
 		}
-		var o object
-		if err := yaml.Unmarshal([]byte(text), &o); err != nil {
+		if err := s.add([]byte(text)); err != nil {
 			return nil, fmt.Errorf("object %d: %w", i, err)
 		}
-		s.objects[pathOf(o)] = s.stamp(o)
 	}
 	return s, nil
 }
 
-func meta(o object) object {
-	m, _ := o["metadata"].(object)
-	if m == nil {
-		m = object{}
-		o["metadata"] = m
+// add stores an object as it is, whatever admission would say.
+func (s *Server) add(text []byte) error {
+	var head metav1.PartialObjectMetadata
+	if err := yaml.Unmarshal(text, &head); err != nil {
+		return err
 	}
-	return m
+	kind := s.kindOf(head.GroupVersionKind())
+	if kind == nil {
+		return s.addForeign(text)
+	}
+	object := kind.New()
+	if err := yaml.UnmarshalStrict(text, object); err != nil {
+		return err
+	}
+	if err := s.addNamespace(head.Namespace); err != nil || kind.Kind == "Namespace" && s.exists(kind, head.Name) {
+		return err
+	}
+	stored, err := s.store.Create(object)
+	if service, ok := stored.(*servingv1.Service); ok && err == nil {
+		err = s.age(service, head.Generation)
+	}
+	return err
 }
 
-func text(o object, keys ...string) string {
-	for _, k := range keys[:len(keys)-1] {
-		o, _ = o[k].(object)
+func (s *Server) kindOf(wanted schema.GroupVersionKind) *store.Kind {
+	for _, kind := range s.store.Kinds() {
+		if kind.GroupVersionKind == wanted {
+			return kind
+		}
 	}
-	s, _ := o[keys[len(keys)-1]].(string)
-	return s
+	return nil
 }
 
-func pathOf(o object) string {
-	prefix := "/apis/" + text(o, "apiVersion")
-	if !strings.Contains(text(o, "apiVersion"), "/") {
-		prefix = "/api/" + text(o, "apiVersion")
-	}
-	if ns := text(o, "metadata", "namespace"); ns != "" {
-		prefix += "/namespaces/" + ns
-	}
-	plural := strings.ToLower(text(o, "kind")) + "s"
-	if strings.HasSuffix(plural, "ss") {
-		plural = strings.TrimSuffix(plural, "s") + "es"
-	}
-	return prefix + "/" + plural + "/" + text(o, "metadata", "name")
+func (s *Server) exists(kind *store.Kind, name string) bool {
+	_, ok := s.store.Get(kind, "", name)
+	return ok
 }
 
-// stamp gives an object its next version, and its first generation and age.
-func (s *Server) stamp(o object) object {
-	s.version++
-	m := meta(o)
-	m["resourceVersion"] = strconv.Itoa(s.version)
-	if m["generation"] == nil {
-		m["generation"] = 1
+func (s *Server) addNamespace(name string) error {
+	if name == "" {
+		return nil
 	}
-	if m["creationTimestamp"] == nil {
-		m["creationTimestamp"] = "2026-03-01T12:00:00Z"
+	_, err := s.store.Create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: corev1.NamespaceStatus{Phase: corev1.NamespaceActive}})
+	if apierrors.IsAlreadyExists(err) {
+		return nil
 	}
-	if m["uid"] == nil {
-		m["uid"] = "uid-" + text(o, "metadata", "name")
+	return err
+}
+
+// age gives a service its generation: one change of its spec after the other.
+func (s *Server) age(service *servingv1.Service, generation int64) error {
+	for service.Generation < generation {
+		next := service.DeepCopy()
+		next.Spec.Template.Annotations = map[string]string{"kubestub/generation": strconv.FormatInt(next.Generation, 10)}
+		if next.Generation == generation-1 {
+			next.Spec.Template.Annotations = nil
+		}
+		stored, err := s.store.Update(next)
+		if err != nil {
+			return err
+		}
+		service = stored.(*servingv1.Service)
 	}
-	return o
+	return nil
+}
+
+func (s *Server) addForeign(text []byte) error {
+	var o unstructured.Unstructured
+	if err := yaml.Unmarshal(text, &o.Object); err != nil {
+		return err
+	}
+	path := fmt.Sprintf("/apis/%s/namespaces/%s/%ss", o.GetAPIVersion(), o.GetNamespace(), strings.ToLower(o.GetKind()))
+	list := s.foreign[path]
+	if list == nil {
+		list = &unstructured.UnstructuredList{Object: map[string]any{"apiVersion": o.GetAPIVersion(), "kind": o.GetKind() + "List", "metadata": map[string]any{"resourceVersion": "1"}}}
+		s.foreign[path] = list
+	}
+	list.Items = append(list.Items, o)
+	return nil
+}
+
+// Serve starts a server with TLS, and returns a kubeconfig with the contexts stub, of
+// the namespace demo, and other. stop ends it.
+func (s *Server) Serve() (kubeconfig []byte, stop func()) {
+	server := httptest.NewTLSServer(s)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = s.api.Run(ctx) // ends with its context
+	}()
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	return fmt.Appendf(nil, `apiVersion: v1
+kind: Config
+current-context: stub
+clusters: [{name: stub, cluster: {server: %q, certificate-authority-data: %s}}]
+contexts:
+- {name: stub, context: {cluster: stub, user: ada, namespace: demo}}
+- {name: other, context: {cluster: stub, user: ada}}
+users: [{name: ada, user: {token: %q}}]
+`, server.URL, base64.StdEncoding.EncodeToString(ca), token), func() {
+			server.CloseClientConnections()
+			server.Close()
+			cancel()
+			<-ended
+		}
 }
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -113,178 +190,120 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, resource := range s.Forbid {
 		if strings.Contains(path+"/", "/"+resource+"/") {
-			refuse(w, http.StatusForbidden, "Forbidden", resource, "", resource+` is forbidden: User "ada" cannot do this`)
+			refuse(w, resource)
 			return
 		}
 	}
-	if r.Method == http.MethodGet && r.URL.Query().Get("watch") != "" {
-		// Nothing ever happens by itself here.
-		w.WriteHeader(http.StatusOK)
-		_ = http.NewResponseController(w).Flush()
-		<-r.Context().Done()
+	if list := s.foreign[path]; list != nil && r.Method == http.MethodGet {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(list)
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if pod, ok := strings.CutSuffix(path, "/log"); ok {
-		s.log(w, r, pod)
-		return
-	}
-	found, exists := s.objects[path]
+	service := s.serviceAt(path)
 	switch {
-	case exists && r.Method == http.MethodGet:
-		reply(w, found)
-	case exists && r.Method == http.MethodPut:
-		s.put(w, r, path, found)
-	case exists && r.Method == http.MethodDelete:
-		s.remove(found, path)
-		reply(w, object{"kind": "Status", "apiVersion": "v1", "status": "Success"})
-	case r.Method == http.MethodGet && isCollection(path):
-		reply(w, s.list(r, path))
+	case service == nil || r.Method == http.MethodGet:
+	case r.Method == http.MethodDelete:
+		s.removeOwned(service)
 	default:
-		parts := strings.Split(path, "/")
-		refuse(w, http.StatusNotFound, "NotFound", parts[len(parts)-2], parts[len(parts)-1], parts[len(parts)-2]+` "`+parts[len(parts)-1]+`" not found`)
-	}
-}
-
-// isCollection tells /…/services from /…/services/hello.
-func isCollection(path string) bool {
-	_, rest, ok := strings.Cut(path, "/namespaces/")
-	if !ok {
-		parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
-		return strings.HasPrefix(path, "/api/") && len(parts) == 3 || len(parts) == 4
-	}
-	return strings.Count(rest, "/") == 1
-}
-
-func (s *Server) list(r *http.Request, path string) object {
-	items := []object{}
-	for _, key := range slices.Sorted(maps.Keys(s.objects)) {
-		o := s.objects[key]
-		at := key[:strings.LastIndex(key, "/")]
-		everywhere := at
-		if before, rest, ok := strings.Cut(at, "/namespaces/"); ok {
-			everywhere = before + "/" + rest[strings.Index(rest, "/")+1:]
-		}
-		if (at == path || everywhere == path) && selected(r, o) {
-			items = append(items, o)
-		}
-	}
-	version, kind := listKind(path)
-	return object{"kind": kind, "apiVersion": version, "metadata": object{"resourceVersion": strconv.Itoa(s.version)}, "items": items}
-}
-
-// listKind makes serving.knative.dev/v1 and ServiceList of a collection's path.
-func listKind(path string) (version, kind string) {
-	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
-	version = parts[1]
-	if parts[0] == "apis" {
-		version += "/" + parts[2]
-	}
-	plural := parts[len(parts)-1]
-	singular := strings.TrimSuffix(plural, "s")
-	if strings.HasSuffix(plural, "sses") {
-		singular = strings.TrimSuffix(plural, "es")
-	}
-	return version, strings.ToUpper(singular[:1]) + singular[1:] + "List"
-}
-
-func selected(r *http.Request, o object) bool {
-	if name, ok := strings.CutPrefix(r.URL.Query().Get("fieldSelector"), "metadata.name="); ok && name != text(o, "metadata", "name") {
-		return false
-	}
-	if selector := r.URL.Query().Get("labelSelector"); selector != "" {
-		key, value, _ := strings.Cut(selector, "=")
-		return text(o, "metadata", "labels", key) == value
-	}
-	return true
-}
-
-func (s *Server) put(w http.ResponseWriter, r *http.Request, path string, stored object) {
-	var next object
-	if err := json.NewDecoder(r.Body).Decode(&next); err != nil {
-		refuse(w, http.StatusBadRequest, "BadRequest", "", "", err.Error())
-		return
-	}
-	if split := text(stored, "metadata", "annotations", Meddle); split != "" {
-		annotations, _ := meta(stored)["annotations"].(object)
-		delete(annotations, Meddle)
-		var traffic any
-		if err := json.Unmarshal([]byte(split), &traffic); err != nil {
-			refuse(w, http.StatusInternalServerError, "InternalError", "", "", err.Error())
+		if err := s.meddle(service); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
-		stored["spec"].(object)["traffic"] = traffic
-		s.observe(s.stamp(stored))
 	}
-	if text(next, "metadata", "resourceVersion") != text(stored, "metadata", "resourceVersion") {
-		refuse(w, http.StatusConflict, "Conflict", "services", text(stored, "metadata", "name"), "the object has been modified")
-		return
+	s.api.ServeHTTP(w, r)
+	if service != nil && r.Method != http.MethodGet {
+		s.observe(service.Namespace, service.Name)
 	}
-	generation, _ := strconv.Atoi(fmt.Sprint(meta(stored)["generation"]))
-	meta(next)["generation"] = generation + 1
-	s.objects[path] = s.observe(s.stamp(next))
-	reply(w, s.objects[path])
 }
 
-// observe is what Knative's controllers do to a service.
-func (s *Server) observe(o object) object {
-	status, _ := o["status"].(object)
-	spec, _ := o["spec"].(object)
-	if status == nil || spec == nil || text(o, "metadata", "annotations", Stuck) != "" {
-		return o
-	}
-	status["observedGeneration"] = meta(o)["generation"]
-	targets, _ := spec["traffic"].([]any)
-	observed := make([]any, 0, len(targets))
-	for _, t := range targets {
-		target := maps.Clone(t.(object))
-		if target["latestRevision"] == true {
-			target["revisionName"] = status["latestReadyRevisionName"]
-		}
-		if tag, _ := target["tag"].(string); tag != "" {
-			target["url"] = "http://" + tag + "-" + strings.TrimPrefix(text(status, "url"), "http://")
-		}
-		observed = append(observed, target)
-	}
-	status["traffic"] = observed
-	return o
-}
-
-// remove deletes an object and, of a service, what it owns.
-func (s *Server) remove(o object, path string) {
-	delete(s.objects, path)
-	name := text(o, "metadata", "name")
-	maps.DeleteFunc(s.objects, func(_ string, other object) bool {
-		return text(other, "metadata", "labels", "serving.knative.dev/service") == name
+func refuse(w http.ResponseWriter, resource string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusForbidden)
+	_ = json.NewEncoder(w).Encode(metav1.Status{
+		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure, Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden,
+		Message: resource + ` is forbidden: User "ada" cannot do this`, Details: &metav1.StatusDetails{Kind: resource},
 	})
 }
 
-func (s *Server) log(w http.ResponseWriter, r *http.Request, pod string) {
-	o, ok := s.objects[pod]
+// serviceAt returns the service that a path names, nil where it names none.
+func (s *Server) serviceAt(path string) *servingv1.Service {
+	rest, ok := strings.CutPrefix(path, "/apis/serving.knative.dev/v1/namespaces/")
+	namespace, rest, _ := strings.Cut(rest, "/services/")
+	if !ok || rest == "" || strings.Contains(rest, "/") {
+		return nil
+	}
+	service, _ := store.Get[*servingv1.Service](s.store, namespace, rest)
+	return service
+}
+
+// meddle writes what somebody else wants, once.
+func (s *Server) meddle(service *servingv1.Service) error {
+	split := service.Annotations[Meddle]
+	if split == "" {
+		return nil
+	}
+	next := service.DeepCopy()
+	delete(next.Annotations, Meddle)
+	next.Spec.Traffic = nil
+	if err := json.Unmarshal([]byte(split), &next.Spec.Traffic); err != nil {
+		return err
+	}
+	if _, err := s.store.Update(next); err != nil {
+		return err
+	}
+	s.observe(service.Namespace, service.Name)
+	return nil
+}
+
+// observe does what Knative's controllers do to the split of a service that has a status.
+func (s *Server) observe(namespace, name string) {
+	service, ok := store.Get[*servingv1.Service](s.store, namespace, name)
+	if !ok || service.Annotations[Stuck] != "" || service.Status.ObservedGeneration == service.Generation {
+		return
+	}
+	next := service.DeepCopy()
+	next.Status.ObservedGeneration = next.Generation
+	next.Status.Traffic = nil
+	for _, target := range next.Spec.Traffic {
+		if target.LatestRevision != nil && *target.LatestRevision {
+			target.RevisionName = next.Status.LatestReadyRevisionName
+		}
+		if target.Tag != "" && next.Status.URL != nil {
+			target.URL = next.Status.URL.DeepCopy()
+			target.URL.Host = target.Tag + "-" + target.URL.Host
+		}
+		next.Status.Traffic = append(next.Status.Traffic, target)
+	}
+	_, _ = s.store.UpdateStatus(next) // somebody else's write is observed by its own
+}
+
+// removeOwned deletes what belongs to a service.
+func (s *Server) removeOwned(service *servingv1.Service) {
+	for _, kind := range s.store.Kinds() {
+		items, _ := s.store.List(kind, service.Namespace)
+		for _, item := range items {
+			if item.GetLabels()[serving.ServiceLabelKey] == service.Name {
+				_, _ = s.store.Delete(kind, service.Namespace, item.GetName(), 0, nil)
+			}
+		}
+	}
+}
+
+// Logs implements api.Logs with what a pod's annotation says.
+func (s *Server) Logs(_ context.Context, namespace, name string, o *corev1.PodLogOptions) (io.ReadCloser, error) {
+	pod, ok := store.Get[*corev1.Pod](s.store, namespace, name)
 	if !ok {
-		refuse(w, http.StatusNotFound, "NotFound", "pods", pod, "pod not found")
-		return
+		return nil, apierrors.NewNotFound(corev1.Resource("pods"), name)
 	}
-	lines := strings.Split(strings.TrimSuffix(text(o, "metadata", "annotations", Logs), "\n"), "\n")
-	if n, err := strconv.Atoi(r.URL.Query().Get("tailLines")); err == nil {
-		lines = lines[max(0, len(lines)-n):]
+	lines := strings.SplitAfter(pod.Annotations[Logs], "\n")
+	lines = slices.DeleteFunc(lines, func(line string) bool { return line == "" })
+	if o.TailLines != nil {
+		lines = lines[max(0, len(lines)-int(*o.TailLines)):]
 	}
-	for i, line := range lines {
-		fmt.Fprintf(w, "2026-03-01T12:00:%02d.000000001Z %s\n", i%60, line)
+	if o.Timestamps {
+		for i := range lines {
+			lines[i] = time.Date(2026, 3, 1, 12, 0, i, 1, time.UTC).Format(time.RFC3339Nano) + " " + lines[i]
+		}
 	}
-}
-
-func reply(w http.ResponseWriter, o object) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(o)
-}
-
-func refuse(w http.ResponseWriter, code int, reason, kind, name, message string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(object{
-		"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": message,
-		"details": object{"name": name, "kind": kind},
-	})
+	return io.NopCloser(strings.NewReader(strings.Join(lines, ""))), nil
 }

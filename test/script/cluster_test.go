@@ -58,21 +58,10 @@ func startCluster(ts *testscript.TestScript, neg bool, args []string) {
 	stub, err := kubestub.New(manifests)
 	ts.Check(err)
 	stub.NoKnative, stub.Forbid = noKnative, forbid
-	server := httptest.NewServer(stub)
-	ts.Defer(func() {
-		server.CloseClientConnections()
-		server.Close()
-	})
+	kubeconfig, stop := stub.Serve()
+	ts.Defer(stop)
 	file := filepath.Join(ts.Getenv("WORK"), ".kubeconfig")
-	ts.Check(os.WriteFile(file, fmt.Appendf(nil, `apiVersion: v1
-kind: Config
-current-context: stub
-clusters: [{name: stub, cluster: {server: %q}}]
-contexts:
-- {name: stub, context: {cluster: stub, user: ada, namespace: demo}}
-- {name: other, context: {cluster: stub, user: ada}}
-users: [{name: ada, user: {}}]
-`, server.URL), 0o600))
+	ts.Check(os.WriteFile(file, kubeconfig, 0o600))
 	ts.Setenv("KUBECONFIG", file)
 
 	ingress := httptest.NewServer(http.HandlerFunc(echo))

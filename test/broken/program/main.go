@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"net/http"
 	"os"
@@ -40,6 +41,9 @@ func main() {
 		}
 		time.Sleep(delay)
 		serve(":8080")
+	case "line":
+		line, _ := bufio.NewReader(os.Stdin).ReadString('\n')
+		fmt.Print("got ", line)
 	case "exit":
 		fmt.Println("all done")
 	case "port":

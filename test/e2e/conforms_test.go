@@ -1,0 +1,50 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
+	"github.com/kn-lite/kn-lite/internal/clustertest"
+	"github.com/kn-lite/kn-lite/internal/registry"
+	"github.com/kn-lite/kn-lite/test/broken"
+)
+
+// TestConforms holds the platform to what kn-lite needs of a cluster: the suite that
+// the fakes of other tests run too.
+func TestConforms(t *testing.T) {
+	c := findTarget(t)
+	image := broken.Push(t, registry.Options{}, c.Registry+"/e2e/broken:cluster", "amd64")
+	get := getter(c.Ingress)
+	claims := clustertest.Knative()
+	if c.Platform == "devcluster" { // the embedded platform has no jobs, and forgets less
+		claims = append(claims, clustertest.Builds, clustertest.Expiry)
+	}
+	clustertest.Run(t, claims, func(t *testing.T) *clustertest.Target {
+		target := clustertest.Open(t, c.Kubeconfig, fmt.Sprintf("%s-%d", slug(t.Name()), os.Getpid()))
+		target.Image, target.Get, target.Within = image, get, 40*time.Second
+		// A container that ends is what Knative reports at once; an image that cannot be
+		// pulled it waits for, ten minutes long.
+		target.Break = func(svc *servingv1.Service) { svc.Spec.Template.Spec.Containers[0].Env[0].Value = "crash" }
+		target.Job = func(pod *corev1.PodSpec) {
+			pod.Containers[0].Image = image
+			pod.Containers[0].Env = []corev1.EnvVar{{Name: "MODE", Value: "line"}}
+		}
+		target.Expired = func(*testing.T) string { return "1" }
+		return target
+	})
+}
+
+// getter sends requests to functions by way of the ingress at an address.
+func getter(ingress string) func(ctx context.Context, url, path string) (int, string, error) {
+	client := ingressClient(&net.Dialer{Timeout: 10 * time.Second}, ingress)
+	return func(ctx context.Context, url, path string) (int, string, error) { return get(ctx, client, url+path) }
+}

@@ -30,7 +30,7 @@ ifeq ($(PKG)$(RUN),./...)
 	cd test/conformance && go test .
 endif
 
-e2e: ## tests on real Knative in a devcluster (RUN=main|seed|REGEXP, KEEP=1, DEVCLUSTER=name, FULL=1)
+e2e: ## tests on real Knative in a devcluster (RUN=scripts|main|seed|REGEXP, PLATFORM=local, KEEP=1, DEVCLUSTER=name, FULL=1)
 	test/e2e/run '$(value RUN)'
 
 conformance: ## Knative's own conformance tests (PLATFORM=local|devcluster, WHO=ordinary, RUN=REGEXP, KEEP=1)

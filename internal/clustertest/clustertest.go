@@ -43,7 +43,7 @@ const (
 	Expiry     Part = "expiry"     // 410 for what is too long ago: Wire, Expired
 	Objects    Part = "objects"    // namespaces, secrets, config maps: Client, Wire
 	Deletion   Part = "deletion"   // in the foreground and in the background: Client
-	Pods       Part = "pods"       // of revisions, and events about them: Client, Break
+	Pods       Part = "pods"       // of revisions, and events about them: Client, Crash
 	Logs       Part = "logs"       // tail, follow, previous: Client, Get
 	Serving    Part = "serving"    // environment from secrets and config maps: Client, Wire, Get
 	Builds     Part = "builds"     // a job's pod, its input and log: Builds, Job
@@ -71,8 +71,10 @@ type Target struct {
 
 	// Image is what services are made of; with Get it is that of test/e2e/testdata/broken.
 	Image string
-	// Break changes a service so that its next revision fails.
+	// Break changes a service so that its next revision fails and nothing of it runs.
 	Break func(*servingv1.Service)
+	// Crash changes a service so that the container of its next revision ends by itself.
+	Crash func(*servingv1.Service)
 	// Get sends a GET request to a function and returns its status and body.
 	Get func(ctx context.Context, url, path string) (int, string, error)
 	// Expired returns a resource version that is too old to watch from.
@@ -114,7 +116,7 @@ func parts() []part {
 		{Expiry, func(t *Target) bool { return wire(t) && t.Expired != nil }, testExpiry},
 		{Objects, client, testObjects},
 		{Deletion, func(t *Target) bool { return client(t) && breaks(t) }, testDeletion},
-		{Pods, func(t *Target) bool { return client(t) && breaks(t) }, testPods},
+		{Pods, func(t *Target) bool { return client(t) && t.Crash != nil }, testPods},
 		{Logs, serves, testLogs},
 		{Serving, serves, testServing},
 		{Builds, func(t *Target) bool { return t.Builds != nil && t.Job != nil }, testBuilds},
@@ -229,16 +231,20 @@ func (s *suite) update(edit func(*servingv1.Service)) *servingv1.Service {
 // eventually asks until check has no complaint.
 func (s *suite) eventually(what string, check func() string) {
 	s.Helper()
-	deadline := time.Now().Add(s.Within)
+	ctx, cancel := context.WithTimeout(s.ctx, s.Within)
+	defer cancel()
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
 	for {
 		complaint := check()
 		if complaint == "" {
 			return
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-ctx.Done():
 			s.Fatalf("%s: not within %s: %s", what, s.Within, complaint)
+		case <-again.C:
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 }
 

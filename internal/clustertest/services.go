@@ -125,7 +125,7 @@ func testDryRun(s *suite) {
 		s.Fatalf("a dry run has stored %v", svc)
 	}
 	bad := s.service()
-	bad.Spec.Template.Spec.Containers = nil
+	bad.Spec.Template.Spec.Containers = []corev1.Container{}
 	_, err = s.Cluster.CreateService(s.ctx, bad, true)
 	s.wantKind("a dry run of what is invalid", err, fault.Usage, "containers")
 
@@ -161,7 +161,7 @@ func testValidation(s *suite) {
 		name, says string
 		edit       func(*servingv1.Service)
 	}{
-		{"no container", "missing field(s): spec.template.spec.containers", func(svc *servingv1.Service) { svc.Spec.Template.Spec.Containers = nil }},
+		{"no container", "missing field(s): spec.template.spec.containers", func(svc *servingv1.Service) { svc.Spec.Template.Spec.Containers = []corev1.Container{} }},
 		{"no image", "missing field(s): spec.template.spec.containers[0].image", func(svc *servingv1.Service) { container(svc).Image = "" }},
 		{"image", "Failed to parse image reference", func(svc *servingv1.Service) { container(svc).Image = "NOT AN IMAGE" }},
 		{"reserved variable", `"PORT" is a reserved environment variable`, func(svc *servingv1.Service) { set(svc, "PORT", "1") }},

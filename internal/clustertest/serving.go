@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -76,7 +77,7 @@ func testPods(s *suite) {
 
 	s.update(func(svc *servingv1.Service) {
 		svc.Spec.Template.Name = "fn-v2"
-		s.Break(svc)
+		s.Crash(svc)
 	})
 	s.eventually("events of the pod that fails", func() string {
 		events, err := s.Client.ListEvents(s.ctx, "Pod", "")
@@ -152,7 +153,9 @@ func testLogs(s *suite) {
 	_, _, _ = s.Get(s.ctx, url, "/crash") // the connection breaks off
 	hears("/restarted")
 	stop()
-	<-ended
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		s.Errorf("following ended with %v", err)
+	}
 	s.eventually("the run before", func() string {
 		lines, err := s.Client.TailLog(s.ctx, pod, "user-container", 10, true)
 		if err != nil {

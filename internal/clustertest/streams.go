@@ -20,10 +20,11 @@ type event struct {
 		metav1.TypeMeta
 		Metadata metav1.ObjectMeta
 		Code     int
+		Message  string
 	}
 }
 
-func (e event) String() string { return e.Type + " " + e.Object.Metadata.Name }
+func (e event) String() string { return e.Type + " " + e.Object.Metadata.Name + e.Object.Message }
 
 // stream is a watch that is read.
 type stream struct {
@@ -33,7 +34,7 @@ type stream struct {
 
 func (s *suite) stream(path, query string) *stream {
 	s.Helper()
-	response, err := s.Wire.send(s.ctx, s.Wire.Token, "GET", path+"?watch=1&"+query, "")
+	response, err := s.Wire.send(s.ctx, s.Wire.HTTP, s.Wire.Token, "GET", path+"?watch=1&"+query, "") //nolint:bodyclose // whoever reads the stream closes it
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -61,9 +62,9 @@ func (s *suite) next(from *stream) event {
 // testStreams: a list says where a watch goes on; from there each change comes once
 // and in order, until the time that the client gave it.
 func testStreams(s *suite) {
-	maps := s.Wire.core("configmaps")
+	secrets := s.Wire.core("secrets")
 	version := func() string {
-		a := s.Wire.do(s.ctx, "GET", maps, "")
+		a := s.Wire.do(s.ctx, "GET", secrets, "")
 		var list struct{ Metadata metav1.ListMeta }
 		if err := json.Unmarshal([]byte(a.body), &list); err != nil || list.Metadata.ResourceVersion == "" {
 			s.Fatalf("list: %d %s", a.code, a.body)
@@ -77,12 +78,12 @@ func testStreams(s *suite) {
 		}
 	}
 	from := version()
-	live := s.stream(maps, "allowWatchBookmarks=true&resourceVersion="+from)
+	live := s.stream(secrets, "allowWatchBookmarks=true&resourceVersion="+from)
 	defer live.response.Body.Close()
-	write("POST", maps, `{"metadata":{"name":"a","labels":{"kind":"x"}}}`)
-	write("PATCH", maps+"/a", `{"data":{"k":"1"}}`)
-	write("POST", maps, `{"metadata":{"name":"b"}}`)
-	write("DELETE", maps+"/a", "")
+	write("POST", secrets, `{"metadata":{"name":"a","labels":{"kind":"x"}}}`)
+	write("PATCH", secrets+"/a", `{"data":{"k":"MQ=="}}`)
+	write("POST", secrets, `{"metadata":{"name":"b"}}`)
+	write("DELETE", secrets+"/a", "")
 	want := []string{"ADDED a", "MODIFIED a", "ADDED b", "DELETED a"}
 	check := func(what string, from *stream) (last event) {
 		s.Helper()
@@ -98,27 +99,27 @@ func testStreams(s *suite) {
 	}
 	check("live", live)
 	// What is behind the version is told again to whoever comes later.
-	late := s.stream(maps, "resourceVersion="+from)
+	late := s.stream(secrets, "resourceVersion="+from)
 	defer late.response.Body.Close()
 	last := check("afterwards", late)
 	// A deletion has a version to go on from, as all others.
-	write("POST", maps, `{"metadata":{"name":"c"}}`)
-	on := s.stream(maps, "resourceVersion="+last.Object.Metadata.ResourceVersion)
+	write("POST", secrets, `{"metadata":{"name":"c"}}`)
+	on := s.stream(secrets, "resourceVersion="+last.Object.Metadata.ResourceVersion)
 	defer on.response.Body.Close()
 	if e := s.next(on); e.String() != "ADDED c" {
 		s.Errorf("behind the deletion comes %s", e)
 	}
-	s.selected(maps)
-	s.ends(maps, version())
+	s.selected(secrets)
+	s.ends(secrets, version())
 }
 
 // selected: a watch by name sees that name only.
-func (s *suite) selected(maps string) {
+func (s *suite) selected(secrets string) {
 	s.Helper()
-	w := s.stream(maps, "fieldSelector=metadata.name%3Dd")
+	w := s.stream(secrets, "fieldSelector=metadata.name%3Dd")
 	defer w.response.Body.Close()
 	for _, name := range []string{"e", "d"} {
-		if a := s.Wire.do(s.ctx, "POST", maps, fmt.Sprintf(`{"metadata":{"name":%q}}`, name)); a.code != 201 {
+		if a := s.Wire.do(s.ctx, "POST", secrets, fmt.Sprintf(`{"metadata":{"name":%q}}`, name)); a.code != 201 {
 			s.Fatal(a.body)
 		}
 	}
@@ -129,10 +130,10 @@ func (s *suite) selected(maps string) {
 
 // ends: a watch ends in order when its time is up; what it has said till then are
 // events, bookmarks among them at most.
-func (s *suite) ends(maps, version string) {
+func (s *suite) ends(secrets, version string) {
 	s.Helper()
 	start := time.Now()
-	w := s.stream(maps, "allowWatchBookmarks=true&timeoutSeconds=2&resourceVersion="+version)
+	w := s.stream(secrets, "allowWatchBookmarks=true&timeoutSeconds=2&resourceVersion="+version)
 	defer w.response.Body.Close()
 	for {
 		var e event
@@ -148,7 +149,7 @@ func (s *suite) ends(maps, version string) {
 		s.Errorf("a watch of 2 s took %s", took)
 	}
 	// The objects that are there, and then a bookmark that says that these were all.
-	w = s.stream(maps, "allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=&timeoutSeconds=10")
+	w = s.stream(secrets, "allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=&timeoutSeconds=10")
 	defer w.response.Body.Close()
 	var names []string
 	for {
@@ -161,6 +162,9 @@ func (s *suite) ends(maps, version string) {
 				s.Errorf("the bookmark is %+v", e.Object.Metadata)
 			}
 			break
+		}
+		if e.Type != "ADDED" {
+			s.Fatalf("the initial events: %s", e)
 		}
 		names = append(names, e.String())
 	}
@@ -175,7 +179,7 @@ func (s *suite) ends(maps, version string) {
 // stream.
 func testExpiry(s *suite) {
 	old := s.Expired(s.T)
-	response, err := s.Wire.send(s.ctx, s.Wire.Token, "GET", s.Wire.core("configmaps")+"?watch=1&resourceVersion="+old, "")
+	response, err := s.Wire.send(s.ctx, s.Wire.HTTP, s.Wire.Token, "GET", s.Wire.core("configmaps")+"?watch=1&resourceVersion="+old, "")
 	if err != nil {
 		s.Fatal(err)
 	}

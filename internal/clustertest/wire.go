@@ -26,6 +26,7 @@ type Wire struct {
 	Namespace string
 	Token     string // "" where a certificate says who it is
 	HTTP      *http.Client
+	Stranger  *http.Client // without that certificate
 }
 
 // kubeconfig is the part of a kubeconfig that says how to reach its one cluster.
@@ -62,6 +63,7 @@ func NewWire(t *testing.T, file string) *Wire {
 		settings.RootCAs = x509.NewCertPool()
 		settings.RootCAs.AppendCertsFromPEM(at.CA)
 	}
+	stranger := &http.Client{Transport: &http.Transport{TLSClientConfig: settings.Clone()}}
 	if len(user.Certificate) > 0 {
 		pair, err := tls.X509KeyPair(user.Certificate, user.Key)
 		if err != nil {
@@ -69,7 +71,7 @@ func NewWire(t *testing.T, file string) *Wire {
 		}
 		settings.Certificates = []tls.Certificate{pair}
 	}
-	return &Wire{Server: at.Server, Token: user.Token, HTTP: &http.Client{Transport: &http.Transport{TLSClientConfig: settings}}}
+	return &Wire{Server: at.Server, Token: user.Token, Stranger: stranger, HTTP: &http.Client{Transport: &http.Transport{TLSClientConfig: settings}}}
 }
 
 // Open gives a test a namespace on the cluster of a kubeconfig, and takes it away
@@ -92,6 +94,7 @@ func Open(t *testing.T, file, namespace string) *Target {
 			t.Errorf("namespace %s is left: %d %s", namespace, a.code, a.body)
 		}
 		wire.HTTP.CloseIdleConnections()
+		wire.Stranger.CloseIdleConnections()
 	})
 	return &Target{Cluster: client, Splits: client.Traffic(), Builds: client, Client: client, Wire: wire}
 }
@@ -103,13 +106,12 @@ type answer struct {
 	status metav1.Status // where the body is one
 }
 
-// do sends a request; a path of no group is below the namespace's services.
+// do sends a request.
 func (w *Wire) do(ctx context.Context, method, path, body string) answer {
-	return w.as(ctx, w.Token, method, path, body)
+	return read(w.send(ctx, w.HTTP, w.Token, method, path, body))
 }
 
-func (w *Wire) as(ctx context.Context, token, method, path, body string) answer {
-	response, err := w.send(ctx, token, method, path, body)
+func read(response *http.Response, err error) answer {
 	if err != nil {
 		return answer{body: err.Error()}
 	}
@@ -123,7 +125,7 @@ func (w *Wire) as(ctx context.Context, token, method, path, body string) answer 
 	return a
 }
 
-func (w *Wire) send(ctx context.Context, token, method, path, body string) (*http.Response, error) {
+func (w *Wire) send(ctx context.Context, client *http.Client, token, method, path, body string) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, method, w.Server+path, bytes.NewReader([]byte(body)))
 	if err != nil {
 		return nil, err
@@ -137,7 +139,7 @@ func (w *Wire) send(ctx context.Context, token, method, path, body string) (*htt
 	case http.MethodPatch:
 		request.Header.Set("Content-Type", "application/merge-patch+json")
 	}
-	return w.HTTP.Do(request)
+	return client.Do(request)
 }
 
 // core and serving are the paths of a kind in the namespace.
@@ -182,7 +184,7 @@ func testAnswers(s *suite) {
 	stale := strings.Replace(service, `"name":"fn"`, `"name":"fn","resourceVersion":"1"`, 1)
 	expect("an old version", do("PUT", services+"/fn", stale), 409, metav1.StatusReasonConflict, "the object has been modified")
 	expect("another name than the path's", do("PUT", services+"/fn", strings.Replace(stale, `"fn"`, `"other"`, 1)), 400, metav1.StatusReasonBadRequest, "")
-	if a := s.Wire.as(s.ctx, "not-a-token", "GET", services, ""); a.code != 401 || a.status.Reason != metav1.StatusReasonUnauthorized {
+	if a := read(s.Wire.send(s.ctx, s.Wire.Stranger, "not-a-token", "GET", services, "")); a.code != 401 || a.status.Reason != metav1.StatusReasonUnauthorized {
 		s.Errorf("a wrong token: %d %s", a.code, a.body)
 	}
 	s.forbidden()

@@ -25,20 +25,23 @@ func TestConforms(t *testing.T) {
 	image := broken.Push(t, registry.Options{}, c.Registry+"/e2e/broken:cluster", "amd64")
 	get := getter(c.Ingress)
 	claims := clustertest.Knative()
-	if c.Platform == "devcluster" { // the embedded platform has no jobs, and forgets less
-		claims = append(claims, clustertest.Builds, clustertest.Expiry)
+	if c.Platform == "devcluster" { // the embedded platform has no jobs
+		claims = append(claims, clustertest.Builds)
 	}
 	clustertest.Run(t, claims, func(t *testing.T) *clustertest.Target {
 		target := clustertest.Open(t, c.Kubeconfig, fmt.Sprintf("%s-%d", slug(t.Name()), os.Getpid()))
-		target.Image, target.Get, target.Within = image, get, 40*time.Second
-		// A container that ends is what Knative reports at once; an image that cannot be
-		// pulled it waits for, ten minutes long.
-		target.Break = func(svc *servingv1.Service) { svc.Spec.Template.Spec.Containers[0].Env[0].Value = "crash" }
+		target.Image, target.Get, target.Within = image, get, time.Minute
+		// Knative waits for an image that cannot be pulled, ten minutes unless it is told
+		// otherwise.
+		target.Break = func(svc *servingv1.Service) {
+			svc.Spec.Template.Annotations = map[string]string{"serving.knative.dev/progress-deadline": "8s"}
+			svc.Spec.Template.Spec.Containers[0].Image = c.Registry + "/e2e/broken:no-such-tag"
+		}
+		target.Crash = func(svc *servingv1.Service) { svc.Spec.Template.Spec.Containers[0].Env[0].Value = "crash" }
 		target.Job = func(pod *corev1.PodSpec) {
 			pod.Containers[0].Image = image
 			pod.Containers[0].Env = []corev1.EnvVar{{Name: "MODE", Value: "line"}}
 		}
-		target.Expired = func(*testing.T) string { return "1" }
 		return target
 	})
 }

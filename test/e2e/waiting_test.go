@@ -31,35 +31,6 @@ func TestSlowStart(t *testing.T) {
 	s.answers(s.host("fn"), func(body string) bool { return strings.Contains(body, "slow") })
 }
 
-// TestInvalidDeployment: Knative accepts the revision and Kubernetes not its
-// deployment; only an event says so.
-func TestInvalidDeployment(t *testing.T) {
-	t.Parallel()
-	s := newSandbox(t)
-	native := s.brokenImage("amd64")
-	s.knLite(0, "deploy", "-s", "fn", "--image", native, "--env", "MODE=ok", "--env", "ANSWER=one")
-	dir := t.TempDir()
-	write(t, filepath.Join(dir, "func.yaml"), `specVersion: 0.36.0
-name: fn
-runtime: go
-created: 2026-01-01T00:00:00Z
-deploy:
-  options:
-    resources:
-      requests: {cpu: "2"}
-      limits: {cpu: "1"}
-`)
-	s.Dir = dir
-	r := s.knLite(3, "deploy", "-s", "fn", "--image", native, "--env", "MODE=ok")
-	if !strings.Contains(r.Stderr, "must be less than or equal to cpu limit") {
-		t.Error("stderr does not say what is invalid")
-	}
-	if r.Took > told {
-		t.Errorf("it took %s to say so, want at most %s", r.Took, told)
-	}
-	s.answers(s.host("fn"), func(body string) bool { return strings.Contains(body, "one") })
-}
-
 // TestLogsOverRestart follows a log while its container is restarted: each line
 // comes once, and the run before can be read afterwards.
 func TestLogsOverRestart(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -36,11 +35,4 @@ func condition(name string) (bool, error) {
 		return os.Getuid() == 0, nil
 	}
 	return false, fmt.Errorf("unknown condition [%s]", name)
-}
-
-func replaceOnce(text, from, to string) (string, error) {
-	if n := strings.Count(text, from); n != 1 {
-		return "", fmt.Errorf("%q stands there %d times, want once", from, n)
-	}
-	return strings.Replace(text, from, to, 1), nil
 }

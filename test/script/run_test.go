@@ -22,6 +22,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kn-lite/kn-lite/test/scriptcmd"
 	"github.com/kn-lite/kn-lite/test/toolenv"
 )
 
@@ -228,7 +229,7 @@ func (r *runner) edit(file, from, to string) {
 	text, err := os.ReadFile(file)
 	if err == nil {
 		var changed string
-		if changed, err = replaceOnce(string(text), from, to); err == nil {
+		if changed, err = scriptcmd.Replace(string(text), from, to); err == nil {
 			if err = os.WriteFile(file+"~new", []byte(changed), 0o644); err == nil {
 				err = os.Rename(file+"~new", file)
 			}

@@ -5,18 +5,17 @@
 package script
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/kn-lite/kn-lite/test/scriptcmd"
 	"github.com/kn-lite/kn-lite/test/toolenv"
 )
 
@@ -64,11 +63,8 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmds := map[string]func(*testscript.TestScript, bool, []string){
-		"exitcode": exitcode,
-		"replace":  replace,
-		"events":   events,
-	}
+	cmds := scriptcmd.Commands()
+	cmds["events"] = events
 	maps.Copy(cmds, registryCommands())
 	maps.Copy(cmds, clusterCommands())
 	testscript.Run(t, testscript.Params{
@@ -80,45 +76,4 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
-}
-
-// exitcode runs a program and compares its exit code:
-//
-//	exitcode 2 kn-lite func create hello -l cobol
-//
-// Its output is there for stdout, stderr and cmp as after exec.
-func exitcode(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: exitcode N PROGRAM [ARG...]")
-	}
-	want, err := strconv.Atoi(args[0])
-	if err != nil {
-		ts.Fatalf("exitcode %s: not a number", args[0])
-	}
-	got := 0
-	if err := ts.Exec(args[1], args[2:]...); err != nil {
-		exit, ok := errors.AsType[*exec.ExitError](err)
-		if !ok {
-			ts.Fatalf("%s: %v", args[1], err)
-		}
-		got = exit.ExitCode()
-	}
-	if got != want {
-		ts.Fatalf("%v exited with %d, want %d", args[1:], got, want)
-	}
-}
-
-// replace changes the one place in a file where a text stands, as an editor
-// would: `replace 'Hello' 'Goodbye' handle.go`.
-func replace(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 3 {
-		ts.Fatalf("usage: replace OLD NEW FILE")
-	}
-	file := ts.MkAbs(args[2])
-	before := ts.ReadFile(args[2])
-	after, err := replaceOnce(before, args[0], args[1])
-	if err != nil {
-		ts.Fatalf("%s: %v", args[2], err)
-	}
-	ts.Check(os.WriteFile(file, []byte(after), 0o644))
 }

@@ -3,6 +3,7 @@
 package build
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"os"
@@ -142,3 +143,32 @@ func FuzzLayout(f *testing.F) {
 }
 
 const zeros = "0000000000000000000000000000000000000000000000000000000000000000"
+
+// FuzzProgramHead: what begins like a program for Linux may be anything behind that.
+func FuzzProgramHead(f *testing.F) {
+	head := func(class, order byte, rest ...byte) []byte {
+		out := append([]byte("\x7fELF"), class, order, 1)
+		return append(append(out, make([]byte, 57)...), rest...)
+	}
+	for _, seed := range [][]byte{
+		nil, []byte("\x7fELF"), []byte("#!/bin/sh\n"), []byte("MZ"), head(2, 1), head(1, 1), head(2, 2), head(1, 2),
+		bytes.Repeat([]byte{0xff}, 64), append([]byte("\x7fELF"), bytes.Repeat([]byte{0xff}, 60)...), head(2, 1, 3, 0, 0, 0),
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, head []byte) {
+		for arch, m := range machines() {
+			if other, is := foreign(head, m.number); is && (other == "" || other == "linux/"+arch) {
+				t.Errorf("%x is for %q and not for %s", head, other, arch)
+			}
+		}
+		interpreted(head)
+		file := filepath.Join(t.TempDir(), "program")
+		if err := os.WriteFile(file, head, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if platform, err := staticProgram(file); err == nil && (platform.OS != "linux" || platform.Architecture == "") {
+			t.Errorf("%x is for %v", head, platform)
+		}
+	})
+}

@@ -71,7 +71,7 @@ func FuzzSplit(f *testing.F) {
 			}
 			resolved = append(resolved, Resolved{Share: share, Target: Target{Revision: "fn-" + share.Ref}})
 		}
-		next, _, err := Apply(current, resolved)
+		next, err := Apply(current, resolved)
 		if err != nil {
 			t.Fatalf("Apply(%q): %v", text, err)
 		}

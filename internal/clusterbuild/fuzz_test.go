@@ -68,10 +68,14 @@ func FuzzUnpack(f *testing.F) {
 	for _, headers := range [][]tar.Header{
 		{},
 		{{Name: "a", Typeflag: tar.TypeReg, Mode: 0o644}, {Name: "a", Typeflag: tar.TypeReg}},
-		{{Name: "../x", Typeflag: tar.TypeReg}}, {{Name: "/x", Typeflag: tar.TypeReg}}, {{Name: "a/../../x", Typeflag: tar.TypeDir}},
+		{{Name: "../x", Typeflag: tar.TypeReg}},
+		{{Name: "/x", Typeflag: tar.TypeReg}},
+		{{Name: "a/../../x", Typeflag: tar.TypeDir}},
 		{{Name: "l", Linkname: "..", Typeflag: tar.TypeSymlink}, {Name: "l/x", Typeflag: tar.TypeReg}},
 		{{Name: "l", Linkname: "/tmp", Typeflag: tar.TypeSymlink}, {Name: "l", Typeflag: tar.TypeDir, Mode: 0o777}},
-		{{Name: "h", Linkname: "/etc/passwd", Typeflag: tar.TypeLink}}, {{Name: "p", Typeflag: tar.TypeFifo}}, {{Name: ".", Typeflag: tar.TypeDir}},
+		{{Name: "h", Linkname: "/etc/passwd", Typeflag: tar.TypeLink}},
+		{{Name: "p", Typeflag: tar.TypeFifo}},
+		{{Name: ".", Typeflag: tar.TypeDir}},
 	} {
 		var raw bytes.Buffer
 		tw := tar.NewWriter(&raw)

@@ -32,7 +32,7 @@ func (a *App) ImageTag(named string, project *function.Function, namespace strin
 		return "", err
 	}
 	if prefix != "" {
-		return prefix + "/" + project.Name + ":latest", nil
+		return platformTag(prefix, project.Name), nil
 	}
 	tag := project.Image
 	if tag == "" {
@@ -49,6 +49,15 @@ func (a *App) ImageTag(named string, project *function.Function, namespace strin
 	}
 	_, err = registry.ParseTag(tag)
 	return tag, err
+}
+
+// platformTag is what an image is called in the platform's registry. Knative refuses an
+// image whose repository has one letter.
+func platformTag(registry, name string) string {
+	if len(name) < 2 {
+		registry += "/functions"
+	}
+	return registry + "/" + name + ":latest"
 }
 
 // localRegistry returns the registry of the platform of this machine when the

@@ -3,6 +3,11 @@ package app
 import (
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"knative.dev/pkg/apis"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/settings"
@@ -38,6 +43,22 @@ func TestImageTag(t *testing.T) {
 			}
 		} else if err != nil || got != tt.want {
 			t.Errorf("%s: got %q, %v", tt.name, got, err)
+		}
+	}
+}
+
+// Knative's own types have to accept what a function is called on the platform.
+func TestPlatformTag(t *testing.T) {
+	for name, want := range map[string]string{"hello": "127.0.0.1:7080/hello:latest", "f": "127.0.0.1:7080/functions/f:latest"} {
+		got := platformTag("127.0.0.1:7080", name)
+		if got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+		service := &servingv1.Service{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default"}}
+		service.Spec.Template.Spec.Containers = []corev1.Container{{Image: got}}
+		service.SetDefaults(t.Context())
+		if err := service.Validate(t.Context()).Filter(apis.ErrorLevel); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

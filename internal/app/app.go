@@ -74,18 +74,16 @@ func (a *App) builderHost() *builder.Host {
 // Namespace returns the one to work in, or "" for the kubeconfig context's own: the
 // one that was named, else KN_LITE_NAMESPACE, func.yaml's, the settings'.
 func (a *App) Namespace(named string, project *function.Function) (string, error) {
-	if named = cmp.Or(named, a.Env("KN_LITE_NAMESPACE")); named != "" {
+	if named != "" {
 		return named, nil
-	}
-	if project != nil {
-		// Deploy.Namespace is where func put it the last time.
-		if ns := cmp.Or(project.Namespace, project.Deploy.Namespace); ns != "" {
-			return ns, nil
-		}
 	}
 	cfg, err := a.Settings()
 	if err != nil {
 		return "", err
 	}
-	return cfg.Namespace, nil
+	if project == nil {
+		return cfg.NamespaceOver(""), nil
+	}
+	// Deploy.Namespace is where func put it the last time.
+	return cfg.NamespaceOver(cmp.Or(project.Namespace, project.Deploy.Namespace)), nil
 }

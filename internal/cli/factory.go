@@ -22,7 +22,8 @@ type Factory struct {
 	// Cluster depends on the flags, the working folder's func.yaml, Config and the kubeconfig.
 	Cluster func() (*cluster.Client, error)
 
-	registry registryAccess
+	registry     registryAccess
+	settingFlags map[string]settings.Given // flags on the command line that overrule settings
 }
 
 // globalFlags are accepted by every command.
@@ -41,7 +42,7 @@ type globalFlags struct {
 func newFactory(sys *System) *Factory {
 	f := &Factory{Sys: sys, IO: sys.IO}
 	f.Config = sync.OnceValues(func() (*settings.Settings, error) {
-		cfg, err := settings.Load(settings.Sources{Env: sys.Env, Vars: sys.Vars})
+		cfg, err := settings.Load(f.settingSources())
 		if err != nil {
 			return nil, err
 		}

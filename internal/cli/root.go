@@ -42,6 +42,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 			if err := checkEmpty(cmd, f.Sys.Args[1:], args); err != nil {
 				return err
 			}
+			f.settingFlags = settingFlags(cmd)
 			return f.applyGlobals()
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -80,6 +81,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 		newLogsCmd(f, nil),
 		newInvokeCmd(f, nil),
 		newRegistryCmd(f),
+		newConfigCmd(f),
 		newFuncCmd(f),
 		newVersionCmd(f),
 		newInternalCmd(f),

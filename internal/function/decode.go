@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/yamledit"
 )
 
 const (
@@ -70,7 +71,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
-	if isNull(n) {
+	if yamledit.IsNull(n) {
 		// An emptied block ("envs:" with its entries commented out) is usual;
 		// an emptied setting is worth a word.
 		if kind := v.Kind(); kind != reflect.Struct && kind != reflect.Map && kind != reflect.Slice || isScalarStruct(v) {

@@ -3,8 +3,6 @@ package function
 import (
 	"bytes"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -12,6 +10,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/atomicfile"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/regular"
+	"github.com/kn-lite/kn-lite/internal/yamledit"
 )
 
 // Bytes is the file with the edits that Set has made.
@@ -34,7 +33,7 @@ func (f *Function) Set(path, value string) error {
 	}
 	next := &Function{Root: f.Root}
 	problems := next.read(f.doc.file, edited)
-	if len(problems) == 0 && !sameBut(f.doc.root, next.doc.root, keys, value) {
+	if len(problems) == 0 && (!yamledit.SameBut(f.doc.root, next.doc.root, keys) || valueAt(next.doc.root, keys) != value) {
 		return f.doc.byHand(f.doc.root, path, value)
 	}
 	if len(problems) == 0 {
@@ -89,70 +88,24 @@ func (doc *document) splice(keys []string, value string) ([]byte, error) {
 		if n.Kind != yaml.MappingNode || n.Anchor != "" {
 			return nil, doc.byHand(n, strings.Join(keys, "."), value)
 		}
-		child := childOf(n, key)
+		child := yamledit.Child(n, key)
 		if child == nil {
 			return doc.insert(n, keys, i, value)
 		}
 		n = child
 	}
-	start, end, ok := doc.span(n)
+	start, end, ok := yamledit.Span(doc.source, n)
 	if !ok {
 		return nil, doc.byHand(n, strings.Join(keys, "."), value)
 	}
-	if n.Value == value && !isNull(n) {
+	if n.Value == value && !yamledit.IsNull(n) {
 		return doc.source, nil
 	}
-	text := quoted(value)
-	if isNull(n) && start == end {
+	text := yamledit.Quote(value)
+	if yamledit.IsNull(n) && start == end {
 		text = " " + text // "image:" has nothing after its colon
 	}
-	return replaced(doc.source, start, end, text), nil
-}
-
-func childOf(n *yaml.Node, key string) *yaml.Node {
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == key && n.Content[i].Kind == yaml.ScalarNode {
-			return n.Content[i+1]
-		}
-	}
-	return nil
-}
-
-// span is the byte range of a scalar that stands on one line.
-func (doc *document) span(n *yaml.Node) (start, end int, ok bool) {
-	if n.Kind != yaml.ScalarNode || n.Anchor != "" || n.Style&yaml.TaggedStyle != 0 {
-		return 0, 0, false
-	}
-	start = doc.offset(n.Line, n.Column)
-	rest := doc.source[start:]
-	if i := bytes.IndexByte(rest, '\n'); i >= 0 {
-		rest = rest[:i]
-	}
-	switch {
-	case n.Style&yaml.DoubleQuotedStyle != 0:
-		for i := 1; i < len(rest); i++ {
-			switch rest[i] {
-			case '\\':
-				i++
-			case '"':
-				return start, start + i + 1, true
-			}
-		}
-	case n.Style&yaml.SingleQuotedStyle != 0:
-		for i := 1; i < len(rest); i++ {
-			if rest[i] != '\'' {
-				continue
-			}
-			if i+1 < len(rest) && rest[i+1] == '\'' {
-				i++
-				continue
-			}
-			return start, start + i + 1, true
-		}
-	case n.Style == 0 && bytes.HasPrefix(rest, []byte(n.Value)):
-		return start, start + len(n.Value), true
-	}
-	return 0, 0, false
+	return yamledit.Apply(doc.source, yamledit.Edit{Start: start, End: end, Text: text}), nil
 }
 
 // insert adds keys[missing:] to the mapping n: in front of its first entry, or,
@@ -161,15 +114,12 @@ func (doc *document) insert(n *yaml.Node, keys []string, missing int, value stri
 	if n.Style&yaml.FlowStyle != 0 || len(n.Content) == 0 {
 		return nil, doc.byHand(n, strings.Join(keys, "."), value)
 	}
-	eol := "\n"
-	if bytes.Contains(doc.source, []byte("\r\n")) {
-		eol = "\r\n"
-	}
+	eol := yamledit.EOL(doc.source)
 	first := n.Content[0]
 	indent := strings.Repeat(" ", first.Column-1)
-	at := doc.offset(first.Line, 1)
-	if name := childOf(n, "name"); missing == 0 && name != nil {
-		if _, end, ok := doc.span(name); ok {
+	at := yamledit.Offset(doc.source, first.Line, 1)
+	if name := yamledit.Child(n, "name"); missing == 0 && name != nil {
+		if _, end, ok := yamledit.Span(doc.source, name); ok {
 			if i := bytes.IndexByte(doc.source[end:], '\n'); i >= 0 {
 				at = end + i + 1
 			}
@@ -179,107 +129,16 @@ func (doc *document) insert(n *yaml.Node, keys []string, missing int, value stri
 	for i, key := range keys[missing:] {
 		text.WriteString(indent + strings.Repeat("  ", i) + key + ":")
 		if missing+i == len(keys)-1 {
-			text.WriteString(" " + quoted(value))
+			text.WriteString(" " + yamledit.Quote(value))
 		}
 		text.WriteString(eol)
 	}
-	return replaced(doc.source, at, at, text.String()), nil
-}
-
-// offset is the byte offset of a line and column as yaml.Node counts them.
-func (doc *document) offset(line, col int) int {
-	offset := 0
-	for range line - 1 {
-		i := bytes.IndexByte(doc.source[offset:], '\n')
-		if i < 0 {
-			return len(doc.source)
-		}
-		offset += i + 1
-	}
-	if line == 1 && bytes.HasPrefix(doc.source, []byte("\xef\xbb\xbf")) {
-		offset += len("\xef\xbb\xbf")
-	}
-	seen := 1
-	for i := range string(doc.source[offset:]) {
-		if seen == col {
-			return offset + i
-		}
-		seen++
-	}
-	return len(doc.source)
-}
-
-func replaced(source []byte, start, end int, text string) []byte {
-	out := make([]byte, 0, len(source)+len(text))
-	out = append(out, source[:start]...)
-	out = append(out, text...)
-	return append(out, source[end:]...)
-}
-
-// quoted is value in YAML: bare where no reader could take it for anything but
-// that text, in double quotes otherwise.
-func quoted(value string) string {
-	bare := isDataKey(strings.NewReplacer("/", "-", ":", "-", "@", "-").Replace(value)) &&
-		value != "" && (isLower(value[0]) || isUpper(value[0])) && !strings.HasSuffix(value, ":")
-	var n yaml.Node
-	if bare && yaml.Unmarshal([]byte(value), &n) == nil && n.Content[0].ShortTag() == "!!str" && !yesNo(value) {
-		return value
-	}
-	return strconv.Quote(value)
-}
-
-// yesNo are the words that YAML 1.1 readers take for booleans.
-func yesNo(value string) bool {
-	switch strings.ToLower(value) {
-	case "y", "n", "yes", "no", "on", "off":
-		return true
-	}
-	return false
-}
-
-// sameBut tells whether after is before with keys set to value and no other key
-// or value different. (Comments are bytes that an edit does not touch.)
-func sameBut(before, after *yaml.Node, keys []string, value string) bool {
-	target := strings.Join(keys, ".")
-	return slices.Equal(flat(before, "", nil, target), flat(after, "", nil, target)) && valueAt(after, keys) == value
-}
-
-// flat lists a tree's keys and values, without the one at target and without
-// the blocks that only lead to it.
-func flat(n *yaml.Node, path string, list []string, target string) []string {
-	switch n.Kind {
-	case yaml.MappingNode:
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			at := join(path, n.Content[i].Value)
-			if at == target || strings.HasPrefix(target, at+".") && onlyLeads(n.Content[i+1], target[len(at)+1:]) {
-				continue
-			}
-			list = flat(n.Content[i+1], at, append(list, at), target)
-		}
-	case yaml.SequenceNode:
-		for i, item := range n.Content {
-			list = flat(item, path+"["+strconv.Itoa(i)+"]", list, target)
-		}
-	case yaml.AliasNode:
-		list = append(list, path, "*"+n.Value)
-	default:
-		list = append(list, path, n.ShortTag(), n.Value)
-	}
-	return list
-}
-
-// onlyLeads tells whether n holds nothing but the value at rest.
-func onlyLeads(n *yaml.Node, rest string) bool {
-	key, rest, more := strings.Cut(rest, ".")
-	if n.Kind != yaml.MappingNode || len(n.Content) != 2 || n.Content[0].Value != key {
-		return false
-	}
-	return !more || onlyLeads(n.Content[1], rest)
+	return yamledit.Apply(doc.source, yamledit.Edit{Start: at, End: at, Text: text.String()}), nil
 }
 
 func valueAt(n *yaml.Node, keys []string) string {
 	for _, key := range keys {
-		if n = childOf(n, key); n == nil {
+		if n = yamledit.Child(n, key); n == nil {
 			return ""
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/kn-lite/kn-lite/internal/yamledit"
 )
 
 // searchBudget bounds the bytes that are parsed again to find the place of a
@@ -33,7 +35,7 @@ func parseYAML(file string, source []byte) (*yaml.Node, []Problem) {
 	decoder := yaml.NewDecoder(bytes.NewReader(source))
 	var first, second yaml.Node
 	err := decoder.Decode(&first)
-	if errors.Is(err, io.EOF) || err == nil && isNull(first.Content[0]) {
+	if errors.Is(err, io.EOF) || err == nil && yamledit.IsNull(first.Content[0]) {
 		return fail(1, 1, "the file is empty", "")
 	}
 	if err != nil {
@@ -49,7 +51,7 @@ func parseYAML(file string, source []byte) (*yaml.Node, []Problem) {
 			line, col := errorPlace(source)
 			return fail(line, col, "not valid YAML: "+yamlReason(err), syntaxHint(source, line))
 		}
-		if n := second.Content[0]; !isNull(n) {
+		if n := second.Content[0]; !yamledit.IsNull(n) {
 			return fail(n.Line, n.Column, "a second YAML document", "func.yaml has exactly one")
 		}
 	}
@@ -169,5 +171,3 @@ func syntaxHint(source []byte, line int) string {
 	}
 	return ""
 }
-
-func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }

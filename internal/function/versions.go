@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/yamledit"
 )
 
 // legacy is the layout before 0.34.0, in which everything stood at the top
@@ -89,7 +90,7 @@ func parseVersion(text string) (v version, ok bool) {
 func (d *decoder) document(root *yaml.Node, f *Function) {
 	var spec string
 	for i := 0; i+1 < len(root.Content); i += 2 {
-		if key, value := root.Content[i], root.Content[i+1]; key.Value == "specVersion" && value.Kind == yaml.ScalarNode && !isNull(value) {
+		if key, value := root.Content[i], root.Content[i+1]; key.Value == "specVersion" && value.Kind == yaml.ScalarNode && !yamledit.IsNull(value) {
 			spec = value.Value
 			v, ok := parseVersion(spec)
 			switch {

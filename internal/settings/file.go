@@ -33,25 +33,57 @@ const (
 // document is a file of settings, read and checked.
 type document struct {
 	file   string
-	values map[string]any // string, []string, or map[string]any of these, by key
+	values map[string]any    // string, []string, or map[string]any of these, by key
+	places map[string]string // file:line:column, by path
+	root   *yaml.Node        // nil: there is nothing in it
+	source []byte
+}
+
+// layer is what the file has.
+func (d *document) layer() layer {
+	l := layer{FromFile, map[string]entry{}}
+	for key, value := range d.values {
+		below, nested := value.(map[string]any)
+		if !nested {
+			l.entries[key] = entry{value, d.places[key]}
+			continue
+		}
+		for name, v := range below {
+			path := key + keySeparator + name
+			l.entries[path] = entry{v, d.places[path]}
+		}
+	}
+	return l
 }
 
 // readFile reads the settings in file. What is in it and has no effect is an
 // error: a policy with a slip of the pen must not pass for none.
 func readFile(file string, named bool) (*document, error) {
-	d := &document{file: file, values: map[string]any{}}
-	source, err := source(file, named)
-	if err != nil || len(source) == 0 {
-		return d, err
+	text, err := source(file, named)
+	if err != nil {
+		return nil, err
 	}
-	root, err := d.root(source)
+	return parse(file, text)
+}
+
+// parse reads settings from the text of a file.
+func parse(file string, text []byte) (*document, error) {
+	d := &document{file: file, values: map[string]any{}, places: map[string]string{}, source: text}
+	if len(text) == 0 {
+		return d, nil
+	}
+	root, err := d.parseRoot(text)
 	if err != nil || root == nil {
 		return d, err
 	}
+	d.root = root
 	return d, d.mapping(root, "a setting", keys(), func(key string, value *yaml.Node) error {
+		d.places[key] = d.at(value)
 		return d.set(key, formOf(key), value)
 	})
 }
+
+func (d *document) at(n *yaml.Node) string { return fmt.Sprintf("%s:%d:%d", d.file, n.Line, n.Column) }
 
 // source is the text of file; nothing when there is none and nobody named it.
 func source(file string, named bool) ([]byte, error) {
@@ -73,8 +105,8 @@ func source(file string, named bool) ([]byte, error) {
 	return text, nil
 }
 
-// root is the mapping that the file is, or nil when nothing is in it.
-func (d *document) root(source []byte) (*yaml.Node, error) {
+// parseRoot returns the mapping that the file is, or nil when nothing is in it.
+func (d *document) parseRoot(source []byte) (*yaml.Node, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(source))
 	var first, second yaml.Node
 	switch err := decoder.Decode(&first); {
@@ -156,6 +188,7 @@ func (d *document) set(key string, f form, value *yaml.Node) error {
 	}
 	below := map[string]any{}
 	err := d.mapping(value, key+":", known, func(name string, v *yaml.Node) error {
+		d.places[key+keySeparator+name] = d.at(v)
 		if f == listsByName {
 			return put(below, name, v, key+"."+name, d.list)
 		}
@@ -167,6 +200,7 @@ func (d *document) set(key string, f form, value *yaml.Node) error {
 	case key == baseImages && below["typescript"] == nil && below["node"] != nil:
 		// As with the variables.
 		below["typescript"] = below["node"]
+		d.places[baseImagePath("typescript")] = d.places[baseImagePath("node")]
 	case key == "registryCerts":
 		d.values[key] = pairs(below)
 		return nil
@@ -221,7 +255,7 @@ func (d *document) list(path string, n *yaml.Node) ([]string, error) {
 }
 
 func (d *document) problem(n *yaml.Node, path, message, hint string) error {
-	at := fmt.Sprintf("%s:%d:%d", d.file, n.Line, n.Column)
+	at := d.at(n)
 	if path != "" {
 		message = strings.TrimSuffix(path, ":") + ": " + message
 	}

@@ -1,6 +1,7 @@
-// Package settings reads kn-lite's settings and knows their precedence: a flag,
-// KN_LITE_* in the environment, func.yaml, the user's file, the default. Flags are
-// applied by the commands; where func.yaml has a setting too, its value is passed in.
+// Package settings reads kn-lite's settings, knows where each is from, and has their
+// one precedence: a flag, KN_LITE_* in the environment, func.yaml, the user's file, the
+// kubeconfig, the default. What flags and func.yaml say is handed in. It edits the
+// user's file as well.
 //
 // The file is checked by its nodes before viper merges it: viper takes what it does
 // not know, folds the case of keys and has no line numbers. It never sees func.yaml,
@@ -8,12 +9,9 @@
 package settings
 
 import (
-	"maps"
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"github.com/spf13/viper"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
@@ -38,14 +36,16 @@ type Settings struct {
 
 	Warnings []string // what the user should hear about, once
 
-	fromFile      map[string]any    // by key, as viper merges it
-	fromVariables map[string]string // by path of keys
+	layers []layer // strongest first
 }
 
-// Sources is where settings come from.
+// Sources is where settings come from. Given values are by key; all may be nil.
 type Sources struct {
-	Env  func(string) string
-	Vars []string // the whole environment as KEY=value, to find what is misspelled; may be nil
+	Env        func(string) string
+	Vars       []string         // the whole environment as KEY=value, to find what is misspelled
+	Flags      map[string]Given // stronger than all others
+	Project    map[string]Given // of func.yaml
+	Kubeconfig map[string]Given // weaker than all others but the defaults
 }
 
 // Dir is where the user's settings live: $XDG_CONFIG_HOME/kn-lite, else
@@ -97,107 +97,119 @@ func Load(src Sources) (*Settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, named := src.Env("KN_LITE_CONFIG"), true
-	if file == "" {
-		file, named = settingsFile(Dir(src.Env)), false
-	}
+	file, named := userFile(src.Env)
 	d, err := readFile(file, named)
 	if err != nil {
 		return nil, err
 	}
-	cfg := &Settings{File: file, Warnings: warnings, fromFile: d.values, fromVariables: variables(src.Env)}
-	return cfg, cfg.read(src.Env)
+	own, funcs := variables(src.Env)
+	s := &Settings{File: file, Warnings: warnings, layers: []layer{
+		givenLayer(FromFlag, src.Flags), own, funcs, givenLayer(FromProject, src.Project), d.layer(),
+		givenLayer(FromKubeconfig, src.Kubeconfig),
+		{FromDefault, map[string]entry{requireSigned: {value: "false"}}},
+	}}
+	return s, s.read()
 }
 
-// variables are the settings that the environment has, by path of keys.
-func variables(env func(string) string) map[string]string {
-	out := map[string]string{}
+// userFile is the user's file, and whether somebody has named it.
+func userFile(env func(string) string) (file string, named bool) {
+	if file = env("KN_LITE_CONFIG"); file != "" {
+		return file, true
+	}
+	return settingsFile(Dir(env)), false
+}
+
+// variables are the settings that the environment has: in kn-lite's own variables,
+// and in func's.
+func variables(env func(string) string) (own, funcs layer) {
+	own, funcs = layer{FromVariable, map[string]entry{}}, layer{FromVariable, map[string]entry{}}
 	for _, s := range settings() {
 		for _, name := range s.variables {
-			if value := env(name); value != "" && out[s.key] == "" {
-				out[s.key] = value
+			value := env(name)
+			if value == "" {
+				continue
+			}
+			e := entry{value: value, name: name}
+			if separator := separatorOf(s.key); separator != "" {
+				e.value = split(value, separator)
+			}
+			if strings.HasPrefix(name, "KN_LITE_") {
+				own.entries[s.key] = e
+			} else {
+				funcs.entries[s.key] = e
 			}
 		}
 	}
 	for _, language := range Languages() {
-		if value := env(baseImageVariable + strings.ToUpper(language)); value != "" {
-			out[baseImagePath(language)] = value
+		name := baseImageVariable + strings.ToUpper(language)
+		if value := env(name); value != "" {
+			own.entries[baseImagePath(language)] = entry{value: value, name: name}
 		}
 	}
 	// Both run on Node.js: what suits one suits the other.
-	if node, typescript := out[baseImagePath("node")], baseImagePath("typescript"); node != "" && out[typescript] == "" {
-		out[typescript] = node
+	node, typescript := baseImagePath("node"), baseImagePath("typescript")
+	if e, ok := own.entries[node]; ok && own.entries[typescript].value == nil {
+		own.entries[typescript] = e
 	}
-	return out
+	return own, funcs
 }
 
 // read fills in the settings that func.yaml cannot have.
-func (c *Settings) read(env func(string) string) (err error) {
-	v := c.merged(nil)
-	c.Namespace = v.GetString("namespace")
-	c.AuthFile = v.GetString("authFile")
-	c.CAFile = v.GetString("registryCA")
-	c.BuilderImage = v.GetString("builderImage")
-	c.KanikoImage = v.GetString("kanikoImage")
-	c.CacheRepository = v.GetString("cacheRepo")
-	c.SignKey = v.GetString("signKey")
-	c.VerifyKey = v.GetString("verifyKey")
-	c.Ingress = v.GetString("ingress")
-	c.InsecureRegistries = v.GetStringSlice("insecureRegistries")
-	c.RegistryCerts = v.GetStringSlice("registryCerts")
-	c.Mirrors = v.GetStringMapStringSlice("mirrors")
-	required := v.GetString("requireSigned")
-	if c.RequireSigned, err = strconv.ParseBool(required); err != nil {
-		// Whoever meant yes must not get no.
-		where := "KN_LITE_REQUIRE_SIGNED"
-		if env(where) == "" {
-			where = c.File + ": requireSigned"
+func (s *Settings) read() error {
+	v := s.merged(nil)
+	s.Namespace = v.GetString("namespace")
+	s.AuthFile = v.GetString("authFile")
+	s.CAFile = v.GetString("registryCA")
+	s.BuilderImage = v.GetString("builderImage")
+	s.KanikoImage = v.GetString("kanikoImage")
+	s.CacheRepository = v.GetString("cacheRepo")
+	s.SignKey = v.GetString("signKey")
+	s.VerifyKey = v.GetString("verifyKey")
+	s.Ingress = v.GetString("ingress")
+	s.InsecureRegistries = v.GetStringSlice("insecureRegistries")
+	s.RegistryCerts = v.GetStringSlice("registryCerts")
+	s.Mirrors = v.GetStringMapStringSlice("mirrors")
+	for i, l := range s.layers {
+		e, ok := l.entries[requireSigned]
+		if !ok {
+			continue
 		}
-		return fault.New(fault.Usage, "config.load", where, "%q is neither true nor false", required)
+		text, _ := e.value.(string)
+		required, err := strconv.ParseBool(text)
+		if err != nil {
+			// Whoever meant yes must not get no.
+			where := e.name
+			if l.kind == FromFile {
+				where = s.File + ": " + requireSigned
+			}
+			return fault.New(fault.Usage, "config.load", where, "%q is neither true nor false", text)
+		}
+		s.layers[i].entries[requireSigned] = entry{value: strconv.FormatBool(required), name: e.name}
 	}
+	s.RequireSigned = s.merged(nil).GetBool(requireSigned)
 	return nil
 }
 
 // keySeparator is between the keys of a path; host names are keys, and have dots.
 const keySeparator = "::"
 
-// merged is all settings where func.yaml has those in project, weakest first: the
-// default, the user's file, func.yaml, variables.
-func (c *Settings) merged(project map[string]any) *viper.Viper {
-	v := viper.NewWithOptions(viper.KeyDelimiter(keySeparator))
-	v.SetDefault("requireSigned", "false")
-	for _, layer := range []map[string]any{c.fromFile, project} {
-		// It writes into what it is given, and has no error but nil.
-		_ = v.MergeConfigMap(maps.Clone(layer))
-	}
-	for path, value := range c.fromVariables {
-		if separator := separatorOf(path); separator != "" {
-			v.Set(path, split(value, separator))
-		} else {
-			v.Set(path, value)
-		}
-	}
-	return v
-}
-
 // Registry is the prefix of image names where func.yaml says project, e.g.
 // registry.example/team; "" is none.
-func (c *Settings) Registry(project string) string {
-	var layer map[string]any
-	if project != "" {
-		layer = map[string]any{"registry": project}
-	}
-	return strings.TrimRight(c.merged(layer).GetString("registry"), "/")
+func (s *Settings) Registry(project string) string {
+	return strings.TrimRight(s.merged(map[string]Given{"registry": {Value: project}}).GetString("registry"), "/")
+}
+
+// NamespaceOver is the namespace where func.yaml says project; "" is the kubeconfig
+// context's own.
+func (s *Settings) NamespaceOver(project string) string {
+	return s.merged(map[string]Given{"namespace": {Value: project}}).GetString("namespace")
 }
 
 // BaseImage is the base image of a language where func.yaml says project; "" is
 // the language's own.
-func (c *Settings) BaseImage(language, project string) string {
-	var layer map[string]any
-	if project != "" {
-		layer = map[string]any{baseImages: map[string]any{language: project}}
-	}
-	return c.merged(layer).GetString(baseImagePath(language))
+func (s *Settings) BaseImage(language, project string) string {
+	path := baseImagePath(language)
+	return s.merged(map[string]Given{keyOf(path): {Value: project}}).GetString(path)
 }
 
 func baseImagePath(language string) string { return baseImages + keySeparator + language }

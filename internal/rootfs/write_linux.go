@@ -90,15 +90,16 @@ func unpack(args UnpackArgs, in io.Reader) (unknown []string, err error) {
 		if args.Layer {
 			base := path.Base(at)
 			switch {
+			case strings.HasPrefix(base, whiteoutPrefix) && !leadsToFolder(path.Dir(at)):
+				// Nothing is in it, and to look into a FIFO would wait for its other end.
+				return checkWhiteout(at, base)
 			case base == opaqueMarker:
 				return clearFolder(path.Dir(at), here)
 			case strings.HasPrefix(base, whiteoutPrefix):
-				gone := strings.TrimPrefix(base, whiteoutPrefix)
-				if gone == "" || gone == "." || gone == ".." {
-					// It would be the folder itself, or the one above.
-					return fault.New(fault.Build, "rootfs.unpack", "", "%s deletes no file: the layer is not in order", at)
+				if err := checkWhiteout(at, base); err != nil {
+					return err
 				}
-				return os.RemoveAll(path.Join(path.Dir(at), gone))
+				return os.RemoveAll(path.Join(path.Dir(at), strings.TrimPrefix(base, whiteoutPrefix)))
 			}
 			for p := at; p != "/"; p = path.Dir(p) {
 				here[p] = true
@@ -106,6 +107,21 @@ func unpack(args UnpackArgs, in io.Reader) (unknown []string, err error) {
 		}
 		return w.entry(at, h, content)
 	})
+}
+
+// checkWhiteout refuses one of the folder that it is in, or of the one above.
+func checkWhiteout(at, base string) error {
+	switch strings.TrimPrefix(base, whiteoutPrefix) {
+	case "", ".", "..":
+		return fault.New(fault.Build, "rootfs.unpack", "", "%s deletes no file: the layer is not in order", at)
+	}
+	return nil
+}
+
+// leadsToFolder reports whether at is a folder or a link to one.
+func leadsToFolder(at string) bool {
+	info, err := os.Stat(at)
+	return err == nil && info.IsDir()
 }
 
 // all writes the entries of an archive with each.

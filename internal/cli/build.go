@@ -103,7 +103,7 @@ first file that does, and exits with 7.`,
 	flags.VarP(&outputFlag{format: &f.Flags.Output, places: &o.Outputs}, "output", "o",
 		"oci:DIR or tar:FILE to write the image there (repeatable); or the form of the answer: table, json, yaml, name, events, jsonpath=TEMPLATE or go-template=TEMPLATE")
 	o.add(cmd, f)
-	f.addRegistryFlags(cmd)
+	addRegistryFlags(f, cmd)
 	// The flag is registered above, so an error here cannot happen.
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
 		[]string{"oci:", "tar:", "table", "json", "yaml", "name", eventsOutput, "jsonpath=", "go-template="},

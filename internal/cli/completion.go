@@ -20,7 +20,7 @@ import (
 const completionDeadline = 1500 * time.Millisecond
 
 // fromCluster offers what ask finds in the cluster.
-func (f *Factory) fromCluster(cmd *cobra.Command, ask func(context.Context, *cluster.Client) ([]string, error)) ([]string, cobra.ShellCompDirective) {
+func fromCluster(f *Factory, cmd *cobra.Command, ask func(context.Context, *cluster.Client) ([]string, error)) ([]string, cobra.ShellCompDirective) {
 	// cmd.Context is nil when cobra completes.
 	ctx := cmd.Context()
 	if ctx == nil {
@@ -55,12 +55,12 @@ func visibleCompletions(found []string) []string {
 }
 
 // completeServices offers services for up to most positional arguments, each once.
-func (f *Factory) completeServices(most int) cobra.CompletionFunc {
+func completeServices(f *Factory, most int) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if len(args) >= most {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		found, directive := f.fromCluster(cmd, serviceCompletions)
+		found, directive := fromCluster(f, cmd, serviceCompletions)
 		return slices.DeleteFunc(found, func(line string) bool {
 			name, _, _ := strings.Cut(line, "\t")
 			return slices.Contains(args, name)
@@ -79,18 +79,18 @@ func serviceCompletions(ctx context.Context, client *cluster.Client) ([]string, 
 }
 
 // completeServiceFlag offers services for --service.
-func (f *Factory) completeServiceFlag(cmd *cobra.Command) {
+func completeServiceFlag(f *Factory, cmd *cobra.Command) {
 	// The flag is registered by the caller, so an error here cannot happen.
 	_ = cmd.RegisterFlagCompletionFunc("service", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		return f.fromCluster(cmd, serviceCompletions)
+		return fromCluster(f, cmd, serviceCompletions)
 	})
 }
 
 // completeRevisionFlag offers the revisions of the command's service for --revision.
-func (f *Factory) completeRevisionFlag(cmd *cobra.Command) {
+func completeRevisionFlag(f *Factory, cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("revision", func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		return f.fromCluster(cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
-			service, err := f.completionService(cmd, args)
+		return fromCluster(f, cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
+			service, err := completionService(f, cmd, args)
 			if err != nil {
 				return nil, err
 			}
@@ -105,10 +105,10 @@ func (f *Factory) completeRevisionFlag(cmd *cobra.Command) {
 }
 
 // completeTagFlag offers the tags of the command's service for --tag.
-func (f *Factory) completeTagFlag(cmd *cobra.Command) {
+func completeTagFlag(f *Factory, cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("tag", func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		return f.fromCluster(cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
-			service, err := f.completionService(cmd, args)
+		return fromCluster(f, cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
+			service, err := completionService(f, cmd, args)
 			if err != nil {
 				return nil, err
 			}
@@ -128,33 +128,35 @@ func (f *Factory) completeTagFlag(cmd *cobra.Command) {
 }
 
 // completionService is the service that a half-typed command line is about.
-func (f *Factory) completionService(cmd *cobra.Command, args []string) (string, error) {
+func completionService(f *Factory, cmd *cobra.Command, args []string) (string, error) {
 	if flag := cmd.Flags().Lookup("service"); flag != nil && flag.Value.String() != "" {
 		return flag.Value.String(), nil
 	}
 	if len(args) > 0 && !traffic.HasShare(args[0]) {
 		return args[0], nil
 	}
-	return f.serviceName("")
+	return serviceName("")
 }
 
 // completeTargets offers what `traffic split` takes: targets with "=", and the
 // services as long as none is known.
-func (f *Factory) completeTargets(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-	if traffic.HasShare(typed) {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+func completeTargets(f *Factory) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if traffic.HasShare(typed) {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		found, directive := fromCluster(f, cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
+			service, err := completionService(f, cmd, args)
+			if err != nil && len(args) == 0 {
+				return serviceCompletions(ctx, client)
+			}
+			if err != nil {
+				return nil, err
+			}
+			return targetCompletions(ctx, client.Traffic(), service)
+		})
+		return found, directive | cobra.ShellCompDirectiveNoSpace
 	}
-	found, directive := f.fromCluster(cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
-		service, err := f.completionService(cmd, args)
-		if err != nil && len(args) == 0 {
-			return serviceCompletions(ctx, client)
-		}
-		if err != nil {
-			return nil, err
-		}
-		return targetCompletions(ctx, client.Traffic(), service)
-	})
-	return found, directive | cobra.ShellCompDirectiveNoSpace
 }
 
 func targetCompletions(ctx context.Context, store traffic.Store, service string) ([]string, error) {
@@ -180,10 +182,10 @@ func targetCompletions(ctx context.Context, store traffic.Store, service string)
 }
 
 // completeGlobals offers namespaces and contexts for the global flags.
-func (f *Factory) completeGlobals(root *cobra.Command) {
+func completeGlobals(f *Factory, root *cobra.Command) {
 	// Both flags are registered on root, so errors here cannot happen.
 	_ = root.RegisterFlagCompletionFunc("namespace", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		return f.fromCluster(cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
+		return fromCluster(f, cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
 			return client.NamespaceNames(ctx)
 		})
 	})

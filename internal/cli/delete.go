@@ -40,7 +40,7 @@ inferred from the folder. Images in the registry stay.`,
   kn-lite delete hello world --yes
   kn-lite delete hello --wait=false`,
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: f.completeServices(64),
+		ValidArgsFunction: completeServices(f, 64),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Services = args
 			if named != "" {
@@ -53,7 +53,7 @@ inferred from the folder. Images in the registry stay.`,
 	flags := cmd.Flags()
 	flags.BoolVarP(&o.Yes, "yes", "y", false, "do not ask")
 	flags.BoolVar(&o.Wait, "wait", true, "wait until the pods are gone")
-	f.completeServiceFlag(cmd)
+	completeServiceFlag(f, cmd)
 	return cmd
 }
 

@@ -111,10 +111,10 @@ func newDeployCmd(f *Factory, runF func(context.Context, *deployOptions) error) 
 	flags.BoolVar(&o.Abort, "abort", false, "undo a deploy that was interrupted while it waited")
 	o.Signed.add(cmd)
 	o.add(cmd, f)
-	f.addRegistryFlags(cmd)
+	addRegistryFlags(f, cmd)
 	// The flag is registered above, so an error here cannot happen.
 	_ = cmd.RegisterFlagCompletionFunc("dry-run", cobra.FixedCompletions([]string{"client", "server"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("service", f.completeServices(1))
+	_ = cmd.RegisterFlagCompletionFunc("service", completeServices(f, 1))
 	return cmd
 }
 
@@ -215,15 +215,15 @@ func runDeploy(ctx context.Context, f *Factory, o *deployOptions) error {
 	if err != nil {
 		return err
 	}
-	request.Namespace, request.Timeout, request.NoCluster = f.Flags.Namespace, f.Flags.Timeout, f.offerLocal()
+	request.Namespace, request.Timeout, request.NoCluster = f.Flags.Namespace, f.Flags.Timeout, offerLocal(f)
 	result, err := f.App().Deploy(ctx, request)
 	if err != nil {
 		return err
 	}
 	if o.DryRun != "" {
-		return f.printService(result.Service, result.Manifest)
+		return printService(f, result.Service, result.Manifest)
 	}
-	return f.printDeploy(result)
+	return printDeploy(f, result)
 }
 
 func runAbort(ctx context.Context, f *Factory, o *deployOptions) error {

@@ -7,7 +7,7 @@ import (
 
 // printService prints an API object: as YAML for people, who paste it into
 // files, and as whatever -o asks for.
-func (f *Factory) printService(name string, manifest map[string]any) error {
+func printService(f *Factory, name string, manifest map[string]any) error {
 	return f.print(answer{
 		Object: manifest,
 		Names:  []string{serviceResource + name},
@@ -35,7 +35,7 @@ type deployAnswer struct {
 	Traffic    []targetInfo `json:"traffic"`
 }
 
-func (f *Factory) printDeploy(r *app.DeployResult) error {
+func printDeploy(f *Factory, r *app.DeployResult) error {
 	share := r.Split.Percent(r.Revision, r.Revision)
 	switch {
 	case r.Outcome == deploy.Unchanged:

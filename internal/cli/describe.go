@@ -75,7 +75,7 @@ func newDescribeCmd(f *Factory, runF func(context.Context, *describeOptions) err
   kn-lite describe hello -o json
   kn-lite describe hello -o jsonpath='{.revisions[0].image}'`,
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: f.completeServices(1),
+		ValidArgsFunction: completeServices(f, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := serviceArg(&o.Service, args); err != nil {
 				return err
@@ -85,7 +85,7 @@ func newDescribeCmd(f *Factory, runF func(context.Context, *describeOptions) err
 	}
 	addServiceFlag(cmd, &o.Service)
 	cmd.Flags().BoolVar(&o.All, "all", false, "show all revisions, also the older ones that get no traffic")
-	f.completeServiceFlag(cmd)
+	completeServiceFlag(f, cmd)
 	return cmd
 }
 
@@ -104,7 +104,7 @@ func runDescribe(ctx context.Context, f *Factory, o *describeOptions) error {
 	return f.print(answer{
 		Object: detail,
 		Names:  []string{serviceResource + detail.Name},
-		Table:  func() error { return f.describeText(detail, o.All) },
+		Table:  func() error { return describeText(f, detail, o.All) },
 	})
 }
 
@@ -151,7 +151,7 @@ func tagsOf(split traffic.Split, revision, latest string) []string {
 }
 
 // describeText is the service as a tree.
-func (f *Factory) describeText(d serviceDetail, all bool) error {
+func describeText(f *Factory, d serviceDetail, all bool) error {
 	now := f.Sys.Now()
 	var b strings.Builder
 	line := func(format string, args ...any) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/progress"
+	"github.com/kn-lite/kn-lite/internal/term"
 )
 
 // exitStatus is shown in the help of every command (docs: exit codes).
@@ -87,12 +88,12 @@ func (f *Factory) report(ctx context.Context, err error) int {
 	if sig := signalCode(ctx); sig != 0 {
 		code = sig
 	}
-	switch f.errorFormat() {
+	switch errorFormat(f) {
 	case "json":
-		f.reportJSON(err, code)
+		reportJSON(f.IO, err, code)
 		return code
 	case eventsOutput:
-		f.reportEvent(err, code)
+		reportEvent(f, err, code)
 		return code
 	}
 	text := err.Error()
@@ -124,18 +125,18 @@ func outputGone(err error) bool {
 
 // reportJSON writes the error as one line of JSON on stderr, for pipelines
 // that asked for JSON.
-func (f *Factory) reportJSON(err error, code int) {
+func reportJSON(streams *term.IO, err error, code int) {
 	object := errorReport{APIVersion: apiVersion, Kind: "Error", Reason: fault.KindOf(err).String(), Message: err.Error(), Hint: hintOf(err), ExitCode: code}
 	if e, ok := errors.AsType[*fault.Error](err); ok {
 		object.Op, object.Subject = e.Op, e.Subject
 	}
 	// Marshalling strings and an int cannot fail.
 	line, _ := json.Marshal(object)
-	f.IO.Line(string(line))
+	streams.Line(string(line))
 }
 
 // reportEvent writes the error as the last event.
-func (f *Factory) reportEvent(err error, code int) {
+func reportEvent(f *Factory, err error, code int) {
 	if !f.IO.Events() { // the command line could not be read
 		f.IO.UseEvents(f.Sys.Now)
 	}
@@ -148,7 +149,7 @@ func (f *Factory) reportEvent(err error, code int) {
 
 // errorFormat returns how a program wants to read the error: json or events; "" is
 // for people. A command line that could not be read to its end is looked through.
-func (f *Factory) errorFormat() string {
+func errorFormat(f *Factory) string {
 	format := f.Flags.Output
 	for i, arg := range f.Sys.Args {
 		if format != "" || arg == "--" {

@@ -36,7 +36,7 @@ func newFuncLanguagesCmd(f *Factory) *cobra.Command {
 			return f.print(answer{
 				Object: languageList{APIVersion: apiVersion, Kind: "LanguageList", Items: languages},
 				Names:  languageNames(),
-				Table: f.table([]string{"LANGUAGE", "TEMPLATES", "DESCRIPTION"}, func(t *term.Table) {
+				Table: table(f.IO, []string{"LANGUAGE", "TEMPLATES", "DESCRIPTION"}, func(t *term.Table) {
 					for _, l := range languages {
 						t.Row(l.Name, strings.Join(l.Kinds, ","), l.Title)
 					}

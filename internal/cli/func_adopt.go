@@ -14,6 +14,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build"
 	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/scaffold"
+	"github.com/kn-lite/kn-lite/internal/term"
 )
 
 type funcAdoptOptions struct {
@@ -111,7 +112,7 @@ func runFuncAdopt(ctx context.Context, o *funcAdoptOptions) error {
 		return err
 	}
 	file := filepath.Join(o.Dir, function.File)
-	f.tellAdopted(name, found)
+	tellAdopted(f.IO, name, found)
 	f.IO.Note("deploy it:   kn-lite deploy%s", dirSuffix(o.Dir))
 	return f.print(answer{
 		Object: adoptedProject{
@@ -125,41 +126,41 @@ func runFuncAdopt(ctx context.Context, o *funcAdoptOptions) error {
 }
 
 // tellAdopted says what the folder was taken for.
-func (f *Factory) tellAdopted(name string, found *build.Recognised) {
+func tellAdopted(streams *term.IO, name string, found *build.Recognised) {
 	if found.Language == build.DockerfileLanguage {
-		f.IO.Step("Adopted %s: %s", name, found.Style)
+		streams.Step("Adopted %s: %s", name, found.Style)
 		command := strings.Join(found.Command, " ")
 		if command == "" {
 			command = "what its base starts with"
 		}
-		f.IO.Note("starts with: %s", command)
-		f.IO.Note("on:          %s", found.Base)
+		streams.Note("starts with: %s", command)
+		streams.Note("on:          %s", found.Base)
 		if len(found.Files) > 0 {
-			f.IO.Note("wrote:       %s, which are yours to change", strings.Join(slices.Sorted(maps.Keys(found.Files)), ", "))
+			streams.Note("wrote:       %s, which are yours to change", strings.Join(slices.Sorted(maps.Keys(found.Files)), ", "))
 		}
 		for _, text := range found.Advice {
-			f.IO.Note("%s", text)
+			streams.Note("%s", text)
 		}
 		if len(found.Beside) > 0 {
-			f.IO.Note("beside it:   %s code, which kn-lite can build without the Dockerfile: set `runtime: %s`", strings.Join(found.Beside, " and "), found.Beside[0])
+			streams.Note("beside it:   %s code, which kn-lite can build without the Dockerfile: set `runtime: %s`", strings.Join(found.Beside, " and "), found.Beside[0])
 		}
 		return
 	}
-	f.IO.Step("Adopted %s: %s (%s)", name, found.Style, found.Language)
+	streams.Step("Adopted %s: %s (%s)", name, found.Style, found.Language)
 	if len(found.Evidence) > 0 {
-		f.IO.Note("known by:    %s", strings.Join(found.Evidence, ", "))
+		streams.Note("known by:    %s", strings.Join(found.Evidence, ", "))
 	}
-	f.IO.Note("starts with: %s", strings.Join(found.Command, " "))
+	streams.Note("starts with: %s", strings.Join(found.Command, " "))
 	if found.Base != "" {
-		f.IO.Note("on:          %s; --base-image names another", found.Base)
+		streams.Note("on:          %s; --base-image names another", found.Base)
 	}
 	if len(found.Reads) > 0 {
-		f.IO.Note("with it:     %s, which the code names: func.yaml has them put into the image (%s)", strings.Join(found.Reads, ", "), build.KeepVariable)
+		streams.Note("with it:     %s, which the code names: func.yaml has them put into the image (%s)", strings.Join(found.Reads, ", "), build.KeepVariable)
 	}
 	for _, text := range found.Advice {
-		f.IO.Note("%s", text)
+		streams.Note("%s", text)
 	}
 	if found.Dockerfile {
-		f.IO.Note("beside it:   a Dockerfile, which is left alone: set `runtime: %s`, or build with --builder dockerfile", build.DockerfileLanguage)
+		streams.Note("beside it:   a Dockerfile, which is left alone: set `runtime: %s`, or build with --builder dockerfile", build.DockerfileLanguage)
 	}
 }

@@ -47,21 +47,19 @@ func TestFuncCreateInterrupted(t *testing.T) {
 
 func TestServiceName(t *testing.T) {
 	t.Chdir(t.TempDir())
-	sys, _, _ := testSystem(t)
-	f := newFactory(sys)
-	if _, err := f.serviceName(""); err == nil || !strings.Contains(err.Error(), "which service?") {
+	if _, err := serviceName(""); err == nil || !strings.Contains(err.Error(), "which service?") {
 		t.Errorf("nowhere: %v", err)
 	}
-	if name, err := f.serviceName("given"); err != nil || name != "given" {
+	if name, err := serviceName("given"); err != nil || name != "given" {
 		t.Errorf("given: %q, %v", name, err)
 	}
-	if _, err := f.serviceName("Not/One"); err == nil {
+	if _, err := serviceName("Not/One"); err == nil {
 		t.Error("a bad name was taken")
 	}
 	if err := os.WriteFile("func.yaml", []byte("name: here\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if name, err := f.serviceName(""); err != nil || name != "here" {
+	if name, err := serviceName(""); err != nil || name != "here" {
 		t.Errorf("here: %q, %v", name, err)
 	}
 }
@@ -72,7 +70,7 @@ func TestProjectTellsItsWarnings(t *testing.T) {
 		t.Fatal(err)
 	}
 	sys, _, stderr := testSystem(t)
-	project, err := newFactory(sys).project(dir)
+	project, err := newFactory(sys).App().Project(dir)
 	if err != nil || project.Name != "a" {
 		t.Fatalf("%+v, %v", project, err)
 	}

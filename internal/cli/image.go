@@ -10,6 +10,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/image"
 	"github.com/kn-lite/kn-lite/internal/image/contents"
 	"github.com/kn-lite/kn-lite/internal/registry"
+	"github.com/kn-lite/kn-lite/internal/term"
 )
 
 func newImageCmd(f *Factory) *cobra.Command {
@@ -27,9 +28,9 @@ type lookOptions struct {
 }
 
 // addLookFlags gives cmd the flags that openImages reads.
-func (f *Factory) addLookFlags(cmd *cobra.Command, o *lookOptions) {
+func addLookFlags(f *Factory, cmd *cobra.Command, o *lookOptions) {
 	cmd.Flags().StringVar(&o.Platform, "platform", "", "look at the image for this `OS/ARCH` only (default: all there are)")
-	f.addRegistryFlags(cmd)
+	addRegistryFlags(f, cmd)
 	// The flag is registered above, so an error here cannot happen.
 	_ = cmd.RegisterFlagCompletionFunc("platform", cobra.FixedCompletions([]string{"linux/amd64", "linux/arm64"}, cobra.ShellCompDirectiveNoFileComp))
 	// Files and folders are half of what an image can be named by.
@@ -39,7 +40,7 @@ func (f *Factory) addLookFlags(cmd *cobra.Command, o *lookOptions) {
 }
 
 // openImages finds the images that name means.
-func (f *Factory) openImages(ctx context.Context, name string, o *lookOptions) (*image.Images, error) {
+func openImages(f *Factory, ctx context.Context, name string, o *lookOptions) (*image.Images, error) {
 	var only *v1.Platform
 	if o.Platform != "" {
 		p, err := build.ParsePlatform(o.Platform)
@@ -62,8 +63,8 @@ func openProjectImage(ctx context.Context, dir string, client *registry.Client) 
 }
 
 // readImages reads all layers of the images.
-func (f *Factory) readImages(ctx context.Context, found *image.Images, known map[v1.Hash][]contents.Entry) ([]*contents.Image, error) {
-	task := f.IO.Start(0, "reading %s", found.Name)
+func readImages(streams *term.IO, ctx context.Context, found *image.Images, known map[v1.Hash][]contents.Entry) ([]*contents.Image, error) {
+	task := streams.Start(0, "reading %s", found.Name)
 	out, err := found.Read(ctx, known)
 	if err != nil {
 		task.Fail()

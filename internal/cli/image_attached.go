@@ -9,6 +9,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/image"
+	"github.com/kn-lite/kn-lite/internal/term"
 )
 
 // attachedInfo is something that is attached to an image.
@@ -20,10 +21,10 @@ type attachedInfo struct {
 
 // attachedTo names what is attached to an image. It is good to have: a registry that
 // has no answer leaves it out.
-func (f *Factory) attachedTo(ctx context.Context, found *image.Images, digest v1.Hash) []attachedInfo {
+func attachedTo(streams *term.IO, ctx context.Context, found *image.Images, digest v1.Hash) []attachedInfo {
 	attached, err := found.Attached(ctx, digest)
 	if err != nil {
-		f.IO.Debug("what is attached to %s is not known: %v", digest, err)
+		streams.Debug("what is attached to %s is not known: %v", digest, err)
 	}
 	var out []attachedInfo
 	for _, a := range attached {
@@ -33,16 +34,16 @@ func (f *Factory) attachedTo(ctx context.Context, found *image.Images, digest v1
 }
 
 // countSignatures counts what is stored as a signature of the whole.
-func (f *Factory) countSignatures(ctx context.Context, found *image.Images) int {
+func countSignatures(streams *term.IO, ctx context.Context, found *image.Images) int {
 	n, err := found.Signatures(ctx)
 	if err != nil {
-		f.IO.Debug("the signatures of %s are not known: %v", found.Digest, err)
+		streams.Debug("the signatures of %s are not known: %v", found.Digest, err)
 	}
 	return n
 }
 
 // printDocument prints a document that is attached to the only image of found.
-func (f *Factory) printDocument(ctx context.Context, found *image.Images, mediaType, word string) error {
+func printDocument(streams *term.IO, ctx context.Context, found *image.Images, mediaType, word string) error {
 	document, err := found.Document(ctx, mediaType, word)
 	if err != nil {
 		if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind == fault.Usage {
@@ -51,7 +52,7 @@ func (f *Factory) printDocument(ctx context.Context, found *image.Images, mediaT
 		return err
 	}
 	if document.Others > 0 {
-		f.IO.Warn("there are %d documents of this kind; %s is shown", document.Others+1, document.Digest)
+		streams.Warn("there are %d documents of this kind; %s is shown", document.Others+1, document.Digest)
 	}
-	return f.IO.Exact(strings.TrimSuffix(string(document.Text), "\n"))
+	return streams.Exact(strings.TrimSuffix(string(document.Text), "\n"))
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/image"
 	"github.com/kn-lite/kn-lite/internal/image/contents"
+	"github.com/kn-lite/kn-lite/internal/term"
 )
 
 type diffOptions struct {
@@ -82,16 +83,16 @@ another way, and 1 when they differ; the first difference is named on stderr.`,
 			return runImageDiff(ctx, f, o)
 		},
 	}
-	f.addLookFlags(cmd, &o.lookOptions)
+	addLookFlags(f, cmd, &o.lookOptions)
 	return cmd
 }
 
 func runImageDiff(ctx context.Context, f *Factory, o *diffOptions) error {
-	a, err := f.openImages(ctx, o.A, &o.lookOptions)
+	a, err := openImages(f, ctx, o.A, &o.lookOptions)
 	if err != nil {
 		return err
 	}
-	b, err := f.openImages(ctx, o.B, &o.lookOptions)
+	b, err := openImages(f, ctx, o.B, &o.lookOptions)
 	if err != nil {
 		return err
 	}
@@ -100,13 +101,13 @@ func runImageDiff(ctx context.Context, f *Factory, o *diffOptions) error {
 		A: diffSide{a.Name, a.Digest.String()}, B: diffSide{b.Name, b.Digest.String()},
 	}
 	diff, err := image.Diff(a, b, func(i *image.Images, known map[v1.Hash][]contents.Entry) ([]*contents.Image, error) {
-		return f.readImages(ctx, i, known)
+		return readImages(f.IO, ctx, i, known)
 	})
 	if err != nil {
 		return err
 	}
 	out.Same, out.First, out.Platforms = diff.Same, diff.First, platformDiffs(diff.Platforms)
-	if err := f.print(answer{Object: out, Names: out.paths(), Table: func() error { return f.writeDiff(&out) }}); err != nil {
+	if err := f.print(answer{Object: out, Names: out.paths(), Table: func() error { return writeDiff(f.IO, &out) }}); err != nil {
 		return err
 	}
 	if !out.Same {
@@ -168,7 +169,7 @@ func (out *diffAnswer) paths() []string {
 
 // writeDiff is the answer for people: one line for each difference, and none
 // when there is no difference.
-func (f *Factory) writeDiff(out *diffAnswer) error {
+func writeDiff(streams *term.IO, out *diffAnswer) error {
 	var lines []string
 	for _, p := range out.Platforms {
 		prefix := ""
@@ -185,16 +186,16 @@ func (f *Factory) writeDiff(out *diffAnswer) error {
 			lines = append(lines, prefix+d.line())
 		}
 		if p.Only == "" && len(p.Files)+len(p.Config) == 0 && len(p.Packing) > 0 {
-			f.IO.Note("%sthe same files and settings, packed in another way: %s", prefix, strings.Join(p.Packing, "; "))
+			streams.Note("%sthe same files and settings, packed in another way: %s", prefix, strings.Join(p.Packing, "; "))
 		}
 	}
 	for _, line := range lines {
-		if err := f.IO.Answer("%s", line); err != nil {
+		if err := streams.Answer("%s", line); err != nil {
 			return err
 		}
 	}
 	if out.Same && out.A.Digest == out.B.Digest {
-		f.IO.Note("the same image: %s", out.A.Digest)
+		streams.Note("the same image: %s", out.A.Digest)
 	}
 	return nil
 }

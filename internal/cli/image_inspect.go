@@ -123,7 +123,7 @@ document itself, with no other output.`,
 	cmd.Flags().BoolVar(&o.Files, "files", false, "list the files of each layer")
 	cmd.Flags().BoolVar(&o.SBOM, "sbom", false, "print the SBOM (SPDX)")
 	cmd.Flags().BoolVar(&o.Provenance, "provenance", false, "print the provenance (in-toto, SLSA)")
-	f.addLookFlags(cmd, &o.lookOptions)
+	addLookFlags(f, cmd, &o.lookOptions)
 	return cmd
 }
 
@@ -131,28 +131,28 @@ func runImageInspect(ctx context.Context, f *Factory, o *inspectOptions) error {
 	if o.SBOM && o.Provenance {
 		return fault.Usagef("--sbom and --provenance: choose one")
 	}
-	found, err := f.openImages(ctx, o.Name, &o.lookOptions)
+	found, err := openImages(f, ctx, o.Name, &o.lookOptions)
 	if err != nil {
 		return err
 	}
 	switch {
 	case o.SBOM:
-		return f.printDocument(ctx, found, attest.SPDXType, "SBOM")
+		return printDocument(f.IO, ctx, found, attest.SPDXType, "SBOM")
 	case o.Provenance:
-		return f.printDocument(ctx, found, attest.InTotoType, "provenance")
+		return printDocument(f.IO, ctx, found, attest.InTotoType, "provenance")
 	}
-	images, err := f.readImages(ctx, found, map[v1.Hash][]contents.Entry{})
+	images, err := readImages(f.IO, ctx, found, map[v1.Hash][]contents.Entry{})
 	if err != nil {
 		return err
 	}
 	out := imageAnswer{APIVersion: apiVersion, Kind: "Image", Name: found.Name, Digest: found.Digest.String(), Index: found.Index}
 	for _, one := range images {
 		described := describeImage(one, o.Files)
-		described.Attached = f.attachedTo(ctx, found, one.Digest)
+		described.Attached = attachedTo(f.IO, ctx, found, one.Digest)
 		out.Images = append(out.Images, described)
 	}
-	out.Signatures = f.countSignatures(ctx, found)
-	return f.print(answer{Object: out, Names: []string{out.Digest}, Table: func() error { return f.writeImageSummary(&out) }})
+	out.Signatures = countSignatures(f.IO, ctx, found)
+	return f.print(answer{Object: out, Names: []string{out.Digest}, Table: func() error { return writeImageSummary(f.IO, &out) }})
 }
 
 func describeImage(image *contents.Image, files bool) platformImage {
@@ -189,7 +189,7 @@ func fileInfo(e *contents.Entry) imageFile {
 }
 
 // writeImageSummary is the answer for people.
-func (f *Factory) writeImageSummary(out *imageAnswer) error {
+func writeImageSummary(streams *term.IO, out *imageAnswer) error {
 	lines := []string{"image      " + out.Name, "digest     " + out.Digest}
 	if out.Signatures > 0 {
 		lines = append(lines, "signed     "+plural(out.Signatures, "signature")+", not checked: kn-lite image verify")
@@ -226,31 +226,31 @@ func (f *Factory) writeImageSummary(out *imageAnswer) error {
 		add("size", fmt.Sprintf("%s in %s", term.Bytes(image.Size), plural(len(image.Layers), "layer")))
 	}
 	for _, line := range lines {
-		if err := f.IO.Answer("%s", line); err != nil {
+		if err := streams.Answer("%s", line); err != nil {
 			return err
 		}
 	}
 	for i := range out.Images {
-		if err := f.writeLayers(&out.Images[i], len(out.Images) > 1); err != nil {
+		if err := writeLayers(streams, &out.Images[i], len(out.Images) > 1); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f *Factory) writeLayers(image *platformImage, several bool) error {
+func writeLayers(streams *term.IO, image *platformImage, several bool) error {
 	title := ""
 	if several {
 		title = image.Platform
 	}
-	if err := f.IO.Answer("%s", title); err != nil {
+	if err := streams.Answer("%s", title); err != nil {
 		return err
 	}
 	layers := term.NewTable("LAYER", "SIZE", "FILES", "CREATED BY", "DIGEST")
 	for i, l := range image.Layers {
 		layers.Row(cmp.Or(l.Name, strconv.Itoa(i+1)), term.Bytes(l.Size), strconv.Itoa(l.FileCount), short(l.CreatedBy, 50), l.Digest)
 	}
-	if err := f.IO.Write(layers); err != nil {
+	if err := streams.Write(layers); err != nil {
 		return err
 	}
 	files := term.NewTable("LAYER", "MODE", "OWNER", "SIZE", "PATH")
@@ -268,10 +268,10 @@ func (f *Factory) writeLayers(image *platformImage, several bool) error {
 	if n == 0 {
 		return nil
 	}
-	if err := f.IO.Answer(""); err != nil {
+	if err := streams.Answer(""); err != nil {
 		return err
 	}
-	return f.IO.Write(files)
+	return streams.Write(files)
 }
 
 // modeText is a mode as ls has it.

@@ -39,7 +39,7 @@ that does is for another image or another name. Nobody but the registry is asked
 		},
 	}
 	cmd.Flags().StringVar(&file, "key", "", "public key `FILE` (default: $KN_LITE_VERIFY_KEY, then verifyKey in the settings)")
-	f.addRegistryFlags(cmd)
+	addRegistryFlags(f, cmd)
 	// The flag is registered above, so an error here cannot happen.
 	_ = cmd.MarkFlagFilename("key", "pub", "pem")
 	return cmd

@@ -59,7 +59,7 @@ func newBuilderImageCmd(f *Factory) *cobra.Command {
 			return runBuilderImage(cmd.Context(), f, args[0], args[1:])
 		},
 	}
-	f.addRegistryFlags(cmd)
+	addRegistryFlags(f, cmd)
 	return cmd
 }
 
@@ -75,10 +75,10 @@ func newKanikoImageCmd(f *Factory) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return f.printBuilderImage(ref)
+			return printBuilderImage(f, ref)
 		},
 	}
-	f.addRegistryFlags(cmd)
+	addRegistryFlags(f, cmd)
 	return cmd
 }
 
@@ -94,10 +94,10 @@ func runBuilderImage(ctx context.Context, f *Factory, tag string, programs []str
 	if err != nil {
 		return err
 	}
-	return f.printBuilderImage(ref)
+	return printBuilderImage(f, ref)
 }
 
-func (f *Factory) printBuilderImage(ref string) error {
+func printBuilderImage(f *Factory, ref string) error {
 	return f.print(answer{
 		Object: map[string]string{"apiVersion": apiVersion, "kind": "BuilderImage", "image": ref},
 		Names:  []string{ref},

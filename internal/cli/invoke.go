@@ -72,7 +72,7 @@ the cluster says about it. Redirects are shown, not followed.`,
   # The service, while the function runs here too
   kn-lite invoke --target remote`,
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: f.completeServices(1),
+		ValidArgsFunction: completeServices(f, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := serviceArg(&o.Service, args); err != nil {
 				return err
@@ -95,9 +95,9 @@ the cluster says about it. Redirects are shown, not followed.`,
 	flags.StringVar(&o.Target, "target", "", "`local` (kn-lite run in this folder), remote (the service) or a URL (default: local where it runs, else remote)")
 	_ = cmd.MarkFlagFilename("file")
 	_ = cmd.RegisterFlagCompletionFunc("target", cobra.FixedCompletions([]string{targetLocal, targetRemote}, cobra.ShellCompDirectiveNoFileComp))
-	f.completeServiceFlag(cmd)
-	f.completeRevisionFlag(cmd)
-	f.completeTagFlag(cmd)
+	completeServiceFlag(f, cmd)
+	completeRevisionFlag(f, cmd)
+	completeTagFlag(f, cmd)
 	return cmd
 }
 
@@ -124,7 +124,7 @@ func runInvoke(ctx context.Context, f *Factory, o *invokeOptions) error {
 			return fault.Usagef("--ingress %w", err).WithHint("%s", fault.HintOf(err))
 		}
 	}
-	if request.URL, err = f.directTarget(o); err != nil {
+	if request.URL, err = directTarget(f, o); err != nil {
 		return err
 	}
 	if request.URL == nil {
@@ -132,7 +132,7 @@ func runInvoke(ctx context.Context, f *Factory, o *invokeOptions) error {
 			return err
 		}
 	}
-	if request.Body, err = f.invokeBody(o); err != nil {
+	if request.Body, err = invokeBody(f.IO, o); err != nil {
 		return err
 	}
 	ctx, cancel := f.withTimeout(ctx, invokeTimeout)
@@ -143,11 +143,11 @@ func runInvoke(ctx context.Context, f *Factory, o *invokeOptions) error {
 		return err
 	}
 	defer response.Body.Close()
-	return f.printResponse(response, started)
+	return printResponse(f, response, started)
 }
 
 // invokeBody is nil when there is nothing to send.
-func (f *Factory) invokeBody(o *invokeOptions) ([]byte, error) {
+func invokeBody(streams *term.IO, o *invokeOptions) ([]byte, error) {
 	switch o.File {
 	case "":
 		if o.Data == "" {
@@ -155,7 +155,7 @@ func (f *Factory) invokeBody(o *invokeOptions) ([]byte, error) {
 		}
 		return []byte(o.Data), nil
 	case "-":
-		return io.ReadAll(f.IO.In)
+		return io.ReadAll(streams.In)
 	}
 	raw, err := os.ReadFile(o.File)
 	if err != nil {
@@ -177,7 +177,7 @@ func parseHeaders(lines []string) (http.Header, error) {
 }
 
 // printResponse prints an answer, and makes an error of a status that is one.
-func (f *Factory) printResponse(r *app.Response, started time.Time) error {
+func printResponse(f *Factory, r *app.Response, started time.Time) error {
 	if f.Flags.Output == "" || f.Flags.Output == "table" {
 		n, err := f.IO.Copy(r.Body)
 		if err != nil {

@@ -17,8 +17,8 @@ const (
 
 // directTarget is the URL that a request is sent to without asking a cluster: of the
 // function that runs in this folder, or one that was named. nil means the service.
-func (f *Factory) directTarget(o *invokeOptions) (*url.URL, error) {
-	named := f.namesCluster(o)
+func directTarget(f *Factory, o *invokeOptions) (*url.URL, error) {
+	named := namesCluster(f, o)
 	switch {
 	case o.Target == targetRemote:
 		return nil, nil
@@ -31,7 +31,7 @@ func (f *Factory) directTarget(o *invokeOptions) (*url.URL, error) {
 	case named != "":
 		return nil, nil
 	}
-	record, err := f.runHere()
+	record, err := runHere(f)
 	switch {
 	case err != nil:
 		return nil, err
@@ -45,7 +45,7 @@ func (f *Factory) directTarget(o *invokeOptions) (*url.URL, error) {
 }
 
 // namesCluster returns the first argument or flag that means a service of a cluster.
-func (f *Factory) namesCluster(o *invokeOptions) string {
+func namesCluster(f *Factory, o *invokeOptions) string {
 	for _, flag := range []struct{ name, value string }{
 		{"the service " + o.Service, o.Service},
 		{"--tag", o.Tag},
@@ -64,7 +64,7 @@ func (f *Factory) namesCluster(o *invokeOptions) string {
 
 // runHere returns what kn-lite run in this folder has said about itself; nil when
 // none runs.
-func (f *Factory) runHere() (*devrun.Record, error) {
+func runHere(f *Factory) (*devrun.Record, error) {
 	state := settings.StateDir(f.Sys.Env)
 	if state == "" {
 		return nil, nil

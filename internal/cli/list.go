@@ -76,7 +76,7 @@ func runList(ctx context.Context, f *Factory, o *listOptions) error {
 	return f.print(answer{
 		Object: listInfo(found.Services),
 		Names:  serviceNames(found.Services),
-		Table:  func() error { return f.listTable(found.Namespace, found.Services, o.AllNamespaces) },
+		Table:  func() error { return listTable(f, found.Namespace, found.Services, o.AllNamespaces) },
 	})
 }
 
@@ -106,7 +106,7 @@ func serviceNames(snaps []*traffic.Snapshot) []string {
 	return out
 }
 
-func (f *Factory) listTable(namespace string, snaps []*traffic.Snapshot, all bool) error {
+func listTable(f *Factory, namespace string, snaps []*traffic.Snapshot, all bool) error {
 	if len(snaps) == 0 {
 		where := "namespace " + namespace
 		if all {
@@ -119,7 +119,7 @@ func (f *Factory) listTable(namespace string, snaps []*traffic.Snapshot, all boo
 	if all {
 		header = slices.Insert(header, 0, "NAMESPACE")
 	}
-	return f.table(header, func(t *term.Table) {
+	return table(f.IO, header, func(t *term.Table) {
 		for _, snap := range snaps {
 			row := []string{
 				snap.Name, dash(snap.URL), dash(snap.LatestReady), dash(trafficSummary(snap)),

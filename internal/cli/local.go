@@ -42,7 +42,7 @@ func (f *Factory) localPlace() local.Place {
 }
 
 // localRunning is the platform that runs; one that does not is an error.
-func (f *Factory) localRunning() (*local.Info, error) {
+func localRunning(f *Factory) (*local.Info, error) {
 	info, err := f.localPlace().Running()
 	if err == nil && info == nil {
 		err = fault.New(fault.NotFound, "local.find", "", "the platform of this machine does not run").WithHint("start it with `kn-lite local up`")
@@ -67,7 +67,7 @@ type localInfo struct {
 	Folder     string `json:"folder"`
 }
 
-func (f *Factory) describeLocal(info *local.Info) localInfo {
+func describeLocal(f *Factory, info *local.Info) localInfo {
 	out := localInfo{APIVersion: apiVersion, Kind: "LocalPlatform", Folder: f.localPlace().Dir}
 	if info == nil {
 		return out

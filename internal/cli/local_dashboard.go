@@ -34,7 +34,7 @@ type localDashboard struct {
 }
 
 func runLocalDashboard(ctx context.Context, f *Factory, open bool) error {
-	info, err := f.localRunning()
+	info, err := localRunning(f)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ const localEvery = 5 * time.Millisecond
 
 // localDetached starts the platform in the background, with this command's own flags,
 // and waits until it serves.
-func (f *Factory) localDetached(ctx context.Context, place local.Place, o *localUpOptions, ready func(*local.Info) error) error {
+func localDetached(f *Factory, ctx context.Context, place local.Place, o *localUpOptions, ready func(*local.Info) error) error {
 	if err := place.Make(); err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func (f *Factory) localDetached(ctx context.Context, place local.Place, o *local
 	defer lock.Close()
 	if info, err := place.Settled(ctx); err != nil || info != nil {
 		if err == nil {
-			err = f.localRuns(info, o, ready)
+			err = localRuns(f, info, o, ready)
 		}
 		return err
 	}
@@ -81,7 +81,7 @@ func (f *Factory) localDetached(ctx context.Context, place local.Place, o *local
 				return ready(info)
 			}
 		case <-ended:
-			return f.localFailed(place, cmd.ProcessState)
+			return localFailed(f, place, cmd.ProcessState)
 		case <-ctx.Done():
 			return errors.Join(ctx.Err(), cmd.Process.Kill())
 		}
@@ -90,7 +90,7 @@ func (f *Factory) localDetached(ctx context.Context, place local.Place, o *local
 
 // localRuns is the answer where a platform runs already: the same as of one that was
 // started, unless it runs otherwise than is wanted.
-func (f *Factory) localRuns(info *local.Info, o *localUpOptions, ready func(*local.Info) error) error {
+func localRuns(f *Factory, info *local.Info, o *localUpOptions, ready func(*local.Info) error) error {
 	if differs := o.differsFrom(info); differs != "" {
 		return fault.New(fault.Conflict, "local.up", f.localPlace().Dir, "the platform runs already, as process %d, with another %s", info.PID, differs).
 			WithHint("see `kn-lite local status`; `kn-lite local down` stops it")
@@ -140,7 +140,7 @@ func (o *localUpOptions) foreground(f *Factory) []string {
 }
 
 // localFailed is the error of a platform in the background that has ended.
-func (f *Factory) localFailed(place local.Place, state *os.ProcessState) error {
+func localFailed(f *Factory, place local.Place, state *os.ProcessState) error {
 	raw, err := regular.ReadFile(place.Log())
 	said := strings.TrimSpace(string(raw))
 	var failed errorReport

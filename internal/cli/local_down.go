@@ -43,7 +43,7 @@ func runLocalDown(ctx context.Context, f *Factory, purge bool) error {
 	}
 	if info == nil {
 		f.IO.Note("the platform does not run")
-		if err := f.forgetLocal(place); err != nil {
+		if err := forgetLocal(f, place); err != nil {
 			return err
 		}
 	} else if err := stopLocal(ctx, place, info); err != nil {
@@ -54,7 +54,7 @@ func runLocalDown(ctx context.Context, f *Factory, purge bool) error {
 	if !purge {
 		return nil
 	}
-	if err := local.Purge(ctx, f.localOptions()); err != nil {
+	if err := local.Purge(ctx, localOptions(f)); err != nil {
 		return err
 	}
 	f.IO.Step("removed everything in %s", place.Dir)
@@ -62,7 +62,7 @@ func runLocalDown(ctx context.Context, f *Factory, purge bool) error {
 }
 
 // forgetLocal takes back what a killed platform has left in the kubeconfig.
-func (f *Factory) forgetLocal(place local.Place) error {
+func forgetLocal(f *Factory, place local.Place) error {
 	killed, err := place.Killed()
 	if err != nil || killed == nil {
 		return err

@@ -30,7 +30,7 @@ func runLocalStatus(f *Factory) error {
 	if err != nil {
 		return err
 	}
-	object := f.describeLocal(info)
+	object := describeLocal(f, info)
 	err = f.print(answer{Object: object, Names: names(info), Table: func() error {
 		if info == nil {
 			return nil
@@ -55,7 +55,7 @@ func runLocalStatus(f *Factory) error {
 		return nil
 	}})
 	if err == nil && info == nil {
-		_, err = f.localRunning()
+		_, err = localRunning(f)
 	}
 	return err
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // reachLocal adds what a client needs for the platform's registry, while it runs.
-func (f *Factory) reachLocal(opts *registry.Options) error {
+func reachLocal(f *Factory, opts *registry.Options) error {
 	info, err := f.localPlace().Running()
 	if err != nil || info == nil {
 		return err
@@ -21,7 +21,7 @@ func (f *Factory) reachLocal(opts *registry.Options) error {
 // offerLocal returns what a deploy does where there is no cluster anywhere: it offers
 // to start the platform of this machine. nil where nobody can be asked, or another
 // cluster was named.
-func (f *Factory) offerLocal() func(context.Context) (bool, error) {
+func offerLocal(f *Factory) func(context.Context) (bool, error) {
 	if f.Flags.Kubeconfig != "" || f.Flags.Context != "" || !f.IO.CanPrompt() {
 		return nil
 	}
@@ -31,6 +31,6 @@ func (f *Factory) offerLocal() func(context.Context) (bool, error) {
 			return false, nil // that there is no cluster is what there is to say
 		}
 		o := &localUpOptions{Port: local.DefaultPort, APIPort: local.DefaultAPIPort, Network: local.NetworkOpen}
-		return true, f.localDetached(ctx, f.localPlace(), o, f.tellLocal)
+		return true, localDetached(f, ctx, f.localPlace(), o, func(info *local.Info) error { return tellLocal(f.IO, info) })
 	}
 }

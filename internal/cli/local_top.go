@@ -39,7 +39,7 @@ type localState struct {
 }
 
 func runLocalTop(ctx context.Context, f *Factory) error {
-	info, err := f.localRunning()
+	info, err := localRunning(f)
 	if err != nil {
 		return err
 	}

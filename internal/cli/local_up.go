@@ -12,6 +12,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/local"
 	"github.com/kn-lite/kn-lite/internal/settings"
+	"github.com/kn-lite/kn-lite/internal/term"
 )
 
 // localUpTimeout is how long a platform in the background may take to start.
@@ -80,7 +81,7 @@ func runLocalUp(ctx context.Context, f *Factory, o *localUpOptions) error {
 	}
 	place := f.localPlace()
 	if o.Detach {
-		return f.localDetached(ctx, place, o, f.printLocal)
+		return localDetached(f, ctx, place, o, func(info *local.Info) error { return printLocal(f, info) })
 	}
 	ctx, stop := signal.NotifyContext(ctx, hangup()) // the terminal is closed
 	defer stop()
@@ -90,7 +91,7 @@ func runLocalUp(ctx context.Context, f *Factory, o *localUpOptions) error {
 		return err
 	}
 	var added *local.Info
-	options := f.localOptions()
+	options := localOptions(f)
 	options.Version, options.Port, options.APIPort, options.Network = currentVersion().Version, o.Port, o.APIPort, o.Network
 	options.Autoscaler, options.Registry = o.Autoscaler, reach
 	options.Ready = func(info *local.Info) error {
@@ -105,7 +106,7 @@ func runLocalUp(ctx context.Context, f *Factory, o *localUpOptions) error {
 		}
 		info.Previous, added = previous, info
 		f.IO.Step("context %s is current in %s", cluster.LocalContext, file)
-		return f.printLocal(info)
+		return printLocal(f, info)
 	}
 	err = local.Up(ctx, options)
 	if added != nil {
@@ -121,7 +122,7 @@ func runLocalUp(ctx context.Context, f *Factory, o *localUpOptions) error {
 }
 
 // localOptions are those that up and down have in common: where everything is.
-func (f *Factory) localOptions() local.Options {
+func localOptions(f *Factory) local.Options {
 	return local.Options{
 		Place: f.localPlace(), CacheDir: settings.CacheDir(f.Sys.Env), Temp: f.Sys.Env("TMPDIR"), Path: f.Sys.Env("PATH"),
 		Warn:  func(text string) { f.IO.Warn("%s", text) },
@@ -130,13 +131,13 @@ func (f *Factory) localOptions() local.Options {
 }
 
 // printLocal is the answer once the platform serves.
-func (f *Factory) printLocal(info *local.Info) error {
-	object := f.describeLocal(info)
+func printLocal(f *Factory, info *local.Info) error {
+	object := describeLocal(f, info)
 	return f.print(answer{
 		Object: object,
 		Names:  []string{object.Context},
 		Table: func() error {
-			if err := f.tellLocal(info); err != nil {
+			if err := tellLocal(f.IO, info); err != nil {
 				return err
 			}
 			return f.IO.Answer("%s", object.URL)
@@ -144,7 +145,7 @@ func (f *Factory) printLocal(info *local.Info) error {
 	})
 }
 
-func (f *Factory) tellLocal(info *local.Info) error {
-	f.IO.Step("the platform runs, as process %d; stop it with `kn-lite local down`", info.PID)
+func tellLocal(streams *term.IO, info *local.Info) error {
+	streams.Step("the platform runs, as process %d; stop it with `kn-lite local down`", info.PID)
 	return nil
 }

@@ -43,7 +43,7 @@ zero has none.`,
   kn-lite logs hello --revision v2 --since 10m --tail 100
   kn-lite logs hello --previous      # what a container said before it was restarted`,
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: f.completeServices(1),
+		ValidArgsFunction: completeServices(f, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := serviceArg(&o.Service, args); err != nil {
 				return err
@@ -60,8 +60,8 @@ zero has none.`,
 	flags.BoolVarP(&o.Previous, "previous", "p", false, "of the run before the last restart")
 	flags.DurationVar(&o.Since, "since", 0, "only lines newer than this, e.g. 10m")
 	flags.Int64Var(&o.Tail, "tail", -1, "only the last `N` lines of each pod (-1: all)")
-	f.completeServiceFlag(cmd)
-	f.completeRevisionFlag(cmd)
+	completeServiceFlag(f, cmd)
+	completeRevisionFlag(f, cmd)
 	return cmd
 }
 

@@ -119,11 +119,11 @@ func render(format, body string, object any) (string, error) {
 }
 
 // table is the common case of answer.Table.
-func (f *Factory) table(header []string, rows func(*term.Table)) func() error {
+func table(streams *term.IO, header []string, rows func(*term.Table)) func() error {
 	return func() error {
 		t := term.NewTable(header...)
 		rows(t)
-		return f.IO.Write(t)
+		return streams.Write(t)
 	}
 }
 

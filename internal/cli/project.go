@@ -8,25 +8,9 @@ import (
 	"github.com/kn-lite/kn-lite/internal/function"
 )
 
-// project loads the func.yaml of dir, where "" is the working folder, and
-// tells its warnings. Each command calls it once.
-func (f *Factory) project(dir string) (*function.Function, error) {
-	if dir == "" {
-		dir = "."
-	}
-	project, err := function.Load(dir)
-	if err != nil {
-		return nil, err
-	}
-	for _, w := range project.Warnings {
-		f.IO.Warn("%s", w)
-	}
-	return project, nil
-}
-
-// serviceName is the service that a command is about: the one that was named
+// serviceName returns the service that a command is about: the one that was named
 // on the command line (an argument or --service), else the working folder's.
-func (f *Factory) serviceName(named string) (string, error) {
+func serviceName(named string) (string, error) {
 	if named != "" {
 		return named, function.CheckName(named)
 	}
@@ -46,7 +30,7 @@ func addServiceFlag(cmd *cobra.Command, named *string) {
 	cmd.Flags().StringVarP(named, "service", "s", "", "service (default: the name in ./func.yaml)")
 }
 
-// dirArg is the optional DIR argument: "." when it is left out.
+// dirArg returns the optional DIR argument: "." when it is left out.
 func dirArg(args []string) string {
 	if len(args) == 0 {
 		return "."

@@ -57,7 +57,7 @@ keep them.`,
 	}
 	cmd.Flags().StringVar(&o.Image, "image", "", "where to push to: `REGISTRY/NAME[:TAG]` (default: func.yaml's)")
 	o.Attest.add(cmd)
-	f.addRegistryFlags(cmd)
+	addRegistryFlags(f, cmd)
 	return cmd
 }
 

@@ -22,7 +22,7 @@ type registryAccess struct {
 }
 
 // addRegistryFlags gives cmd the flags that say how to reach registries.
-func (f *Factory) addRegistryFlags(cmd *cobra.Command) {
+func addRegistryFlags(f *Factory, cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.registry.insecure, "insecure-registry", nil, "speak plain HTTP to this `HOST[:PORT]` (repeatable; loopback needs no flag)")
 	flags.StringVar(&f.registry.caFile, "registry-ca", "", "trust the certificate authority in this PEM `FILE` too")
@@ -43,7 +43,7 @@ func (f *Factory) Registry() (*registry.Client, error) {
 			r.err = err
 			return
 		}
-		if r.err = f.reachLocal(&opts); r.err != nil {
+		if r.err = reachLocal(f, &opts); r.err != nil {
 			return
 		}
 		opts.Progress = f.IO.Progress()

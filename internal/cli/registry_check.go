@@ -67,19 +67,19 @@ when the registry refuses what was asked.`,
   # One repository, with the authority of a company
   kn-lite registry check registry.corp/team/hello --registry-ca corp.pem`,
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: f.completeRegistries,
+		ValidArgsFunction: completeRegistries(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := f.withTimeout(cmd.Context(), 0)
 			defer cancel()
 			return runRegistryCheck(ctx, f, args)
 		},
 	}
-	f.addRegistryFlags(cmd)
+	addRegistryFlags(f, cmd)
 	return cmd
 }
 
 func runRegistryCheck(ctx context.Context, f *Factory, args []string) error {
-	host, repository, err := f.checkedName(args)
+	host, repository, err := checkedName(f, args)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func runRegistryCheck(ctx context.Context, f *Factory, args []string) error {
 }
 
 // checkedName is a registry, or an image and so its repository too.
-func (f *Factory) checkedName(args []string) (host, repository string, err error) {
+func checkedName(f *Factory, args []string) (host, repository string, err error) {
 	if len(args) == 1 && !strings.Contains(strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(args[0], "https://"), "http://"), "/"), "/") {
 		host, err = registry.ParseHost(args[0])
 		return host, "", err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/registry"
+	"github.com/kn-lite/kn-lite/internal/term"
 )
 
 func newRegistryCmd(f *Factory) *cobra.Command {
@@ -50,7 +51,7 @@ $DOCKER_CONFIG/config.json, the first of them that is set; else
   # In a pipeline; the password is on no command line
   printf %s "$TOKEN" | kn-lite registry login ghcr.io -u ada --password-stdin`,
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: f.completeRegistries,
+		ValidArgsFunction: completeRegistries(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Host = args[0]
 			ctx, cancel := f.withTimeout(cmd.Context(), 0)
@@ -60,7 +61,7 @@ $DOCKER_CONFIG/config.json, the first of them that is set; else
 	}
 	cmd.Flags().StringVarP(&o.User, "username", "u", "", "`USER` to log in as")
 	cmd.Flags().BoolVar(&o.PasswordStdin, "password-stdin", false, "read the password, or access token, from stdin")
-	f.addRegistryFlags(cmd)
+	addRegistryFlags(f, cmd)
 	return cmd
 }
 
@@ -73,7 +74,7 @@ func runRegistryLogin(ctx context.Context, f *Factory, o *registryLoginOptions) 
 	if err != nil {
 		return err
 	}
-	password, err := f.loginSecret(ctx, o)
+	password, err := loginSecret(f.IO, ctx, o)
 	if err != nil {
 		return err
 	}
@@ -94,12 +95,12 @@ func runRegistryLogin(ctx context.Context, f *Factory, o *registryLoginOptions) 
 const maxPassword = 64 << 10
 
 // loginSecret completes user and password, from stdin or by asking.
-func (f *Factory) loginSecret(ctx context.Context, o *registryLoginOptions) (string, error) {
+func loginSecret(streams *term.IO, ctx context.Context, o *registryLoginOptions) (string, error) {
 	switch {
 	case o.PasswordStdin && o.User == "":
 		return "", fault.Usagef("--password-stdin needs the user's name").WithHint("name it with -u USER")
 	case o.PasswordStdin:
-		raw, err := io.ReadAll(io.LimitReader(f.IO.In, maxPassword))
+		raw, err := io.ReadAll(io.LimitReader(streams.In, maxPassword))
 		if err != nil {
 			return "", err
 		}
@@ -107,18 +108,18 @@ func (f *Factory) loginSecret(ctx context.Context, o *registryLoginOptions) (str
 			return password, nil
 		}
 		return "", fault.Usagef("there is no password on stdin")
-	case !f.IO.CanPrompt():
+	case !streams.CanPrompt():
 		return "", fault.Usagef("there is nobody to ask for a password").
 			WithHint(`give both: printf %%s "$TOKEN" | kn-lite registry login %s -u USER --password-stdin`, o.Host)
 	}
 	if o.User == "" {
-		user, err := f.IO.Ask("User: ")
+		user, err := streams.Ask("User: ")
 		if err != nil || user == "" {
 			return "", errors.Join(fault.Usagef("a login needs a user's name"), err)
 		}
 		o.User = user
 	}
-	password, err := f.IO.Secret(ctx, "Password or access token: ")
+	password, err := streams.Secret(ctx, "Password or access token: ")
 	if err == nil && password == "" {
 		err = fault.Usagef("a login needs a password")
 	}
@@ -133,12 +134,12 @@ func newRegistryLogoutCmd(f *Factory) *cobra.Command {
 login would write to. Everything else in the file stays as it is.`,
 		Example:           `  kn-lite registry logout ghcr.io`,
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: f.completeRegistries,
+		ValidArgsFunction: completeRegistries(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runRegistryLogout(cmd.Context(), f, args[0])
 		},
 	}
-	f.addRegistryFlags(cmd)
+	addRegistryFlags(f, cmd)
 	return cmd
 }
 
@@ -168,10 +169,12 @@ func runRegistryLogout(ctx context.Context, f *Factory, name string) error {
 }
 
 // completeRegistries offers the registries that there are credentials for.
-func (f *Factory) completeRegistries(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	client, err := f.Registry()
-	if err != nil || len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+func completeRegistries(f *Factory) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		client, err := f.Registry()
+		if err != nil || len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return client.Hosts(), cobra.ShellCompDirectiveNoFileComp
 	}
-	return client.Hosts(), cobra.ShellCompDirectiveNoFileComp
 }

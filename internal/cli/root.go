@@ -66,7 +66,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 	root.SetUsageTemplate(usageTemplate)
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	addGlobalFlags(root, f)
-	f.completeGlobals(root)
+	completeGlobals(f, root)
 	root.AddCommand(
 		newBuildCmd(f, nil),
 		newPushCmd(f, nil),

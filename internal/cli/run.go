@@ -90,7 +90,7 @@ The program's output is on stdout and stderr as it is; with -o all of it is on s
 }
 
 func runRun(ctx context.Context, f *Factory, o *runOptions) error {
-	port, err := f.runPort(o)
+	port, err := choosePort(f, o)
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func runRun(ctx context.Context, f *Factory, o *runOptions) error {
 		Fault: func(err error) { f.IO.Error(err.Error(), fault.HintOf(err)) },
 		Served: func() (err error) {
 			record := devrun.Record{Name: source.name, URL: url, PID: os.Getpid(), Dir: dir, Started: f.Sys.Now()}
-			if released, err = f.saveRun(record); err != nil {
+			if released, err = saveRun(f, record); err != nil {
 				return err
 			}
 			f.IO.Step("%s serves at %s; a saved file starts it again, Ctrl-C ends it", source.name, url)
@@ -165,8 +165,8 @@ func runRun(ctx context.Context, f *Factory, o *runOptions) error {
 	return errors.Join(err, released(), maker.Close(), remove())
 }
 
-// runPort is where to listen: the flag, the variable PORT, 8080.
-func (f *Factory) runPort(o *runOptions) (int, error) {
+// choosePort returns where to listen: the flag, the variable PORT, 8080.
+func choosePort(f *Factory, o *runOptions) (int, error) {
 	port, from := o.Port, "--port "+strconv.Itoa(o.Port)
 	if !o.ExactPort {
 		port = runPort
@@ -214,7 +214,7 @@ func secondSignal(ctx context.Context) (force context.Context, stop func()) {
 }
 
 // saveRun lets invoke find the function. Without a place for it invoke does not.
-func (f *Factory) saveRun(record devrun.Record) (release func() error, err error) {
+func saveRun(f *Factory, record devrun.Record) (release func() error, err error) {
 	dir := settings.StateDir(f.Sys.Env)
 	if dir == "" {
 		f.IO.Warn("`kn-lite invoke` will not find it: there is no place to say that it runs; set HOME, or XDG_STATE_HOME, to an absolute path")

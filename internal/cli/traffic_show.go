@@ -30,7 +30,7 @@ service) and "spec" is what it was asked for; "settled" tells whether they agree
   kn-lite traffic show hello -o json
   kn-lite traffic show hello -o jsonpath='{.targets[*].revision}'`,
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: f.completeServices(1),
+		ValidArgsFunction: completeServices(f, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := serviceArg(&o.Service, args); err != nil {
 				return err
@@ -39,7 +39,7 @@ service) and "spec" is what it was asked for; "settled" tells whether they agree
 		},
 	}
 	addServiceFlag(cmd, &o.Service)
-	f.completeServiceFlag(cmd)
+	completeServiceFlag(f, cmd)
 	return cmd
 }
 
@@ -57,14 +57,14 @@ func runTrafficShow(ctx context.Context, f *Factory, o *trafficShowOptions) erro
 	if !shown.Routes() {
 		f.IO.Note("not settled: %s", shown.WhyNot())
 	}
-	return f.printTraffic(shown, describeTraffic(shown))
+	return printTraffic(f, shown, describeTraffic(shown))
 }
 
-func (f *Factory) printTraffic(shown *app.Traffic, info trafficInfo) error {
+func printTraffic(f *Factory, shown *app.Traffic, info trafficInfo) error {
 	return f.print(answer{
 		Object: info,
 		Names:  targetNames(info.Targets),
-		Table: f.table([]string{"REVISION", "TAG", "WANTED", "ROUTED", "STATE", "AGE", "URL"},
+		Table: table(f.IO, []string{"REVISION", "TAG", "WANTED", "ROUTED", "STATE", "AGE", "URL"},
 			trafficTable(shown.Snapshot, shown.Revisions, f.Sys.Now())),
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/term"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
@@ -51,27 +52,27 @@ is 6. The command waits until the cluster routes as asked.`,
   # See what would change
   kn-lite traffic split v2=100 --dry-run`,
 		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: f.completeTargets,
+		ValidArgsFunction: completeTargets(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			err := o.check()
 			if err != nil {
 				return err
 			}
-			if o.Service, o.Edit, err = f.splitArgs(o.Service, args); err != nil {
+			if o.Service, o.Edit, err = splitArgs(f, o.Service, args); err != nil {
 				return err
 			}
 			return runner(f, runF, runTrafficSplit)(cmd.Context(), o)
 		},
 	}
 	o.add(cmd)
-	f.completeServiceFlag(cmd)
+	completeServiceFlag(f, cmd)
 	return cmd
 }
 
 // splitArgs tells SERVICE from the targets. The first argument is a service
 // when --service is not given, it has no share, and either the others are a
 // whole split without it or there is no project to infer the service from.
-func (f *Factory) splitArgs(named string, args []string) (string, traffic.Edit, error) {
+func splitArgs(f *Factory, named string, args []string) (string, traffic.Edit, error) {
 	service, targets := named, args
 	if named == "" && !traffic.HasShare(args[0]) {
 		whole := false
@@ -95,12 +96,12 @@ func (f *Factory) splitArgs(named string, args []string) (string, traffic.Edit, 
 	if err != nil {
 		return "", nil, err
 	}
-	service, err = f.serviceName(service)
+	service, err = serviceName(service)
 	return service, edit, err
 }
 
 func runTrafficSplit(ctx context.Context, f *Factory, o *trafficSplitOptions) error {
-	return f.changeTraffic(ctx, &o.trafficChange, app.SplitRequest{Edit: o.Edit})
+	return changeTraffic(f, ctx, &o.trafficChange, app.SplitRequest{Edit: o.Edit})
 }
 
 // trafficChange is what the commands that write a split have in common.
@@ -130,13 +131,13 @@ func (o *trafficChange) check() error {
 }
 
 // changeTraffic makes the change, waits until it is routed, and prints it.
-func (f *Factory) changeTraffic(ctx context.Context, o *trafficChange, r app.SplitRequest) error {
+func changeTraffic(f *Factory, ctx context.Context, o *trafficChange, r app.SplitRequest) error {
 	target, err := f.target(o.Service)
 	if err != nil {
 		return err
 	}
 	r.Target, r.DryRun, r.NoWait, r.IfGeneration = target, o.DryRun, o.NoWait, o.IfGeneration
-	r.Preview = func(result traffic.Result) error { f.previewSplit(target.Service, result); return nil }
+	r.Preview = func(result traffic.Result) error { previewSplit(f.IO, target.Service, result); return nil }
 	ctx, cancel := f.withTimeout(ctx, routeTimeout)
 	defer cancel()
 	result, err := f.App().Split(ctx, r)
@@ -148,17 +149,17 @@ func (f *Factory) changeTraffic(ctx context.Context, o *trafficChange, r app.Spl
 	}
 	info := describeTraffic(&result.Traffic)
 	info.Changed, info.DryRun = &result.Changed, o.DryRun
-	return f.printTraffic(&result.Traffic, info)
+	return printTraffic(f, &result.Traffic, info)
 }
 
 // previewSplit tells what is about to happen, with every reference resolved.
-func (f *Factory) previewSplit(service string, r traffic.Result) {
+func previewSplit(streams *term.IO, service string, r traffic.Result) {
 	if len(r.Changes) == 0 {
-		f.IO.Note("service %s: the split is %s already", service, r.Next)
+		streams.Note("service %s: the split is %s already", service, r.Next)
 		return
 	}
-	f.IO.Note("service %s: %s", service, plural(len(r.Changes), "change"))
+	streams.Note("service %s: %s", service, plural(len(r.Changes), "change"))
 	for _, change := range r.Changes {
-		f.IO.Note("  %s", change)
+		streams.Note("  %s", change)
 	}
 }

@@ -29,7 +29,7 @@ because Knative takes up a split only when all of its revisions are ready.`,
 		Example: `  kn-lite traffic untag next
   kn-lite traffic untag -s hello pr-7 pr-8`,
 		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: f.completeTags,
+		ValidArgsFunction: completeTags(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Tags = args
 			if slices.Contains(args, "") {
@@ -39,38 +39,40 @@ because Knative takes up a split only when all of its revisions are ready.`,
 			if err != nil {
 				return err
 			}
-			if o.Service, err = f.serviceName(o.Service); err != nil {
+			if o.Service, err = serviceName(o.Service); err != nil {
 				return err
 			}
 			return runner(f, runF, runTrafficUntag)(cmd.Context(), o)
 		},
 	}
 	o.add(cmd)
-	f.completeServiceFlag(cmd)
+	completeServiceFlag(f, cmd)
 	return cmd
 }
 
 func runTrafficUntag(ctx context.Context, f *Factory, o *trafficUntagOptions) error {
-	return f.changeTraffic(ctx, &o.trafficChange, app.SplitRequest{Untag: o.Tags})
+	return changeTraffic(f, ctx, &o.trafficChange, app.SplitRequest{Untag: o.Tags})
 }
 
 // completeTags offers the tags of the service.
-func (f *Factory) completeTags(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	return f.fromCluster(cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
-		service, err := f.completionService(cmd, nil)
-		if err != nil {
-			return nil, err
-		}
-		snap, err := client.Traffic().Snapshot(ctx, service)
-		if err != nil {
-			return nil, err
-		}
-		var tags []string
-		for _, t := range snap.Spec {
-			if t.Tag != "" {
-				tags = append(tags, t.Tag)
+func completeTags(f *Factory) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return fromCluster(f, cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
+			service, err := completionService(f, cmd, nil)
+			if err != nil {
+				return nil, err
 			}
-		}
-		return tags, nil
-	})
+			snap, err := client.Traffic().Snapshot(ctx, service)
+			if err != nil {
+				return nil, err
+			}
+			var tags []string
+			for _, t := range snap.Spec {
+				if t.Tag != "" {
+					tags = append(tags, t.Tag)
+				}
+			}
+			return tags, nil
+		})
+	}
 }

@@ -2,7 +2,10 @@ package house
 
 import (
 	"maps"
+	"os"
 	"path"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"testing"
 )
@@ -59,6 +62,30 @@ func TestHouseNumbers(t *testing.T) {
 	}
 	if ratio < minTestRatio {
 		t.Errorf("%.2f lines of test for a line of code, at least %.2f", ratio, minTestRatio)
+	}
+}
+
+// TestFactory holds that commands take what they need: what hangs on the Factory is
+// at hand everywhere, and soon everything hangs on it.
+func TestFactory(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root, "internal/cli/*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	var methods []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^func \(f \*Factory\) (\w+)`).FindAllSubmatch(text, -1) {
+			methods = append(methods, string(m[1]))
+		}
+	}
+	const most = 15
+	t.Logf("cli.Factory has %d methods", len(methods))
+	if len(methods) == 0 || len(methods) > most {
+		t.Errorf("cli.Factory has %d methods, at most %d: %v", len(methods), most, methods)
 	}
 }
 

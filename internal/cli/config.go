@@ -93,7 +93,7 @@ func (f *Factory) printSettings(file string, found []settings.Setting, rows func
 	return f.print(answer{
 		Object: settingsAnswer{APIVersion: apiVersion, Kind: "Settings", File: file, Settings: found},
 		Names:  names,
-		Table: f.table([]string{"KEY", "VALUE", "SOURCE"}, func(t *term.Table) {
+		Table: table(f.IO, []string{"KEY", "VALUE", "SOURCE"}, func(t *term.Table) {
 			for _, s := range found {
 				rows(t, s)
 			}

@@ -38,11 +38,11 @@ of source that is from. Passwords are masked. explain says more about each.`,
   kn-lite config view -o json`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			s, err := f.allSettings()
+			s, err := allSettings(f)
 			if err != nil {
 				return err
 			}
-			return f.printSettings(s.File, s.All(), viewTable)
+			return printSettings(f, s.File, s.All(), viewTable)
 		},
 	}
 }
@@ -60,7 +60,7 @@ in the environment, func.yaml, your file, the kubeconfig, the default.`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeSettings(settings.Keys),
 		RunE: func(_ *cobra.Command, args []string) error {
-			s, err := f.allSettings()
+			s, err := allSettings(f)
 			if err != nil {
 				return err
 			}
@@ -70,7 +70,7 @@ in the environment, func.yaml, your file, the kubeconfig, the default.`,
 					return err
 				}
 			}
-			return f.printSettings(s.File, found, explainTable)
+			return printSettings(f, s.File, found, explainTable)
 		},
 	}
 }
@@ -85,7 +85,7 @@ func completeSettings(keys func() []string) cobra.CompletionFunc {
 	}
 }
 
-func (f *Factory) printSettings(file string, found []settings.Setting, rows func(*term.Table, settings.Setting)) error {
+func printSettings(f *Factory, file string, found []settings.Setting, rows func(*term.Table, settings.Setting)) error {
 	var names []string
 	for _, s := range found {
 		names = append(names, s.Key)
@@ -134,12 +134,12 @@ func sourceText(s settings.Source) string {
 
 // allSettings are the settings from everywhere: flags, environment, the working
 // folder's func.yaml, the user's file and the kubeconfig.
-func (f *Factory) allSettings() (*settings.Settings, error) {
+func allSettings(f *Factory) (*settings.Settings, error) {
 	project, err := app.FindProject(".")
 	if err != nil {
 		return nil, err
 	}
-	sources := f.settingSources()
+	sources := settingSources(f)
 	sources.Project = projectSettings(project)
 	// Without a kubeconfig, or with a broken one, there is nothing that it says.
 	if client, err := f.clusterIn(""); err == nil {
@@ -156,7 +156,7 @@ func (f *Factory) allSettings() (*settings.Settings, error) {
 }
 
 // settingSources are the sources of settings that every command has.
-func (f *Factory) settingSources() settings.Sources {
+func settingSources(f *Factory) settings.Sources {
 	return settings.Sources{Env: f.Sys.Env, Vars: f.Sys.Vars, Flags: f.settingFlags}
 }
 
@@ -207,7 +207,7 @@ else in the file stay as they are.`,
 		Args:              cobra.ExactArgs(2),
 		ValidArgsFunction: completeSettings(settings.Settable),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.changeSetting(cmd.Context(), args[0], func(ctx context.Context) (*settings.Update, error) {
+			return changeSetting(cmd.Context(), f, args[0], func(ctx context.Context) (*settings.Update, error) {
 				return settings.Set(ctx, f.Sys.Env, args[0], args[1])
 			})
 		},
@@ -223,7 +223,7 @@ func newConfigUnsetCmd(f *Factory) *cobra.Command {
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeSettings(settings.Settable),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.changeSetting(cmd.Context(), args[0], func(ctx context.Context) (*settings.Update, error) {
+			return changeSetting(cmd.Context(), f, args[0], func(ctx context.Context) (*settings.Update, error) {
 				return settings.Unset(ctx, f.Sys.Env, args[0])
 			})
 		},
@@ -232,7 +232,7 @@ func newConfigUnsetCmd(f *Factory) *cobra.Command {
 
 // changeSetting changes the user's file, and says what commands use then: a stronger
 // source may overrule it.
-func (f *Factory) changeSetting(ctx context.Context, key string, change func(context.Context) (*settings.Update, error)) error {
+func changeSetting(ctx context.Context, f *Factory, key string, change func(context.Context) (*settings.Update, error)) error {
 	ctx, cancel := f.withTimeout(ctx, 0)
 	defer cancel()
 	done, err := change(ctx)
@@ -246,7 +246,7 @@ func (f *Factory) changeSetting(ctx context.Context, key string, change func(con
 		f.IO.Note("%s is so already: nothing was changed in %s", key, done.File)
 	}
 	found := []settings.Setting{}
-	if s, err := f.allSettings(); err != nil {
+	if s, err := allSettings(f); err != nil {
 		f.IO.Warn("what commands use in this folder is not known: %s", err)
 	} else if explained, err := s.Explain(key); err == nil { // not of a key that is none, and was removed
 		found = explained
@@ -260,5 +260,5 @@ func (f *Factory) changeSetting(ctx context.Context, key string, change func(con
 	if f.Flags.Output == "" || f.Flags.Output == "table" {
 		return nil
 	}
-	return f.printSettings(done.File, found, viewTable)
+	return printSettings(f, done.File, found, viewTable)
 }

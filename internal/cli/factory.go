@@ -42,7 +42,7 @@ type globalFlags struct {
 func newFactory(sys *System) *Factory {
 	f := &Factory{Sys: sys, IO: sys.IO}
 	f.Config = sync.OnceValues(func() (*settings.Settings, error) {
-		cfg, err := settings.Load(f.settingSources())
+		cfg, err := settings.Load(settingSources(f))
 		if err != nil {
 			return nil, err
 		}

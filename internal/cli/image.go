@@ -40,7 +40,7 @@ func addLookFlags(f *Factory, cmd *cobra.Command, o *lookOptions) {
 }
 
 // openImages finds the images that name means.
-func openImages(f *Factory, ctx context.Context, name string, o *lookOptions) (*image.Images, error) {
+func openImages(ctx context.Context, f *Factory, name string, o *lookOptions) (*image.Images, error) {
 	var only *v1.Platform
 	if o.Platform != "" {
 		p, err := build.ParsePlatform(o.Platform)
@@ -63,7 +63,7 @@ func openProjectImage(ctx context.Context, dir string, client *registry.Client) 
 }
 
 // readImages reads all layers of the images.
-func readImages(streams *term.IO, ctx context.Context, found *image.Images, known map[v1.Hash][]contents.Entry) ([]*contents.Image, error) {
+func readImages(ctx context.Context, streams *term.IO, found *image.Images, known map[v1.Hash][]contents.Entry) ([]*contents.Image, error) {
 	task := streams.Start(0, "reading %s", found.Name)
 	out, err := found.Read(ctx, known)
 	if err != nil {

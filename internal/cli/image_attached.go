@@ -21,7 +21,7 @@ type attachedInfo struct {
 
 // attachedTo names what is attached to an image. It is good to have: a registry that
 // has no answer leaves it out.
-func attachedTo(streams *term.IO, ctx context.Context, found *image.Images, digest v1.Hash) []attachedInfo {
+func attachedTo(ctx context.Context, streams *term.IO, found *image.Images, digest v1.Hash) []attachedInfo {
 	attached, err := found.Attached(ctx, digest)
 	if err != nil {
 		streams.Debug("what is attached to %s is not known: %v", digest, err)
@@ -34,7 +34,7 @@ func attachedTo(streams *term.IO, ctx context.Context, found *image.Images, dige
 }
 
 // countSignatures counts what is stored as a signature of the whole.
-func countSignatures(streams *term.IO, ctx context.Context, found *image.Images) int {
+func countSignatures(ctx context.Context, streams *term.IO, found *image.Images) int {
 	n, err := found.Signatures(ctx)
 	if err != nil {
 		streams.Debug("the signatures of %s are not known: %v", found.Digest, err)
@@ -43,7 +43,7 @@ func countSignatures(streams *term.IO, ctx context.Context, found *image.Images)
 }
 
 // printDocument prints a document that is attached to the only image of found.
-func printDocument(streams *term.IO, ctx context.Context, found *image.Images, mediaType, word string) error {
+func printDocument(ctx context.Context, streams *term.IO, found *image.Images, mediaType, word string) error {
 	document, err := found.Document(ctx, mediaType, word)
 	if err != nil {
 		if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind == fault.Usage {

@@ -88,11 +88,11 @@ another way, and 1 when they differ; the first difference is named on stderr.`,
 }
 
 func runImageDiff(ctx context.Context, f *Factory, o *diffOptions) error {
-	a, err := openImages(f, ctx, o.A, &o.lookOptions)
+	a, err := openImages(ctx, f, o.A, &o.lookOptions)
 	if err != nil {
 		return err
 	}
-	b, err := openImages(f, ctx, o.B, &o.lookOptions)
+	b, err := openImages(ctx, f, o.B, &o.lookOptions)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func runImageDiff(ctx context.Context, f *Factory, o *diffOptions) error {
 		A: diffSide{a.Name, a.Digest.String()}, B: diffSide{b.Name, b.Digest.String()},
 	}
 	diff, err := image.Diff(a, b, func(i *image.Images, known map[v1.Hash][]contents.Entry) ([]*contents.Image, error) {
-		return readImages(f.IO, ctx, i, known)
+		return readImages(ctx, f.IO, i, known)
 	})
 	if err != nil {
 		return err

@@ -131,27 +131,27 @@ func runImageInspect(ctx context.Context, f *Factory, o *inspectOptions) error {
 	if o.SBOM && o.Provenance {
 		return fault.Usagef("--sbom and --provenance: choose one")
 	}
-	found, err := openImages(f, ctx, o.Name, &o.lookOptions)
+	found, err := openImages(ctx, f, o.Name, &o.lookOptions)
 	if err != nil {
 		return err
 	}
 	switch {
 	case o.SBOM:
-		return printDocument(f.IO, ctx, found, attest.SPDXType, "SBOM")
+		return printDocument(ctx, f.IO, found, attest.SPDXType, "SBOM")
 	case o.Provenance:
-		return printDocument(f.IO, ctx, found, attest.InTotoType, "provenance")
+		return printDocument(ctx, f.IO, found, attest.InTotoType, "provenance")
 	}
-	images, err := readImages(f.IO, ctx, found, map[v1.Hash][]contents.Entry{})
+	images, err := readImages(ctx, f.IO, found, map[v1.Hash][]contents.Entry{})
 	if err != nil {
 		return err
 	}
 	out := imageAnswer{APIVersion: apiVersion, Kind: "Image", Name: found.Name, Digest: found.Digest.String(), Index: found.Index}
 	for _, one := range images {
 		described := describeImage(one, o.Files)
-		described.Attached = attachedTo(f.IO, ctx, found, one.Digest)
+		described.Attached = attachedTo(ctx, f.IO, found, one.Digest)
 		out.Images = append(out.Images, described)
 	}
-	out.Signatures = countSignatures(f.IO, ctx, found)
+	out.Signatures = countSignatures(ctx, f.IO, found)
 	return f.print(answer{Object: out, Names: []string{out.Digest}, Table: func() error { return writeImageSummary(f.IO, &out) }})
 }
 

@@ -56,7 +56,7 @@ func runImageKeygen(ctx context.Context, f *Factory, name string) error {
 				WithHint("a lost key cannot be made again; name another one: kn-lite image keygen NAME")
 		}
 	}
-	password, err := newPassword(f, ctx)
+	password, err := newPassword(ctx, f)
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func runImageKeygen(ctx context.Context, f *Factory, name string) error {
 }
 
 // newPassword is the one that a new key is encrypted with; "" leaves it open.
-func newPassword(f *Factory, ctx context.Context) (string, error) {
+func newPassword(ctx context.Context, f *Factory) (string, error) {
 	if password := f.Sys.Env("KN_LITE_SIGN_PASSWORD"); password != "" || !f.IO.CanPrompt() {
 		return password, nil
 	}

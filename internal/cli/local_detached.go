@@ -24,7 +24,7 @@ const localEvery = 5 * time.Millisecond
 
 // localDetached starts the platform in the background, with this command's own flags,
 // and waits until it serves.
-func localDetached(f *Factory, ctx context.Context, place local.Place, o *localUpOptions, ready func(*local.Info) error) error {
+func localDetached(ctx context.Context, f *Factory, place local.Place, o *localUpOptions, ready func(*local.Info) error) error {
 	if err := place.Make(); err != nil {
 		return err
 	}

@@ -31,6 +31,6 @@ func offerLocal(f *Factory) func(context.Context) (bool, error) {
 			return false, nil // that there is no cluster is what there is to say
 		}
 		o := &localUpOptions{Port: local.DefaultPort, APIPort: local.DefaultAPIPort, Network: local.NetworkOpen}
-		return true, localDetached(f, ctx, f.localPlace(), o, func(info *local.Info) error { return tellLocal(f.IO, info) })
+		return true, localDetached(ctx, f, f.localPlace(), o, func(info *local.Info) error { return tellLocal(f.IO, info) })
 	}
 }

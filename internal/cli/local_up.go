@@ -81,7 +81,7 @@ func runLocalUp(ctx context.Context, f *Factory, o *localUpOptions) error {
 	}
 	place := f.localPlace()
 	if o.Detach {
-		return localDetached(f, ctx, place, o, func(info *local.Info) error { return printLocal(f, info) })
+		return localDetached(ctx, f, place, o, func(info *local.Info) error { return printLocal(f, info) })
 	}
 	ctx, stop := signal.NotifyContext(ctx, hangup()) // the terminal is closed
 	defer stop()

@@ -74,7 +74,7 @@ func runRegistryLogin(ctx context.Context, f *Factory, o *registryLoginOptions) 
 	if err != nil {
 		return err
 	}
-	password, err := loginSecret(f.IO, ctx, o)
+	password, err := loginSecret(ctx, f.IO, o)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func runRegistryLogin(ctx context.Context, f *Factory, o *registryLoginOptions) 
 const maxPassword = 64 << 10
 
 // loginSecret completes user and password, from stdin or by asking.
-func loginSecret(streams *term.IO, ctx context.Context, o *registryLoginOptions) (string, error) {
+func loginSecret(ctx context.Context, streams *term.IO, o *registryLoginOptions) (string, error) {
 	switch {
 	case o.PasswordStdin && o.User == "":
 		return "", fault.Usagef("--password-stdin needs the user's name").WithHint("name it with -u USER")

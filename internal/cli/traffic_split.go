@@ -101,7 +101,7 @@ func splitArgs(f *Factory, named string, args []string) (string, traffic.Edit, e
 }
 
 func runTrafficSplit(ctx context.Context, f *Factory, o *trafficSplitOptions) error {
-	return changeTraffic(f, ctx, &o.trafficChange, app.SplitRequest{Edit: o.Edit})
+	return changeTraffic(ctx, f, &o.trafficChange, app.SplitRequest{Edit: o.Edit})
 }
 
 // trafficChange is what the commands that write a split have in common.
@@ -131,7 +131,7 @@ func (o *trafficChange) check() error {
 }
 
 // changeTraffic makes the change, waits until it is routed, and prints it.
-func changeTraffic(f *Factory, ctx context.Context, o *trafficChange, r app.SplitRequest) error {
+func changeTraffic(ctx context.Context, f *Factory, o *trafficChange, r app.SplitRequest) error {
 	target, err := f.target(o.Service)
 	if err != nil {
 		return err

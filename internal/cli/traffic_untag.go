@@ -51,7 +51,7 @@ because Knative takes up a split only when all of its revisions are ready.`,
 }
 
 func runTrafficUntag(ctx context.Context, f *Factory, o *trafficUntagOptions) error {
-	return changeTraffic(f, ctx, &o.trafficChange, app.SplitRequest{Untag: o.Tags})
+	return changeTraffic(ctx, f, &o.trafficChange, app.SplitRequest{Untag: o.Tags})
 }
 
 // completeTags offers the tags of the service.

@@ -15,7 +15,7 @@ RUN ?=
 
 export FULL KEEP DEVCLUSTER PLATFORM WHO
 
-.PHONY: help build demo demo-cluster test e2e conformance bench verify update kaniko-image cluster-up cluster-down peers buildah buildkit tools clean
+.PHONY: help build demo demo-cluster test e2e conformance fuzz bench verify update kaniko-image cluster-up cluster-down peers buildah buildkit tools clean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ e2e: ## tests on real Knative in a devcluster (RUN=scripts|main|seed|REGEXP, PLA
 
 conformance: ## Knative's own conformance tests (PLATFORM=local|devcluster, WHO=ordinary, RUN=REGEXP, KEEP=1)
 	test/conformance/run '$(value RUN)'
+
+fuzz: ## every fuzz target for 10 s; FULL=1 for 3 min each (RUN=REGEXP of PACKAGE:NAME)
+	test/fuzz/run '$(value RUN)'
 
 demo: build ## the main job on the embedded platform, told step by step
 	test/demo/run

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
@@ -88,11 +90,14 @@ func (d *dockerConfig) entry(host, repository string) (authEntry, bool) {
 			return e, true
 		}
 	}
-	// Entries may be written as URLs: https://registry.example/v1/.
-	for key, e := range d.Auths {
-		trimmed := strings.TrimPrefix(strings.TrimPrefix(key, "https://"), "http://")
-		if trimmed, _, _ = strings.Cut(trimmed, "/"); trimmed == host && strings.Contains(key, "://") {
-			return e, true
+	// Entries may be written as URLs: https://registry.example/v1/. Of several the same one
+	// counts each time.
+	for _, scheme := range []string{"https://", "http://"} {
+		for _, key := range slices.Sorted(maps.Keys(d.Auths)) {
+			at, isURL := strings.CutPrefix(key, scheme)
+			if at, _, _ = strings.Cut(at, "/"); isURL && at == host {
+				return d.Auths[key], true
+			}
 		}
 	}
 	return authEntry{}, false

@@ -32,7 +32,8 @@ type File struct {
 }
 
 // Read parses every Go file of the product below root, in cmd and internal, and
-// of its tests. Fakes are tests too: internal/registry/regtest, and all of test.
+// of its tests. Packages for tests are tests too: those whose name ends so, and all of
+// test.
 func Read(root string) ([]File, error) {
 	var files []File
 	for _, dir := range []string{"cmd", "internal", "test"} {
@@ -57,7 +58,7 @@ func Read(root string) ([]File, error) {
 			if err != nil {
 				return err
 			}
-			counted.Test = counted.Test || dir == "test" || counted.Package == "regtest"
+			counted.Test = counted.Test || dir == "test" || strings.HasSuffix(counted.Package, "test") || counted.Package == "fakecluster"
 			files = append(files, counted)
 			return nil
 		})

@@ -1,11 +1,11 @@
 package golang
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/kn-lite/kn-lite/internal/build/lang/langtest"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
@@ -13,15 +13,7 @@ import (
 func folder(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
-	for name, text := range files {
-		at := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(at, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	langtest.Write(t, dir, files)
 	return dir
 }
 

@@ -12,9 +12,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
-	"github.com/kn-lite/kn-lite/internal/build/source"
+	"github.com/kn-lite/kn-lite/internal/build/lang/langtest"
 	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/progress/progresstest"
 )
 
 // open makes a project of files, one folder below a folder that may have files too.
@@ -24,28 +23,10 @@ func openProject(t *testing.T, files map[string]string) *lang.Project {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range files {
-		at := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(at, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	tree, err := source.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := tree.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return &lang.Project{
-		Dir: dir, Label: "app", Source: tree, CacheDir: t.TempDir(), Report: &progresstest.Recorder{},
-		Environ: []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()},
-	}
+	langtest.Write(t, dir, files)
+	p, _ := langtest.Open(t, dir)
+	p.Label, p.Environ = "app", []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
+	return p
 }
 
 // pomOf is a pom with the elements of body.

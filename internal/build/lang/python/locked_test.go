@@ -3,7 +3,6 @@ package python
 import (
 	"archive/zip"
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/lang/langtest"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
@@ -284,36 +284,6 @@ func lockedProject(t *testing.T, files map[string]string, public, private *packa
 	return p, l, err
 }
 
-// contentOf makes a layer and returns the text of its files.
-func contentOf(t *testing.T, l lang.Layer) (map[string]string, error) {
-	t.Helper()
-	files, cleanup, err := l.Files(context.Background())
-	got := map[string]string{}
-	for _, f := range files {
-		if !f.Mode.IsRegular() {
-			continue
-		}
-		r, err := f.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		raw, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got[f.Path] = string(raw)
-		if err := r.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if cleanup != nil {
-		if err := cleanup(); err != nil {
-			t.Error(err)
-		}
-	}
-	return got, err
-}
-
 // A name in another index may be another package: each comes from where its lock
 // says, with the password that this takes, which is nowhere afterwards.
 func TestLockDecidesWherePackagesComeFrom(t *testing.T) {
@@ -328,7 +298,7 @@ func TestLockDecidesWherePackagesComeFrom(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := contentOf(t, l)
+			got, err := langtest.Contents(t, l)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -375,7 +345,7 @@ func TestLockWithoutChecksums(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := contentOf(t, l)
+	got, err := langtest.Contents(t, l)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -408,7 +378,7 @@ func TestLockIsNotBent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = contentOf(t, l)
+		_, err = langtest.Contents(t, l)
 		if fault.KindOf(err) != fault.Build || strings.Contains(err.Error(), token) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -18,34 +18,17 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
-	"github.com/kn-lite/kn-lite/internal/build/source"
+	"github.com/kn-lite/kn-lite/internal/build/lang/langtest"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/progress/progresstest"
 )
 
+// open returns a project of files.
 func open(t *testing.T, files map[string]string) (*lang.Project, *progresstest.Recorder) {
 	t.Helper()
 	dir := t.TempDir()
-	for name, text := range files {
-		at := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(at, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	tree, err := source.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := tree.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	said := &progresstest.Recorder{}
-	return &lang.Project{Dir: dir, Label: "hello", Source: tree, Environ: os.Environ(), CacheDir: t.TempDir(), Report: said}, said
+	langtest.Write(t, dir, files)
+	return langtest.Open(t, dir)
 }
 
 func target(arch, version string) lang.Target {
@@ -209,30 +192,7 @@ func installed(t *testing.T, wheels, requirements string, to lang.Target) (map[s
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, cleanup, err := layers[0].Files(context.Background())
-	got := map[string]string{}
-	for _, f := range files {
-		if !f.Mode.IsRegular() {
-			continue
-		}
-		r, err := f.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		raw, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got[f.Path] = string(raw)
-		if err := r.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if cleanup != nil {
-		if err := cleanup(); err != nil {
-			t.Error(err)
-		}
-	}
+	got, err := langtest.Contents(t, layers[0])
 	if left, _ := filepath.Glob(filepath.Join(p.CacheDir, "python", "*")); len(left) > 0 {
 		t.Errorf("left in the cache: %v", left)
 	}

@@ -15,6 +15,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/lang/langtest"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
@@ -78,8 +79,8 @@ func sum(raw []byte) string {
 func TestCompile(t *testing.T) {
 	needCargo(t)
 	here, there := filepath.Join(t.TempDir(), "p"), filepath.Join(t.TempDir(), "another pläce")
-	write(t, here, workspace("hello"))
-	write(t, there, workspace("hello"))
+	langtest.Write(t, here, workspace("hello"))
+	langtest.Write(t, there, workspace("hello"))
 	p := open(t, filepath.Join(here, "app"))
 	first, err := build(t, p)
 	if err != nil {
@@ -121,7 +122,7 @@ func TestCompile(t *testing.T) {
 	// A change, with the time of a file that is older than the last build.
 	lib := filepath.Join(here, "words", "src", "lib.rs")
 	change := func(greeting string) {
-		write(t, here, map[string]string{"words/src/lib.rs": workspace(greeting)["words/src/lib.rs"]})
+		langtest.Write(t, here, map[string]string{"words/src/lib.rs": workspace(greeting)["words/src/lib.rs"]})
 		old := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
 		if err := os.Chtimes(lib, old, old); err != nil {
 			t.Fatal(err)
@@ -152,8 +153,8 @@ func TestCompileErrors(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
-			write(t, dir, workspace("hello"))
-			write(t, dir, tt.files)
+			langtest.Write(t, dir, workspace("hello"))
+			langtest.Write(t, dir, tt.files)
 			_, err := build(t, open(t, filepath.Join(dir, "app")))
 			if fault.KindOf(err) != fault.Build || !strings.Contains(fault.HintOf(err), tt.hint) {
 				t.Fatalf("%v (%v), hint %q", err, fault.KindOf(err), fault.HintOf(err))
@@ -182,7 +183,7 @@ func TestInputs(t *testing.T) {
 		return in
 	}
 	dir := t.TempDir()
-	write(t, dir, workspace("hello"))
+	langtest.Write(t, dir, workspace("hello"))
 	in := inputs(filepath.Join(dir, "app"))
 	facts := map[string]string{}
 	for _, f := range in.Facts {
@@ -194,7 +195,7 @@ func TestInputs(t *testing.T) {
 	if !strings.Contains(facts["toolchain"], "rustc 1.") || facts["package"] != "app/app/app" || !strings.Contains(facts["targets"], "-linux-") {
 		t.Errorf("%v", facts)
 	}
-	write(t, dir, map[string]string{"app/target/CACHEDIR.TAG": "", "app/src/target/mod.rs": ""})
+	langtest.Write(t, dir, map[string]string{"app/target/CACHEDIR.TAG": "", "app/src/target/mod.rs": ""})
 	for name, want := range map[string]bool{"target": true, "app/target": true, "app/src/target": false, "app/.git": true, "app/src": false} {
 		if out, _ := in.Folders[0].Skip(name, true); out != want {
 			t.Errorf("%s: left out is %v", name, out)
@@ -202,7 +203,7 @@ func TestInputs(t *testing.T) {
 	}
 
 	// What stands outside of the workspace has its place in the program's names.
-	write(t, dir, map[string]string{
+	langtest.Write(t, dir, map[string]string{
 		"alone/Cargo.toml": "[package]\nname = \"hello\"\nversion = \"0.1.0\"\n[workspace]\n[target.'cfg(unix)'.dependencies]\nwords = { path = \"../words\" }\n",
 		"alone/Cargo.lock": "", "alone/src/main.rs": "",
 	})

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kn-lite/kn-lite/internal/build/lang/langtest"
 )
 
 // The crates of a program: neither what only runs when it is made nor what only
@@ -41,7 +43,7 @@ func TestLinked(t *testing.T) {
 func TestPackages(t *testing.T) {
 	needCargo(t)
 	dir := t.TempDir()
-	write(t, dir, workspace("hello"))
+	langtest.Write(t, dir, workspace("hello"))
 	p := open(t, dir+"/app")
 	plan, err := Language{}.Plan(t.Context(), p)
 	if err != nil {

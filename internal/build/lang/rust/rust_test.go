@@ -2,37 +2,18 @@ package rust
 
 import (
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
-	"github.com/kn-lite/kn-lite/internal/build/source"
-	"github.com/kn-lite/kn-lite/internal/progress"
+	"github.com/kn-lite/kn-lite/internal/build/lang/langtest"
 )
 
-func write(t *testing.T, dir string, files map[string]string) {
-	t.Helper()
-	for name, text := range files {
-		at := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(at, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// open is the project in a folder.
+// open returns the project in a folder.
 func open(t *testing.T, dir string) *lang.Project {
 	t.Helper()
-	tree, err := source.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { tree.Close() })
-	return &lang.Project{Dir: tree.Dir(), Label: "hello", Source: tree, Environ: os.Environ(), CacheDir: t.TempDir(), Report: progress.Nop()}
+	p, _ := langtest.Open(t, dir)
+	return p
 }
 
 func TestPlan(t *testing.T) {
@@ -40,7 +21,7 @@ func TestPlan(t *testing.T) {
 	if (Language{}).Detect(os.DirFS(dir)) {
 		t.Error("an empty folder")
 	}
-	write(t, dir, map[string]string{"Cargo.toml": "[package]\nname = \"hello\"\n", "Cargo.lock": "", "src/main.rs": ""})
+	langtest.Write(t, dir, map[string]string{"Cargo.toml": "[package]\nname = \"hello\"\n", "Cargo.lock": "", "src/main.rs": ""})
 	if !(Language{}).Detect(os.DirFS(dir)) {
 		t.Error("a folder with a Cargo.toml")
 	}

@@ -10,6 +10,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/lang/langtest"
 	"github.com/kn-lite/kn-lite/internal/build/lang/rust/cargo"
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
@@ -19,9 +20,9 @@ func having(t *testing.T, names ...string) *toolchain {
 	t.Helper()
 	root := t.TempDir()
 	for _, name := range names {
-		write(t, root, map[string]string{"lib/rustlib/" + name + "/lib/libstd-1.rlib": ""})
+		langtest.Write(t, root, map[string]string{"lib/rustlib/" + name + "/lib/libstd-1.rlib": ""})
 	}
-	write(t, root, map[string]string{"lib/rustlib/x86_64-unknown-linux-gnu/bin/rust-lld": ""})
+	langtest.Write(t, root, map[string]string{"lib/rustlib/x86_64-unknown-linux-gnu/bin/rust-lld": ""})
 	return &toolchain{sysroot: root, host: "x86_64-unknown-linux-gnu"}
 }
 

@@ -1,39 +1,20 @@
 package cargo
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
-	"github.com/kn-lite/kn-lite/internal/build/source"
+	"github.com/kn-lite/kn-lite/internal/build/lang/langtest"
 	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
-func write(t *testing.T, dir string, files map[string]string) {
-	t.Helper()
-	for name, text := range files {
-		at := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(at, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// open is the project in a folder.
+// open returns the project in a folder.
 func open(t *testing.T, dir string) *lang.Project {
 	t.Helper()
-	tree, err := source.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { tree.Close() })
-	return &lang.Project{Dir: tree.Dir(), Label: "hello", Source: tree, Environ: os.Environ(), CacheDir: t.TempDir(), Report: progress.Nop()}
+	p, _ := langtest.Open(t, dir)
+	return p
 }
 
 const hello = "[package]\nname = \"hello\"\n"
@@ -64,8 +45,8 @@ func TestInspect(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
-			write(t, dir, tt.files)
-			write(t, dir, map[string]string{LockFile: ""})
+			langtest.Write(t, dir, tt.files)
+			langtest.Write(t, dir, map[string]string{LockFile: ""})
 			found, err := Inspect(open(t, dir))
 			if tt.wrong != "" {
 				if fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), tt.wrong) || !strings.Contains(fault.HintOf(err), tt.hint) {
@@ -85,7 +66,7 @@ func TestInspect(t *testing.T) {
 
 func TestInspectWithoutALockFile(t *testing.T) {
 	dir := t.TempDir()
-	write(t, dir, map[string]string{"Cargo.toml": hello, "src/main.rs": ""})
+	langtest.Write(t, dir, map[string]string{"Cargo.toml": hello, "src/main.rs": ""})
 	found, err := Inspect(open(t, dir))
 	if err != nil || !found.Unlocked {
 		t.Errorf("%+v, %v", found, err)
@@ -95,7 +76,7 @@ func TestInspectWithoutALockFile(t *testing.T) {
 // A member's lock file, profile and neighbours are those of its workspace.
 func TestWorkspaceRoot(t *testing.T) {
 	top := t.TempDir()
-	write(t, top, map[string]string{
+	langtest.Write(t, top, map[string]string{
 		"Cargo.toml": "[workspace]\nmembers = [\"a\"]\nexclude = [\"alone\"]\n[profile.release]\nstrip = false\n", "Cargo.lock": "",
 		"a/Cargo.toml": hello, "a/src/main.rs": "",
 		"alone/Cargo.toml": hello, "alone/src/main.rs": "", "alone/Cargo.lock": "",

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/kn-lite/kn-lite/internal/build/lang"
+	"github.com/kn-lite/kn-lite/internal/build/lang/langtest"
 )
 
 // configured is the settings of a project with a file of its own and one of the
@@ -14,7 +15,7 @@ import (
 func configured(t *testing.T, own, user string, environ ...string) *Settings {
 	t.Helper()
 	dir := t.TempDir()
-	write(t, dir, map[string]string{"p/Cargo.toml": hello, "p/.cargo/config.toml": own, "home/config.toml": user})
+	langtest.Write(t, dir, map[string]string{"p/Cargo.toml": hello, "p/.cargo/config.toml": own, "home/config.toml": user})
 	p := open(t, filepath.Join(dir, "p"))
 	p.Environ = append(environ, "CARGO_HOME="+filepath.Join(dir, "home"))
 	return ReadSettings(p)
@@ -84,7 +85,7 @@ func TestSettingsByName(t *testing.T) {
 
 func TestChecksums(t *testing.T) {
 	dir := t.TempDir()
-	write(t, dir, map[string]string{LockFile: "version = 4\n[[package]]\nname = \"itoa\"\nversion = \"1.0.0\"\nchecksum = \"abc\"\n[[package]]\nname = \"hello\"\nversion = \"0.1.0\"\n"})
+	langtest.Write(t, dir, map[string]string{LockFile: "version = 4\n[[package]]\nname = \"itoa\"\nversion = \"1.0.0\"\nchecksum = \"abc\"\n[[package]]\nname = \"hello\"\nversion = \"0.1.0\"\n"})
 	sums, err := Checksums(dir)
 	if err != nil || sums["itoa@1.0.0"] != "abc" || sums["hello@0.1.0"] != "" {
 		t.Errorf("%v, %v", sums, err)

@@ -1,15 +1,16 @@
 package include
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/kn-lite/kn-lite/internal/build/lang/langtest"
 )
 
 func TestOutside(t *testing.T) {
 	top := t.TempDir()
-	for name, text := range map[string]string{
+	langtest.Write(t, top, map[string]string{
 		"ws/Cargo.toml": "", "ws/app/Cargo.toml": "",
 		"ws/app/src/main.rs": `const A: &str = include_str!("../../../a.txt"); const B: &[u8] = include_bytes!(r"../../inside.txt");
 #[path = "../../../words/mod.rs"] mod words;
@@ -19,15 +20,7 @@ include!{"/etc/absolute.rs"}
 `,
 		"ws/target/x.rs": `include_str!("../../../skipped.txt")`,
 		"words/mod.rs":   `const D: &str = include_str!("d.txt");`,
-	} {
-		at := filepath.Join(top, name)
-		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(at, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	})
 	got := Outside(filepath.Join(top, "ws"), func(name string, _ bool) (out, prune bool) { return name == "target", true })
 	want := []string{"/etc/absolute.rs"}
 	for _, name := range []string{"a.txt", "c.txt", "words/d.txt", "words/mod.rs"} {

@@ -106,6 +106,7 @@ func (p *platform) connect(o Options, credentials *credentials, images *server.R
 	p.front = newFront(late.router, images, withToken(credentials.Token, late.router.Metrics()), p.dashboard)
 	p.loops = []func(context.Context) error{
 		server.Run, controllers.Run, pods.Run, late.router.Run, late.scaler.Run,
+		func(ctx context.Context) error { return giveBack(ctx, p.store, freeMemory) },
 		func(ctx context.Context) error { return collectImages(ctx, p.store, images, p.runtime, o.Debug) },
 	}
 	return nil

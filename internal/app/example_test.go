@@ -16,12 +16,14 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/build/basetest"
+	"github.com/kn-lite/kn-lite/internal/cluster"
+	"github.com/kn-lite/kn-lite/internal/deploy"
 	"github.com/kn-lite/kn-lite/internal/registry"
 	"github.com/kn-lite/kn-lite/internal/registry/server"
 	"github.com/kn-lite/kn-lite/internal/settings"
 )
 
-// An image is built in a folder, without a command line, and pushed to a registry.
+// A function is built, pushed and taken live, without a command line.
 func ExampleApp() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "example")
@@ -38,11 +40,22 @@ func ExampleApp() {
 		"index.js":     "require('http').createServer((q, a) => a.end('hello')).listen(process.env.PORT)\n",
 	})
 
-	env := func(name string) string { return map[string]string{"HOME": dir}[name] }
+	kubeconfig, stopCluster, err := app.StartCluster(dir)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer stopCluster()
+
+	env := func(name string) string {
+		return map[string]string{"HOME": dir, "KN_LITE_REGISTRY": host + "/me"}[name]
+	}
 	kn := &app.App{
 		Settings: func() (*settings.Settings, error) { return settings.Load(settings.Sources{Env: env}) },
 		Registry: func() (*registry.Client, error) { return registry.New(registry.Options{Env: env}) },
-		Env:      env, Vars: os.Environ(), Now: time.Now, Version: "v0.0.0",
+		Cluster: func(namespace string) (*cluster.Client, error) {
+			return cluster.New(cluster.Options{Kubeconfig: kubeconfig, Namespace: namespace, Env: env})
+		},
+		Env: env, Vars: os.Environ(), Now: time.Now, Version: "v0.0.0",
 	}
 	options := app.BuildOptions{BaseImage: host + "/base/node:22"}
 	built, err := kn.Build(ctx, app.BuildRequest{Dir: project, Image: host + "/me/hello:v1", BuildOptions: options})
@@ -57,16 +70,26 @@ func ExampleApp() {
 	}
 	fmt.Println("pushed what was built:", pushed.Image == built.Image)
 
-	again, err := kn.Build(ctx, app.BuildRequest{Dir: project, Image: host + "/me/hello:v2", BuildOptions: options, Push: true})
+	live, err := kn.Deploy(ctx, app.DeployRequest{Spec: deploy.Spec{Service: "hello", Image: pushed.Tag}, Dir: project})
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("the second tag needs no build:", again.Unchanged, strings.TrimPrefix(again.Tag, host))
+	fmt.Println(live.Outcome, live.Revision, "ready:", live.Ready)
+	fmt.Println("it runs what was pushed:", live.Image == pushed.Image)
+
+	// In one go: nothing has changed, so nothing is built, and the same image is live.
+	again, err := kn.Deploy(ctx, app.DeployRequest{Dir: project, Build: options})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(again.Outcome, again.Revision)
 
 	// Output:
 	// built node for linux/amd64
 	// pushed what was built: true
-	// the second tag needs no build: true /me/hello:v2
+	// created hello-v1 ready: true
+	// it runs what was pushed: true
+	// unchanged hello-v1
 }
 
 // serveRegistry serves a registry from dir that has an image for Node.js.

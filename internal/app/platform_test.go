@@ -45,13 +45,41 @@ type platform struct {
 
 func newPlatform(t *testing.T) *platform {
 	t.Helper()
-	objects, err := store.Open("")
+	p, stop, err := startPlatform(t.TempDir(), func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &platform{t: t, store: objects, file: filepath.Join(t.TempDir(), "kubeconfig")}
+	t.Cleanup(stop)
+	p.t = t
+	if p.host, stop, err = regtest.Listen(regtest.New(), nil); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	return p
+}
+
+// StartCluster starts a cluster for the example, which stands outside of the
+// package, and returns its kubeconfig.
+func StartCluster(dir string) (kubeconfig string, stop func(), err error) {
+	p, stop, err := startPlatform(dir, func(err error) { panic(err) })
+	if err != nil {
+		return "", nil, err
+	}
+	return p.file, stop, nil
+}
+
+// startPlatform starts a platform whose files are in dir. failed is called with what
+// ends one of its parts.
+func startPlatform(dir string, failed func(error)) (_ *platform, stop func(), err error) {
+	objects, err := store.Open("")
+	if err != nil {
+		return nil, nil, err
+	}
+	p := &platform{store: objects, file: filepath.Join(dir, "kubeconfig")}
 	for _, name := range []string{"default", "other"} {
-		p.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
+		if _, err := objects.Create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
+			return nil, nil, err
+		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
@@ -60,31 +88,28 @@ func newPlatform(t *testing.T) *platform {
 	for _, run := range []func(context.Context) error{handler.Run, controllers.Run, p.play} {
 		group.Go(func() {
 			if err := run(ctx); err != nil && ctx.Err() == nil {
-				t.Error(err)
+				failed(err)
 			}
 		})
 	}
 	server := httptest.NewTLSServer(handler)
-	t.Cleanup(func() {
+	stop = func() {
 		server.CloseClientConnections()
 		server.Close()
 		cancel()
 		group.Wait()
 		objects.Close()
-	})
+	}
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	caFile := filepath.Join(t.TempDir(), "ca.pem")
-	if err := errors.Join(os.WriteFile(caFile, ca, 0o600), os.WriteFile(p.file, fmt.Appendf(nil, `{apiVersion: v1, kind: Config, current-context: c,
+	caFile := filepath.Join(dir, "ca.pem")
+	err = errors.Join(os.WriteFile(caFile, ca, 0o600), os.WriteFile(p.file, fmt.Appendf(nil, `{apiVersion: v1, kind: Config, current-context: c,
 clusters: [{name: c, cluster: {server: %q, certificate-authority: %q}}], users: [{name: u, user: {token: token}}],
-contexts: [{name: c, context: {cluster: c, user: u, namespace: default}}]}`, server.URL, caFile), 0o600)); err != nil {
-		t.Fatal(err)
+contexts: [{name: c, context: {cluster: c, user: u, namespace: default}}]}`, server.URL, caFile), 0o600))
+	if err != nil {
+		stop()
+		return nil, nil, err
 	}
-	var stop func()
-	if p.host, stop, err = regtest.Listen(regtest.New(), nil); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(stop)
-	return p
+	return p, stop, nil
 }
 
 func (p *platform) create(object store.Object) {

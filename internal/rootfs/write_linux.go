@@ -306,7 +306,8 @@ func (w *writer) mkdirAll(dir string, own bool) error {
 			}
 			break
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
+		// Below a file there is nothing either; the file itself is next.
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
 			return err
 		}
 		missing = append(missing, at)

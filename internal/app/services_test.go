@@ -36,15 +36,10 @@ func stubbed(t *testing.T, ingress string) (*App, *progresstest.Recorder) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(stub)
-	t.Cleanup(func() {
-		server.CloseClientConnections()
-		server.Close()
-	})
+	kubeconfig, stop := stub.Serve()
+	t.Cleanup(stop)
 	file := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := os.WriteFile(file, fmt.Appendf(nil, `{apiVersion: v1, kind: Config, current-context: stub,
-clusters: [{name: stub, cluster: {server: %q}}], users: [{name: ada, user: {}}],
-contexts: [{name: stub, context: {cluster: stub, user: ada, namespace: demo}}]}`, server.URL), 0o600); err != nil {
+	if err := os.WriteFile(file, kubeconfig, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	recorder := &progresstest.Recorder{}

@@ -77,7 +77,7 @@ func runDelete(ctx context.Context, f *Factory, o *deleteOptions) error {
 	request := app.DeleteRequest{Namespace: namespace, Services: o.Services, NoWait: !o.Wait}
 	if f.IO.CanPrompt() && !o.Yes {
 		request.Confirm = func(namespace string, services []string) (bool, error) {
-			return f.IO.Confirm("Delete %s with all revisions from namespace %s?", strings.Join(services, ", "), namespace)
+			return f.IO.Confirm(ctx, "Delete %s with all revisions from namespace %s?", strings.Join(services, ", "), namespace)
 		}
 	}
 	result, err := f.App().Delete(ctx, request)

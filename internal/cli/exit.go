@@ -63,18 +63,6 @@ func kindOfExit(code int) fault.Kind {
 	return fault.Failure
 }
 
-// signalCode is 128 plus the number of the signal that cancelled ctx, or 0.
-func signalCode(ctx context.Context) int {
-	if ctx.Err() == nil {
-		return 0
-	}
-	// NotifyContext's cause carries the signal, as text only, since Go 1.26.
-	if cause := context.Cause(ctx); cause != nil && strings.Contains(cause.Error(), syscall.SIGTERM.String()) {
-		return 128 + int(syscall.SIGTERM)
-	}
-	return 128 + int(syscall.SIGINT)
-}
-
 // report prints err, if there is one, and returns the exit code.
 func (f *Factory) report(ctx context.Context, err error) int {
 	if err == nil {

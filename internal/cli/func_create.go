@@ -97,7 +97,7 @@ func runFuncCreate(ctx context.Context, o *funcCreateOptions) error {
 		return err
 	}
 	if o.Language == "" {
-		if o.Language, err = askLanguage(f); err != nil {
+		if o.Language, err = askLanguage(ctx, f); err != nil {
 			return err
 		}
 	}
@@ -146,7 +146,7 @@ func projectName(f *Factory, dir string) (string, error) {
 }
 
 // askLanguage asks when there is somebody to ask.
-func askLanguage(f *Factory) (string, error) {
+func askLanguage(ctx context.Context, f *Factory) (string, error) {
 	languages := scaffold.Languages()
 	names := languageNames()
 	if !f.IO.CanPrompt() {
@@ -156,7 +156,7 @@ func askLanguage(f *Factory) (string, error) {
 	for _, l := range languages {
 		titles = append(titles, l.Title)
 	}
-	chosen, err := f.IO.Choose("Which language?", names, titles)
+	chosen, err := f.IO.Choose(ctx, "Which language?", names, titles)
 	if err != nil {
 		return "", fault.Usagef("no language was chosen: %w", err).WithHint("name it with --language: %s", strings.Join(names, ", "))
 	}

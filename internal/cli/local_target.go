@@ -26,9 +26,9 @@ func offerLocal(f *Factory) func(context.Context) (bool, error) {
 		return nil
 	}
 	return func(ctx context.Context) (bool, error) {
-		start, err := f.IO.Confirm("There is no cluster. Start the platform of this machine, as `kn-lite local up -d` does?")
+		start, err := f.IO.Confirm(ctx, "There is no cluster. Start the platform of this machine, as `kn-lite local up -d` does?")
 		if err != nil || !start {
-			return false, nil // that there is no cluster is what there is to say
+			return false, ctx.Err() // else that there is no cluster is what there is to say
 		}
 		o := &localUpOptions{Port: local.DefaultPort, APIPort: local.DefaultAPIPort, Network: local.NetworkOpen}
 		return true, localDetached(ctx, f, f.localPlace(), o, func(info *local.Info) error { return tellLocal(f.IO, info) })

@@ -6,8 +6,6 @@ package cli
 import (
 	"context"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,9 +40,8 @@ func SystemOf(args []string, in, out, err *os.File) *System {
 // Main runs the program and returns its exit code. The first interrupt asks
 // politely by cancelling ctx, the second kills the process at once.
 func Main(ctx context.Context, sys *System) int {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := withSignals(ctx)
 	defer stop()
-	context.AfterFunc(ctx, stop)
 
 	factory := newFactory(sys)
 	root := newRootCmd(factory)

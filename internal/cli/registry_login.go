@@ -113,7 +113,10 @@ func loginSecret(ctx context.Context, streams *term.IO, o *registryLoginOptions)
 			WithHint(`give both: printf %%s "$TOKEN" | kn-lite registry login %s -u USER --password-stdin`, o.Host)
 	}
 	if o.User == "" {
-		user, err := streams.Ask("User: ")
+		user, err := streams.Ask(ctx, "User: ")
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
 		if err != nil || user == "" {
 			return "", errors.Join(fault.Usagef("a login needs a user's name"), err)
 		}

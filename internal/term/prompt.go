@@ -13,8 +13,8 @@ import (
 )
 
 // Choose asks for one of several things, by number or name, until it gets an
-// answer; an end of input is an error. Callers check CanPrompt first.
-func (s *IO) Choose(question string, names, titles []string) (string, error) {
+// answer; an end of input, and of ctx, is an error. Callers check CanPrompt first.
+func (s *IO) Choose(ctx context.Context, question string, names, titles []string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.eraseLive()
@@ -25,7 +25,7 @@ func (s *IO) Choose(question string, names, titles []string) (string, error) {
 	lines := bufio.NewReader(s.In)
 	for {
 		fmt.Fprintf(s.Err, "1-%d: ", len(names))
-		line, err := lines.ReadString('\n')
+		line, err := s.readLine(ctx, lines)
 		answer := strings.ToLower(strings.TrimSpace(line))
 		for i, name := range names {
 			if answer == name || answer == strconv.Itoa(i+1) {
@@ -70,10 +70,32 @@ func (s *IO) Secret(ctx context.Context, question string) (string, error) {
 	}
 }
 
-// Ask reads one line; an end of input is an error. Callers check CanPrompt first.
-func (s *IO) Ask(question string) (string, error) {
+// readLine reads a line of what a person types. An interrupt is an answer too: the
+// reader stays behind then, and the process is about to end.
+func (s *IO) readLine(ctx context.Context, lines *bufio.Reader) (string, error) {
+	type answer struct {
+		text string
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		text, err := lines.ReadString('\n')
+		answers <- answer{text, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.text, a.err
+	case <-ctx.Done():
+		fmt.Fprintln(s.Err)
+		return "", ctx.Err()
+	}
+}
+
+// Ask reads one line; an end of input, and of ctx, is an error. Callers check
+// CanPrompt first.
+func (s *IO) Ask(ctx context.Context, question string) (string, error) {
 	s.ask(Visible(question))
-	line, err := bufio.NewReader(s.In).ReadString('\n')
+	line, err := s.readLine(ctx, bufio.NewReader(s.In))
 	if err != nil {
 		return "", err
 	}

@@ -12,7 +12,7 @@ func TestChoose(t *testing.T) {
 	for input, want := range map[string]string{"1\n": "go", "NODE\n": "node", " 2 ": "node", "3\nrust\n\nnode\n": "node"} {
 		s, out, err := Test()
 		s.In = strings.NewReader(input)
-		if got, e := s.Choose("Which?", names, titles); e != nil || got != want {
+		if got, e := s.Choose(t.Context(), "Which?", names, titles); e != nil || got != want {
 			t.Errorf("%q: got %q, %v; want %q", input, got, e, want)
 		}
 		if out.Len() > 0 || !strings.HasPrefix(err.String(), "Which?\n  1) go  Go\n  2) node  JavaScript\n1-2: ") {
@@ -21,7 +21,7 @@ func TestChoose(t *testing.T) {
 	}
 	s, _, _ := Test()
 	s.In = strings.NewReader("maybe")
-	if _, err := s.Choose("Which?", names, titles); !errors.Is(err, io.EOF) {
+	if _, err := s.Choose(t.Context(), "Which?", names, titles); !errors.Is(err, io.EOF) {
 		t.Errorf("got %v", err)
 	}
 }

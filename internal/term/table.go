@@ -2,6 +2,7 @@ package term
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"strings"
 
@@ -53,15 +54,15 @@ func (s *IO) Write(t *Table) error {
 }
 
 // Confirm asks a yes/no question whose default is no. Without somebody to ask
-// it answers no; callers check CanPrompt first and offer --yes.
-func (s *IO) Confirm(format string, args ...any) (bool, error) {
+// it answers no; callers check CanPrompt first and offer --yes. It ends with ctx.
+func (s *IO) Confirm(ctx context.Context, format string, args ...any) (bool, error) {
 	if !s.CanPrompt() {
 		return false, nil
 	}
 	s.mu.Lock()
 	fmt.Fprint(s.Err, Visible(fmt.Sprintf(format, args...))+" [y/N] ")
 	s.mu.Unlock()
-	line, err := bufio.NewReader(s.In).ReadString('\n')
+	line, err := s.readLine(ctx, bufio.NewReader(s.In))
 	if err != nil && line == "" {
 		return false, err
 	}

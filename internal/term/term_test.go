@@ -134,13 +134,13 @@ func TestConfirm(t *testing.T) {
 		s, _, _ := Test()
 		s.inTTY, s.errTTY = true, true
 		s.In = strings.NewReader(answer)
-		if got, err := s.Confirm("delete?"); err != nil || got != want {
+		if got, err := s.Confirm(t.Context(), "delete?"); err != nil || got != want {
 			t.Errorf("%q: got %v, %v; want %v", answer, got, err, want)
 		}
 	}
 	s, _, _ := Test()
 	s.In = strings.NewReader("y\n")
-	if got, _ := s.Confirm("delete?"); got {
+	if got, _ := s.Confirm(t.Context(), "delete?"); got {
 		t.Error("said yes with nobody to ask")
 	}
 }

@@ -50,10 +50,10 @@ func TestNothingHostileIsWritten(t *testing.T) {
 		"prompts": func(s *IO) error {
 			s.inTTY, s.errTTY = true, true
 			s.In = strings.NewReader("y\nx\n")
-			_, err := s.Confirm("%s", hostile)
+			_, err := s.Confirm(t.Context(), "%s", hostile)
 			return err
 		},
-		"Ask":                 func(s *IO) error { s.In = strings.NewReader("y\n"); _, err := s.Ask(hostile); return err },
+		"Ask":                 func(s *IO) error { s.In = strings.NewReader("y\n"); _, err := s.Ask(t.Context(), hostile); return err },
 		"Exact on a terminal": func(s *IO) error { s.outTTY = true; return s.Exact(hostile) },
 		"Copy to a terminal":  func(s *IO) error { s.outTTY = true; _, err := s.Copy(strings.NewReader(hostile)); return err },
 	}

@@ -83,6 +83,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 		newRegistryCmd(f),
 		newConfigCmd(f),
 		newFuncCmd(f),
+		newBuilderCmd(f),
 		newVersionCmd(f),
 		newInternalCmd(f),
 	)

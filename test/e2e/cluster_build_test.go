@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -227,10 +228,16 @@ func TestClusterBuildAdmission(t *testing.T) {
 func TestClusterBuildInterrupted(t *testing.T) {
 	t.Parallel()
 	s := clusterProject(t, "RUN echo it runs && sleep 600\n")
+	s.interrupted("build", "--builder", "cluster", "--push", "--authfile", "auth.json")
+}
+
+// interrupted stops a build in the cluster, whose RUN says "it runs", by each signal.
+func (s *sandbox) interrupted(args ...string) {
+	s.t.Helper()
 	for signal, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGKILL: -1} {
-		t.Run(signal.String(), func(t *testing.T) {
-			cmd := exec.CommandContext(t.Context(), s.program(t, "kn-lite"), "-n", s.Namespace, "build", "--builder", "cluster", "--push", "--authfile", "auth.json")
-			cmd.Dir, cmd.Env = s.Dir, s.env
+		s.t.Run(signal.String(), func(t *testing.T) {
+			cmd := exec.CommandContext(t.Context(), s.program(t, "kn-lite"), append([]string{"-n", s.Namespace}, args...)...)
+			cmd.Dir, cmd.Env = s.Dir, slices.Concat(s.env, s.knLiteEnv)
 			said := &waitFor{text: []byte("it runs\n"), found: make(chan struct{})}
 			cmd.Stderr = said
 			if err := cmd.Start(); err != nil {

@@ -59,9 +59,13 @@ func (l *buildLog) line(text string) {
 			l.report.Warn("kaniko: " + entry.Msg)
 		}
 	default:
-		if isInstruction(entry.Msg) {
-			l.begin(entry.Msg)
-		} else {
+		switch step := stepOf(entry.Msg); {
+		case step != "":
+			l.begin(step)
+		case otherInstruction.MatchString(entry.Msg):
+			l.end(true)
+			fallthrough
+		default:
 			l.report.Debug("kaniko: " + entry.Msg)
 		}
 	}
@@ -83,9 +87,22 @@ func (l *buildLog) plain(text string) {
 	l.report.Output(text)
 }
 
-var instructions = regexp.MustCompile(`^(?:RUN|COPY|ADD|WORKDIR|FROM) `)
+// Instructions that do something, and those that only note something.
+var (
+	instruction      = regexp.MustCompile(`^(?:RUN|COPY|ADD|WORKDIR) `)
+	otherInstruction = regexp.MustCompile(`^(?:ARG|CMD|ENTRYPOINT|ENV|EXPOSE|HEALTHCHECK|LABEL|ONBUILD|SHELL|STOPSIGNAL|USER|VOLUME) |^Building stage `)
+)
 
-func isInstruction(msg string) bool { return instructions.MatchString(msg) }
+// stepOf returns the step that begins with a line of kaniko's, "" for none.
+func stepOf(msg string) string {
+	if strings.HasPrefix(msg, "Pushing image to ") {
+		return "push " + strings.TrimPrefix(msg, "Pushing image to ")
+	}
+	if instruction.MatchString(msg) {
+		return msg
+	}
+	return ""
+}
 
 // lastError is the line that kaniko ends with.
 var lastError = regexp.MustCompile(`^error (?:building image|pushing image|checking push permissions|resolving relative paths|changing to root dir)`)

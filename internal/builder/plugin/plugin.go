@@ -75,7 +75,7 @@ func (b *Builder) Build(ctx context.Context, r builder.Request) (*builder.Result
 	if err != nil {
 		return nil, &fault.Error{Op: "builder.plugin", Subject: r.CacheDir, Err: err}
 	}
-	made, err := b.build(ctx, r, w)
+	made, err := b.build(ctx, r, w, nil)
 	if err != nil {
 		return nil, errors.Join(err, w.close())
 	}
@@ -89,11 +89,14 @@ func (b *Builder) Build(ctx context.Context, r builder.Request) (*builder.Result
 	return result, nil
 }
 
-// build runs the plugin and checks what it has done.
-func (b *Builder) build(ctx context.Context, r builder.Request, w *work) (*build.Result, error) {
+// build runs the plugin and checks what it has done. edit, if any, changes the request.
+func (b *Builder) build(ctx context.Context, r builder.Request, w *work, edit func(*message)) (*build.Result, error) {
 	input, err := b.message(r, w)
 	if err != nil {
 		return nil, err
+	}
+	if edit != nil {
+		edit(input)
 	}
 	before, err := snapshotOf(input.Source)
 	if err != nil {

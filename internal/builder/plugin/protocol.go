@@ -36,6 +36,9 @@ type message struct {
 
 	SourceDateEpoch int64 `json:"sourceDateEpoch"` // seconds since 1970, for every time stamp in the image
 	NoCache         bool  `json:"noCache,omitempty"`
+
+	// Unknown is in no request but that of a check.
+	Unknown string `json:"unknownField,omitempty"`
 }
 
 // functionMessage is what func.yaml says.

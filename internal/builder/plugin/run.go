@@ -74,6 +74,7 @@ type end struct {
 	events *events
 	left   []string // processes that it has left behind
 	cause  error    // why it was stopped; nil where it ended by itself
+	killed bool     // it did not end when it was asked to
 }
 
 // run starts the plugin, feeds it and waits until it and all that it has started
@@ -105,7 +106,7 @@ func (c *call) run(ctx context.Context, input any) (*end, error) {
 	measured := make(chan struct{})
 	go func() { defer close(measured); c.measure(ctx, stop) }()
 
-	c.await(ctx, p)
+	out.killed = c.await(ctx, p)
 	out.cause = context.Cause(ctx)
 	out.code = p.code()
 	out.left = c.leftovers(p)
@@ -156,11 +157,12 @@ func (c *call) start(input []byte) (stdout, stderr *os.File, p *process, err err
 	return ends[2], ends[4], p, nil
 }
 
-// await returns when the program has ended, which it is asked to when ctx ends.
-func (c *call) await(ctx context.Context, p *process) {
+// await returns when the program has ended, which it is asked to when ctx ends, and
+// reports whether it had to be killed.
+func (c *call) await(ctx context.Context, p *process) (killed bool) {
 	select {
 	case <-p.done:
-		return
+		return false
 	case <-ctx.Done():
 	}
 	p.terminate()
@@ -168,9 +170,11 @@ func (c *call) await(ctx context.Context, p *process) {
 	defer timer.Stop()
 	select {
 	case <-p.done:
+		return false
 	case <-timer.C:
 		p.kill()
 		<-p.done
+		return true
 	}
 }
 

@@ -44,7 +44,7 @@ first on PATH counts, and the names of built-in builders are taken.`,
 			return f.print(answer{
 				Object: builderList{APIVersion: apiVersion, Kind: "BuilderList", Items: builders},
 				Names:  names,
-				Table: f.table([]string{"NAME", "FROM", "SHADOWED"}, func(t *term.Table) {
+				Table: table(f.IO, []string{"NAME", "FROM", "SHADOWED"}, func(t *term.Table) {
 					for _, b := range builders {
 						from := b.File
 						if from == "" {
@@ -121,7 +121,7 @@ func runBuilderCheck(ctx context.Context, f *Factory, o *builderCheckOptions) er
 	}
 	err = f.print(answer{
 		Object: result, Names: failed,
-		Table: f.table([]string{"OK", "CHECK", "DETAIL"}, func(t *term.Table) {
+		Table: table(f.IO, []string{"OK", "CHECK", "DETAIL"}, func(t *term.Table) {
 			for _, c := range result.Checks {
 				ok := "yes"
 				if !c.OK {

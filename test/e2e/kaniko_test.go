@@ -11,22 +11,32 @@ import (
 	"testing"
 )
 
-// kanikoImages pushes the executor twice: as kn-lite packs it, and as its own project
-// does, with kn-lite's Dockerfile builder. It is the same program, unchanged.
-func kanikoImages(t *testing.T) (ours, upstream string) {
+// needsKaniko skips what needs kaniko's executor.
+func needsKaniko(t *testing.T) {
 	t.Helper()
 	if os.Getenv("KN_LITE_E2E_KANIKO") == "" {
 		t.Skip("kaniko takes minutes to compile: make e2e RUN=kaniko, or FULL=1")
 	}
-	s := newSandbox(t)
-	executor := s.program(t, "kaniko")
-	ours = strings.TrimSpace(s.knLite(0, "internal", "kaniko-image", s.Registry+"/tools/kaniko:v1.24.0", executor).Stdout)
-	raw, err := os.ReadFile(executor)
+}
+
+// kanikoImage pushes the executor as kn-lite packs it.
+func (s *sandbox) kanikoImage() string {
+	s.t.Helper()
+	return strings.TrimSpace(s.knLite(0, "internal", "kaniko-image", s.Registry+"/tools/kaniko:v1.24.0", s.program(s.t, "kaniko")).Stdout)
+}
+
+// upstreamImage pushes the same program, unchanged, as kaniko's own project packs it.
+func (s *sandbox) upstreamImage() string {
+	s.t.Helper()
+	dir := s.Dir
+	defer func() { s.Dir = dir }()
+	s.Dir = s.t.TempDir()
+	raw, err := os.ReadFile(s.program(s.t, "kaniko"))
 	if err == nil {
 		err = os.WriteFile(filepath.Join(s.Dir, "executor"), raw, 0o755)
 	}
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	s.write("nsswitch.conf", "hosts: files dns\n")
 	s.write("Dockerfile", `FROM scratch
@@ -36,9 +46,9 @@ COPY executor /kaniko/executor
 WORKDIR /workspace
 ENTRYPOINT ["/kaniko/executor"]
 `)
-	upstream = s.Registry + "/tools/executor:v1.24.0"
-	s.knLite(0, "build", "--builder", "dockerfile", "--push", "--image", upstream)
-	return ours, upstream
+	image := s.Registry + "/tools/executor:v1.24.0"
+	s.knLite(0, "build", "--builder", "dockerfile", "--push", "--image", image)
+	return image
 }
 
 // authFile gives the builds credentials, one of which is for the registry.
@@ -51,12 +61,14 @@ func (s *sandbox) authFile() {
 // TestKaniko builds the Go, Node and Dockerfile examples with kaniko in the cluster and
 // deploys them, with our image and with an unmodified executor's.
 func TestKaniko(t *testing.T) {
-	ours, upstream := kanikoImages(t)
-	for name, image := range map[string]string{"ours": ours, "upstream": upstream} {
+	needsKaniko(t)
+	tools := newSandbox(t)
+	for name, image := range map[string]string{"ours": tools.kanikoImage(), "upstream": tools.upstreamImage()} {
 		for _, example := range []struct {
 			name string
 			make func(s *sandbox)
-		}{{"go", kanikoGo}, {"node", kanikoNode}, {"dockerfile", kanikoDockerfile}} {
+			want string // in what it answers
+		}{{"go", kanikoGo, "hello from Go"}, {"node", kanikoNode, "Hello, World!"}, {"dockerfile", kanikoDockerfile, "hello $(HOME) $$kaniko"}} {
 			t.Run(name+"/"+example.name, func(t *testing.T) {
 				t.Parallel()
 				s := newSandbox(t)
@@ -95,7 +107,9 @@ func main() {
 }
 `)
 	s.write("go.mod", "module app\n\ngo 1.26\n")
-	s.ok("go", "build", "-o", "app", ".")
+	if r := s.runWith([]string{"CGO_ENABLED=0"}, s.program(s.t, "go"), "build", "-o", "app", "."); r.Code != 0 {
+		s.t.Fatalf("go build: %s", r.Stderr)
+	}
 	s.write("Dockerfile", "FROM scratch\nCOPY app /app\nUSER 1000\nENTRYPOINT [\"/app\"]\n")
 	s.write("func.yaml", "specVersion: 0.36.0\nname: app\nruntime: container\n")
 }
@@ -140,9 +154,9 @@ process.once('SIGTERM', () => server.close());
 // TestKanikoAnswers: the same input gives the same digest, whatever the folder; a
 // Dockerfile may stand outside of the context; documents are attached.
 func TestKanikoAnswers(t *testing.T) {
-	ours, _ := kanikoImages(t)
+	needsKaniko(t)
 	s := clusterProject(t, "COPY server.js .\nRUN echo more > more\n")
-	s.knLiteEnv = []string{"KN_LITE_KANIKO_IMAGE=" + ours}
+	s.knLiteEnv = []string{"KN_LITE_KANIKO_IMAGE=" + s.kanikoImage()}
 	first := s.knLite(0, "build", "--builder", "kaniko", "--push").Stdout
 	s.write("../elsewhere/Dockerfile.web", "FROM "+s.NodeBase+"\nARG GREETING=nobody\nWORKDIR /app\nCOPY server.js .\nRUN echo more > more\n")
 	second := s.knLite(0, "build", "--builder", "kaniko", "--push", "--no-cache", "--file", "../elsewhere/Dockerfile.web").Stdout
@@ -158,9 +172,9 @@ func TestKanikoAnswers(t *testing.T) {
 // TestKanikoFails: each end that is none is one error with the exit code of its kind,
 // and leaves nothing.
 func TestKanikoFails(t *testing.T) {
-	ours, _ := kanikoImages(t)
+	needsKaniko(t)
 	s := clusterProject(t, "RUN echo before && exit 3\n")
-	s.knLiteEnv = []string{"KN_LITE_KANIKO_IMAGE=" + ours}
+	s.knLiteEnv = []string{"KN_LITE_KANIKO_IMAGE=" + s.kanikoImage()}
 	fails := func(code int, want string, args ...string) {
 		t.Helper()
 		r := s.knLite(code, append([]string{"build", "--builder", "kaniko", "--push", "--authfile", "auth.json"}, args...)...)
@@ -185,8 +199,8 @@ func TestKanikoFails(t *testing.T) {
 
 // TestKanikoInterrupted stops kn-lite while kaniko's RUN runs.
 func TestKanikoInterrupted(t *testing.T) {
-	ours, _ := kanikoImages(t)
+	needsKaniko(t)
 	s := clusterProject(t, "RUN echo it runs && sleep 600\n")
-	s.knLiteEnv = []string{"KN_LITE_KANIKO_IMAGE=" + ours}
+	s.knLiteEnv = []string{"KN_LITE_KANIKO_IMAGE=" + s.kanikoImage()}
 	s.interrupted("build", "--builder", "kaniko", "--push", "--authfile", "auth.json")
 }

@@ -33,6 +33,8 @@ func optionError(e *fault.Error) error {
 	case "BaseImage":
 		flag = "--base-image"
 		hint = strings.ReplaceAll(hint, "with BASE=", "with --build-arg BASE=")
+	case "Platforms":
+		flag = "--platform"
 	case "AllowMissingCommand":
 		flag = "--no-start-check"
 	case "Dockerfile.File":

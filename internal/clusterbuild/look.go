@@ -51,7 +51,7 @@ func waiting(w *corev1.ContainerStateWaiting, image string) sight {
 		return sight{waits: "its image cannot be pulled: " + why}
 	case "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable":
 		return sight{fatal: fault.New(fault.NotFound, "clusterbuild.start", image, "the node cannot pull the image of the build pod: %s", why).
-			WithHint("the nodes have to reach the registry, with the credentials that you push with; --builder-image names another image of kn-lite")}
+			WithHint("the nodes have to reach the registry, with the credentials that you push with; --builder-image names another image")}
 	case "CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError":
 		return sight{fatal: fault.New(fault.Failure, "clusterbuild.start", image, "the node cannot start the build pod: %s: %s", w.Reason, why).
 			WithHint("%s", roads)}

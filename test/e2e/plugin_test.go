@@ -87,7 +87,7 @@ func TestPluginBroken(t *testing.T) {
 		}
 		args := []string{"deploy", "--builder", name}
 		if name == "hangs" {
-			args = append(args, "--timeout", "3s")
+			args = []string{"build", "--push", "--builder", name, "--timeout", "3s"}
 		}
 		r := s.knLite(test.code, args...)
 		if !strings.Contains(r.Stderr, "kn-lite-builder-"+name+": ") || !strings.Contains(r.Stderr, test.want) {

@@ -99,6 +99,10 @@ func (i *invocation) registryArguments() []string {
 	for _, host := range slices.Sorted(maps.Keys(i.routes)) {
 		args = append(args, "--registry-map="+host+"="+i.routes[host])
 	}
+	if len(i.routes) > 0 && len(i.mirrors) == 0 {
+		// By the other name it is not to be reached, which would be the error that is seen.
+		args = append(args, "--skip-default-registry-fallback")
+	}
 	if i.authorities != "" {
 		hosts := slices.Clone(i.registries)
 		for _, mirrors := range i.mirrors {

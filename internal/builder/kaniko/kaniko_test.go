@@ -53,6 +53,13 @@ func TestArguments(t *testing.T) {
 	if n := strings.Count(strings.Join(args, "\n"), "TARGETARCH="); n != 1 {
 		t.Errorf("TARGETARCH is given %d times", n)
 	}
+	if slices.Contains(args, "--skip-default-registry-fallback") {
+		t.Error("what a mirror has not is not looked for in the registry")
+	}
+	call.mirrors = nil
+	if args = call.arguments(); !slices.Contains(args, "--skip-default-registry-fallback") {
+		t.Error("a registry with another name inside is looked for by the one outside")
+	}
 	if got := escape([]string{"--build-arg=B=$(HOME) $$"})[0]; got != "--build-arg=B=$$(HOME) $$$$" {
 		t.Errorf("a kubelet would replace something in %q", got)
 	}

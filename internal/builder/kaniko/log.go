@@ -148,7 +148,7 @@ func reasons() []reason {
 		{`unknown flag|unknown shorthand`, fault.Conflict, "name an executor of kaniko 1.24 or later"},
 		{`error resolving source context.*EOF`, fault.Transient, "the connection broke off while the context was sent: try again"},
 		{`UNAUTHORIZED|DENIED|401 Unauthorized|403 Forbidden`, fault.Auth, "the registry wants other credentials for what is pulled or pushed"},
-		{`MANIFEST_UNKNOWN|NAME_UNKNOWN|manifest unknown`, fault.NotFound, "an image that the Dockerfile names is not in its registry"},
+		{`MANIFEST_UNKNOWN|NAME_UNKNOWN|manifest unknown|not found on any configured mapped registries`, fault.NotFound, "an image that the Dockerfile names is not in its registry"},
 		{`connection refused|no such host|i/o timeout|connection reset|TLS handshake timeout`, fault.Transient, "kaniko has to reach the registries that it pulls from and pushes to"},
 		{`error pushing image`, fault.Transient, "try again"},
 		{`error building`, fault.Build, ""},

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -15,6 +14,7 @@ import (
 	"knative.dev/serving/pkg/apis/serving"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
+	"github.com/kn-lite/kn-lite/internal/buffered"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/knative"
 	"github.com/kn-lite/kn-lite/internal/local/store"
@@ -229,41 +229,15 @@ func (d *Dashboard) put(ctx context.Context, path string, body, into any) *refus
 	r.Header.Set("Authorization", "Bearer "+d.Token)
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Accept", "application/json")
-	answer := &recorder{header: http.Header{}}
-	d.API.ServeHTTP(answer, r)
-	if answer.status != http.StatusOK {
-		out := &refused{metav1.Status{Message: http.StatusText(answer.status)}}
-		_ = json.Unmarshal(answer.body.Bytes(), &out.status) // else its code says enough
-		out.status.Code = int32(answer.status)               //nolint:gosec // an HTTP status
+	answer := buffered.Serve(d.API, r)
+	if answer.Status != http.StatusOK {
+		out := &refused{metav1.Status{Message: http.StatusText(answer.Status)}}
+		_ = json.Unmarshal(answer.Body.Bytes(), &out.status) // else its code says enough
+		out.status.Code = int32(answer.Status)               //nolint:gosec // an HTTP status
 		return out
 	}
-	if err := json.Unmarshal(answer.body.Bytes(), into); err != nil {
+	if err := json.Unmarshal(answer.Body.Bytes(), into); err != nil {
 		return &refused{metav1.Status{Message: err.Error()}}
 	}
 	return nil
-}
-
-// recorder is a response in memory.
-type recorder struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-var _ io.Writer = (*recorder)(nil)
-
-// Header implements http.ResponseWriter.
-func (a *recorder) Header() http.Header { return a.header }
-
-// WriteHeader implements http.ResponseWriter.
-func (a *recorder) WriteHeader(status int) {
-	if a.status == 0 {
-		a.status = status
-	}
-}
-
-// Write implements http.ResponseWriter.
-func (a *recorder) Write(p []byte) (int, error) {
-	a.WriteHeader(http.StatusOK)
-	return a.body.Write(p)
 }

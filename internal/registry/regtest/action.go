@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/kn-lite/kn-lite/internal/buffered"
 )
 
 // Action is what a fault does in place of, or to, the right answer.
@@ -50,7 +52,7 @@ func ResetAfterReading(n int64) Action {
 		got, _ := io.ReadAll(io.LimitReader(r.Body, n)) // how far it gets does not matter
 		if s.KeepsParts && len(got) > 0 {
 			r.Body = io.NopCloser(bytes.NewReader(got))
-			record(next, r)
+			buffered.Serve(next, r)
 		}
 		reset(w)
 	}}
@@ -59,7 +61,7 @@ func ResetAfterReading(n int64) Action {
 // ResetAfterWriting breaks it when the answer's header and n bytes are out.
 func ResetAfterWriting(n int) Action {
 	return Action{"reset after writing", func(_ *Server, w http.ResponseWriter, r *http.Request, next http.Handler) {
-		record(next, r).sendPart(w, n)
+		sendPart(buffered.Serve(next, r), w, n)
 		reset(w)
 	}}
 }
@@ -68,7 +70,7 @@ func ResetAfterWriting(n int) Action {
 // cannot know.
 func DropReply() Action {
 	return Action{"reply dropped", func(_ *Server, w http.ResponseWriter, r *http.Request, next http.Handler) {
-		record(next, r)
+		buffered.Serve(next, r)
 		reset(w)
 	}}
 }
@@ -81,7 +83,7 @@ func Stall() Action {
 // StallAfterWriting sends the answer's header and n bytes, and no more.
 func StallAfterWriting(n int) Action {
 	return Action{"stall after writing", func(s *Server, w http.ResponseWriter, r *http.Request, next http.Handler) {
-		record(next, r).sendPart(w, n)
+		sendPart(buffered.Serve(next, r), w, n)
 		s.stall(r)
 		reset(w)
 	}}
@@ -101,8 +103,8 @@ func (s *Server) stall(r *http.Request) {
 // Truncate sends the whole header, the body without its last n bytes, and closes.
 func Truncate(n int) Action {
 	return Action{"truncated", func(_ *Server, w http.ResponseWriter, r *http.Request, next http.Handler) {
-		reply := record(next, r)
-		reply.sendPart(w, max(0, reply.body.Len()-n))
+		reply := buffered.Serve(next, r)
+		sendPart(reply, w, max(0, reply.Body.Len()-n))
 		panic(http.ErrAbortHandler)
 	}}
 }
@@ -110,9 +112,9 @@ func Truncate(n int) Action {
 // Slow sends the body in pieces of n bytes, a second apart.
 func Slow(n int) Action {
 	return Action{"slow", func(s *Server, w http.ResponseWriter, r *http.Request, next http.Handler) {
-		reply := record(next, r)
-		reply.sendPart(w, 0)
-		for piece := reply.body.Next(n); len(piece) > 0; piece = reply.body.Next(n) {
+		reply := buffered.Serve(next, r)
+		sendPart(reply, w, 0)
+		for piece := reply.Body.Next(n); len(piece) > 0; piece = reply.Body.Next(n) {
 			select {
 			case <-time.After(time.Second):
 			case <-s.closed:
@@ -129,9 +131,9 @@ func Slow(n int) Action {
 // FlipReply damages one bit in the middle of the answer's body.
 func FlipReply() Action {
 	return Action{"bit flip in the reply", func(_ *Server, w http.ResponseWriter, r *http.Request, next http.Handler) {
-		reply := record(next, r)
-		flip(reply.body.Bytes())
-		reply.send(w)
+		reply := buffered.Serve(next, r)
+		flip(reply.Body.Bytes())
+		reply.CopyTo(w)
 	}}
 }
 
@@ -151,9 +153,9 @@ func FlipRequest() Action {
 // WrongDigest answers rightly but for the Docker-Content-Digest header.
 func WrongDigest() Action {
 	return Action{"wrong digest header", func(_ *Server, w http.ResponseWriter, r *http.Request, next http.Handler) {
-		reply := record(next, r)
-		reply.header.Set("Docker-Content-Digest", "sha256:"+strings.Repeat("0", 64))
-		reply.send(w)
+		reply := buffered.Serve(next, r)
+		reply.Header().Set("Docker-Content-Digest", "sha256:"+strings.Repeat("0", 64))
+		reply.CopyTo(w)
 	}}
 }
 
@@ -239,51 +241,10 @@ func flush(w http.ResponseWriter) {
 	}
 }
 
-// recorder keeps an answer so that it can be damaged.
-type recorder struct {
-	code   int
-	header http.Header
-	body   bytes.Buffer
-}
-
-func record(h http.Handler, r *http.Request) *recorder {
-	reply := &recorder{header: http.Header{}}
-	h.ServeHTTP(reply, r)
-	return reply
-}
-
-func (r *recorder) Header() http.Header { return r.header }
-
-func (r *recorder) WriteHeader(code int) {
-	if r.code == 0 {
-		r.code = code
-	}
-}
-
-func (r *recorder) Write(p []byte) (int, error) {
-	r.WriteHeader(http.StatusOK)
-	return r.body.Write(p)
-}
-
-func (r *recorder) send(w http.ResponseWriter) {
-	r.sendHeader(w)
-	_, _ = w.Write(r.body.Bytes()) // a client that is gone needs no answer
-}
-
 // sendPart announces the whole body and sends n bytes of it.
-func (r *recorder) sendPart(w http.ResponseWriter, n int) {
-	r.header.Set("Content-Length", strconv.Itoa(max(r.body.Len(), n+1)))
-	r.sendHeader(w)
-	_, _ = w.Write(r.body.Next(n))
+func sendPart(reply *buffered.Response, w http.ResponseWriter, n int) {
+	reply.Header().Set("Content-Length", strconv.Itoa(max(reply.Body.Len(), n+1)))
+	reply.CopyHeader(w)
+	_, _ = w.Write(reply.Body.Next(n)) // a client that is gone needs no answer
 	flush(w)
-}
-
-func (r *recorder) sendHeader(w http.ResponseWriter) {
-	for name, values := range r.header {
-		w.Header()[name] = values
-	}
-	if r.code == 0 {
-		r.code = http.StatusOK
-	}
-	w.WriteHeader(r.code)
 }

@@ -28,6 +28,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kn-lite/kn-lite/internal/buffered"
 )
 
 // Server is a registry with faults. Configure it before it serves.
@@ -169,11 +171,11 @@ func (s *Server) startUpload(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusCreated)
 		return
 	}
-	reply := record(s.inner, r)
+	reply := buffered.Serve(s.inner, r)
 	s.mu.Lock()
-	s.sessions[path.Base(reply.header.Get("Location"))] = []byte{}
+	s.sessions[path.Base(reply.Header().Get("Location"))] = []byte{}
 	s.mu.Unlock()
-	reply.send(w)
+	reply.CopyTo(w)
 }
 
 func (s *Server) continueUpload(w http.ResponseWriter, r *http.Request, kind Request, body []byte) {
@@ -198,16 +200,16 @@ func (s *Server) continueUpload(w http.ResponseWriter, r *http.Request, kind Req
 			return
 		}
 	}
-	reply := record(s.inner, r)
+	reply := buffered.Serve(s.inner, r)
 	s.mu.Lock()
-	switch reply.code {
+	switch reply.Status {
 	case http.StatusCreated:
 		delete(s.sessions, id)
 	case http.StatusAccepted:
 		s.sessions[id] = got
 	}
 	s.mu.Unlock()
-	reply.send(w)
+	reply.CopyTo(w)
 }
 
 // uploadStatus tells how much of an upload has come, which the registry inside
@@ -290,14 +292,14 @@ func subjectOf(raw []byte) string {
 
 // manifest reads past faults and authentication.
 func (s *Server) manifest(repo, identifier string) (raw []byte, digest string, err error) {
-	reply := record(s.inner, &http.Request{
+	reply := buffered.Serve(s.inner, &http.Request{
 		Method: http.MethodGet, URL: &url.URL{Path: "/v2/" + repo + "/manifests/" + identifier},
 		Header: http.Header{}, Body: http.NoBody,
 	})
-	if reply.code != http.StatusOK {
-		return nil, "", fmt.Errorf("%s in %s: %d", identifier, repo, reply.code)
+	if reply.Status != http.StatusOK {
+		return nil, "", fmt.Errorf("%s in %s: %d", identifier, repo, reply.Status)
 	}
-	return reply.body.Bytes(), reply.header.Get("Docker-Content-Digest"), nil
+	return reply.Body.Bytes(), reply.Header().Get("Docker-Content-Digest"), nil
 }
 
 // Tag tells what a tag names now, and whether all of that is there: "" and

@@ -10,6 +10,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/kn-lite/kn-lite/internal/buffered"
 )
 
 // Artifact is an image or an index.
@@ -53,12 +55,12 @@ func (s *Server) Seed(repo, tag string, artifact Artifact) error {
 	if err != nil {
 		return err
 	}
-	reply := record(s.inner, &http.Request{
+	reply := buffered.Serve(s.inner, &http.Request{
 		Method: http.MethodPut, URL: &url.URL{Path: "/v2/" + repo + "/manifests/" + tag},
 		Header: http.Header{"Content-Type": {string(mediaType)}}, Body: io.NopCloser(bytes.NewReader(raw)),
 	})
-	if reply.code != http.StatusCreated {
-		return fmt.Errorf("seeding %s:%s: %d %s", repo, tag, reply.code, reply.body.String())
+	if reply.Status != http.StatusCreated {
+		return fmt.Errorf("seeding %s:%s: %d %s", repo, tag, reply.Status, reply.Body.String())
 	}
 	return nil
 }

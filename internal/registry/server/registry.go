@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/kn-lite/kn-lite/internal/atomicfile"
+	"github.com/kn-lite/kn-lite/internal/buffered"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/registry/credentials"
 )
@@ -98,10 +99,9 @@ func (reg *Registry) manifests(w http.ResponseWriter, r *http.Request) {
 	}
 	reg.mu.Lock()
 	defer reg.mu.Unlock()
-	answer := &bufferedResponse{header: http.Header{}}
 	r.Body = io.NopCloser(bytes.NewReader(raw))
-	(*reg.memory.Load()).ServeHTTP(answer, r)
-	if answer.status < http.StatusMultipleChoices {
+	answer := buffered.Serve(*reg.memory.Load(), r)
+	if answer.Status < http.StatusMultipleChoices {
 		if r.Method == http.MethodPut {
 			err = reg.save(m[1], m[2], r.Header.Get("Content-Type"), raw)
 		} else {
@@ -113,7 +113,7 @@ func (reg *Registry) manifests(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	answer.copyTo(w)
+	answer.CopyTo(w)
 }
 
 // nameEntry is what a file below names holds.
@@ -198,9 +198,7 @@ func (reg *Registry) replay(ctx context.Context, memory http.Handler, name, refe
 		return false
 	}
 	r.Header.Set("Content-Type", entry.MediaType)
-	answer := &bufferedResponse{header: http.Header{}}
-	memory.ServeHTTP(answer, r)
-	return answer.status < http.StatusMultipleChoices
+	return buffered.Serve(memory, r).Status < http.StatusMultipleChoices
 }
 
 // eachName calls f with every name there is.
@@ -232,35 +230,4 @@ func (reg *Registry) eachName(f func(name, reference, file string, entry nameEnt
 		}
 	}
 	return nil
-}
-
-// bufferedResponse is an answer of the registry in memory.
-type bufferedResponse struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-// Header implements http.ResponseWriter.
-func (a *bufferedResponse) Header() http.Header { return a.header }
-
-// WriteHeader implements http.ResponseWriter.
-func (a *bufferedResponse) WriteHeader(status int) {
-	if a.status == 0 {
-		a.status = status
-	}
-}
-
-// Write implements http.ResponseWriter.
-func (a *bufferedResponse) Write(raw []byte) (int, error) {
-	a.WriteHeader(http.StatusOK)
-	return a.body.Write(raw)
-}
-
-func (a *bufferedResponse) copyTo(w http.ResponseWriter) {
-	for key, values := range a.header {
-		w.Header()[key] = values
-	}
-	w.WriteHeader(max(a.status, http.StatusOK))
-	_, _ = w.Write(a.body.Bytes()) // whoever has gone does not read it
 }

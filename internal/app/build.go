@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 
 // BuildOptions say how an image is made.
 type BuildOptions struct {
-	Builder    string   // "" or auto chooses by what is in the folder
+	Builder    string   // "" is the settings'; auto chooses by what is in the folder
 	Platforms  []string // OS/ARCH; none is linux/amd64, several make an index
 	BaseImage  string   // "" is func.yaml's, the settings', the language's own
 	NoCache    bool     // build even when nothing has changed
@@ -193,7 +194,11 @@ func (a *App) chooseBuilder(r *BuildRequest) (builder.Builder, builder.Request, 
 	if err != nil {
 		return nil, request, err
 	}
-	b, err := a.Builders().Choose(r.Builder, request)
+	name, err := a.builderName(r)
+	if err != nil {
+		return nil, request, err
+	}
+	b, err := a.Builders().Choose(name, request)
 	if err != nil {
 		return nil, request, err
 	}
@@ -202,6 +207,24 @@ func (a *App) chooseBuilder(r *BuildRequest) (builder.Builder, builder.Request, 
 	}
 	// Only now: what the settings say is no reason to refuse a builder.
 	return b, request, a.applySettings(&request)
+}
+
+// builderName returns the builder that was named, else that of the environment,
+// func.yaml or the user's file; "" chooses by what is in the folder. What func.yaml
+// names for func, such as pack, counts only where there is such a builder.
+func (a *App) builderName(r *BuildRequest) (string, error) {
+	if r.Builder != "" {
+		return r.Builder, nil
+	}
+	cfg, err := a.Settings()
+	if err != nil {
+		return "", err
+	}
+	own := ""
+	if r.Project != nil && r.Project.Build.Builder != "" && slices.Contains(a.Builders().Names(), r.Project.Build.Builder) {
+		own = r.Project.Build.Builder
+	}
+	return cfg.BuilderOver(own), nil
 }
 
 // builderRequest is what r, func.yaml and the environment say about a build.

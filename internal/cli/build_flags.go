@@ -31,7 +31,7 @@ func (b *buildFlags) add(cmd *cobra.Command, f *Factory) {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&b.Platforms, "platform", nil, "build for these `OS/ARCH`s; several make an index (default linux/amd64)")
 	flags.StringVar(&b.Base, "base-image", "", "`IMAGE` to build on (default: func.yaml's, the settings', the language's own)")
-	flags.StringVar(&b.Builder, "builder", builder.Auto, "how to build: auto, layers, dockerfile, cluster, kaniko or NAME of a program kn-lite-builder-NAME on PATH (auto takes the Dockerfile where no language is known)")
+	flags.StringVar(&b.Builder, "builder", "", "how to build: auto, layers, dockerfile, cluster, kaniko or NAME of a program kn-lite-builder-NAME on PATH (default: the settings', func.yaml's, then auto, which takes the Dockerfile where no language is known)")
 	b.Docker.add(flags)
 	b.Cluster.add(flags)
 	b.Attest.add(cmd)

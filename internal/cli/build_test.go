@@ -21,7 +21,7 @@ func TestBuildFlags(t *testing.T) {
 		t.Fatal(err)
 	}
 	with := func(change func(*app.BuildRequest)) app.BuildRequest {
-		r := app.BuildRequest{Dir: ".", BuildOptions: app.BuildOptions{Builder: "auto"}}
+		r := app.BuildRequest{Dir: "."}
 		if change != nil {
 			change(&r)
 		}
@@ -36,6 +36,7 @@ func TestBuildFlags(t *testing.T) {
 			r.Platforms = []string{"linux/amd64", "linux/arm64"}
 		}),
 		"--base-image node:22":         with(func(r *app.BuildRequest) { r.BaseImage = "node:22" }),
+		"--builder auto":               with(func(r *app.BuildRequest) { r.Builder = "auto" }),
 		"--builder dockerfile":         with(func(r *app.BuildRequest) { r.Builder = "dockerfile" }),
 		"--no-cache":                   with(func(r *app.BuildRequest) { r.NoCache = true }),
 		"--no-start-check":             with(func(r *app.BuildRequest) { r.AllowMissingCommand = true }),

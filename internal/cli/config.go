@@ -140,7 +140,7 @@ func allSettings(f *Factory) (*settings.Settings, error) {
 		return nil, err
 	}
 	sources := settingSources(f)
-	sources.Project = projectSettings(project)
+	sources.Project = projectSettings(f, project)
 	// Without a kubeconfig, or with a broken one, there is nothing that it says.
 	if client, err := f.clusterIn(""); err == nil {
 		sources.Kubeconfig = map[string]settings.Given{"namespace": {Value: client.Namespace(), Name: "context " + client.Context()}}
@@ -161,7 +161,7 @@ func settingSources(f *Factory) settings.Sources {
 }
 
 // projectSettings are the settings that a func.yaml has.
-func projectSettings(project *function.Function) map[string]settings.Given {
+func projectSettings(f *Factory, project *function.Function) map[string]settings.Given {
 	out := map[string]settings.Given{}
 	if project == nil {
 		return out
@@ -174,6 +174,9 @@ func projectSettings(project *function.Function) map[string]settings.Given {
 	add("registry", project.Registry, "registry")
 	add("namespace", project.Namespace, "namespace")
 	add("namespace", project.Deploy.Namespace, "deploy.namespace")
+	if slices.Contains(f.App().Builders().Names(), project.Build.Builder) {
+		add("builder", project.Build.Builder, "build.builder")
+	}
 	for _, language := range settings.Languages() {
 		if project.Runtime == language || !slices.Contains(settings.Languages(), project.Runtime) {
 			add("baseImages."+language, project.Build.BaseImage, "build.baseImage")

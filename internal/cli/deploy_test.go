@@ -26,7 +26,7 @@ func pointer[T any](v T) *T { return &v }
 
 func TestDeployRequest(t *testing.T) {
 	plain := func(change func(*app.DeployRequest)) app.DeployRequest {
-		r := app.DeployRequest{Dir: ".", Build: app.BuildOptions{Builder: "auto"}}
+		r := app.DeployRequest{Dir: ".", Build: app.BuildOptions{}}
 		if change != nil {
 			change(&r)
 		}

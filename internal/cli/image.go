@@ -64,7 +64,7 @@ func openProjectImage(ctx context.Context, dir string, client *registry.Client) 
 
 // readImages reads all layers of the images.
 func readImages(ctx context.Context, streams *term.IO, found *image.Images, known map[v1.Hash][]contents.Entry) ([]*contents.Image, error) {
-	task := streams.Start(0, "reading %s", found.Name)
+	task := streams.Progress().Start("reading "+found.Name, 0)
 	out, err := found.Read(ctx, known)
 	if err != nil {
 		task.Fail()

@@ -17,6 +17,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/image/contents"
+	"github.com/kn-lite/kn-lite/internal/progress"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
 
@@ -223,7 +224,7 @@ func writeImageSummary(streams *term.IO, out *imageAnswer) error {
 			// The column is narrow.
 			add(strings.Replace(a.Kind, "provenance", "origin", 1), a.Digest)
 		}
-		add("size", fmt.Sprintf("%s in %s", term.Bytes(image.Size), plural(len(image.Layers), "layer")))
+		add("size", fmt.Sprintf("%s in %s", progress.Bytes(image.Size), plural(len(image.Layers), "layer")))
 	}
 	for _, line := range lines {
 		if err := streams.Answer("%s", line); err != nil {
@@ -248,7 +249,7 @@ func writeLayers(streams *term.IO, image *platformImage, several bool) error {
 	}
 	layers := term.NewTable("LAYER", "SIZE", "FILES", "CREATED BY", "DIGEST")
 	for i, l := range image.Layers {
-		layers.Row(cmp.Or(l.Name, strconv.Itoa(i+1)), term.Bytes(l.Size), strconv.Itoa(l.FileCount), short(l.CreatedBy, 50), l.Digest)
+		layers.Row(cmp.Or(l.Name, strconv.Itoa(i+1)), progress.Bytes(l.Size), strconv.Itoa(l.FileCount), short(l.CreatedBy, 50), l.Digest)
 	}
 	if err := streams.Write(layers); err != nil {
 		return err

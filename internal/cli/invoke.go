@@ -14,6 +14,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/ingress"
+	"github.com/kn-lite/kn-lite/internal/progress"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
 
@@ -184,7 +185,7 @@ func printResponse(f *Factory, r *app.Response, started time.Time) error {
 			return err
 		}
 		summary := fmt.Sprintf("%s %s: %s, %s in %s (headers after %s) from %s", r.Method, r.URL, r.Status,
-			term.Bytes(n), term.Duration(f.Sys.Now().Sub(started)), term.Duration(r.Waited), r.Address)
+			progress.Bytes(n), progress.Duration(f.Sys.Now().Sub(started)), progress.Duration(r.Waited), r.Address)
 		if to := r.Header.Get("Location"); to != "" {
 			summary += ", Location: " + to
 		}

@@ -101,14 +101,15 @@ func (s *Settings) over(project map[string]Given) []layer {
 	if len(project) == 0 {
 		return s.layers
 	}
-	layers := slices.Clone(s.layers)
-	for i, l := range layers {
-		if l.kind == FromProject {
-			entries := maps.Clone(l.entries)
-			maps.Copy(entries, givenLayer(FromProject, project).entries)
-			layers[i] = layer{FromProject, entries}
-		}
+	own := givenLayer(FromProject, project)
+	i := slices.IndexFunc(s.layers, func(l layer) bool { return l.kind == FromProject })
+	if i < 0 { // a zero Settings
+		return append([]layer{own}, s.layers...)
 	}
+	layers := slices.Clone(s.layers)
+	entries := maps.Clone(layers[i].entries)
+	maps.Copy(entries, own.entries)
+	layers[i].entries = entries
 	return layers
 }
 

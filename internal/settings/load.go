@@ -205,6 +205,11 @@ func (s *Settings) NamespaceOver(project string) string {
 	return s.merged(map[string]Given{"namespace": {Value: project}}).GetString("namespace")
 }
 
+// BuilderOver is the builder where func.yaml says project; "" is the one that suits.
+func (s *Settings) BuilderOver(project string) string {
+	return s.merged(map[string]Given{"builder": {Value: project}}).GetString("builder")
+}
+
 // BaseImage is the base image of a language where func.yaml says project; "" is
 // the language's own.
 func (s *Settings) BaseImage(language, project string) string {

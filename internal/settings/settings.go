@@ -39,6 +39,7 @@ func settings() []setting {
 		{key: "registryCerts", form: byName, variables: []string{"KN_LITE_REGISTRY_CERT"}},
 		{key: "insecureRegistries", form: list, variables: []string{"KN_LITE_INSECURE_REGISTRIES"}},
 		{key: baseImages, form: byName},
+		{key: "builder", variables: []string{"KN_LITE_BUILDER"}, flag: "builder"},
 		{key: "cacheRepo", variables: []string{"KN_LITE_CACHE_REPO"}, flag: "cache-repo"},
 		{key: "builderImage", variables: []string{"KN_LITE_BUILDER_IMAGE"}, flag: "builder-image"},
 		{key: "kanikoImage", variables: []string{"KN_LITE_KANIKO_IMAGE"}},

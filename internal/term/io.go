@@ -165,11 +165,10 @@ func (s *IO) LogLine(prefix, text string) error {
 
 // Step reports something that has been done.
 func (s *IO) Step(format string, args ...any) {
-	s.step(format, args, "")
+	s.step(fmt.Sprintf(format, args...), "")
 }
 
-func (s *IO) step(format string, args []any, styledEnd string) {
-	text := fmt.Sprintf(format, args...)
+func (s *IO) step(text, styledEnd string) {
 	if s.event(func(l *reported.Lines) { l.Step(text) }) {
 		return
 	}

@@ -9,11 +9,11 @@ type reporter struct{ io *IO }
 
 // Start implements progress.Reporter.
 func (r reporter) Start(label string, total int64) progress.Task {
-	return reportedTask{r.io.Start(total, "%s", label)}
+	return r.io.start(label, total)
 }
 
 // Step implements progress.Reporter.
-func (r reporter) Step(text string) { r.io.Step("%s", text) }
+func (r reporter) Step(text string) { r.io.step(text, "") }
 
 // Note implements progress.Reporter.
 func (r reporter) Note(text string) { r.io.Note("%s", text) }
@@ -26,11 +26,3 @@ func (r reporter) Debug(text string) { r.io.Debug("%s", text) }
 
 // Output implements progress.Reporter.
 func (r reporter) Output(text string) { r.io.Raw(text) }
-
-type reportedTask struct{ *Task }
-
-// Update implements progress.Task.
-func (t reportedTask) Update(label string) { t.Task.Update("%s", label) }
-
-// Done implements progress.Task.
-func (t reportedTask) Done(text string) { t.Task.Done("%s", text) }

@@ -16,27 +16,22 @@ import (
 // redrawEvery is fast enough to look alive and slow enough to cost nothing.
 const redrawEvery = 100 * time.Millisecond
 
-// Task is something that takes a while. On a terminal it is a line that moves;
-// elsewhere it is one line when it starts and one when it ends.
-type Task struct {
+// task is a task as people see it. On a terminal it is a line that moves; elsewhere it
+// is one line when it starts and one when it ends.
+type task struct {
 	io      *IO
 	label   atomic.Pointer[string]
-	total   int64 // bytes, 0 when there is nothing to count
+	total   int64 // bytes, 0 when there is nothing to count: then there are no figures
 	current atomic.Int64
 	started time.Time
-	event   reported.Task // nil: it is shown to people
 }
 
-// Start begins a task. total is in bytes; 0 shows a spinner and no figures.
-// Exactly one of Done and Fail must follow.
-func (s *IO) Start(total int64, format string, args ...any) *Task {
-	t := &Task{io: s, total: total, started: time.Now()}
-	text := fmt.Sprintf(format, args...)
+func (s *IO) start(label string, total int64) reported.Task {
 	if s.events != nil {
-		t.event = s.startEvent(text, total)
-		return t
+		return s.startEvent(label, total)
 	}
-	label := Visible(text)
+	t := &task{io: s, total: total, started: time.Now()}
+	label = Visible(label)
 	t.label.Store(&label)
 	if !s.Live() {
 		s.Note("%s …", label)
@@ -51,59 +46,34 @@ func (s *IO) Start(total int64, format string, args ...any) *Task {
 	return t
 }
 
-// Add counts n more bytes.
-func (t *Task) Add(n int64) {
-	t.current.Add(n)
-	if t.event != nil {
-		t.event.Add(n)
-	}
-}
+// Add implements progress.Task.
+func (t *task) Add(n int64) { t.current.Add(n) }
 
-// Update changes what the line says, e.g. the reason for still waiting. Off a
-// terminal each change is a line of its own.
-func (t *Task) Update(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	if t.event != nil {
-		t.event.Update(text)
-		return
-	}
-	label := Visible(text)
+// Update implements progress.Task. Off a terminal each change is a line of its own.
+func (t *task) Update(label string) {
+	label = Visible(label)
 	if old := t.label.Swap(&label); *old == label || t.io.Live() {
 		return
 	}
 	t.io.Note("%s …", label)
 }
 
-// Done ends the task with what has been achieved.
-func (t *Task) Done(format string, args ...any) {
-	if t.event != nil {
-		t.event.Done(fmt.Sprintf(format, args...))
-		return
-	}
+// Done implements progress.Task.
+func (t *task) Done(text string) {
 	t.remove()
-	t.io.step(format, args, " "+t.io.theme.dim.Render("("+Duration(time.Since(t.started))+")"))
+	t.io.step(text, " "+t.io.theme.dim.Render("("+reported.Duration(time.Since(t.started))+")"))
 }
 
-// Fail ends the task without success; the error itself is reported by the caller.
-func (t *Task) Fail() {
-	if t.event != nil {
-		t.event.Fail()
-		return
-	}
+// Fail implements progress.Task.
+func (t *task) Fail() {
 	t.remove()
 	t.io.tell(t.io.theme.bad.Render(t.io.theme.glyph.fail) + " " + *t.label.Load())
 }
 
-// Drop ends the task without a word.
-func (t *Task) Drop() {
-	if t.event != nil {
-		t.event.Drop()
-		return
-	}
-	t.remove()
-}
+// Drop implements progress.Task.
+func (t *task) Drop() { t.remove() }
 
-func (t *Task) remove() {
+func (t *task) remove() {
 	s := t.io
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,14 +96,14 @@ func (t *Task) remove() {
 	s.drawLive()
 }
 
-func (t *Task) line(frame string, width int) string {
+func (t *task) line(frame string, width int) string {
 	text := frame + " " + *t.label.Load()
 	if t.total > 0 {
 		done := min(t.current.Load(), t.total)
 		bar := progress.New(progress.WithWidth(20), progress.WithoutPercentage())
-		text += fmt.Sprintf("  %s %s/%s", bar.ViewAs(float64(done)/float64(t.total)), Bytes(done), Bytes(t.total))
+		text += fmt.Sprintf("  %s %s/%s", bar.ViewAs(float64(done)/float64(t.total)), reported.Bytes(done), reported.Bytes(t.total))
 	} else {
-		text += " " + t.io.theme.dim.Render(Duration(time.Since(t.started)))
+		text += " " + t.io.theme.dim.Render(reported.Duration(time.Since(t.started)))
 	}
 	return ansi.Truncate(text, width-1, "…")
 }
@@ -141,7 +111,7 @@ func (t *Task) line(frame string, width int) string {
 // region is the block of lines at the bottom of the screen that is redrawn.
 // It is guarded by IO.mu.
 type region struct {
-	tasks []*Task
+	tasks []*task
 	drawn int // lines on the screen now
 	frame int
 	stop  chan struct{}
@@ -200,18 +170,4 @@ func (s *IO) drawLive() {
 		fmt.Fprintln(s.Err, t.line(s.theme.ok.Render(frame), s.width()))
 	}
 	s.live.drawn = len(s.live.tasks)
-}
-
-// Bytes returns a size for people: 512 B, 1.5 kB, 12.3 MB.
-func Bytes(n int64) string { return reported.Bytes(n) }
-
-// Duration is an elapsed time for people: 80ms, 1.2s, 2m05s.
-func Duration(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return fmt.Sprintf("%dms", d.Milliseconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.1fs", d.Seconds())
-	}
-	return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -68,7 +67,7 @@ func TestQuietKeepsErrors(t *testing.T) {
 	s, _, err := Test()
 	s.Verbosity = Quiet
 	s.Step("built")
-	task := s.Start(0, "pushing")
+	task := s.Progress().Start("pushing", 0)
 	task.Done("pushed")
 	s.Error("boom", "")
 	if got := err.String(); got != "error: boom\n" {
@@ -78,7 +77,7 @@ func TestQuietKeepsErrors(t *testing.T) {
 
 func TestTaskOffTerminalIsPlainLines(t *testing.T) {
 	s, _, err := Test()
-	task := s.Start(0, "waiting for %s", "hello-v1")
+	task := s.Progress().Start("waiting for hello-v1", 0)
 	task.Update("waiting for hello-v1: pulling the image")
 	task.Update("waiting for hello-v1: pulling the image") // the same reason is told once
 	task.Done("hello-v1 is ready")
@@ -95,7 +94,7 @@ func TestTaskOffTerminalIsPlainLines(t *testing.T) {
 func TestLiveRegionIsErasedBeforeOtherLines(t *testing.T) {
 	s, _, err := Test()
 	s.errTTY = true
-	task := s.Start(1000, "pushing")
+	task := s.Progress().Start("pushing", 1000)
 	task.Add(250)
 	s.mu.Lock()
 	s.drawLive()
@@ -145,25 +144,12 @@ func TestConfirm(t *testing.T) {
 	}
 }
 
-func TestBytesAndDuration(t *testing.T) {
-	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1500: "1.5 kB", 12_345_678: "12.3 MB", 3e9: "3.0 GB"} {
-		if got := Bytes(n); got != want {
-			t.Errorf("Bytes(%d) = %q, want %q", n, got, want)
-		}
-	}
-	for d, want := range map[time.Duration]string{80 * time.Millisecond: "80ms", 1234 * time.Millisecond: "1.2s", 125 * time.Second: "2m05s"} {
-		if got := Duration(d); got != want {
-			t.Errorf("Duration(%v) = %q, want %q", d, got, want)
-		}
-	}
-}
-
 // What goes wrong while the screen is redrawn is an error in the end, and does not
 // end the work.
 func TestPanicOfARedraw(t *testing.T) {
 	s, _, _ := Test()
 	s.errTTY = true
-	task := s.Start(1000, "pushing")
+	task := s.Progress().Start("pushing", 1000)
 	s.width = func() int { panic("boom") }
 	s.mu.Lock()
 	live := s.live

@@ -43,9 +43,9 @@ func TestNothingHostileIsWritten(t *testing.T) {
 		"Debug":    func(s *IO) error { s.Verbosity = Verbose; s.Debug("%s", hostile); return nil },
 		"Error":    func(s *IO) error { s.Error(hostile, hostile); return nil },
 		"Raw":      func(s *IO) error { s.Raw(hostile); return nil },
-		"Start":    func(s *IO) error { s.Start(0, "%s", hostile).Update("%s", hostile+"2"); return nil },
-		"Done":     func(s *IO) error { s.Start(0, "x").Done("%s", hostile); return nil },
-		"Fail":     func(s *IO) error { s.Start(0, "%s", hostile).Fail(); return nil },
+		"Start":    func(s *IO) error { s.Progress().Start(hostile, 0).Update(hostile + "2"); return nil },
+		"Done":     func(s *IO) error { s.Progress().Start("x", 0).Done(hostile); return nil },
+		"Fail":     func(s *IO) error { s.Progress().Start(hostile, 0).Fail(); return nil },
 		"table":    func(s *IO) error { t := NewTable("A", "B"); t.Row("::warning::owned", hostile); return s.Write(t) },
 		"prompts": func(s *IO) error {
 			s.inTTY, s.errTTY = true, true
@@ -69,9 +69,9 @@ func TestNothingHostileIsWritten(t *testing.T) {
 func TestLiveLinesAreHarmless(t *testing.T) {
 	s, _, err := Test()
 	s.errTTY = true
-	task := s.Start(0, "%s", hostile)
-	checkHarmless(t, "live line", task.line(">", 400)+"\n")
-	task.Drop()
+	shown := s.Progress().Start(hostile, 0).(*task)
+	checkHarmless(t, "live line", shown.line(">", 400)+"\n")
+	shown.Drop()
 	_ = err
 }
 

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/kn-lite/kn-lite/internal/backoff"
 )
 
 // How long an ingress may need to load a route that its controller calls ready
@@ -42,12 +44,8 @@ type Wait struct {
 // service serves.
 func (w *Wait) Do(ctx context.Context) (notes []string, err error) {
 	if w.Moved && !w.Probed {
-		timer := time.NewTimer(ingressLag)
-		defer timer.Stop()
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-timer.C:
+		if err := backoff.Sleep(ctx, ingressLag); err != nil {
+			return nil, err
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, ingressTimeout)
@@ -92,10 +90,8 @@ func knows(ctx context.Context, dial func(ctx context.Context, network, address 
 		if response.StatusCode != http.StatusNotFound {
 			return true
 		}
-		select {
-		case <-ctx.Done():
+		if backoff.Sleep(ctx, ingressEvery) != nil {
 			return false
-		case <-time.After(ingressEvery):
 		}
 	}
 }

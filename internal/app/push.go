@@ -101,7 +101,7 @@ func (a *App) openSource(ctx context.Context, name string) (*pushSource, error) 
 	if err != nil {
 		return nil, err
 	}
-	saved, tag, err := build.OpenKept(ctx, name, client.Pull)
+	saved, tag, err := build.OpenLayout(ctx, name, client.Pull)
 	if err != nil {
 		return nil, err
 	}
@@ -118,12 +118,12 @@ func (a *App) checkOrigin(r *PushRequest, source *pushSource, signed bool) error
 	}
 	cache := settings.CacheDir(a.Env)
 	if source.named {
-		if signed && !build.MadeHere(cache, digest) {
+		if signed && !build.ImageBuiltHere(cache, digest) {
 			a.report().Note("signing " + digest.String() + " as it is: this machine has not built it")
 		}
 		return nil
 	}
-	if build.LeftHere(cache, r.Source) {
+	if build.LayoutSavedHere(cache, r.Source) {
 		return nil
 	}
 	return fault.New(fault.Conflict, "push.origin", r.Source, "the image that lies here, %s, was not built on this machine, or is no longer what was built", digest)

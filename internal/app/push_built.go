@@ -14,7 +14,7 @@ func (a *App) recordMade(r builder.Request, b *builder.Result) {
 	if b.Pushed || !b.BuiltHere() {
 		return
 	}
-	if err := build.MarkMade(r.CacheDir, b.Digest); err != nil {
+	if err := build.RecordImage(r.CacheDir, b.Digest); err != nil {
 		a.report().Debug("the build is not recorded: " + err.Error())
 	}
 }

@@ -115,7 +115,7 @@ func runAgain(ctx context.Context, in io.Reader, report progress.Reporter, langu
 	if err != nil {
 		return err
 	}
-	return result.Keep(order.Dir, "")
+	return result.SaveLayout(order.Dir, "")
 }
 
 // base is a Puller whose images have no content in their layers: a build puts its own
@@ -276,6 +276,6 @@ func (p *Prepared) buildVaried(ctx context.Context, dir string) (*Result, error)
 		}
 		return nil, fault.New(fault.Build, "build.verify", p.builder.project.Label, "it builds here, and a copy in another folder does not: %w", err)
 	}
-	result, _, err := OpenKept(ctx, order.Dir, spec.Pull)
+	result, _, err := OpenLayout(ctx, order.Dir, spec.Pull)
 	return result, err
 }

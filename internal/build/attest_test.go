@@ -102,13 +102,13 @@ func TestDocumentsTravel(t *testing.T) {
 	if a, b := strings.Index(sbom, "pkg:cargo/anyhow@1.0.2"), strings.Index(sbom, "pkg:cargo/serde@1.0.1"); a < 0 || b < a {
 		t.Errorf("what only the language knows is not there, or not in order: %s", sbom)
 	}
-	if err := built.Keep(s.Dir, "example/x:latest"); err != nil {
+	if err := built.SaveLayout(s.Dir, "example/x:latest"); err != nil {
 		t.Fatal(err)
 	}
-	if !IsKept(s.Dir, built.Digest, "example/x:latest", AllDocuments()) || IsKept(s.Dir, built.Digest, "example/x:latest", Documents{}) {
-		t.Error("IsKept does not look at the documents")
+	if !LayoutMatches(s.Dir, built.Digest, "example/x:latest", AllDocuments()) || LayoutMatches(s.Dir, built.Digest, "example/x:latest", Documents{}) {
+		t.Error("LayoutMatches does not look at the documents")
 	}
-	kept, _, err := OpenKept(context.Background(), s.Dir, s.Pull)
+	kept, _, err := OpenLayout(context.Background(), s.Dir, s.Pull)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestRecordKeepsPackages(t *testing.T) {
 	if err := p.writeRecord(id, built); err != nil {
 		t.Fatal(err)
 	}
-	r, ok := p.Recorded(id)
+	r, ok := p.LookupRecord(id)
 	if !ok {
 		t.Fatal("no record")
 	}

@@ -51,7 +51,7 @@ func (p *Prepared) Explain(ctx context.Context) (*Explanation, error) {
 		WorkingDir: b.plan.WorkingDir, Env: b.plan.Env, Base: b.baseRef(),
 	}
 	var err error
-	if out.Key, out.NoKey, err = p.Identify(ctx); err != nil {
+	if out.Key, out.NoKey, err = p.ComputeKey(ctx); err != nil {
 		return nil, err
 	}
 	if out.Base != "" && b.spec.Resolve != nil {
@@ -71,7 +71,7 @@ func (p *Prepared) Explain(ctx context.Context) (*Explanation, error) {
 	if out.Key == nil {
 		return out, nil
 	}
-	if record, ok := p.Recorded(out.Key); ok {
+	if record, ok := p.LookupRecord(out.Key); ok {
 		out.Digest = record.Top.Digest
 	}
 	var last key.Key

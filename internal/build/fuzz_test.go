@@ -134,7 +134,7 @@ func FuzzLayout(f *testing.F) {
 		}
 		defer root.Close()
 		for _, own := range []bool{false, true} {
-			k := &kept{ctx: context.Background(), layout: layout.NewReaderIn(root), own: own}
+			k := &layoutReader{ctx: context.Background(), layout: layout.NewReaderIn(root), own: own}
 			if r, _, err := k.open(raw); err == nil && len(r.Builds) == 0 {
 				t.Error("an image without a platform")
 			}

@@ -19,11 +19,11 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
-// Identify makes the key of the build: two builds with the same key give the
+// ComputeKey makes the key of the build: two builds with the same key give the
 // same image, whatever the machine, the folder and the time. It costs a look at
 // every input that has changed since the last time, and one request for what the
 // base's tag means. why is the reason when there is no key: the build has to run.
-func (p *Prepared) Identify(ctx context.Context) (id *key.Key, why string, err error) {
+func (p *Prepared) ComputeKey(ctx context.Context) (id *key.Key, why string, err error) {
 	b := p.builder
 	_, ok := b.language.(lang.Keyed)
 	switch {

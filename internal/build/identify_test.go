@@ -39,7 +39,7 @@ func prepare(t *testing.T, s Spec) *Prepared {
 
 func identify(t *testing.T, s Spec) *key.Key {
 	t.Helper()
-	id, why, err := prepare(t, s).Identify(context.Background())
+	id, why, err := prepare(t, s).ComputeKey(context.Background())
 	if err != nil || id == nil {
 		t.Fatalf("no key: %q %v", why, err)
 	}
@@ -181,12 +181,12 @@ func TestNoKey(t *testing.T) {
 	needGo(t)
 	s := keyedSpec(t, goProject(t))
 	s.Builder = ""
-	if id, why, err := prepare(t, s).Identify(context.Background()); id != nil || why == "" || err != nil {
+	if id, why, err := prepare(t, s).ComputeKey(context.Background()); id != nil || why == "" || err != nil {
 		t.Errorf("no builder: %v %q %v", id, why, err)
 	}
 	s = keyedSpec(t, goProject(t))
 	s.Environ = append(s.Environ, "GOFLAGS=-overlay=/tmp/x.json")
-	if id, why, err := prepare(t, s).Identify(context.Background()); id != nil || why == "" || err != nil {
+	if id, why, err := prepare(t, s).ComputeKey(context.Background()); id != nil || why == "" || err != nil {
 		t.Errorf("overlay: %v %q %v", id, why, err)
 	}
 	elsewhere := t.TempDir()
@@ -194,11 +194,11 @@ func TestNoKey(t *testing.T) {
 	if err := os.Symlink(elsewhere, filepath.Join(s.Dir, "assets")); err != nil {
 		t.Fatal(err)
 	}
-	if id, why, err := prepare(t, s).Identify(context.Background()); id != nil || why == "" || err != nil {
+	if id, why, err := prepare(t, s).ComputeKey(context.Background()); id != nil || why == "" || err != nil {
 		t.Errorf("a link to elsewhere: %v %q %v", id, why, err)
 	}
 	s = keyedSpec(t, project(t, file{"package.json", `{"scripts":{"start":"node index.js"},"dependencies":{"x":"1"}}`}, file{"index.js", "1"}))
-	if id, why, err := prepare(t, s).Identify(context.Background()); id != nil || why == "" || err != nil {
+	if id, why, err := prepare(t, s).ComputeKey(context.Background()); id != nil || why == "" || err != nil {
 		t.Errorf("no lockfile: %v %q %v", id, why, err)
 	}
 }
@@ -207,21 +207,21 @@ func TestRecord(t *testing.T) {
 	s := keyedSpec(t, nodeProject(t))
 	ctx := context.Background()
 	p := prepare(t, s)
-	id, _, err := p.Identify(ctx)
+	id, _, err := p.ComputeKey(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := p.Recorded(id); ok {
+	if _, ok := p.LookupRecord(id); ok {
 		t.Fatal("a record of nothing")
 	}
 	built, err := p.Build(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ok, err := p.Remember(ctx, id, built); !ok || err != nil {
+	if ok, err := p.SaveRecord(ctx, id, built); !ok || err != nil {
 		t.Fatalf("not remembered: %v", err)
 	}
-	r, ok := p.Recorded(id)
+	r, ok := p.LookupRecord(id)
 	if !ok || r.Result().Digest != built.Digest {
 		t.Fatalf("record %+v, %v", r, ok)
 	}
@@ -229,17 +229,17 @@ func TestRecord(t *testing.T) {
 	if err != nil || again.Digest != built.Digest || len(again.Builds) != 1 || again.Builds[0].Layers[0].Name != "application" {
 		t.Fatalf("opened %+v, %v", again, err)
 	}
-	if err := built.Keep(s.Dir, "example/x:latest"); err != nil {
+	if err := built.SaveLayout(s.Dir, "example/x:latest"); err != nil {
 		t.Fatal(err)
 	}
-	if !IsKept(s.Dir, built.Digest, "example/x:latest", Documents{}) || IsKept(s.Dir, built.Digest, "example/y:latest", Documents{}) || IsKept(t.TempDir(), built.Digest, "", Documents{}) {
-		t.Error("IsKept is wrong")
+	if !LayoutMatches(s.Dir, built.Digest, "example/x:latest", Documents{}) || LayoutMatches(s.Dir, built.Digest, "example/y:latest", Documents{}) || LayoutMatches(t.TempDir(), built.Digest, "", Documents{}) {
+		t.Error("LayoutMatches is wrong")
 	}
 	own := built.Builds[0].Layers[0].Digest
-	if err := os.Remove(layout.BlobFile(Kept(s.Dir), own)); err != nil {
+	if err := os.Remove(layout.BlobFile(LayoutDir(s.Dir), own)); err != nil {
 		t.Fatal(err)
 	}
-	if IsKept(s.Dir, built.Digest, "example/x:latest", Documents{}) {
+	if LayoutMatches(s.Dir, built.Digest, "example/x:latest", Documents{}) {
 		t.Error("kept without its layer")
 	}
 
@@ -253,7 +253,7 @@ func TestRecord(t *testing.T) {
 	if err := os.WriteFile(at, raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if r, ok := p.Recorded(id); ok {
+	if r, ok := p.LookupRecord(id); ok {
 		if _, err := r.Open(ctx); err == nil {
 			t.Error("a damaged layer was accepted")
 		}
@@ -261,7 +261,7 @@ func TestRecord(t *testing.T) {
 	if err := os.Remove(at); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := p.Recorded(id); ok {
+	if _, ok := p.LookupRecord(id); ok {
 		t.Error("a record without its layer was accepted")
 	}
 }
@@ -272,7 +272,7 @@ func TestChangedMeanwhile(t *testing.T) {
 	s := keyedSpec(t, nodeProject(t))
 	ctx := context.Background()
 	p := prepare(t, s)
-	id, _, err := p.Identify(ctx)
+	id, _, err := p.ComputeKey(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,10 +281,10 @@ func TestChangedMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, s.Dir, "index.js", "2")
-	if ok, err := p.Remember(ctx, id, built); ok || err != nil {
+	if ok, err := p.SaveRecord(ctx, id, built); ok || err != nil {
 		t.Errorf("remembered=%v %v", ok, err)
 	}
-	if _, ok := p.Recorded(id); ok {
+	if _, ok := p.LookupRecord(id); ok {
 		t.Error("there is a record")
 	}
 }
@@ -299,7 +299,7 @@ func TestBaseIsPinned(t *testing.T) {
 		return pull(ctx, ref, p)
 	}
 	p := prepare(t, s)
-	if _, _, err := p.Identify(context.Background()); err != nil {
+	if _, _, err := p.ComputeKey(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	keyed, err := p.Build(context.Background())

@@ -17,40 +17,40 @@ func madeFile(cacheDir string, digest v1.Hash) string {
 	return filepath.Join(made(cacheDir), digest.Hex)
 }
 
-// MarkMade records that this machine has built the image.
-func MarkMade(cacheDir string, digest v1.Hash) error {
+// RecordImage records that this machine has built the image.
+func RecordImage(cacheDir string, digest v1.Hash) error {
 	return sealed.Write(madeFile(cacheDir, digest), nil)
 }
 
-// MadeHere reports whether this machine has built the image, in the last two
+// ImageBuiltHere reports whether this machine has built the image, in the last two
 // weeks or so. A layout proves nothing about that: it may have come with a clone.
-func MadeHere(cacheDir string, digest v1.Hash) bool {
+func ImageBuiltHere(cacheDir string, digest v1.Hash) bool {
 	_, err := sealed.Read(madeFile(cacheDir, digest))
 	return err == nil
 }
 
-// MarkLeft records that what lies in the project's folder dir is what Keep has left
+// RecordLayout records that what lies in the project's folder dir is what SaveLayout has left
 // there: the image, its documents, and the tag that it is meant for.
-func MarkLeft(cacheDir, dir string) error {
+func RecordLayout(cacheDir, dir string) error {
 	index, err := leftIndex(dir)
 	if err != nil {
 		return err
 	}
-	return MarkMade(cacheDir, index)
+	return RecordImage(cacheDir, index)
 }
 
-// LeftHere reports whether Keep, on this machine, has left what lies in the
+// LayoutSavedHere reports whether SaveLayout, on this machine, has left what lies in the
 // project's folder dir. What came with a clone may name the right image and say
 // what it likes about it, or send it wherever it likes.
-func LeftHere(cacheDir, dir string) bool {
+func LayoutSavedHere(cacheDir, dir string) bool {
 	index, err := leftIndex(dir)
-	return err == nil && MadeHere(cacheDir, index)
+	return err == nil && ImageBuiltHere(cacheDir, index)
 }
 
 // leftIndex is the digest of the layout's index. All else in a layout goes by the
 // digests in there.
 func leftIndex(dir string) (v1.Hash, error) {
-	root, err := openLayout(dir)
+	root, err := openLayoutRoot(dir)
 	if err != nil {
 		return v1.Hash{}, err
 	}

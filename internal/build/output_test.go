@@ -62,11 +62,11 @@ func TestKeepAndOpen(t *testing.T) {
 		s := spec(t, dir)
 		s.Base, s.Platforms = "reg.example:5000/node:22@sha256:"+strings.Repeat("0", 64), platforms
 		r := build(t, s)
-		if err := r.Keep(dir, "reg.example/me/fn"); err != nil {
+		if err := r.SaveLayout(dir, "reg.example/me/fn"); err != nil {
 			t.Fatal(err)
 		}
 		asked := ""
-		opened, tag, err := OpenKept(context.Background(), dir, func(_ context.Context, ref string, p v1.Platform) (v1.Image, error) {
+		opened, tag, err := OpenLayout(context.Background(), dir, func(_ context.Context, ref string, p v1.Platform) (v1.Image, error) {
 			asked = ref
 			return nodeBase(t, p.Architecture), nil
 		})
@@ -91,7 +91,7 @@ func TestKeepAndOpen(t *testing.T) {
 }
 
 func TestOpenKeptDamaged(t *testing.T) {
-	if _, _, err := OpenKept(context.Background(), t.TempDir(), nil); fault.KindOf(err) != fault.NotFound {
+	if _, _, err := OpenLayout(context.Background(), t.TempDir(), nil); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("nothing kept: %v", err)
 	}
 	dir := nodeProject(t)
@@ -109,13 +109,13 @@ func TestOpenKeptDamaged(t *testing.T) {
 		"config":   filepath.Join("blobs", "sha256", manifest.Config.Digest.Hex),
 		"layer":    filepath.Join("blobs", "sha256", manifest.Layers[len(manifest.Layers)-1].Digest.Hex),
 	} {
-		if err := r.Keep(dir, "x"); err != nil {
+		if err := r.SaveLayout(dir, "x"); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Truncate(filepath.Join(Kept(dir), at), 7); err != nil {
+		if err := os.Truncate(filepath.Join(LayoutDir(dir), at), 7); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := OpenKept(context.Background(), dir, pull); err == nil || !strings.Contains(fault.HintOf(err), "build again") {
+		if _, _, err := OpenLayout(context.Background(), dir, pull); err == nil || !strings.Contains(fault.HintOf(err), "build again") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

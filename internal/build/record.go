@@ -32,7 +32,7 @@ type Record struct {
 	file     string
 }
 
-// RecordedBuild is PlatformBuild as it is kept.
+// RecordedBuild is PlatformBuild as it is saved.
 type RecordedBuild struct {
 	Platform v1.Platform      `json:"platform"`
 	Base     string           `json:"base,omitempty"`
@@ -40,9 +40,9 @@ type RecordedBuild struct {
 	Packages []attest.Package `json:"packages,omitempty"`
 }
 
-// Recorded finds the result of an earlier build with the key id, on this
+// LookupRecord finds the result of an earlier build with the key id, on this
 // machine. A record that lacks one of its blobs counts as none.
-func (p *Prepared) Recorded(id *key.Key) (*Record, bool) {
+func (p *Prepared) LookupRecord(id *key.Key) (*Record, bool) {
 	r := &Record{prepared: p, file: filepath.Join(p.builder.records(), id.String()+".json")}
 	raw, err := sealed.Read(r.file)
 	if err != nil || json.Unmarshal(raw, r) != nil || len(r.Builds) == 0 {
@@ -112,7 +112,7 @@ func (r *Record) Open(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &kept{ctx: ctx, layout: layout.NewReaderIn(root), pull: spec.Pull}
+	k := &layoutReader{ctx: ctx, layout: layout.NewReaderIn(root), pull: spec.Pull}
 	raw, err := json.Marshal(v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{r.Top}})
 	if err != nil {
 		return nil, err
@@ -146,11 +146,11 @@ func checkBlob(file string, digest v1.Hash) (err error) {
 	return nil
 }
 
-// Remember keeps result under the key id, for Recorded, and what id is made of,
+// SaveRecord saves result under the key id, for LookupRecord, and what id is made of,
 // for Explain. The inputs are looked at once more for that: when one of them has
-// changed since Identify, nobody knows which of its versions is in the image, and
+// changed since ComputeKey, nobody knows which of its versions is in the image, and
 // nothing is remembered.
-func (p *Prepared) Remember(ctx context.Context, id *key.Key, result *Result) (remembered bool, err error) {
+func (p *Prepared) SaveRecord(ctx context.Context, id *key.Key, result *Result) (remembered bool, err error) {
 	// A plan is made of files too.
 	again, err := Prepare(ctx, p.builder.spec)
 	if err != nil {
@@ -158,7 +158,7 @@ func (p *Prepared) Remember(ctx context.Context, id *key.Key, result *Result) (r
 	}
 	defer again.Close()
 	again.builder.resolved = p.builder.resolved
-	now, _, err := again.Identify(ctx)
+	now, _, err := again.ComputeKey(ctx)
 	if err != nil || now == nil || now.String() != id.String() {
 		return false, err
 	}
@@ -213,10 +213,10 @@ func hexDigest(raw []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// IsKept tells whether Keep has left exactly this image for the project in dir,
+// LayoutMatches reports whether SaveLayout has left exactly this image for the project in dir,
 // under this tag and with these documents, and whether it is whole.
-func IsKept(dir string, digest v1.Hash, tag string, documents Documents) bool {
-	root, err := openLayout(dir)
+func LayoutMatches(dir string, digest v1.Hash, tag string, documents Documents) bool {
+	root, err := openLayoutRoot(dir)
 	if err != nil {
 		return false
 	}
@@ -225,7 +225,7 @@ func IsKept(dir string, digest v1.Hash, tag string, documents Documents) bool {
 	if err != nil {
 		return false
 	}
-	k := &kept{ctx: context.Background(), layout: layout.NewReaderIn(root), own: true}
+	k := &layoutReader{ctx: context.Background(), layout: layout.NewReaderIn(root), own: true}
 	r, at, err := k.open(raw)
 	if err != nil || r.Digest != digest || at != tag {
 		return false
@@ -239,9 +239,9 @@ func IsKept(dir string, digest v1.Hash, tag string, documents Documents) bool {
 	return len(r.Attached) == wanted
 }
 
-// Foreign is the result of a build on another machine with the same key, of
+// ResultFromDigest is the result of a build on another machine with the same key, of
 // which only the digest is known.
-func (p *Prepared) Foreign(digest v1.Hash) *Result {
+func (p *Prepared) ResultFromDigest(digest v1.Hash) *Result {
 	result := &Result{Language: p.builder.language.Name(), Digest: digest}
 	for _, platform := range p.platforms {
 		result.Builds = append(result.Builds, PlatformBuild{Platform: platform, Base: p.builder.baseRef()})

@@ -42,7 +42,7 @@ func openState(dir string, create bool) (*os.Root, error) {
 }
 
 // CheckState returns an error if the image of a build could not be left in the
-// project's folder, as Keep does.
+// project's folder, as SaveLayout does.
 func CheckState(dir string) error {
 	state, err := openState(dir, false)
 	if errors.Is(err, fs.ErrNotExist) {

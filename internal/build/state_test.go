@@ -29,13 +29,13 @@ func TestStateFolderIsNeverALink(t *testing.T) {
 		if err := errors.Join(os.MkdirAll(filepath.Join(dir, "src/build"), 0o755), plant(dir, victim)); err != nil {
 			t.Fatal(err)
 		}
-		for what, err := range map[string]error{"Keep": r.Keep(dir, "x"), "CheckState": CheckState(dir)} {
+		for what, err := range map[string]error{"SaveLayout": r.SaveLayout(dir, "x"), "CheckState": CheckState(dir)} {
 			if fault.KindOf(err) != fault.Usage || !strings.Contains(fault.HintOf(err), "remove it") {
 				t.Errorf("%s is %s: %s: %v", ".kn-lite", name, what, err)
 			}
 		}
-		if _, _, err := OpenKept(context.Background(), dir, nil); fault.KindOf(err) != fault.Usage {
-			t.Errorf("%s: OpenKept: %v", name, err)
+		if _, _, err := OpenLayout(context.Background(), dir, nil); fault.KindOf(err) != fault.Usage {
+			t.Errorf("%s: OpenLayout: %v", name, err)
 		}
 		checkVictim(t, name, victim)
 		if _, err := os.Stat(filepath.Join(dir, "src/build")); err != nil {
@@ -57,17 +57,17 @@ func TestLinksInTheStateFolderAreReplaced(t *testing.T) {
 		if err := errors.Join(os.Mkdir(state, 0o755), os.Symlink(target, filepath.Join(state, name))); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := OpenKept(context.Background(), dir, nil); err == nil {
+		if _, _, err := OpenLayout(context.Background(), dir, nil); err == nil {
 			t.Errorf("%s: an image was read through a link", name)
 		}
-		if err := r.Keep(dir, "x"); err != nil {
+		if err := r.SaveLayout(dir, "x"); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		checkVictim(t, name, victim)
 		if info, err := os.Lstat(filepath.Join(state, name)); err != nil || info.Mode()&os.ModeSymlink != 0 {
 			t.Errorf("%s is %v, %v", name, info.Mode(), err)
 		}
-		if !IsKept(dir, r.Digest, "x", Documents{}) {
+		if !LayoutMatches(dir, r.Digest, "x", Documents{}) {
 			t.Errorf("%s: the image is not whole", name)
 		}
 		left, err := os.ReadDir(state)

@@ -92,7 +92,7 @@ func (r *Result) Attest(ctx context.Context, tag string) error {
 // Save leaves the image, whose name is name, in the project's folder dir for a later
 // push. tag is where that push goes, "" when it is not known yet.
 func (r *Result) Save(ctx context.Context, dir, name, tag string) error {
-	if r.Unchanged && build.IsKept(dir, r.Digest, tag, r.Documents) && build.LeftHere(r.Facts.CacheDir, dir) {
+	if r.Unchanged && build.LayoutMatches(dir, r.Digest, tag, r.Documents) && build.LayoutSavedHere(r.Facts.CacheDir, dir) {
 		return nil
 	}
 	if err := r.Load(ctx); err != nil {
@@ -101,10 +101,10 @@ func (r *Result) Save(ctx context.Context, dir, name, tag string) error {
 	if err := r.Attest(ctx, name); err != nil {
 		return err
 	}
-	if err := r.Keep(dir, tag); err != nil {
+	if err := r.SaveLayout(dir, tag); err != nil {
 		return err
 	}
-	return build.MarkLeft(r.Facts.CacheDir, dir)
+	return build.RecordLayout(r.Facts.CacheDir, dir)
 }
 
 // Attachments returns what a push to tag brings beside the image.

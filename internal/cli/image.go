@@ -55,7 +55,7 @@ func openImages(ctx context.Context, f *Factory, name string, o *lookOptions) (*
 
 // openProjectImage opens what the build of the project in dir has left there.
 func openProjectImage(ctx context.Context, dir string, client *registry.Client) (*image.Artifact, error) {
-	built, _, err := build.OpenKept(ctx, dir, client.Pull)
+	built, _, err := build.OpenLayout(ctx, dir, client.Pull)
 	if err != nil {
 		return nil, err
 	}

@@ -51,7 +51,7 @@ func (b *Builder) Build(ctx context.Context, r builder.Request) (*builder.Result
 		return nil, err
 	}
 	defer prepared.Close()
-	id, why, err := prepared.Identify(ctx)
+	id, why, err := prepared.ComputeKey(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (b *Builder) since(started time.Time) string {
 
 // save records the build under its key, which it returns; "" when it is not recorded.
 func (b *Builder) save(ctx context.Context, r builder.Request, prepared *build.Prepared, id *key.Key, made *build.Result) string {
-	saved, err := prepared.Remember(ctx, id, made)
+	saved, err := prepared.SaveRecord(ctx, id, made)
 	switch {
 	case err != nil:
 		r.Reporter().Debug("the build is not remembered: " + err.Error())
@@ -99,7 +99,7 @@ func (b *Builder) save(ctx context.Context, r builder.Request, prepared *build.P
 // under the key's tag was put there by whoever may push; where signatures count,
 // one has to say that it was built from these inputs.
 func (b *Builder) find(ctx context.Context, r builder.Request, spec build.Spec, prepared *build.Prepared, id *key.Key) *builder.Result {
-	if record, ok := prepared.Recorded(id); ok {
+	if record, ok := prepared.LookupRecord(id); ok {
 		result := b.host.NewResult(b.Name(), spec, record.Result())
 		result.Unchanged, result.Key, result.Source = true, id.String(), &earlier{spec, record}
 		return result
@@ -121,7 +121,7 @@ func (b *Builder) find(ctx context.Context, r builder.Request, spec build.Spec, 
 			return nil
 		}
 	}
-	result := b.host.NewResult(b.Name(), spec, prepared.Foreign(digest))
+	result := b.host.NewResult(b.Name(), spec, prepared.ResultFromDigest(digest))
 	result.Unchanged, result.Key, result.Source = true, id.String(), &earlier{spec, nil}
 	return result
 }

@@ -17,15 +17,15 @@ import (
 	"github.com/kn-lite/kn-lite/internal/regular"
 )
 
-// Kept is where Keep leaves the image of the project in dir: an OCI layout, but
+// LayoutDir returns where SaveLayout leaves the image of the project in dir: an OCI layout, but
 // for the base's layers. They are where the base is; the manifest's annotations
 // org.opencontainers.image.base.name and .digest say where.
-func Kept(dir string) string { return filepath.Join(dir, stateFolder, stateLayout) }
+func LayoutDir(dir string) string { return filepath.Join(dir, stateFolder, stateLayout) }
 
-// Keep leaves the image in the project's folder for OpenKept. tag is the name
+// SaveLayout leaves the image in the project's folder for OpenLayout. tag is the name
 // that it is meant for, "" when there is none yet.
-func (r *Result) Keep(dir, tag string) (err error) {
-	defer describeWrite(&err, Kept(dir))
+func (r *Result) SaveLayout(dir, tag string) (err error) {
+	defer describeWrite(&err, LayoutDir(dir))
 	state, err := openState(dir, true)
 	if err != nil {
 		return err
@@ -44,8 +44,8 @@ func (r *Result) Keep(dir, tag string) (err error) {
 	})
 }
 
-// openLayout opens the layout that Keep has left for the project in dir.
-func openLayout(dir string) (*os.Root, error) {
+// openLayoutRoot opens the layout that SaveLayout has left for the project in dir.
+func openLayoutRoot(dir string) (*os.Root, error) {
 	state, err := openState(dir, false)
 	if err != nil {
 		return nil, err
@@ -54,14 +54,14 @@ func openLayout(dir string) (*os.Root, error) {
 	return openFolder(state, stateLayout, filepath.Join(dir, stateFolder))
 }
 
-// OpenKept gives what Keep has left for the project in dir, and the name it is
+// OpenLayout gives what SaveLayout has left for the project in dir, and the name it is
 // meant for. The base's layers come through pull. It is a NotFound error when
-// nothing was kept.
-func OpenKept(ctx context.Context, dir string, pull Puller) (r *Result, tag string, err error) {
-	at := Kept(dir)
+// there is none.
+func OpenLayout(ctx context.Context, dir string, pull Puller) (r *Result, tag string, err error) {
+	at := LayoutDir(dir)
 	var raw []byte
 	// It stays open: layers are read later.
-	root, err := openLayout(dir)
+	root, err := openLayoutRoot(dir)
 	if err == nil {
 		raw, err = regular.ReadFileIn(root, layout.IndexFile)
 	}
@@ -72,22 +72,22 @@ func OpenKept(ctx context.Context, dir string, pull Puller) (r *Result, tag stri
 	if err != nil {
 		return nil, "", &fault.Error{Op: "build.open", Kind: fault.KindOf(err), Subject: at, Err: regular.Cause(err)}
 	}
-	k := &kept{ctx: ctx, layout: layout.NewReaderIn(root), pull: pull}
+	k := &layoutReader{ctx: ctx, layout: layout.NewReaderIn(root), pull: pull}
 	if r, tag, err = k.open(raw); err != nil {
 		return nil, "", &fault.Error{Op: "build.open", Kind: fault.KindOf(err), Subject: at, Err: err, Hint: "build again: kn-lite build"}
 	}
 	return r, tag, nil
 }
 
-// kept reads a layout that Keep has written.
-type kept struct {
+// layoutReader reads a layout that SaveLayout has written.
+type layoutReader struct {
 	ctx    context.Context
 	layout *layout.Reader
 	pull   Puller
 	own    bool // look at what is here only: the base's layers are left out
 }
 
-func (k *kept) open(raw []byte) (*Result, string, error) {
+func (k *layoutReader) open(raw []byte) (*Result, string, error) {
 	content, err := k.layout.Parse(raw)
 	if err != nil {
 		return nil, "", err
@@ -128,7 +128,7 @@ func (k *kept) open(raw []byte) (*Result, string, error) {
 	return r, descriptor.Annotations[layout.AnnotationRefName], nil
 }
 
-func (k *kept) image(descriptor v1.Descriptor) (*PlatformBuild, error) {
+func (k *layoutReader) image(descriptor v1.Descriptor) (*PlatformBuild, error) {
 	image, err := k.layout.Describe(descriptor)
 	if err != nil {
 		return nil, err
@@ -176,7 +176,7 @@ func (k *kept) image(descriptor v1.Descriptor) (*PlatformBuild, error) {
 }
 
 // baseLayers asks the base's registry for the layers that were not kept.
-func (k *kept) baseLayers(built *PlatformBuild, manifest *v1.Manifest) (map[v1.Hash]v1.Layer, error) {
+func (k *layoutReader) baseLayers(built *PlatformBuild, manifest *v1.Manifest) (map[v1.Hash]v1.Layer, error) {
 	layers := map[v1.Hash]v1.Layer{}
 	if built.Base == "" || k.own {
 		return layers, nil

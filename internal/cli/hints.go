@@ -23,6 +23,10 @@ func flagHints() map[problem]string {
 		{"cluster.ingress", fault.Transient}: "--ingress HOST:PORT or the setting `ingress` names it",
 		{"invoke", fault.Conflict}:           "kn-lite deploy --tag NAME gives a revision its tag",
 
+		{"deploy.revision", fault.Usage}:          "choose another --revision, or omit it for the next number",
+		{"deploy.tag", fault.Usage}:               "choose another --tag",
+		{"deploy.variable", fault.Usage}:          "see --env",
+		{"deploy.name", fault.Conflict}:           "without --revision it is the next number",
 		{"app.service", fault.Usage}:              "name it with --service NAME, or go to the function's folder",
 		{"app.image", fault.Usage}:                "name it with --image REF",
 		{"app.registry", fault.Usage}:             "or name the image: --image REGISTRY/%s",

@@ -53,18 +53,18 @@ func CheckNames(service, revision, tag string) error {
 	if revision != "" {
 		name := fullName(service, revision)
 		if problems := validation.IsDNS1035Label(name); len(problems) > 0 {
-			return fault.Usagef("--revision %s: %q is not a revision's name: %s", revision, name, strings.Join(problems, "; "))
+			return fault.New(fault.Usage, "deploy.revision", "revision "+revision, "%q is not a revision's name: %s", name, strings.Join(problems, "; "))
 		}
 	}
 	if tag == "" {
 		return nil
 	}
 	if problems := validation.IsDNS1035Label(tag); len(problems) > 0 {
-		return fault.Usagef("--tag %s: %s", tag, strings.Join(problems, "; ")).
+		return fault.New(fault.Usage, "deploy.tag", "tag "+tag, "%s", strings.Join(problems, "; ")).
 			WithHint("a tag becomes part of a host name: lower-case letters, digits and '-', starting with a letter")
 	}
 	if host := tag + "-" + service; len(host) > longestName {
-		return fault.Usagef("--tag %s: the host name %s would have %d characters, and %d are allowed", tag, host, len(host), longestName).
+		return fault.New(fault.Usage, "deploy.tag", "tag "+tag, "the host name %s would have %d characters, and %d are allowed", host, len(host), longestName).
 			WithHint("choose a shorter tag")
 	}
 	return nil

@@ -235,15 +235,15 @@ func (d *deployer) name(ctx context.Context, live, desired *servingv1.Service) (
 func reusable(rev *servingv1.Revision, desired *servingv1.Service) error {
 	if owner := rev.Labels[revisionServiceLabel]; owner != desired.Name {
 		return fault.New(fault.Conflict, "deploy.name", "revision/"+rev.Name, "exists already, and belongs to the service %q", owner).
-			WithHint("choose another name, or leave --revision out to get the next number")
+			WithHint("choose another name, or none to get the next number")
 	}
 	if !isTemplateOf(&desired.Spec.Template, rev) {
 		return fault.New(fault.Conflict, "deploy.name", "revision/"+rev.Name, "exists already, with another image or other settings").
-			WithHint("revisions never change; choose another name, or leave --revision out to get the next number\nto route to it as it is: `kn-lite traffic split %s %s=100`", desired.Name, rev.Name)
+			WithHint("revisions never change; choose another name, or none to get the next number\nto route to it as it is: `kn-lite traffic split %s %s=100`", desired.Name, rev.Name)
 	}
 	if stateOf(rev) == corev1.ConditionFalse {
 		return fault.New(fault.Conflict, "deploy.name", "revision/"+rev.Name, "exists already and has failed; Knative does not try it again").
-			WithHint("choose another name, or leave --revision out to get the next number")
+			WithHint("choose another name, or none to get the next number")
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ type EnvEdit struct {
 	Remove bool
 }
 
-// ParseEnv reads the arguments of --env: K=V sets, K- removes. The later of
+// ParseEnv reads edits of variables: K=V sets, K- removes. The later of
 // two edits of one variable wins.
 func ParseEnv(args []string) ([]EnvEdit, error) {
 	var out []EnvEdit
@@ -115,13 +115,13 @@ func ParseEnv(args []string) ([]EnvEdit, error) {
 		if !sets {
 			var removes bool
 			if edit.Name, removes = strings.CutSuffix(arg, "-"); !removes {
-				return nil, fault.Usagef("--env %s: neither NAME=VALUE nor NAME-", arg).
+				return nil, fault.New(fault.Usage, "deploy.variable", "variable "+arg, "neither NAME=VALUE nor NAME-").
 					WithHint("NAME=VALUE sets a variable, NAME- removes it")
 			}
 			edit.Remove = true
 		}
 		if err := checkEnvName(edit.Name); err != nil {
-			return nil, fault.Usagef("--env %s: %w", arg, err)
+			return nil, fault.New(fault.Usage, "deploy.variable", "variable "+arg, "%w", err)
 		}
 		out = append(out, edit)
 	}

@@ -163,7 +163,7 @@ func TestKanikoAnswers(t *testing.T) {
 	if first != second {
 		t.Errorf("two builds of the same gave\n%s%s", first, second)
 	}
-	if out := s.knLite(0, "image", "inspect", strings.TrimSpace(first)).Stdout; !strings.Contains(out, "sbom       sha256:") {
+	if out := s.knLite(0, "image", "inspect", strings.TrimSpace(first)).Stdout; !strings.Contains(out, "sbom  ") || !strings.Contains(out, "origin  ") {
 		t.Errorf("no SBOM is attached:\n%s", out)
 	}
 	s.nothingLeft()

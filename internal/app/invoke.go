@@ -187,7 +187,7 @@ func (a *App) exchange(ctx context.Context, r InvokeRequest, target *url.URL, di
 	}
 	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	start := a.Now()
-	response, err := client.Do(request)
+	response, err := client.Do(request) //nolint:bodyclose // the caller closes Response.Body
 	if err != nil {
 		return nil, noAnswer(request, dialer, err)
 	}

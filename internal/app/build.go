@@ -199,6 +199,10 @@ func (a *App) chooseBuilder(r *BuildRequest) (builder.Builder, builder.Request, 
 		return nil, request, err
 	}
 	b, err := a.Builders().Choose(name, request)
+	if err != nil && r.Builder == "" {
+		err = fault.New(fault.KindOf(err), "app.builder", "the setting builder", "%w", err).
+			WithHint("%s; `kn-lite config explain builder` says where it is from", fault.HintOf(err))
+	}
 	if err != nil {
 		return nil, request, err
 	}

@@ -62,9 +62,6 @@ func (c change) apply(dir string) {
 	case "chown":
 		_ = os.Lchown(at, c.Owner, c.Owner+1)
 	case "attribute":
-		if info, err := os.Lstat(at); err != nil || info.IsDir() {
-			return // those of a folder that was replaced stay: a layer does not take any away
-		}
 		_ = unix.Lsetxattr(at, "user.test", []byte(c.Content), 0)
 	case "fifo":
 		_ = unix.Mkfifo(at, 0o600)

@@ -37,11 +37,13 @@ type writer struct {
 	merge bool
 	// ownParents gives owner and mode to folders that have no entry, too.
 	ownParents bool
-	times      []entryTime // of folders, to be set when all is there
-	linkBase   string      // what the names of hard links are relative to
-	buffer     []byte      // for contents
-	limit      int64       // of the bytes of all files; 0 is none
-	written    int64
+	// replace is for layers: a folder loses what it has from the layers below.
+	replace  bool
+	times    []entryTime // of folders, to be set when all is there
+	linkBase string      // what the names of hard links are relative to
+	buffer   []byte      // for contents
+	limit    int64       // of the bytes of all files; 0 is none
+	written  int64
 }
 
 type entryTime struct {
@@ -68,7 +70,7 @@ func unpack(args UnpackArgs, in io.Reader) (unknown []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	w.limit = args.Limit
+	w.limit, w.replace = args.Limit, args.Layer
 	if err := w.mkdirAll(args.Dest, true); err != nil {
 		return nil, err
 	}
@@ -192,6 +194,11 @@ func (w *writer) entry(at string, h *tar.Header, content io.Reader) error {
 				return err
 			}
 		}
+		if exists && w.replace {
+			if err := dropAttributes(at, h); err != nil {
+				return err
+			}
+		}
 		w.times = append(w.times, entryTime{at, h.ModTime})
 		return w.looks(at, h)
 	}
@@ -267,6 +274,28 @@ func (w *writer) looks(at string, h *tar.Header) error {
 		return nil
 	}
 	return os.Chtimes(at, h.ModTime, h.ModTime)
+}
+
+// dropAttributes removes those that a folder has and an entry does not name: a layer
+// says all there is to say of what it has.
+func dropAttributes(at string, h *tar.Header) error {
+	var names [4096]byte
+	n, err := unix.Llistxattr(at, names[:])
+	if errors.Is(err, unix.ENOTSUP) || err == nil && n == 0 {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%s: attributes: %w", at, err)
+	}
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(names[:n]), "\x00"), "\x00") {
+		if _, ok := h.PAXRecords[xattrPrefix+name]; ok || name != ownerAttribute && !kept(name) {
+			continue
+		}
+		if err := unix.Lremovexattr(at, name); err != nil {
+			return fmt.Errorf("%s: attribute %s: %w", at, name, err)
+		}
+	}
+	return nil
 }
 
 // overlayPrefix begins the attributes that mean something to the kernel in a

@@ -21,8 +21,8 @@ import (
 // KeepVariable names files that go into the image beside a compiled program.
 const KeepVariable = lang.KeepVariable
 
-// table is every language that can be built. A language is added here and
-// nowhere else.
+// table is every language that can be built. What else a language wants for func
+// adopt, func create and the settings is in CONTRIBUTING.md.
 func table() []lang.Language {
 	return []lang.Language{golang.Language{}, java.Language{}, node.Language{}, python.Language{}, rust.Language{}, node.TypeScript{}}
 }

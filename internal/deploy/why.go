@@ -36,7 +36,7 @@ func (e Evidence) logOf(pod *corev1.Pod, container string) []string {
 	return e.OtherLogs[container]
 }
 
-// Code names a cause for programs.
+// Code tells causes apart: a finding has stood as long as its code is the same.
 type Code string
 
 // The causes that are told apart.

@@ -51,7 +51,8 @@ func settings() []setting {
 	}
 }
 
-// Languages are those that can have a base image of the user's.
+// Languages are those that can have a base image of the user's: all that
+// build.Languages has, which this package may not import.
 func Languages() []string { return []string{"go", "java", "node", "python", "rust", "typescript"} }
 
 // keys are those that the file can have.

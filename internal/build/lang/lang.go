@@ -2,6 +2,15 @@
 // language turns a project into files for one platform; it knows nothing of
 // tars, digests and registries. Each has a package of its own below this one and
 // a line in the table of package build.
+//
+// Language is all that a build needs. Keyed is what makes the second build quick,
+// and tells `kn-lite run` what to watch; VariableReader, Lister and Locator are for
+// languages that need more than others.
+//
+// The files of a layer stand below app, dependencies or kn-lite: those folders are
+// found again when a project runs as a process. The project's own files are the
+// layer "application", which comes last. Programs of this machine are found by
+// FindTool and started by Run, with Project.Environ and no other variables.
 package lang
 
 import (

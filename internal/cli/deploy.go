@@ -59,8 +59,9 @@ anything changes in the cluster: exit 6. What is deployed is the digest that was
 verified, also for an image that is built and signed now.
 
 With --image nothing is built; the reference is resolved to a digest. Settings
-in func.yaml are applied; flags rank above them and stay on the service until
-they are changed. --timeout bounds the wait (default 5m), not the build.
+in func.yaml are applied, and flags rank above them. What a flag has set stays on
+the service until it is changed, by a flag or by func.yaml. --timeout bounds the
+wait (default 5m, or as long as a startup probe allows), not the build.
 
 --dry-run=client prints the service and asks no cluster; it builds without
 pushing, or takes --image as it stands. --dry-run=server has the API server

@@ -94,7 +94,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 func addGlobalFlags(root *cobra.Command, f *Factory) {
 	flags := root.PersistentFlags()
 	flags.SortFlags = false
-	flags.StringVarP(&f.Flags.Namespace, "namespace", "n", "", "namespace (default: func.yaml, then the context's, then \"default\")")
+	flags.StringVarP(&f.Flags.Namespace, "namespace", "n", "", "namespace (default: $KN_LITE_NAMESPACE, then func.yaml's, the settings', the context's, \"default\")")
 	flags.StringVar(&f.Flags.Context, "context", "", "context of the kubeconfig to use")
 	flags.StringVar(&f.Flags.Kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, then ~/.kube/config)")
 	flags.StringVarP(&f.Flags.Output, "output", "o", "", "table, json, yaml, name, events, jsonpath=TEMPLATE or go-template=TEMPLATE")

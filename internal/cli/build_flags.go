@@ -45,6 +45,14 @@ func (b *buildFlags) add(cmd *cobra.Command, f *Factory) {
 	})
 }
 
+// buildFlagNames returns the flags that add gives a command.
+func buildFlagNames(f *Factory) (names []string) {
+	cmd := &cobra.Command{}
+	(&buildFlags{}).add(cmd, f)
+	cmd.Flags().VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
+	return names
+}
+
 // options returns what the flags say.
 func (b *buildFlags) options() (app.BuildOptions, error) {
 	o := app.BuildOptions{

@@ -34,6 +34,7 @@ type deployOptions struct {
 	ConcurrencyLimit int64
 	Port             int32
 	changed          func(flag string) bool
+	building         []string // the flags that say how to build
 
 	NoWait bool
 	DryRun string
@@ -93,7 +94,7 @@ func newDeployCmd(f *Factory, runF func(context.Context, *deployOptions) error) 
 		Example: deployExample,
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.Dir, o.changed = dirArg(args), cmd.Flags().Changed
+			o.Dir, o.changed, o.building = dirArg(args), cmd.Flags().Changed, buildFlagNames(f)
 			return runner(f, runF, runDeploy)(cmd.Context(), o)
 		},
 	}
@@ -146,7 +147,7 @@ func (o *deployOptions) spec() (deploy.Spec, error) {
 	if o.NoTraffic && o.Traffic != "" {
 		return s, fault.Usagef("--no-traffic and --traffic %s: choose one", o.Traffic)
 	}
-	for _, flag := range []string{"platform", "base-image", "builder", "sbom", "provenance", "sign-key"} {
+	for _, flag := range o.building {
 		if o.Image != "" && o.changed(flag) {
 			return s, fault.Usagef("--%s and --image: choose one", flag).WithHint("--%s says how to build, and with --image nothing is built", flag)
 		}

@@ -170,7 +170,7 @@ func endTrouble(e Evidence, pod *corev1.Pod, s corev1.ContainerStatus, ended *co
 		Terminal: s.RestartCount >= 1 && s.State.Running == nil,
 		Waiting:  fmt.Sprintf("%s ended with exit code %d, %s", whose, ended.ExitCode, plural(times, "time")),
 		Cause:    fmt.Sprintf("%s crashes: exit code %d, %s", whose, ended.ExitCode, plural(times, "time")),
-		Fix:      "the program must start and keep running; try it with `kn-lite func` tests or run the image locally",
+		Fix:      "the program must start and keep running; try it with `kn-lite run`, or run the image locally",
 	}
 	switch {
 	case s.Name == knative.QueueProxy:

@@ -45,7 +45,7 @@ func (b Blob) Descriptor() Descriptor {
 	return Descriptor{MediaType: b.MediaType, Digest: Digest(b.Content), Size: int64(len(b.Content)), Annotations: b.Annotations}
 }
 
-// Artifact hangs on an image as a referrer of it.
+// Artifact is attached to an image as its referrer.
 type Artifact struct {
 	Type        string // SPDXType, InTotoType, or what signatures are called
 	Annotations map[string]string

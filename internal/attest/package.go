@@ -1,6 +1,6 @@
 // Package attest writes down what an image is made of and how it was made: an
 // SBOM as SPDX 2.3, provenance as SLSA v1 in an in-toto statement, and the OCI
-// artifact in which either hangs on its image. The documents are pure functions
+// artifact in which either is attached to its image. The documents are pure functions
 // of what they are given: the same input gives the same bytes, whatever the time
 // and the machine. Nobody is asked and nothing is read here.
 package attest

@@ -23,7 +23,7 @@ import (
 // DockerfileLanguage is Result.Language of a Dockerfile build.
 const DockerfileLanguage = "dockerfile"
 
-// HasDockerfile tells whether the folder has a Dockerfile of the usual name.
+// HasDockerfile reports whether the folder has a Dockerfile of the usual name.
 func HasDockerfile(dir string) bool {
 	root, err := os.OpenRoot(dir)
 	if err != nil {

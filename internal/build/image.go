@@ -114,7 +114,7 @@ func (b *builder) layer(ctx context.Context, l lang.Layer, platform v1.Platform)
 	if err == nil {
 		files = verified(files, platform)
 		if b.baseRef() == "" {
-			files = standalone(files)
+			files = rejectDynamicallyLinked(files)
 		}
 		made, cached, err = b.store.Write(ctx, files, b.spec.Epoch)
 	}
@@ -223,7 +223,7 @@ func (b *builder) created() string { return b.spec.Epoch.UTC().Format("2006-01-0
 func (b *builder) config(config v1.Config) v1.Config {
 	config.Entrypoint, config.Cmd = b.plan.Entrypoint, nil
 	config.WorkingDir = b.plan.WorkingDir
-	// A number, since Kubernetes cannot tell whether a name is root; and not root's group.
+	// A number, since Kubernetes cannot know whether a name is root; and not root's group.
 	config.User = staticbase.UID + ":" + staticbase.UID
 	config.ExposedPorts = map[string]struct{}{port: {}}
 	config.Healthcheck, config.OnBuild = nil, nil

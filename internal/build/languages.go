@@ -36,20 +36,20 @@ func Languages() []string {
 	return names
 }
 
-// Knows tells whether Spec.Language accepts name.
-func Knows(name string) bool { return slices.Contains(Languages(), ours(name)) }
+// Knows reports whether Spec.Language accepts name.
+func Knows(name string) bool { return slices.Contains(Languages(), fromFuncRuntime(name)) }
 
-// ours is the name of what knative/func calls by another one: its Java functions
+// fromFuncRuntime returns the name of what knative/func calls by another one: its Java functions
 // are named after their framework.
-func ours(runtime string) string {
+func fromFuncRuntime(runtime string) string {
 	if runtime == "springboot" {
 		return "java"
 	}
 	return runtime
 }
 
-// theirs is the opposite of ours.
-func theirs(language string) string {
+// toFuncRuntime is the opposite of fromFuncRuntime.
+func toFuncRuntime(language string) string {
 	if language == "java" {
 		return "springboot"
 	}
@@ -63,7 +63,7 @@ func choose(spec Spec) (lang.Language, error) {
 	}
 	if spec.Language != "" {
 		for _, l := range table() {
-			if l.Name() == ours(spec.Language) {
+			if l.Name() == fromFuncRuntime(spec.Language) {
 				return l, nil
 			}
 		}

@@ -56,7 +56,7 @@ func verified(files []layer.File, platform v1.Platform) []layer.File {
 	slices.Sort(names)
 	return examined(files, elfHead, func(f layer.File, head []byte) error {
 		has, foreign := foreign(head, want.number)
-		if !foreign || amongOthers(f.Path, has, want, names) {
+		if !foreign || isPrebuiltSibling(f.Path, has, want, names) {
 			return nil
 		}
 		return fault.New(fault.Build, "build.machine", f.Path, "the file is a program for %s, and the image is for %s", has, platform).
@@ -87,10 +87,10 @@ func foreign(head []byte, want uint16) (arch string, is bool) {
 	return "another kind of machine", true
 }
 
-// amongOthers tells whether name stands in a folder named after the machine has,
+// isPrebuiltSibling reports whether name stands in a folder named after the machine has,
 // beside one named after the machine that is wanted: prebuilds/linux-arm64 beside
 // prebuilds/linux-x64.
-func amongOthers(name, has string, want machine, names []string) bool {
+func isPrebuiltSibling(name, has string, want machine, names []string) bool {
 	folders := strings.Split(path.Dir(name), "/")
 	for i, folder := range folders {
 		for _, word := range machines()[strings.TrimPrefix(has, "linux/")].words {

@@ -75,7 +75,7 @@ func Recognise(ctx context.Context, dir, language string, environ []string) (*Re
 		defer detail.Close()
 	}
 	return &Recognised{
-		Language: chosen.Name(), Runtime: theirs(chosen.Name()), Style: plan.Style, Evidence: evidence(tree.FS(), chosen.Name()),
+		Language: chosen.Name(), Runtime: toFuncRuntime(chosen.Name()), Style: plan.Style, Evidence: evidence(tree.FS(), chosen.Name()),
 		Command: plan.Entrypoint, Base: plan.Base.Ref, Dockerfile: HasDockerfile(dir),
 		Reads:  plan.Reads,
 		Advice: plan.Advice,

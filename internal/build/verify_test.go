@@ -27,7 +27,7 @@ import (
 func TestMain(m *testing.M) {
 	code, ours := again(os.Args, os.Stdin, os.Stdout, func(name string) lang.Language {
 		if what, ok := strings.CutPrefix(name, fickle{}.Name()); ok {
-			return fickle{on: what}
+			return fickle{on: strings.TrimSpace(what)}
 		}
 		return nil
 	})
@@ -43,7 +43,7 @@ type fickle struct {
 	hear func(*lang.Project) // may be nil
 }
 
-func (f fickle) Name() string    { return "fickle " + f.on }
+func (f fickle) Name() string    { return strings.TrimSpace("fickle " + f.on) }
 func (fickle) Detect(fs.FS) bool { return true }
 func (fickle) Plan(context.Context, *lang.Project) (*lang.Plan, error) {
 	return &lang.Plan{Base: lang.Base{BuiltIn: true}}, nil

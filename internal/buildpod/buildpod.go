@@ -43,7 +43,7 @@ func (p *Pod) Run(ctx context.Context) error {
 	log := clusterbuild.NewLog(p.Out)
 	result, err := p.build(ctx, client, log)
 	if err != nil && clusterbuild.Lost(ctx) {
-		err = fault.New(fault.Transient, "clusterbuild.run", "", "nothing was heard of the client for %s: the build is given up", clusterbuild.Silence)
+		err = fault.New(fault.Transient, "clusterbuild.run", "", "no heartbeat from the client for %s: the build is given up", clusterbuild.Silence)
 	}
 	digest := ""
 	if err == nil {

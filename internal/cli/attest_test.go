@@ -51,7 +51,7 @@ func TestUnchangedAttachesNothing(t *testing.T) {
 		"signed":    {[]string{"--sign-key", key}, 4},
 		"key alone": {[]string{"--sbom=false", "--provenance=false"}, -1},
 	} {
-		again, story, requests := l.build(home, dir, test.args...)
+		again, stderr, requests := l.build(home, dir, test.args...)
 		if again != first {
 			t.Errorf("%s: %s, not %s", label, again, first)
 		}
@@ -64,7 +64,7 @@ func TestUnchangedAttachesNothing(t *testing.T) {
 				heads++
 			}
 		}
-		if got := writes(requests); len(got) > 0 || heads != test.asks || !strings.Contains(story, "unchanged") {
+		if got := writes(requests); len(got) > 0 || heads != test.asks || !strings.Contains(stderr, "unchanged") {
 			t.Errorf("%s: wrote %q, %d questions: %q", label, got, heads, requests)
 		}
 	}
@@ -97,7 +97,7 @@ func TestKeyMeansAllIsThere(t *testing.T) {
 	if again != ref || len(writes(requests)) == 0 {
 		t.Errorf("%s, not %s; wrote %q", again, ref, writes(requests))
 	}
-	if _, story, requests := l.build(home, dir); len(writes(requests)) > 0 || !strings.Contains(story, "nothing to push") {
+	if _, stderr, requests := l.build(home, dir); len(writes(requests)) > 0 || !strings.Contains(stderr, "nothing to push") {
 		t.Errorf("wrote %q", writes(requests))
 	}
 	if l.server.Count(regtest.PutManifest) == 0 {

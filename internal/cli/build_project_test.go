@@ -89,8 +89,8 @@ func (l *keyLab) clone() string {
 }
 
 // build runs build --push with the caches in home and returns its answer, its
-// story, and the requests that it made.
-func (l *keyLab) build(home, dir string, args ...string) (answer, story string, requests []string) {
+// stderr, and the requests that it made.
+func (l *keyLab) build(home, dir string, args ...string) (answer, log string, requests []string) {
 	l.t.Helper()
 	sys, stdout, stderr := testSystem(l.t, append([]string{"build", dir, "--push", "--base-image", l.host + "/base/node:22"}, args...)...)
 	env := map[string]string{"HOME": home, "KN_LITE_REGISTRY": l.host + "/me"}
@@ -118,9 +118,9 @@ func TestCloneOnAnotherMachine(t *testing.T) {
 	if len(writes(requests)) == 0 {
 		t.Fatal("the first build pushes nothing, the test is broken")
 	}
-	again, story, requests := l.build(t.TempDir(), l.clone())
-	if again != first || !strings.Contains(story, "unchanged") {
-		t.Errorf("%s, not %s:\n%s", again, first, story)
+	again, stderr, requests := l.build(t.TempDir(), l.clone())
+	if again != first || !strings.Contains(stderr, "unchanged") {
+		t.Errorf("%s, not %s:\n%s", again, first, stderr)
 	}
 	manifests := slices.DeleteFunc(slices.Clone(requests), func(r string) bool { return !strings.HasPrefix(r, "HEAD /v2/") })
 	if len(writes(requests)) > 0 || len(manifests) != 3 {
@@ -140,9 +140,9 @@ func TestUnchangedBringsTheTagBack(t *testing.T) {
 	}
 	l.build(home, dir)
 	for _, machine := range []string{home, t.TempDir()} {
-		back, story, requests := l.build(machine, l.clone())
-		if back != first || !strings.Contains(story, "unchanged") {
-			t.Errorf("%s, not %s:\n%s", back, first, story)
+		back, stderr, requests := l.build(machine, l.clone())
+		if back != first || !strings.Contains(stderr, "unchanged") {
+			t.Errorf("%s, not %s:\n%s", back, first, stderr)
 		}
 		if got := writes(requests); len(got) > 1 {
 			t.Errorf("wrote %q", got)
@@ -161,9 +161,9 @@ func TestMovedBaseIsBuiltAgain(t *testing.T) {
 	first, _, _ := l.build(home, dir)
 	l.pushBase()
 	for _, machine := range []string{home, t.TempDir()} {
-		second, story, _ := l.build(machine, dir)
+		second, stderr, _ := l.build(machine, dir)
 		if second == first {
-			t.Errorf("the old base is in the image:\n%s", story)
+			t.Errorf("the old base is in the image:\n%s", stderr)
 		}
 	}
 }
@@ -173,11 +173,11 @@ func TestNoCache(t *testing.T) {
 	l := newKeyLab(t)
 	home, dir := t.TempDir(), l.clone()
 	first, _, _ := l.build(home, dir, "--no-cache")
-	second, story, _ := l.build(home, dir, "--no-cache")
-	if second != first || strings.Contains(story, "unchanged") {
-		t.Errorf("%s, not %s:\n%s", second, first, story)
+	second, stderr, _ := l.build(home, dir, "--no-cache")
+	if second != first || strings.Contains(stderr, "unchanged") {
+		t.Errorf("%s, not %s:\n%s", second, first, stderr)
 	}
-	if _, story, _ := l.build(t.TempDir(), dir); !strings.Contains(story, "unchanged") {
-		t.Errorf("not found afterwards:\n%s", story)
+	if _, stderr, _ := l.build(t.TempDir(), dir); !strings.Contains(stderr, "unchanged") {
+		t.Errorf("not found afterwards:\n%s", stderr)
 	}
 }

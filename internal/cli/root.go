@@ -99,7 +99,7 @@ func addGlobalFlags(root *cobra.Command, f *Factory) {
 	flags.StringVar(&f.Flags.Kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, then ~/.kube/config)")
 	flags.StringVarP(&f.Flags.Output, "output", "o", "", "table, json, yaml, name, events, jsonpath=TEMPLATE or go-template=TEMPLATE")
 	flags.BoolVarP(&f.Flags.Quiet, "quiet", "q", false, "print the answer and errors only")
-	flags.BoolVarP(&f.Flags.Verbose, "verbose", "v", false, "tell more of the story")
+	flags.BoolVarP(&f.Flags.Verbose, "verbose", "v", false, "show details of what is done")
 	flags.StringVar(&f.Flags.Color, "color", "auto", "colour: auto, always or never")
 	flags.BoolVar(&f.Flags.NoInput, "no-input", false, "never ask a question")
 	flags.DurationVar(&f.Flags.Timeout, "timeout", 0, "give up after this long, e.g. 90s or 10m (default: the command's own)")

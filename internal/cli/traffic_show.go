@@ -25,7 +25,7 @@ func newTrafficShowCmd(f *Factory, runF func(context.Context, *trafficShowOption
 share that the cluster routes to it now, and whether its revision is ready.
 
 In JSON, "targets" is what the cluster routes (status.traffic of the Knative
-service) and "spec" is what it was asked for; "settled" tells whether they agree.`,
+service) and "spec" is what it was asked for; "settled" says whether they agree.`,
 		Example: `  kn-lite traffic show
   kn-lite traffic show hello -o json
   kn-lite traffic show hello -o jsonpath='{.targets[*].revision}'`,

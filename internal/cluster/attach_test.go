@@ -186,13 +186,13 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 // TestSocketRefusesNonsense feeds frames that no server sends.
 func TestSocketRefusesNonsense(t *testing.T) {
 	for name, test := range map[string]struct{ frames, want string }{
-		"masked":       {"\x82\x81abcdx", "masks"},
-		"unknown kind": {"\x83\x01x", "unknown kind"},
-		"too large":    {"\x82\x7f\x00\x00\x00\x00\x7f\xff\xff\xff", "message of"},
-		"cut head":     {"\x82", "unexpected EOF"},
-		"cut length":   {"\x82\x7e\x01", "unexpected EOF"},
-		"cut payload":  {"\x82\x05abc", "unexpected EOF"},
-		"no goodbye":   {"", "unexpected EOF"},
+		"masked":         {"\x82\x81abcdx", "masks"},
+		"unknown kind":   {"\x83\x01x", "unknown kind"},
+		"too large":      {"\x82\x7f\x00\x00\x00\x00\x7f\xff\xff\xff", "message of"},
+		"cut head":       {"\x82", "unexpected EOF"},
+		"cut length":     {"\x82\x7e\x01", "unexpected EOF"},
+		"cut payload":    {"\x82\x05abc", "unexpected EOF"},
+		"no close frame": {"", "unexpected EOF"},
 	} {
 		s := newSocket(&buffer{in: strings.NewReader(test.frames)}, "")
 		if _, err := s.receive(); err == nil || !strings.Contains(err.Error(), test.want) {
@@ -205,7 +205,7 @@ func TestSocketRefusesNonsense(t *testing.T) {
 		t.Errorf("a message in two frames with a ping between them is %q, %v", message, err)
 	}
 	if _, err := s.receive(); !errors.Is(err, io.EOF) {
-		t.Errorf("after the goodbye: %v", err)
+		t.Errorf("after the close frame: %v", err)
 	}
 	if got := conn.out.Bytes(); len(got) != 7 || got[0] != frameFinal|framePong || got[6]^got[2] != 'p' {
 		t.Errorf("the ping was answered with %x", got)

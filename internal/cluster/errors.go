@@ -173,7 +173,7 @@ func (c *Client) explainTransport(op string, err error) error {
 	return &fault.Error{Op: op, Kind: fault.Failure, Subject: subject, Err: err}
 }
 
-// passing tells whether the same request may work in a moment.
+// passing reports whether the same request may work in a moment.
 func passing(err error) bool {
 	var network net.Error
 	var operation *net.OpError
@@ -247,7 +247,7 @@ func missingAPI(err error) bool {
 	return false
 }
 
-// missingNamespace tells whether a write failed because its namespace is not
+// missingNamespace reports whether a write failed because its namespace is not
 // there: a 404 about a namespace, whatever was to be written.
 func (c *Client) missingNamespace(err error) bool {
 	var status apierrors.APIStatus

@@ -112,7 +112,7 @@ func (s *socket) frame(kind byte, payload []byte) error {
 	return err
 }
 
-// receive is the next message; io.EOF after the server's goodbye.
+// receive is the next message; io.EOF after the server's close frame.
 func (s *socket) receive() ([]byte, error) {
 	var message []byte
 	for {
@@ -162,7 +162,7 @@ func (s *socket) receive() ([]byte, error) {
 	}
 }
 
-// noEOF: a connection that ends without a goodbye was cut.
+// noEOF: a connection that ends without a close frame was cut.
 func noEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

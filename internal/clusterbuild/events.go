@@ -118,8 +118,8 @@ func (l *Log) Output(text string) { l.write(event{Kind: eventRaw, Text: text}) }
 // Result says what was built.
 func (l *Log) Result(platforms []Platform) { l.write(event{Kind: eventResult, Platforms: platforms}) }
 
-// story tells the lines of a log to a report.
-type story struct {
+// podLog tells the lines of a log to a report.
+type podLog struct {
 	report progress.Reporter
 	tasks  map[int]progress.Task
 	result []Platform
@@ -128,11 +128,11 @@ type story struct {
 	last   []string      // lines that were not kn-lite's: of a crash, or of another program
 }
 
-func newStory(report progress.Reporter) *story {
-	return &story{report: report, tasks: map[int]progress.Task{}, ready: make(chan struct{}), taken: make(chan struct{})}
+func newPodLog(report progress.Reporter) *podLog {
+	return &podLog{report: report, tasks: map[int]progress.Task{}, ready: make(chan struct{}), taken: make(chan struct{})}
 }
 
-func (s *story) line(text string) error {
+func (s *podLog) line(text string) error {
 	var e event
 	if err := json.Unmarshal([]byte(text), &e); err != nil {
 		e = event{}
@@ -179,11 +179,11 @@ func once(c chan struct{}) {
 	}
 }
 
-// listens tells whether the pod has said that it does.
-func (s *story) listens() bool { return closed(s.ready) }
+// listens reports whether the pod has said that it does.
+func (s *podLog) listens() bool { return closed(s.ready) }
 
-// hasAll tells whether the pod has said that it has all of the context.
-func (s *story) hasAll() bool { return closed(s.taken) }
+// hasAll reports whether the pod has said that it has all of the context.
+func (s *podLog) hasAll() bool { return closed(s.taken) }
 
 func closed(c chan struct{}) bool {
 	select {
@@ -195,7 +195,7 @@ func closed(c chan struct{}) bool {
 }
 
 // end ends the task of e, if the log has begun it.
-func (s *story) end(e event) {
+func (s *podLog) end(e event) {
 	task := s.tasks[e.ID]
 	if task == nil {
 		return
@@ -212,7 +212,7 @@ func (s *story) end(e event) {
 }
 
 // close ends the tasks that the log has no end of.
-func (s *story) close() {
+func (s *podLog) close() {
 	for id, task := range s.tasks {
 		task.Fail()
 		delete(s.tasks, id)

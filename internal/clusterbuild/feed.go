@@ -20,12 +20,12 @@ func (p *ownProgram) Feed(ctx context.Context, attach Attach) error {
 	timer := time.NewTimer(p.Greeting)
 	defer timer.Stop()
 	select {
-	case <-p.story.ready:
+	case <-p.podLog.ready:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-timer.C:
 		return fault.New(fault.Conflict, "clusterbuild.run", p.Image, "the build pod runs and does not listen for a build: this is no image of kn-lite").
-			WithHint("leave away --builder-image, or name an image of this release")
+			WithHint("omit --builder-image, or name an image of this release")
 	}
 	total := ContextSize(p.Files)
 	size := "the context (" + progress.Bytes(total) + ")"
@@ -34,10 +34,10 @@ func (p *ownProgram) Feed(ctx context.Context, attach Attach) error {
 	// a short build the log, which says so, comes after the end.
 	p.arrived.Go(func() {
 		select {
-		case <-p.story.taken:
+		case <-p.podLog.taken:
 		case <-p.told:
 		}
-		if p.story.hasAll() {
+		if p.podLog.hasAll() {
 			task.Done("sent " + size)
 		} else {
 			task.Fail()
@@ -56,7 +56,7 @@ func (p *ownProgram) Feed(ctx context.Context, attach Attach) error {
 	late := time.NewTimer(p.patience)
 	defer late.Stop()
 	select {
-	case <-p.story.taken:
+	case <-p.podLog.taken:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-late.C:

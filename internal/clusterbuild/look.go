@@ -54,13 +54,13 @@ func waiting(w *corev1.ContainerStateWaiting, image string) sight {
 			WithHint("the nodes have to reach the registry, with the credentials that you push with; --builder-image names another image")}
 	case "CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError":
 		return sight{fatal: fault.New(fault.Failure, "clusterbuild.start", image, "the node cannot start the build pod: %s: %s", w.Reason, why).
-			WithHint("%s", roads)}
+			WithHint("%s", alternatives)}
 	}
 	return sight{waits: strings.TrimSuffix(strings.TrimPrefix(why, "ContainerCreating")+", ", ", ")}
 }
 
-// roads are the ways around a cluster that does not build.
-const roads = `build elsewhere:
+// alternatives are the ways around a cluster that does not build.
+const alternatives = `build elsewhere:
   --builder-namespace NAME   another namespace, with other rules
   --builder dockerfile       on a Linux machine, with no cluster
   --builder layers           Go, Node, Python and others, with no Dockerfile`
@@ -72,7 +72,7 @@ func refusedPod(namespace string, err error) error {
 		cause = e.Err
 	}
 	return fault.New(fault.Auth, "clusterbuild.admission", "namespace/"+namespace, "%w", cause).
-		WithHint("a Dockerfile's RUN needs a pod that is root in its container, as Pod Security's level \"baseline\" admits it;\na quota wants --builder-resources cpu=1,memory=2Gi. Or %s", roads)
+		WithHint("a Dockerfile's RUN needs a pod that is root in its container, as Pod Security's level \"baseline\" admits it;\na quota wants --builder-resources cpu=1,memory=2Gi. Or %s", alternatives)
 }
 
 // conclude turns the end of the pod into a result or an error. What was done to
@@ -107,7 +107,7 @@ func explain(f *failure, namespace string) error {
 	err := f.fault()
 	if f.Sandbox {
 		return fault.New(fault.Conflict, err.Op, "namespace/"+namespace, "the pod gets no sandbox: %w", err.Err).
-			WithHint("the nodes' default profile for seccomp or AppArmor is in the way, and this namespace admits no other;\none that Pod Security leaves at \"privileged\" does. Or %s", roads)
+			WithHint("the nodes' default profile for seccomp or AppArmor is in the way, and this namespace admits no other;\none that Pod Security leaves at \"privileged\" does. Or %s", alternatives)
 	}
 	return err
 }

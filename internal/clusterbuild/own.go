@@ -15,13 +15,13 @@ import (
 type ownProgram struct {
 	*Spec
 	report  progress.Reporter
-	story   *story
+	podLog  *podLog
 	told    chan struct{}  // closed when the log has been read to its end
 	arrived sync.WaitGroup // until it is clear whether the pod has the context
 }
 
 func newOwnProgram(spec *Spec, report progress.Reporter) *ownProgram {
-	return &ownProgram{Spec: spec, report: report, story: newStory(report), told: make(chan struct{})}
+	return &ownProgram{Spec: spec, report: report, podLog: newPodLog(report), told: make(chan struct{})}
 }
 
 // Shape implements Program.
@@ -60,10 +60,10 @@ func (p *ownProgram) Shape(pod *corev1.PodSpec, unconfined bool) {
 }
 
 // Line implements Program.
-func (p *ownProgram) Line(text string) error { return p.story.line(text) }
+func (p *ownProgram) Line(text string) error { return p.podLog.line(text) }
 
 // Begun implements Program.
-func (p *ownProgram) Begun() bool { return p.story.listens() }
+func (p *ownProgram) Begun() bool { return p.podLog.listens() }
 
 // LogEnded implements Program.
 func (p *ownProgram) LogEnded() { close(p.told) }
@@ -71,7 +71,7 @@ func (p *ownProgram) LogEnded() { close(p.told) }
 // Close implements Program.
 func (p *ownProgram) Close() {
 	p.arrived.Wait()
-	p.story.close()
+	p.podLog.close()
 }
 
 // Conclude implements Program.
@@ -79,7 +79,7 @@ func (p *ownProgram) Conclude(pod string, end *corev1.ContainerStateTerminated) 
 	v, said := readVerdict(end.Message)
 	switch {
 	case said && v.Error == nil:
-		return &Result{Digest: v.Digest, Platforms: p.story.result}, nil
+		return &Result{Digest: v.Digest, Platforms: p.podLog.result}, nil
 	case said:
 		return nil, explain(v.Error, p.Namespace)
 	}
@@ -87,7 +87,7 @@ func (p *ownProgram) Conclude(pod string, end *corev1.ContainerStateTerminated) 
 	if end.Reason != "" && end.Reason != "Error" {
 		text += " (" + end.Reason + ")"
 	}
-	last := p.story.last
+	last := p.podLog.last
 	if message := strings.TrimSpace(end.Message); message != "" {
 		last = append(last, message)
 	}

@@ -39,7 +39,7 @@ func Accept(ctx context.Context, in io.Reader, silence time.Duration) (context.C
 	return ctx, c
 }
 
-// Lost tells whether ctx, which Accept made, ended because the client is gone.
+// Lost reports whether ctx, which Accept made, ended because the client is gone.
 func Lost(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errLost) }
 
 // listener gives up on a Read that takes too long.
@@ -93,7 +93,7 @@ func (c *Client) receive(dir string) (*Order, error) {
 	}
 	if string(said) != protocol {
 		return nil, fault.New(fault.Conflict, "clusterbuild.receive", "", "the builder image is of another release of kn-lite, which speaks another protocol").
-			WithHint("leave away --builder-image, or name the image of this release")
+			WithHint("omit --builder-image, or name the image of this release")
 	}
 	var size uint32
 	if err := binary.Read(c.in, binary.BigEndian, &size); err != nil {

@@ -85,8 +85,8 @@ func (d *deployer) awaitRevision(ctx context.Context, task progress.Task) (*Find
 }
 
 // sightings remembers since when a terminal finding stands. Conditions flip
-// while controllers catch up with each other; nothing is declared dead on one
-// glance.
+// while controllers catch up with each other; nothing is declared dead that was
+// seen once.
 type sightings struct {
 	code  Code
 	since time.Time

@@ -255,7 +255,7 @@ func silent(e Evidence, pod *corev1.Pod) *Finding {
 	}
 	if other := listening(e.Log); other != 0 && other != want {
 		f.Code, f.Terminal = WrongPort, true
-		f.Cause = fmt.Sprintf("its container listens on port %d, and is asked on port %d", other, want)
+		f.Cause = fmt.Sprintf("its container listens on port %d, and Knative sends requests to port %d", other, want)
 		f.Fix = fmt.Sprintf("let it listen on $PORT (%d), or deploy with --port %d", want, other)
 	}
 	return f
@@ -350,7 +350,7 @@ func eventMessage(e Evidence, object, reason, mention string) string {
 	return text
 }
 
-// mentions tells whether text contains any of the phrases, in any case.
+// mentions reports whether text contains any of the phrases, in any case.
 func mentions(text string, phrases ...string) bool {
 	lower := strings.ToLower(text)
 	return slices.ContainsFunc(phrases, func(p string) bool { return strings.Contains(lower, strings.ToLower(p)) })

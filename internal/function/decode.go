@@ -53,7 +53,7 @@ func (d *decoder) warn(n *yaml.Node, path, hint string, typo bool, format string
 	}
 }
 
-// spent counts a visit and tells whether the file has used up its share.
+// spent counts a visit and reports whether the file has used up its share.
 func (d *decoder) spent(n *yaml.Node) bool {
 	d.visits++
 	if d.visits == maxVisits {

@@ -55,7 +55,7 @@ func isLower(c byte) bool { return c >= 'a' && c <= 'z' }
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
 
-// all tells whether s has at least one byte and every one of them is ok.
+// all reports whether s has at least one byte and every one of them is ok.
 func all(s string, ok func(byte) bool) bool {
 	for i := range len(s) {
 		if !ok(s[i]) {

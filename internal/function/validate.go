@@ -60,7 +60,7 @@ func (c *checker) add(path, hint, format string, args ...any) {
 	}
 }
 
-// has tells whether the file gives path a value, "" included.
+// has reports whether the file gives path a value, "" included.
 func (c *checker) has(path string) bool {
 	_, found := c.doc.marks[path]
 	return found

@@ -17,7 +17,7 @@ import (
 
 // Attached is what a push brings beside the image.
 type Attached struct {
-	// Documents makes what hangs on the image, while the layers are on their way;
+	// Documents makes what is attached to the image, while the layers are on their way;
 	// nil is nothing.
 	Documents func(ctx context.Context) ([]attest.Artifact, error)
 	// Sign signs the image, or the index, under the name that it is pushed to; nil

@@ -70,7 +70,7 @@ func TestAttach(t *testing.T) {
 			}
 			ref := done.Ref
 			if got, want := forms(t, l, ref), []string{attest.SPDXType, attest.SignatureType, attest.InTotoType}; !slices.Equal(got, want) {
-				t.Errorf("old %v: %v hang on it, want %v", old, got, want)
+				t.Errorf("old %v: %v are attached to it, want %v", old, got, want)
 			}
 			found, err := l.client.Referrers(t.Context(), ref)
 			if err != nil {
@@ -127,13 +127,13 @@ func TestAttachLater(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := forms(t, l, ref); len(got) > 0 {
-			t.Errorf("%v hang on a plain image", got)
+			t.Errorf("%v are attached to a plain image", got)
 		}
 		if _, err := l.client.PushWith(t.Context(), image, tag, registry.Attached{Documents: documents(t, image)}); err != nil {
 			t.Fatal(err)
 		}
 		if got := forms(t, l, ref); len(got) != 2 {
-			t.Errorf("%v hang on it", got)
+			t.Errorf("%v are attached to it", got)
 		}
 		digest, err := image.Digest()
 		if err != nil {
@@ -227,7 +227,7 @@ func TestAttachRetries(t *testing.T) {
 			}
 			ref := done.Ref
 			if got := forms(t, l, ref); len(got) != 3 {
-				t.Errorf("%s: %v hang on it", test, got)
+				t.Errorf("%s: %v are attached to it", test, got)
 			}
 		}, test)
 	}

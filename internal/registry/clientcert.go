@@ -91,7 +91,7 @@ func (b *byHost) CloseIdleConnections() {
 	}
 }
 
-// refusedCertificate tells whether the other side ended the handshake over our
+// refusedCertificate reports whether the other side ended the handshake over our
 // certificate, or for want of one. crypto/tls has no type for a received alert,
 // so this is the one place where an error's text has to do.
 func refusedCertificate(err error) (missing, refused bool) {

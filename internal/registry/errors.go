@@ -143,7 +143,7 @@ func redact(u *url.URL) string {
 	return clean.String()
 }
 
-// retryable tells whether a second try may end differently.
+// retryable reports whether a second try may end differently.
 func retryable(err error) bool {
 	var status *StatusError
 	var stalled errStalled
@@ -185,7 +185,7 @@ func isUnknownHost(err error) bool {
 	return errors.As(err, &dns) && dns.IsNotFound
 }
 
-// isProxy tells whether it was not the registry that could not be reached.
+// isProxy reports whether it was not the registry that could not be reached.
 func isProxy(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "proxyconnect"

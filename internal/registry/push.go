@@ -32,7 +32,7 @@ func (c *Client) Push(ctx context.Context, artifact Artifact, tag string) (strin
 	return done.Ref, err
 }
 
-// PushWith is Push with what hangs on the image: it is written before the tag,
+// PushWith is Push with what is attached to the image: it is written before the tag,
 // so that nobody finds an image under the tag that lacks its signature. When the
 // tag names this content already, only what is missing is written.
 func (c *Client) PushWith(ctx context.Context, artifact Artifact, tag string, with Attached) (Pushed, error) {
@@ -251,7 +251,7 @@ func (s *session) putManifest(ctx context.Context, m manifest, identifier string
 	return err
 }
 
-// putReferrer is putManifest for a manifest with a subject. listed tells whether
+// putReferrer is putManifest for a manifest with a subject. listed reports whether
 // the registry keeps the list of a subject's referrers itself.
 func (s *session) putReferrer(ctx context.Context, m manifest, identifier string) (listed bool, err error) {
 	err = s.c.retry(ctx, s.c.opts.Policy.Attempts, func(ctx context.Context) error {

@@ -17,7 +17,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
-// Whoever may push to a repository decides what hangs on its images. This bounds
+// Whoever may push to a repository decides what is attached to its images. This bounds
 // what is read of it: a document, what a signature is over, and how many of these.
 const (
 	maxDocument   = 64 << 20
@@ -35,7 +35,7 @@ func parseDigest(ref string) (Reference, error) {
 	return r, err
 }
 
-// Referrers lists what hangs on the image REGISTRY/NAME@sha256:…, as its registry
+// Referrers lists what is attached to the image REGISTRY/NAME@sha256:…, as its registry
 // tells, mirrors left aside. Nothing of it has been checked.
 func (c *Client) Referrers(ctx context.Context, ref string) ([]attest.Descriptor, error) {
 	r, err := parseDigest(ref)

@@ -139,7 +139,7 @@ func (u *upload) refusedChunk(err *StatusError, transfer *transfer) error {
 	return errRetryable{err}
 }
 
-// accepted tells whether a PATCH has been taken; ECR answers with 201.
+// accepted reports whether a PATCH has been taken; ECR answers with 201.
 func accepted(resp *http.Response) bool {
 	return resp.StatusCode == http.StatusAccepted || resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusCreated
 }

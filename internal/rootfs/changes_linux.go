@@ -20,10 +20,10 @@ const upperFolder, lowerFolder = "/upper", "/lower"
 
 // comparison finds what an overlay's upper folder changes in what is below.
 type comparison struct {
-	loose   bool
-	epoch   time.Time
-	files   map[string]*file // in the upper folder, by path in the image
-	entries map[string]bool  // what a layer tells: path → it is gone
+	singleUser bool
+	epoch      time.Time
+	files      map[string]*file // in the upper folder, by path in the image
+	entries    map[string]bool  // what a layer tells: path → it is gone
 }
 
 // changes writes a layer with what is different above, and walks nothing else.
@@ -32,7 +32,7 @@ func changes(args ChangesArgs, out io.Writer) (ChangesReply, error) {
 		// A mount point that got content is the user's now.
 		_ = removeEmpty(upperFolder + at)
 	}
-	c := &comparison{loose: args.Loose, epoch: args.Epoch, files: map[string]*file{}, entries: map[string]bool{}}
+	c := &comparison{singleUser: args.SingleUser, epoch: args.Epoch, files: map[string]*file{}, entries: map[string]bool{}}
 	if err := c.root(); err != nil {
 		return ChangesReply{}, err
 	}
@@ -106,7 +106,7 @@ func (c *comparison) compare(at string, info fs.FileInfo, below bool) error {
 	if err != nil {
 		return err
 	}
-	f, err := look(upperFolder+at, info, c.loose)
+	f, err := look(upperFolder+at, info, c.singleUser)
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func (c *comparison) before(at string, below bool) (*file, error) {
 	if err != nil || info.Mode()&fs.ModeSocket != 0 {
 		return nil, err
 	}
-	return look(lowerFolder+at, info, c.loose)
+	return look(lowerFolder+at, info, c.singleUser)
 }
 
 // same reports whether a layer would tell the same about both.

@@ -117,28 +117,28 @@ func treeNames() []string {
 // What a scan and a diff make of the way from one tree to another, unpacked on the
 // first, is the second: unpack(diff(a, b)) on a == b.
 func TestDiffIsTheWay(t *testing.T) {
-	for _, loose := range []bool{false, true} {
-		t.Run(fmt.Sprintf("loose=%v", loose), func(t *testing.T) {
+	for _, singleUser := range []bool{false, true} {
+		t.Run(fmt.Sprintf("singleUser=%v", singleUser), func(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {
 				dir, other := t.TempDir(), t.TempDir()
 				first, second := changesOf(treeNames()).Draw(rt, "first"), changesOf(treeNames()).Draw(rt, "second")
 				var layer, base bytes.Buffer
 				err := inRoot(t, dir, func() error {
-					start, err := diffAfter(first, State{}, loose, &base)
+					start, err := diffAfter(first, State{}, singleUser, &base)
 					if err != nil {
 						return err
 					}
-					_, err = diffAfter(second, start, loose, &layer)
+					_, err = diffAfter(second, start, singleUser, &layer)
 					return err
 				})
 				if err != nil {
 					rt.Fatal(err)
 				}
-				if err := applyLayers(t, other, loose, base.Bytes(), layer.Bytes()); err != nil {
+				if err := applyLayers(t, other, singleUser, base.Bytes(), layer.Bytes()); err != nil {
 					rt.Fatal(err)
 				}
 				want, got := readTree(t, dir), readTree(t, other)
-				if loose {
+				if singleUser {
 					withoutOwners(want)
 					withoutOwners(got)
 				}
@@ -151,7 +151,7 @@ func TestDiffIsTheWay(t *testing.T) {
 }
 
 // diffAfter makes changes and writes the layer of what they have changed.
-func diffAfter(changes []change, before State, loose bool, out *bytes.Buffer) (State, error) {
+func diffAfter(changes []change, before State, singleUser bool, out *bytes.Buffer) (State, error) {
 	for _, c := range changes {
 		c.apply("/")
 	}
@@ -159,10 +159,10 @@ func diffAfter(changes []change, before State, loose bool, out *bytes.Buffer) (S
 	if err = errors.Join(err, settle("/")); err != nil {
 		return nil, err
 	}
-	return diff(DiffArgs{Epoch: later(), Loose: loose}, bytes.NewReader(raw), out)
+	return diff(DiffArgs{Epoch: later(), SingleUser: singleUser}, bytes.NewReader(raw), out)
 }
 
-// withoutOwners is for trees that are read from outside, where a loose owner is an
+// withoutOwners is for trees that are read from outside, where an owner of one user is an
 // attribute, and for changes by a root who has more than one user.
 func withoutOwners(tree map[string]node) {
 	for name, n := range tree {

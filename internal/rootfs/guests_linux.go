@@ -16,7 +16,7 @@ func Guests() map[string]sandbox.Guest {
 		GuestTake:    guest(func(a TakeArgs, _ io.Reader, out io.Writer) (any, error) { return nil, take(a, out) }),
 		GuestPrepare: guest(func(a PrepareArgs, _ io.Reader, _ io.Writer) (any, error) { return prepare(a) }),
 		GuestScan: guest(func(a ScanArgs, _ io.Reader, _ io.Writer) (any, error) {
-			state, _, err := scan(a.Loose, a.Epoch, nil)
+			state, _, err := scan(a.SingleUser, a.Epoch, nil)
 			return state, err
 		}),
 		GuestChanges: guest(func(a ChangesArgs, _ io.Reader, out io.Writer) (any, error) { return changes(a, out) }),

@@ -20,7 +20,7 @@ func put(args PutArgs, in io.Reader) (unknown []string, err error) {
 			return nil, err
 		}
 	}
-	w, err := newWriter(args.Loose, args.Owner, mode, args.Dest)
+	w, err := newWriter(args.SingleUser, args.Owner, mode, args.Dest)
 	if err != nil {
 		return nil, err
 	}

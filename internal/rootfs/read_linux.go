@@ -34,7 +34,7 @@ type file struct {
 	uid, gid   int
 }
 
-func look(at string, info fs.FileInfo, loose bool) (*file, error) {
+func look(at string, info fs.FileInfo, singleUser bool) (*file, error) {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
 		return nil, fmt.Errorf("%s: no stat", at)
@@ -45,10 +45,10 @@ func look(at string, info fs.FileInfo, loose bool) (*file, error) {
 		f.link = link
 		return f, err
 	}
-	return f, f.readAttributes(at, loose)
+	return f, f.readAttributes(at, singleUser)
 }
 
-func (f *file) readAttributes(at string, loose bool) error {
+func (f *file) readAttributes(at string, singleUser bool) error {
 	var names [4096]byte
 	n, err := unix.Llistxattr(at, names[:])
 	if errors.Is(err, unix.ENOTSUP) || err == nil && n == 0 {
@@ -58,7 +58,7 @@ func (f *file) readAttributes(at string, loose bool) error {
 		return fmt.Errorf("%s: attributes: %w", at, err)
 	}
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(names[:n]), "\x00"), "\x00") {
-		owner := loose && name == ownerAttribute
+		owner := singleUser && name == ownerAttribute
 		if !owner && !kept(name) {
 			continue
 		}
@@ -132,7 +132,7 @@ func sortedKeys(m map[string]string) []string {
 
 // scan looks at every path of the root. Of files that old has as they are, the
 // content is not read.
-func scan(loose bool, epoch time.Time, old State) (State, map[string]*file, error) {
+func scan(singleUser bool, epoch time.Time, old State) (State, map[string]*file, error) {
 	state, files := State{}, map[string]*file{}
 	err := filepath.WalkDir("/", func(at string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -145,7 +145,7 @@ func scan(loose bool, epoch time.Time, old State) (State, map[string]*file, erro
 		if err != nil {
 			return err
 		}
-		f, err := look(at, info, loose)
+		f, err := look(at, info, singleUser)
 		if err != nil {
 			return err
 		}
@@ -166,7 +166,7 @@ func diff(args DiffArgs, in io.Reader, out io.Writer) (State, error) {
 		// A mount point that got content is the user's now.
 		_ = removeEmpty(at)
 	}
-	state, files, err := scan(args.Loose, args.Epoch, old)
+	state, files, err := scan(args.SingleUser, args.Epoch, old)
 	if err != nil {
 		return nil, err
 	}
@@ -313,7 +313,7 @@ func take(args TakeArgs, out io.Writer) error {
 			if err != nil {
 				return err
 			}
-			f, err := look(real, info, args.Loose)
+			f, err := look(real, info, args.SingleUser)
 			if err == nil {
 				err = w.add(path.Base(source.Path), real, f)
 			}
@@ -352,7 +352,7 @@ func (a *archive) folder(top string, args TakeArgs, exclude *pattern.Matcher) er
 		if err != nil {
 			return err
 		}
-		f, err := look(at, info, args.Loose)
+		f, err := look(at, info, args.SingleUser)
 		if err != nil {
 			return err
 		}

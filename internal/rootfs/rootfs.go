@@ -31,10 +31,10 @@ const GuestChanges = "rootfs.changes"
 type ChangesArgs struct {
 	// Remove are mount points that are not to stay, innermost first. What is not
 	// empty stays.
-	Remove []string
-	Epoch  time.Time // later times are told as this one
-	Count  bool      // no layer is wanted
-	Loose  bool
+	Remove     []string
+	Epoch      time.Time // later times are told as this one
+	Count      bool      // no layer is wanted
+	SingleUser bool
 }
 
 // ChangesReply says how much has changed.
@@ -50,10 +50,10 @@ const ownerAttribute = "user.kn-lite.owner"
 type UnpackArgs struct {
 	Dest  string // "/" for a layer
 	Layer bool   // names that begin with .wh. delete
-	// Loose keeps owners in attributes, where there is one user only.
-	Loose bool
-	Owner string // USER[:GROUP] of everything; "" keeps the archive's
-	Top   bool   // Dest gets owner and mode of the archive's ./
+	// SingleUser keeps owners in attributes, where there is one user only.
+	SingleUser bool
+	Owner      string // USER[:GROUP] of everything; "" keeps the archive's
+	Top        bool   // Dest gets owner and mode of the archive's ./
 	// Limit is how many bytes the files may have in all, holes included.
 	Limit int64
 }
@@ -62,10 +62,10 @@ type UnpackArgs struct {
 type PutArgs struct {
 	Dest string // absolute
 	// Single is a source that is one file: Dest is its name, unless it is a folder.
-	Single bool
-	Owner  string // USER[:GROUP] of everything; "" keeps the archive's
-	Mode   string // for ParseMode: of everything but links; "" keeps the archive's
-	Loose  bool
+	Single     bool
+	Owner      string // USER[:GROUP] of everything; "" keeps the archive's
+	Mode       string // for ParseMode: of everything but links; "" keeps the archive's
+	SingleUser bool
 }
 
 // MatchArgs is for the sources of COPY --from.
@@ -81,9 +81,9 @@ type Source struct {
 
 // TakeArgs says what to take: of a folder, what is below it.
 type TakeArgs struct {
-	Sources []Source
-	Exclude []string // patterns of a .dockerignore, relative to the source
-	Loose   bool
+	Sources    []Source
+	Exclude    []string // patterns of a .dockerignore, relative to the source
+	SingleUser bool
 }
 
 // PrepareArgs names what programs need to be there, or to be mounted on.
@@ -95,7 +95,7 @@ type PrepareArgs struct {
 	Dirs, Files []string
 	Mode        fs.FileMode // of new folders; 0 is 0755
 	Owner       string
-	Loose       bool
+	SingleUser  bool
 }
 
 // Prepared is what Prepare has done.
@@ -106,17 +106,17 @@ type Prepared struct {
 
 // ScanArgs is for Scan.
 type ScanArgs struct {
-	Epoch time.Time // as in DiffArgs
-	Loose bool
+	Epoch      time.Time // as in DiffArgs
+	SingleUser bool
 }
 
 // DiffArgs is for Diff.
 type DiffArgs struct {
 	// Remove are mount points that are not to stay, innermost first. What is not
 	// empty stays.
-	Remove []string
-	Epoch  time.Time // later times are told as this one
-	Loose  bool
+	Remove     []string
+	Epoch      time.Time // later times are told as this one
+	SingleUser bool
 }
 
 // State says for each path what a layer tells about it.

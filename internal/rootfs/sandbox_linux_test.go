@@ -86,7 +86,7 @@ func TestChangesAreTheWay(t *testing.T) {
 		t.Skip("SKIPPED, no overlays here")
 	}
 	identity, _ := box.Identity()
-	loose, times := identity == sandbox.Single, 0
+	singleUser, times := identity == sandbox.Single, 0
 	home := box.Home()
 	rapid.Check(t, func(rt *rapid.T) {
 		if times++; times > 12 && os.Getenv("FULL") == "" {
@@ -118,17 +118,17 @@ func TestChangesAreTheWay(t *testing.T) {
 		apart.Apart = true
 		var layer bytes.Buffer
 		var reply, counted ChangesReply
-		call(apart, GuestChanges, ChangesArgs{Epoch: later(), Loose: loose}, &reply, nil, &layer)
-		call(apart, GuestChanges, ChangesArgs{Epoch: later(), Loose: loose, Count: true}, &counted, nil, nil)
+		call(apart, GuestChanges, ChangesArgs{Epoch: later(), SingleUser: singleUser}, &reply, nil, &layer)
+		call(apart, GuestChanges, ChangesArgs{Epoch: later(), SingleUser: singleUser, Count: true}, &counted, nil, nil)
 		if counted != reply {
 			rt.Errorf("counted %+v, and wrote %+v", counted, reply)
 		}
 		got := map[string]node{}
-		call(sandbox.Call{Root: lower}, GuestUnpack, UnpackArgs{Dest: "/", Layer: true, Loose: loose}, nil, bytes.NewReader(layer.Bytes()), nil)
+		call(sandbox.Call{Root: lower}, GuestUnpack, UnpackArgs{Dest: "/", Layer: true, SingleUser: singleUser}, nil, bytes.NewReader(layer.Bytes()), nil)
 		call(sandbox.Call{Root: lower}, guestTree, nil, &got, nil, nil)
 		for _, tree := range []map[string]node{want, got} {
 			withoutTimes(tree)
-			if loose {
+			if singleUser {
 				withoutOwners(tree)
 			}
 		}

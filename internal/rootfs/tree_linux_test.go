@@ -203,11 +203,11 @@ func archiveOf(t testing.TB, headers ...tar.Header) []byte {
 }
 
 // applyLayers unpacks layers on top of each other.
-func applyLayers(t testing.TB, dir string, loose bool, layers ...[]byte) error {
+func applyLayers(t testing.TB, dir string, singleUser bool, layers ...[]byte) error {
 	t.Helper()
 	return inRoot(t, dir, func() error {
 		for _, l := range layers {
-			if _, err := unpack(UnpackArgs{Dest: "/", Layer: true, Loose: loose}, bytes.NewReader(l)); err != nil {
+			if _, err := unpack(UnpackArgs{Dest: "/", Layer: true, SingleUser: singleUser}, bytes.NewReader(l)); err != nil {
 				return err
 			}
 		}

@@ -275,13 +275,13 @@ func TestUnpackReplacesAttributesOfFolders(t *testing.T) {
 		h.Uid, h.PAXRecords = 1000, map[string]string{xattrPrefix + "user.colour": "blue", xattrPrefix + "user.shape": "round"}
 	})
 	plain := with(dir1("d"), func(h *tar.Header) { h.PAXRecords = map[string]string{xattrPrefix + "user.shape": "flat"} })
-	for _, loose := range []bool{false, true} {
+	for _, singleUser := range []bool{false, true} {
 		dir := t.TempDir()
-		if err := applyLayers(t, dir, loose, archiveOf(t, coloured), archiveOf(t, plain)); err != nil {
+		if err := applyLayers(t, dir, singleUser, archiveOf(t, coloured), archiveOf(t, plain)); err != nil {
 			t.Fatal(err)
 		}
 		if got := readTree(t, dir)["d"]; got.Attrs != "user.shape=flat" && got.Attrs != "" || got.UID != 0 {
-			t.Errorf("loose %v: %+v", loose, got)
+			t.Errorf("singleUser %v: %+v", singleUser, got)
 		}
 	}
 }

@@ -28,9 +28,9 @@ const (
 
 // writer puts entries of an archive into the root.
 type writer struct {
-	loose bool
-	owner *[2]int // of everything, instead of the archive's
-	mode  *Mode
+	singleUser bool
+	owner      *[2]int // of everything, instead of the archive's
+	mode       *Mode
 	// unknown says which names the owner was to have.
 	unknown []string
 	// merge is for COPY: a folder and a file do not replace each other.
@@ -51,8 +51,8 @@ type entryTime struct {
 	at   time.Time
 }
 
-func newWriter(loose bool, owner string, mode *Mode, linkBase string) (*writer, error) {
-	w := &writer{loose: loose, mode: mode, linkBase: linkBase, buffer: make([]byte, 64<<10)}
+func newWriter(singleUser bool, owner string, mode *Mode, linkBase string) (*writer, error) {
+	w := &writer{singleUser: singleUser, mode: mode, linkBase: linkBase, buffer: make([]byte, 64<<10)}
 	if owner != "" {
 		who, err := sandbox.LookupOwner(owner)
 		if err != nil {
@@ -66,7 +66,7 @@ func newWriter(loose bool, owner string, mode *Mode, linkBase string) (*writer, 
 // unpack applies a layer, or an archive that ADD unpacks. It returns the names in
 // args.Owner that nobody has.
 func unpack(args UnpackArgs, in io.Reader) (unknown []string, err error) {
-	w, err := newWriter(args.Loose, args.Owner, nil, "/")
+	w, err := newWriter(args.SingleUser, args.Owner, nil, "/")
 	if err != nil {
 		return nil, err
 	}
@@ -259,7 +259,7 @@ func (w *writer) looks(at string, h *tar.Header) error {
 		if !ok || !kept(attribute) {
 			continue
 		}
-		if err := unix.Lsetxattr(at, attribute, []byte(value), 0); err != nil && !errors.Is(err, unix.ENOTSUP) && !w.loose {
+		if err := unix.Lsetxattr(at, attribute, []byte(value), 0); err != nil && !errors.Is(err, unix.ENOTSUP) && !w.singleUser {
 			return fmt.Errorf("%s: attribute %s: %w", at, attribute, err)
 		}
 	}
@@ -309,7 +309,7 @@ func kept(attribute string) bool {
 }
 
 func (w *writer) chown(at string, uid, gid int, link bool) error {
-	if w.loose {
+	if w.singleUser {
 		if (uid != 0 || gid != 0) && !link {
 			// File systems without attributes lose the owner, as announced.
 			_ = unix.Lsetxattr(at, ownerAttribute, fmt.Appendf(nil, "%d:%d", uid, gid), 0)
@@ -382,14 +382,14 @@ func (w *writer) finish() error {
 // prepare makes what is missing and tells what that was, innermost first.
 func prepare(args PrepareArgs) (*Prepared, error) {
 	if args.Work != "" {
-		if _, err := prepare(PrepareArgs{Dirs: []string{args.Work}, Owner: args.WorkOwner, Loose: args.Loose}); err != nil {
+		if _, err := prepare(PrepareArgs{Dirs: []string{args.Work}, Owner: args.WorkOwner, SingleUser: args.SingleUser}); err != nil {
 			return nil, err
 		}
 	}
 	if !slices.ContainsFunc(args.Dirs, func(at string) bool { _, err := os.Stat(at); return err != nil }) {
 		args.Owner = "" // of nothing: no reason to look it up
 	}
-	w, err := newWriter(args.Loose, args.Owner, nil, "/")
+	w, err := newWriter(args.SingleUser, args.Owner, nil, "/")
 	if err != nil {
 		return nil, err
 	}

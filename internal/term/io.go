@@ -1,6 +1,6 @@
 // Package term is the only place that writes to a terminal: streams, colour,
 // tables, progress and prompts. stdout carries the answer and nothing else,
-// stderr tells the story.
+// stderr carries the log.
 package term
 
 import (
@@ -18,7 +18,7 @@ import (
 	reported "github.com/kn-lite/kn-lite/internal/progress"
 )
 
-// Verbosity says how much of the story is told.
+// Verbosity says how much is logged.
 type Verbosity int
 
 // From nothing but errors to every request.
@@ -32,7 +32,7 @@ const (
 type IO struct {
 	In  io.Reader
 	Out io.Writer // the answer: raw, never coloured unless it is a terminal
-	Err io.Writer // the story
+	Err io.Writer // the log
 
 	Verbosity Verbosity
 	NoInput   bool // never ask, whatever the terminal says
@@ -120,16 +120,16 @@ func (s *IO) wantsColor(when string) bool {
 	return s.errTTY
 }
 
-// OutIsTTY tells whether a person is reading the answer.
+// OutIsTTY reports whether a person is reading the answer.
 func (s *IO) OutIsTTY() bool { return s.outTTY }
 
-// Live tells whether lines on stderr may be redrawn in place: a terminal that
+// Live reports whether lines on stderr may be redrawn in place: a terminal that
 // can move its cursor, and no CI system collecting a log.
 func (s *IO) Live() bool {
 	return s.events == nil && s.errTTY && s.Verbosity == Normal && s.env("CI") == "" && s.env("TERM") != "dumb"
 }
 
-// CanPrompt tells whether a question may be asked at all.
+// CanPrompt reports whether a question may be asked at all.
 func (s *IO) CanPrompt() bool {
 	return s.inTTY && s.errTTY && !s.NoInput && s.env("CI") == ""
 }
@@ -232,7 +232,7 @@ func (s *IO) Raw(text string) {
 	s.tell(styled(text, s.colour))
 }
 
-// tell writes one line of the story, above the live region if there is one.
+// tell writes one line of the log, above the live region if there is one.
 func (s *IO) tell(line string) {
 	if s.Verbosity <= Quiet {
 		return

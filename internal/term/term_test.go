@@ -99,11 +99,11 @@ func TestLiveRegionIsErasedBeforeOtherLines(t *testing.T) {
 	s.mu.Lock()
 	s.drawLive()
 	s.mu.Unlock()
-	s.Note("a line of the story")
+	s.Note("a line of the log")
 	task.Done("pushed")
 	got := err.String()
 	first, rest, found := strings.Cut(got, "\x1b[1A\x1b[2K")
-	if !found || !strings.Contains(first, "250 B/1.0 kB") || !strings.Contains(rest, "a line of the story") {
+	if !found || !strings.Contains(first, "250 B/1.0 kB") || !strings.Contains(rest, "a line of the log") {
 		t.Errorf("got %q", got)
 	}
 	if s.live != nil {

@@ -17,7 +17,7 @@ type Share struct {
 // Edit is an absolute wish: its shares sum to 100.
 type Edit []Share
 
-// HasShare tells whether an argument is TARGET=PERCENT rather than a bare name.
+// HasShare reports whether an argument is TARGET=PERCENT rather than a bare name.
 func HasShare(arg string) bool { return strings.Contains(arg, "=") }
 
 // Parse reads arguments such as "v1=50", "@latest=10%" or "v1=90,v2". One

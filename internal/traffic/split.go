@@ -106,7 +106,7 @@ func (t Target) Pin(latest string) string {
 	return t.Revision
 }
 
-// Equal tells whether two splits ask for the same: order, URLs and how a
+// Equal reports whether two splits ask for the same: order, URLs and how a
 // share is divided over equal lines do not matter.
 func (s Split) Equal(other Split) bool {
 	a, b := s.shares(), other.shares()
@@ -147,7 +147,7 @@ func (t Target) place() place {
 	return place{revision: t.Revision, tag: t.Tag}
 }
 
-// Same tells whether two targets lead to the same place under the same tag,
+// Same reports whether two targets lead to the same place under the same tag,
 // whatever their shares.
 func (t Target) Same(other Target) bool { return t.place() == other.place() }
 

@@ -251,7 +251,7 @@ func Await(ctx context.Context, store Store, written *Snapshot, report func(stri
 	return last, err
 }
 
-// Routes tells whether the cluster routes as the spec says.
+// Routes reports whether the cluster routes as the spec says.
 func (s *Snapshot) Routes() bool {
 	return s.ObservedGeneration >= s.Generation && s.Routed == Ready && s.Observed.Equal(s.Spec.Normal())
 }

@@ -54,7 +54,7 @@ type share struct {
 }
 
 // agrees checks the live split against want, and that `traffic show -o json`
-// and kubectl tell the same story.
+// and kubectl say the same.
 func (s *sandbox) agrees(name string, want map[string]int) {
 	s.t.Helper()
 	var live service

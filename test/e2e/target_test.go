@@ -30,7 +30,7 @@ type target struct {
 	env []string
 }
 
-// full tells whether the sizes for published figures were asked for.
+// full reports whether the sizes for published figures were asked for.
 func full() bool { return os.Getenv("FULL") == "1" }
 
 func findTarget(t *testing.T) *target {

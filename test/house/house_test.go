@@ -65,8 +65,8 @@ func TestHouseNumbers(t *testing.T) {
 	}
 }
 
-// TestFactory holds that commands take what they need: what hangs on the Factory is
-// at hand everywhere, and soon everything hangs on it.
+// TestFactory holds that commands take what they need: methods of the Factory are
+// at hand everywhere, and soon everything is one.
 func TestFactory(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(root, "internal/cli/*.go"))
 	if err != nil || len(files) == 0 {

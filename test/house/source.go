@@ -132,7 +132,7 @@ func codeLines(fset *token.FileSet, tree *ast.File, text []byte) int {
 	return n
 }
 
-// startsLine tells whether only blanks stand before the offset in its line.
+// startsLine reports whether only blanks stand before the offset in its line.
 func startsLine(text []byte, offset int) bool {
 	before := string(text[:offset])
 	return strings.TrimSpace(before[strings.LastIndexByte(before, '\n')+1:]) == ""

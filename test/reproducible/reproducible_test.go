@@ -191,7 +191,7 @@ func (m *machine) commonPath(t *testing.T) string {
 	return strings.Join(dirs, string(os.PathListSeparator))
 }
 
-// open tells whether everybody may enter or run what path leads to.
+// open reports whether everybody may enter or run what path leads to.
 func open(path string) bool {
 	path, err := filepath.EvalSymlinks(path)
 	for ; err == nil && path != "/"; path = filepath.Dir(path) {

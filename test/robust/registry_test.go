@@ -33,7 +33,7 @@ func (l *lab) get(t *testing.T, path string) ([]byte, bool) {
 }
 
 // checkTag reports whether the tag is there. If it is, so is all that it leads to,
-// and the documents that hang on it.
+// and the documents that are attached to it.
 func (l *lab) checkTag(t *testing.T, tag string) bool {
 	t.Helper()
 	repository, tag, _ := strings.Cut(strings.TrimPrefix(tag, l.address+"/"), ":")

@@ -34,6 +34,10 @@ func newNode(t testing.TB, r pod.Runtime) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Events of a namespace that is not there are not written.
+	if _, err := s.Create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}}); err != nil {
+		t.Fatal(err)
+	}
 	n := &node{t, s, kubelet.New(kubelet.Options{Store: s, Runtime: r, Dir: t.TempDir(), StopWithin: time.Second})}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -231,7 +231,7 @@ func (c *canaries) credentials(name, host, password string) {
 		host, base64.StdEncoding.EncodeToString([]byte("ada:"+password)), c.word("identity token "+name)))
 }
 
-// sandboxed tells whether Dockerfiles can be built here.
+// sandboxed reports whether Dockerfiles can be built here.
 func sandboxed(t *testing.T, c *canaries) bool {
 	t.Helper()
 	c.write("probe/Dockerfile", "FROM scratch\nCOPY Dockerfile /x\n")

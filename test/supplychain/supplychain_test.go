@@ -61,8 +61,8 @@ func (l *lab) try(program string, args ...string) (string, string, int) {
 	l.t.Helper()
 	cmd := exec.Command("/usr/bin/env", append([]string{program}, args...)...)
 	cmd.Dir, cmd.Env = l.dir, l.env
-	var out, story bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &story
+	var out, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &stderr
 	err := cmd.Run()
 	code := 0
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
@@ -70,15 +70,15 @@ func (l *lab) try(program string, args ...string) (string, string, int) {
 	} else if err != nil {
 		l.t.Fatal(err)
 	}
-	return strings.TrimSpace(out.String()), story.String(), code
+	return strings.TrimSpace(out.String()), stderr.String(), code
 }
 
 // run is try for what has to succeed.
 func (l *lab) run(program string, args ...string) string {
 	l.t.Helper()
-	out, story, code := l.try(program, args...)
+	out, stderr, code := l.try(program, args...)
 	if code != 0 {
-		l.t.Fatalf("%s %v: exit %d\n%s\n%s", program, args, code, out, story)
+		l.t.Fatalf("%s %v: exit %d\n%s\n%s", program, args, code, out, stderr)
 	}
 	return out
 }
@@ -126,8 +126,8 @@ func TestCosign(t *testing.T) {
 				if l.verifies("stranger.pub", ref) {
 					t.Errorf("cosign takes another key for %s", ref)
 				}
-				if _, story, code := l.try("kn-lite", "image", "verify", ref, "--key", "stranger.pub"); code != 6 {
-					t.Errorf("kn-lite takes another key for %s: exit %d %s", ref, code, story)
+				if _, stderr, code := l.try("kn-lite", "image", "verify", ref, "--key", "stranger.pub"); code != 6 {
+					t.Errorf("kn-lite takes another key for %s: exit %d %s", ref, code, stderr)
 				}
 			}
 
@@ -180,8 +180,8 @@ func TestSPDX(t *testing.T) {
 					t.Errorf("%s is not in the SBOM for %s", want, platform)
 				}
 				l.write("sbom.spdx.json", sbom)
-				if out, story, code := l.try("pyspdxtools", "--infile", "sbom.spdx.json"); code != 0 {
-					t.Errorf("not valid: %s\n%s", out, story)
+				if out, stderr, code := l.try("pyspdxtools", "--infile", "sbom.spdx.json"); code != 0 {
+					t.Errorf("not valid: %s\n%s", out, stderr)
 				}
 			}
 		})

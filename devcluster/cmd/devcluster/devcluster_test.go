@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 }
 
 // call runs a command line with a state folder of its own.
-func call(t *testing.T, home string, args ...string) (code int, out, story string) {
+func call(t *testing.T, home string, args ...string) (code int, out, stderr string) {
 	t.Helper()
 	f, err := os.CreateTemp(t.TempDir(), "out")
 	if err != nil {
@@ -47,9 +47,9 @@ func call(t *testing.T, home string, args ...string) (code int, out, story strin
 
 func TestExitCodesAndWhatIsSaid(t *testing.T) {
 	for _, tc := range []struct {
-		args  string
-		code  int
-		story string
+		args   string
+		code   int
+		stderr string
 	}{
 		{"down --name nobody", 0, `there is no cluster "nobody"`},
 		{"down --all", 0, ""},
@@ -68,9 +68,9 @@ func TestExitCodesAndWhatIsSaid(t *testing.T) {
 		{"frobnicate", 2, "unknown command"},
 	} {
 		t.Run(tc.args, func(t *testing.T) {
-			code, out, story := call(t, t.TempDir(), strings.Fields(tc.args)...)
-			if code != tc.code || !strings.Contains(story, tc.story) || out != "" {
-				t.Errorf("exit code %d, want %d\nstdout: %q\nstderr: %s\nwant %q", code, tc.code, out, story, tc.story)
+			code, out, stderr := call(t, t.TempDir(), strings.Fields(tc.args)...)
+			if code != tc.code || !strings.Contains(stderr, tc.stderr) || out != "" {
+				t.Errorf("exit code %d, want %d\nstdout: %q\nstderr: %s\nwant %q", code, tc.code, out, stderr, tc.stderr)
 			}
 		})
 	}
@@ -120,8 +120,8 @@ func TestStatusOfACluster(t *testing.T) {
 
 func TestKubeconfigPathAndContent(t *testing.T) {
 	home, r := stopped(t)
-	if code, _, story := call(t, home, "kubeconfig"); code != 1 || !strings.Contains(story, "devcluster up") {
-		t.Errorf("before there is one: %d %s", code, story)
+	if code, _, stderr := call(t, home, "kubeconfig"); code != 1 || !strings.Contains(stderr, "devcluster up") {
+		t.Errorf("before there is one: %d %s", code, stderr)
 	}
 	path := r.Instance.Path(cluster.KubeconfigFile)
 	if err := os.WriteFile(path, []byte("apiVersion: v1\n"), 0o600); err != nil {
@@ -137,8 +137,8 @@ func TestKubeconfigPathAndContent(t *testing.T) {
 
 func TestLogsFollowUntilTheFileGoes(t *testing.T) {
 	home, r := stopped(t)
-	if code, _, story := call(t, home, "logs", "etcd"); code != 1 || !strings.Contains(story, "nothing yet") {
-		t.Errorf("%d %s", code, story)
+	if code, _, stderr := call(t, home, "logs", "etcd"); code != 1 || !strings.Contains(stderr, "nothing yet") {
+		t.Errorf("%d %s", code, stderr)
 	}
 	path := cluster.LogFile(r, "etcd")
 	if err := os.WriteFile(path, []byte("one\n"), 0o600); err != nil {
@@ -189,11 +189,11 @@ func TestRelayTakesListenersByDescriptor(t *testing.T) {
 			_ = conn.Close()
 		}
 	}()
-	door, err := net.Listen("tcp", "127.0.0.1:0")
+	endpoint, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := door.(*net.TCPListener).File()
+	f, err := endpoint.(*net.TCPListener).File()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,9 +204,9 @@ func TestRelayTakesListenersByDescriptor(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	// Only the relay holds the door now.
-	_, _ = f.Close(), door.Close()
-	conn, err := net.Dial("tcp", door.Addr().String())
+	// Only the relay holds the endpoint now.
+	_, _ = f.Close(), endpoint.Close()
+	conn, err := net.Dial("tcp", endpoint.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,9 +222,9 @@ func TestFootprintComparesWithAnEarlierOne(t *testing.T) {
 		t.Skip("needs ip")
 	}
 	home := t.TempDir()
-	code, out, story := call(t, home, "footprint")
+	code, out, stderr := call(t, home, "footprint")
 	if code != 0 {
-		t.Fatal(story)
+		t.Fatal(stderr)
 	}
 	var before map[string][]string
 	if err := json.Unmarshal([]byte(out), &before); err != nil {

@@ -23,11 +23,11 @@ type system struct {
 	env  func(string) string
 	in   io.Reader
 	out  *os.File  // the answer
-	err  io.Writer // the story
+	err  io.Writer // the log
 }
 
 func (s system) host() cluster.Host {
-	return cluster.Host{Env: s.env, Story: s.err, Now: time.Now}
+	return cluster.Host{Env: s.env, Log: s.err, Now: time.Now}
 }
 
 // defaultName is the instance that commands mean when none is named.

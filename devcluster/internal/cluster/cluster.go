@@ -21,8 +21,8 @@ import (
 type Host struct {
 	// Env reads an environment variable.
 	Env func(string) string
-	// Story takes progress for a person, line by line.
-	Story io.Writer
+	// Log takes progress for a person, line by line.
+	Log io.Writer
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -93,20 +93,20 @@ func current(r *state.Record) error {
 	return nil
 }
 
-// tale writes progress with the seconds since it began.
-type tale struct {
+// progress writes progress with the seconds since it began.
+type progress struct {
 	w     io.Writer
 	now   func() time.Time
 	begun time.Time
 }
 
-func (t tale) say(format string, args ...any) {
+func (t progress) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(t.w, "%6.1fs  %s\n", t.now().Sub(t.begun).Seconds(), fmt.Sprintf(format, args...))
 }
 
 // phase says that something begins to be done and, when the returned function is
 // called, how long it took.
-func (t tale) phase(name string) func() {
+func (t progress) phase(name string) func() {
 	from := t.now()
 	return func() { t.say("%-34s %5.1fs", name, t.now().Sub(from).Seconds()) }
 }

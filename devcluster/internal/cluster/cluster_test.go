@@ -29,7 +29,7 @@ func host(t *testing.T) (Host, string) {
 			return dir
 		}
 		return ""
-	}, Story: &bytes.Buffer{}, Now: time.Now}, filepath.Join(dir, "kn-lite-devcluster")
+	}, Log: &bytes.Buffer{}, Now: time.Now}, filepath.Join(dir, "kn-lite-devcluster")
 }
 
 // record saves an instance that claims the given processes.

@@ -25,7 +25,7 @@ func (r *rise) knative(ctx context.Context) error {
 			return err
 		}
 	}
-	done := r.tale.phase("DNS and ingress")
+	done := r.progress.phase("DNS and ingress")
 	if err := errors.Join(r.starter.start(r.components[node.CoreDNS]), r.starter.start(r.components[node.Traefik])); err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (r *rise) knative(ctx context.Context) error {
 		return err
 	}
 	done()
-	done = r.tale.phase("Knative Serving")
+	done = r.progress.phase("Knative Serving")
 	if err := until(ctx, 200*time.Millisecond, r.available); err != nil {
 		return &fault.Error{
 			Op: "wait for", Subject: "Knative Serving", Err: err,
@@ -41,7 +41,7 @@ func (r *rise) knative(ctx context.Context) error {
 		}
 	}
 	done()
-	done = r.tale.phase("a service can be created")
+	done = r.progress.phase("a service can be created")
 	if err := until(ctx, 200*time.Millisecond, r.accepts); err != nil {
 		return &fault.Error{Op: "wait for", Subject: "Knative's webhook", Err: err}
 	}
@@ -51,7 +51,7 @@ func (r *rise) knative(ctx context.Context) error {
 
 // apply gives the server Knative's objects and those of the node's own programs.
 func (r *rise) apply(ctx context.Context) error {
-	done := r.tale.phase("objects applied")
+	done := r.progress.phase("objects applied")
 	i := r.record.Instance
 	images := map[string]string{}
 	for _, image := range r.set.Images {
@@ -112,7 +112,7 @@ func settings(fast bool) map[string]map[string]string {
 }
 
 // publish makes Traefik's public Service a load balancer whose address is the host's
-// door, as a cloud would: so clients find the ingress by asking the cluster. Mode
+// endpoint, as a cloud would: so clients find the ingress by asking the cluster. Mode
 // Proxy keeps kube-proxy from catching that address inside the machine.
 func (r *rise) publish(ctx context.Context) error {
 	i := r.record.Instance

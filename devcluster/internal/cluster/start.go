@@ -83,9 +83,9 @@ func (r *rise) run(ctx context.Context, name string) error {
 	return r.prober.healthy(ctx, c)
 }
 
-// images starts the registry and its door, and fills it.
+// images starts the registry and its endpoint, and fills it.
 func (r *rise) images(ctx context.Context) error {
-	done := r.tale.phase("registry filled")
+	done := r.progress.phase("registry filled")
 	if err := r.relay(); err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (r *rise) images(ctx context.Context) error {
 	return nil
 }
 
-// relay starts the host's doors. Without listeners it runs already.
+// relay starts the host's endpoints. Without listeners it runs already.
 func (r *rise) relay() error {
 	if r.listeners.API == nil {
 		return nil
@@ -126,7 +126,7 @@ func (r *rise) relay() error {
 
 // runtime starts containerd and loads the images ahead of the pods that need them.
 func (r *rise) runtime(ctx context.Context) error {
-	done := r.tale.phase("containerd")
+	done := r.progress.phase("containerd")
 	if err := r.run(ctx, node.Containerd); err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (r *rise) runtime(ctx context.Context) error {
 
 // control starts etcd, the API server and all that talks to it.
 func (r *rise) control(ctx context.Context) error {
-	done := r.tale.phase("etcd and API server")
+	done := r.progress.phase("etcd and API server")
 	if err := r.run(ctx, node.Etcd); err != nil {
 		return err
 	}
@@ -192,7 +192,7 @@ func (r *rise) node(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
-	done := r.tale.phase("node ready")
+	done := r.progress.phase("node ready")
 	if err := r.run(ctx, node.Kubelet); err != nil {
 		return err
 	}

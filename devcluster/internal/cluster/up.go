@@ -25,13 +25,13 @@ import (
 
 // lift is one run of Up.
 type lift struct {
-	host    Host
-	options Options
-	tale    tale
-	facts   preflight.Facts
-	cache   string
-	set     parts.Set
-	record  *state.Record
+	host     Host
+	options  Options
+	progress progress
+	facts    preflight.Facts
+	cache    string
+	set      parts.Set
+	record   *state.Record
 	// fresh: this run made the instance's folder.
 	fresh bool
 	// booted: this run made the machine.
@@ -64,7 +64,7 @@ func Up(ctx context.Context, host Host, options Options) (*state.Record, error) 
 	}
 	l := &lift{
 		host: host, options: options, facts: facts,
-		tale: tale{w: host.Story, now: host.Now, begun: host.Now()},
+		progress: progress{w: host.Log, now: host.Now, begun: host.Now()},
 	}
 	if l.cache, err = host.Cache(); err == nil {
 		err = l.run(ctx, filepath.Join(home, options.Name))
@@ -85,22 +85,22 @@ func (l *lift) run(ctx context.Context, folder string) (err error) {
 	if up, err := l.complete(ctx); err != nil {
 		return err
 	} else if up {
-		l.tale.say("%s is up already", l.options.Name)
+		l.progress.say("%s is up already", l.options.Name)
 		return nil
 	}
 	packages, err := l.install(ctx)
 	if err != nil {
 		return err
 	}
-	done := l.tale.phase("compiled parts")
-	if l.set, err = parts.Ensure(ctx, l.cache, l.host.Story); err != nil {
+	done := l.progress.phase("compiled parts")
+	if l.set, err = parts.Ensure(ctx, l.cache, l.host.Log); err != nil {
 		return err
 	}
 	done()
 	// From here the clock counts what `up` takes with everything cached.
-	l.tale.begun = l.host.Now()
+	l.progress.begun = l.host.Now()
 
-	done = l.tale.phase("machine")
+	done = l.progress.phase("machine")
 	defer func() { err = errors.Join(err, l.listeners.Close()) }()
 	if err := l.settle(folder, packages); err != nil {
 		return err
@@ -149,9 +149,9 @@ func (l *lift) install(ctx context.Context) ([]string, error) {
 	if len(packages) == 0 {
 		return nil, nil
 	}
-	l.tale.say("installing %s", strings.Join(packages, " "))
-	done := l.tale.phase("Debian packages")
-	if err := debian.Install(ctx, packages, l.host.Story); err != nil {
+	l.progress.say("installing %s", strings.Join(packages, " "))
+	done := l.progress.phase("Debian packages")
+	if err := debian.Install(ctx, packages, l.host.Log); err != nil {
 		return nil, err
 	}
 	done()
@@ -263,12 +263,12 @@ func (l *lift) describe() error {
 func (l *lift) giveUp(cause error) error {
 	name := l.record.Instance.Name
 	if l.options.KeepOnFailure {
-		l.tale.say("kept as it is; `devcluster down --name %s` takes it away", name)
+		l.progress.say("kept as it is; `devcluster down --name %s` takes it away", name)
 		return cause
 	}
 	if !l.booted && l.record.Machine != nil && l.record.Machine.Alive() {
 		// It ran before this run; what has been started in it since is on record.
-		l.tale.say("what was running goes on; `devcluster status --name %s` shows what is missing", name)
+		l.progress.say("what was running goes on; `devcluster status --name %s` shows what is missing", name)
 		return cause
 	}
 	// The caller's context may be what ended this run.

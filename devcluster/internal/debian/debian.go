@@ -106,9 +106,9 @@ const (
 )
 
 // Install installs packages with apt, starting none of their services, and removes
-// what it laid down for that. Output of apt goes to story. The package lists are
+// what it laid down for that. Output of apt goes to log. The package lists are
 // fetched only when an installation fails without that.
-func Install(ctx context.Context, packages []string, story io.Writer) (err error) {
+func Install(ctx context.Context, packages []string, log io.Writer) (err error) {
 	if len(packages) == 0 {
 		return nil
 	}
@@ -127,16 +127,16 @@ func Install(ctx context.Context, packages []string, story io.Writer) (err error
 	if apt(ctx, io.Discard, install...) == nil {
 		return nil
 	}
-	if err := apt(ctx, story, "update"); err != nil {
+	if err := apt(ctx, log, "update"); err != nil {
 		return err
 	}
-	return apt(ctx, story, install...)
+	return apt(ctx, log, install...)
 }
 
-func apt(ctx context.Context, story io.Writer, args ...string) error {
+func apt(ctx context.Context, log io.Writer, args ...string) error {
 	cmd := exec.CommandContext(ctx, "apt-get", args...)
 	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C")
-	cmd.Stdout, cmd.Stderr = story, story
+	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()

@@ -10,7 +10,7 @@ import (
 	"github.com/kn-lite/kn-lite/devcluster/internal/fault"
 )
 
-// Listeners are the instance's three open doors on the host.
+// Listeners are the instance's three endpoints on the host.
 type Listeners struct {
 	Registry, Ingress, API net.Listener
 }
@@ -31,7 +31,7 @@ func (l Listeners) Close() error {
 func Listen(address netip.Addr, want Ports) (Listeners, Ports, error) {
 	var l Listeners
 	got := want
-	for _, door := range []struct {
+	for _, endpoint := range []struct {
 		name string
 		port *int
 		to   *net.Listener
@@ -40,12 +40,12 @@ func Listen(address netip.Addr, want Ports) (Listeners, Ports, error) {
 		{"ingress", &got.Ingress, &l.Ingress},
 		{"api", &got.API, &l.API},
 	} {
-		listener, err := net.Listen("tcp4", netip.AddrPortFrom(address, uint16(*door.port)).String())
+		listener, err := net.Listen("tcp4", netip.AddrPortFrom(address, uint16(*endpoint.port)).String())
 		if err != nil {
-			return Listeners{}, want, errors.Join(fmt.Errorf("%s port: %w", door.name, err), l.Close())
+			return Listeners{}, want, errors.Join(fmt.Errorf("%s port: %w", endpoint.name, err), l.Close())
 		}
-		*door.to = listener
-		*door.port = listener.Addr().(*net.TCPAddr).Port
+		*endpoint.to = listener
+		*endpoint.port = listener.Addr().(*net.TCPAddr).Port
 	}
 	return l, got, nil
 }

@@ -51,7 +51,7 @@ type Component struct {
 	Name string
 	Argv []string
 	Env  []string
-	// Probe tells whether it works.
+	// Probe reports whether it works.
 	Probe Probe
 }
 

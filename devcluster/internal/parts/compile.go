@@ -20,7 +20,7 @@ import (
 // compiler runs `go build` in the devcluster module.
 type compiler struct {
 	source string
-	story  io.Writer
+	log    io.Writer
 	now    func() time.Time
 	every  time.Duration // between two lines of progress
 }
@@ -165,5 +165,5 @@ func (c *compiler) progress(done *atomic.Int64, total int, started time.Time) (s
 }
 
 func (c *compiler) say(format string, args ...any) {
-	fmt.Fprintf(c.story, "  "+format+"\n", args...)
+	fmt.Fprintf(c.log, "  "+format+"\n", args...)
 }

@@ -18,11 +18,11 @@ import (
 )
 
 // Ensure compiles whatever of the set is missing in cache and returns it.
-// cache is a directory, made when absent; story receives progress for a person,
+// cache is a directory, made when absent; log receives progress for a person,
 // in plain lines. What is there is found by the content of the module's source,
 // so a complete cache returns in a few milliseconds and a changed source is
 // compiled anew. Two callers at once share one compile.
-func Ensure(ctx context.Context, cache string, story io.Writer) (Set, error) {
+func Ensure(ctx context.Context, cache string, log io.Writer) (Set, error) {
 	workdir, err := os.Getwd()
 	if err != nil {
 		workdir = "" // removed under our feet: the other places may still do
@@ -35,7 +35,7 @@ func Ensure(ctx context.Context, cache string, story io.Writer) (Set, error) {
 	if err != nil {
 		return Set{}, err
 	}
-	c := &compiler{source: source, story: story, now: time.Now, every: 10 * time.Second}
+	c := &compiler{source: source, log: log, now: time.Now, every: 10 * time.Second}
 	return ensure(ctx, c, cache)
 }
 
@@ -109,7 +109,7 @@ func makeMissing(ctx context.Context, c *compiler, cache string, stages []stage)
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return &fault.Error{Op: "make cache", Subject: cache, Err: err}
 	}
-	unlock, err := lock(ctx, filepath.Join(cache, "lock"), c.story)
+	unlock, err := lock(ctx, filepath.Join(cache, "lock"), c.log)
 	if err != nil {
 		return err
 	}

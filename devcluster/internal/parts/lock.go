@@ -12,7 +12,7 @@ import (
 
 // lock takes an exclusive lock on file and waits for its holder as long as ctx
 // lives. The kernel frees the lock when a holder dies.
-func lock(ctx context.Context, file string, story io.Writer) (unlock func(), err error) {
+func lock(ctx context.Context, file string, log io.Writer) (unlock func(), err error) {
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func lock(ctx context.Context, file string, story io.Writer) (unlock func(), err
 			return nil, errors.Join(fmt.Errorf("lock %s: %w", file, err), f.Close())
 		}
 		if !told {
-			fmt.Fprintln(story, "  another devcluster is compiling into the same cache; waiting for it")
+			fmt.Fprintln(log, "  another devcluster is compiling into the same cache; waiting for it")
 		}
 		select {
 		case <-ctx.Done():

@@ -123,7 +123,7 @@ func TestCompileErrorShowsTheCompilersWords(t *testing.T) {
 		"go.mod":      "module example.test/broken\n\ngo 1.26\n",
 		"cmd/main.go": "package main\n\nfunc main() { undefinedName() }\n",
 	})
-	c := &compiler{source: src, story: io.Discard, now: time.Now, every: time.Hour}
+	c := &compiler{source: src, log: io.Discard, now: time.Now, every: time.Hour}
 	err := c.build(t.Context(), t.TempDir(), []string{"./cmd"})
 	if err == nil || !strings.Contains(err.Error(), "undefined: undefinedName") {
 		t.Errorf("error %v, want the compiler's words", err)
@@ -144,7 +144,7 @@ func TestMakeMissingIsAllOrNothingAndSharedByCallers(t *testing.T) {
 			return errors.Join(err, os.WriteFile(filepath.Join(dir, "f"), nil, 0o644))
 		}}}
 	}
-	c := &compiler{source: src, story: io.Discard, now: time.Now, every: time.Hour}
+	c := &compiler{source: src, log: io.Discard, now: time.Now, every: time.Hour}
 	if err := makeMissing(t.Context(), c, cache, stageOf(fail)); !errors.Is(err, fail) {
 		t.Fatalf("error %v, want %v", err, fail)
 	}
@@ -176,12 +176,12 @@ func TestLockWaitsOnlyAsLongAsItsContext(t *testing.T) {
 	defer unlock()
 	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
 	defer cancel()
-	var story bytes.Buffer
-	if _, err := lock(ctx, file, &story); !errors.Is(err, context.DeadlineExceeded) {
+	var log bytes.Buffer
+	if _, err := lock(ctx, file, &log); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v, want the deadline's", err)
 	}
-	if !strings.Contains(story.String(), "waiting") {
-		t.Errorf("story %q does not say that it waits", story.String())
+	if !strings.Contains(log.String(), "waiting") {
+		t.Errorf("log %q does not say that it waits", log.String())
 	}
 }
 

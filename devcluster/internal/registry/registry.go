@@ -31,8 +31,8 @@ func Handler(dir string) (http.Handler, error) {
 }
 
 // Serve listens on listen ("host:port") until ctx ends, then gives requests
-// three seconds to finish. It tells story once that it serves.
-func Serve(ctx context.Context, listen, dir string, story io.Writer) error {
+// three seconds to finish. It tells log once that it serves.
+func Serve(ctx context.Context, listen, dir string, log io.Writer) error {
 	handler, err := Handler(dir)
 	if err != nil {
 		return err
@@ -41,7 +41,7 @@ func Serve(ctx context.Context, listen, dir string, story io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(story, "registry: serving %s on %s\n", dir, l.Addr())
+	fmt.Fprintf(log, "registry: serving %s on %s\n", dir, l.Addr())
 	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()

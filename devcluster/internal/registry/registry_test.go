@@ -208,7 +208,7 @@ func TestServeStopsWithItsContext(t *testing.T) {
 	buf := make([]byte, 256)
 	n, readErr := r.Read(buf)
 	if readErr != nil || !strings.Contains(string(buf[:n]), "127.0.0.1:") {
-		t.Errorf("story %q, %v", buf[:n], readErr)
+		t.Errorf("log %q, %v", buf[:n], readErr)
 	}
 	cancel()
 	done := make(chan struct{})

@@ -1,4 +1,4 @@
-// Package relay joins a door on the host's loopback with a server in a machine.
+// Package relay joins a endpoint on the host's loopback with a server in a machine.
 //
 // The listening sockets are opened on the host and handed to a process that lives in
 // the machine's network: what it accepts comes from the host, what it dials goes to

@@ -131,7 +131,7 @@ func (b *builder) unpack(ctx context.Context, r *root, l uncompressed, limit int
 		return 0, err
 	}
 	source := &tracked{Reader: content}
-	args := rootfs.UnpackArgs{Dest: "/", Layer: true, Loose: b.loose(), Limit: limit}
+	args := rootfs.UnpackArgs{Dest: "/", Layer: true, SingleUser: b.singleUser(), Limit: limit}
 	err = b.call(ctx, r, rootfs.GuestUnpack, args, nil, source, nil)
 	if source.err != nil {
 		err = source.err // the other end has seen half an archive only

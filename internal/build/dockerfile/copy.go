@@ -83,7 +83,7 @@ func (b *builder) copy(ctx context.Context, s *stage, index int, c *copying) err
 	nothing := c.link || s.isEmpty()
 	return b.change(ctx, s, change{where: c.where, text: c.text, key: digest(keys...), do: b.linked(ctx, c, func(r *root) error {
 		for _, a := range found.archives {
-			unknown, err := b.addArchive(ctx, r, a, rootfs.UnpackArgs{Dest: dest, Loose: b.loose(), Owner: c.chown})
+			unknown, err := b.addArchive(ctx, r, a, rootfs.UnpackArgs{Dest: dest, SingleUser: b.singleUser(), Owner: c.chown})
 			if err = errors.Join(err, b.unknown(unknown, nothing, c.where)); err != nil {
 				return err
 			}
@@ -95,7 +95,7 @@ func (b *builder) copy(ctx context.Context, s *stage, index int, c *copying) err
 		if owner == "" {
 			owner = "0:0"
 		}
-		args := rootfs.PutArgs{Dest: dest, Single: !folder && found.folders == 0, Owner: owner, Mode: c.chmod, Loose: b.loose()}
+		args := rootfs.PutArgs{Dest: dest, Single: !folder && found.folders == 0, Owner: owner, Mode: c.chmod, SingleUser: b.singleUser()}
 		return b.put(ctx, r, args, c.where, nothing, func(w io.Writer) error { return layer.WriteTar(ctx, w, found.files, b.Epoch) })
 	})})
 }
@@ -130,8 +130,8 @@ func (b *builder) linked(ctx context.Context, c *copying, do func(*root) error) 
 		if err := do(alone); err != nil {
 			return err
 		}
-		take := rootfs.TakeArgs{Sources: []rootfs.Source{{Path: "/", Dir: true}}, Loose: b.loose()}
-		return b.transfer(ctx, alone, take, rootfs.UnpackArgs{Dest: "/", Loose: b.loose()}, r)
+		take := rootfs.TakeArgs{Sources: []rootfs.Source{{Path: "/", Dir: true}}, SingleUser: b.singleUser()}
+		return b.transfer(ctx, alone, take, rootfs.UnpackArgs{Dest: "/", SingleUser: b.singleUser()}, r)
 	}
 }
 
@@ -214,8 +214,8 @@ func (b *builder) copyFrom(ctx context.Context, s *stage, index int, c *copying)
 			return nil
 		}
 		folder := folder || c.several(len(sources))
-		put := rootfs.PutArgs{Dest: dest, Single: !folder && !sources[0].Dir, Owner: c.chown, Mode: c.chmod, Loose: b.loose()}
-		take := rootfs.TakeArgs{Sources: sources, Exclude: c.exclude, Loose: b.loose()}
+		put := rootfs.PutArgs{Dest: dest, Single: !folder && !sources[0].Dir, Owner: c.chown, Mode: c.chmod, SingleUser: b.singleUser()}
+		take := rootfs.TakeArgs{Sources: sources, Exclude: c.exclude, SingleUser: b.singleUser()}
 		return b.put(ctx, r, put, c.where, nothing, func(w io.Writer) error { return b.call(ctx, source, rootfs.GuestTake, take, nil, nil, w) })
 	})})
 }
@@ -254,7 +254,7 @@ func (b *builder) addArchive(ctx context.Context, r *root, a layer.File, args ro
 	return unknown, errors.Join(err, f.Close())
 }
 
-// isArchive tells whether ADD unpacks a file: a tar, also compressed.
+// isArchive reports whether ADD unpacks a file: a tar, also compressed.
 func isArchive(f layer.File) (bool, error) {
 	head, err := sniff(f, 512)
 	if err != nil {

@@ -207,7 +207,7 @@ func (b *builder) workdir(ctx context.Context, s *stage, c *instructions.Workdir
 		do: func(r *root) error {
 			var done rootfs.Prepared
 			return b.finish(ctx, r, lastCall{
-				guest: rootfs.GuestPrepare, args: rootfs.PrepareArgs{Dirs: []string{dir}, Owner: user, Loose: b.loose()}, reply: &done,
+				guest: rootfs.GuestPrepare, args: rootfs.PrepareArgs{Dirs: []string{dir}, Owner: user, SingleUser: b.singleUser()}, reply: &done,
 				after: func() error { return b.unknown(done.Unknown, nothing, where) },
 			})
 		},

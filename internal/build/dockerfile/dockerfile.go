@@ -89,7 +89,7 @@ type builder struct {
 	box       *sandbox.Box
 	highestID int64  // in the sandbox; 0 is unknown
 	expect    bool   // owners will be lost, as far as can be said without a sandbox
-	lossy     bool   // owners are lost here: what is built is no good for others
+	degraded  bool   // owners are lost here: what is built is no good for others
 	shared    *root  // the context, for RUN --mount=type=bind
 	nothing   string // an empty folder
 	stages    map[int]*stage
@@ -111,10 +111,10 @@ type builder struct {
 // Build builds the image. Nothing but the cache is left on disk.
 func Build(ctx context.Context, spec Spec) (_ *Image, err error) {
 	b := &builder{Spec: spec, stages: map[int]*stage{}, steps: map[string]*step{}, images: map[string]*stage{}, bases: map[string]*unpackedBase{}, scheduler: newScheduler(runtime.NumCPU())}
-	b.keeping.SetLimit(keepers)
+	b.keeping.SetLimit(uploads)
 	defer func() { b.kept(ctx); b.scheduler.close() }() // of a build that failed too: its steps are good
 	b.expect = sandbox.Expect(spec.Path) == sandbox.Single
-	b.lossy = b.expect
+	b.degraded = b.expect
 	b.highestID = sandbox.HighestID(spec.Path)
 	if b.tree, err = source.Open(spec.Dir); err != nil {
 		return nil, err

@@ -32,7 +32,7 @@ func mountedFolders() []string { return []string{"/proc", "/sys", "/dev"} }
 
 func (b *builder) scan(ctx context.Context, r *root) error {
 	r.state = nil
-	return b.call(ctx, r, rootfs.GuestScan, rootfs.ScanArgs{Epoch: b.Epoch, Loose: b.loose()}, &r.state, nil, nil)
+	return b.call(ctx, r, rootfs.GuestScan, rootfs.ScanArgs{Epoch: b.Epoch, SingleUser: b.singleUser()}, &r.state, nil, nil)
 }
 
 // diff makes a layer of what has changed since the last one.
@@ -42,10 +42,10 @@ func (b *builder) diff(ctx context.Context, r *root, key string) (*layer.Layer, 
 		return nil, err
 	}
 	var state rootfs.State
-	args := rootfs.DiffArgs{Remove: r.owed, Epoch: b.Epoch, Loose: b.loose()}
+	args := rootfs.DiffArgs{Remove: r.pendingMounts, Epoch: b.Epoch, SingleUser: b.singleUser()}
 	made, err := b.imported(ctx, key, func(out io.Writer) error {
 		return b.call(ctx, r, rootfs.GuestDiff, args, &state, bytes.NewReader(old), out)
 	})
-	r.state, r.owed = state, nil
+	r.state, r.pendingMounts = state, nil
 	return made, err
 }

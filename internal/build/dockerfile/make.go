@@ -211,7 +211,7 @@ func (b *builder) stepName(st *step) string { return digest("step", b.keyOf(st))
 
 // keyOf is under what the layer of a step is saved.
 func (b *builder) keyOf(st *step) string {
-	if b.lossy != b.expect {
+	if b.degraded != b.expect {
 		return digest(st.key, "one user") // newuidmap did not do what its files promise
 	}
 	return st.key

@@ -138,8 +138,8 @@ func (b *builder) copyOut(ctx context.Context, from *root, at string, to *root) 
 	if err := b.call(ctx, from, rootfs.GuestMatch, rootfs.MatchArgs{Patterns: []string{at}}, &sources, nil, nil); err != nil {
 		return err
 	}
-	take := rootfs.TakeArgs{Sources: sources, Loose: b.loose()}
-	return b.transfer(ctx, from, take, rootfs.UnpackArgs{Dest: "/", Top: true, Loose: b.loose()}, to)
+	take := rootfs.TakeArgs{Sources: sources, SingleUser: b.singleUser()}
+	return b.transfer(ctx, from, take, rootfs.UnpackArgs{Dest: "/", Top: true, SingleUser: b.singleUser()}, to)
 }
 
 func (b *builder) secret(m *instructions.Mount, out *sandbox.Mount) (*sandbox.Mount, error) {
@@ -242,7 +242,7 @@ func (b *builder) contextRoot(ctx context.Context) (*root, error) {
 		return nil, err
 	}
 	r := &root{dir: dir}
-	args := rootfs.PutArgs{Dest: "/", Owner: "0:0", Loose: b.loose()}
+	args := rootfs.PutArgs{Dest: "/", Owner: "0:0", SingleUser: b.singleUser()}
 	err = b.pipe(
 		func(w io.Writer) error { return layer.WriteTar(ctx, w, files, b.Epoch) },
 		func(in io.Reader) error { return b.call(ctx, r, rootfs.GuestPut, args, nil, in, nil) },

@@ -97,7 +97,7 @@ func Needs(ctx context.Context, spec Spec) (*Needed, error) {
 	return needed, nil
 }
 
-// inContext tells whether name, relative to the context, is where --file points.
+// inContext reports whether name, relative to the context, is where --file points.
 func (b *builder) inContext(name string) bool {
 	rel, err := filepath.Rel(b.Dir, b.File)
 	return err == nil && filepath.ToSlash(rel) == name

@@ -18,11 +18,11 @@ import (
 // root is the files of a stage after some of its steps: a stack of folders where
 // the machine has overlays, and one folder where it has none.
 type root struct {
-	steps   int  // of the stage that are in it
-	begun   bool // the base is in it
-	layered bool
-	owed    []string // mount points of the last RUN, to be removed
-	label   string   // begins what programs say
+	steps         int  // of the stage that are in it
+	begun         bool // the base is in it
+	layered       bool
+	pendingMounts []string // mount points of the last RUN, to be removed
+	label         string   // begins what programs say
 
 	// Of a stack.
 	tree  snapshot.Tree
@@ -198,7 +198,7 @@ func (b *builder) openBox(ctx context.Context) (err error) {
 		return err
 	}
 	if identity, why := b.box.Identity(); identity == sandbox.Single {
-		b.lossy = true
+		b.degraded = true
 		b.Report.Warn("the build has one user only: programs that change users or owners see no effect (" + why + ")")
 	}
 	return b.openSnapshots(ctx)
@@ -213,7 +213,7 @@ func (b *builder) close(ctx context.Context) error {
 	return errors.Join(err, b.box.Close(ctx))
 }
 
-func (b *builder) loose() bool {
+func (b *builder) singleUser() bool {
 	identity, _ := b.box.Identity()
 	return identity == sandbox.Single
 }

@@ -128,7 +128,7 @@ func commandLine(s *stage, c *instructions.RunCommand) ([]string, *sandbox.Mount
 // execute runs the command with its output on the report.
 func (b *builder) execute(ctx context.Context, r *root, command *sandbox.Command) error {
 	points := rootfs.PrepareArgs{
-		Work: command.Dir, WorkOwner: runOwner(command.User), Dirs: mountedFolders(), Loose: b.loose(),
+		Work: command.Dir, WorkOwner: runOwner(command.User), Dirs: mountedFolders(), SingleUser: b.singleUser(),
 	}
 	for _, m := range command.Mounts {
 		switch {
@@ -145,7 +145,7 @@ func (b *builder) execute(ctx context.Context, r *root, command *sandbox.Command
 	var prepared rootfs.Prepared
 	call.Guest, call.Args, call.Reply = rootfs.GuestPrepare, points, &prepared
 	err := b.box.Call(ctx, call)
-	r.owed = prepared.Made
+	r.pendingMounts = prepared.Made
 	lines.flush()
 	if exit, ok := errors.AsType[*sandbox.ExitError](err); ok {
 		return fault.New(fault.Build, "dockerfile.run", "", "%s: %w", shorten(strings.Join(command.Args, " ")), exit).

@@ -28,8 +28,8 @@ func (b *builder) keySpace() string {
 	return "dockerfile 5"
 }
 
-// keepers is how many layers are on their way to other machines at once.
-const keepers = 3
+// uploads is how many layers are on their way to other machines at once.
+const uploads = 3
 
 // find looks for the layer of a step: here, and where other machines keep theirs.
 func (b *builder) find(ctx context.Context, key string) (*layer.Layer, bool) {
@@ -57,7 +57,7 @@ func (b *builder) find(ctx context.Context, key string) (*layer.Layer, bool) {
 // keep hands a layer on while the build goes on.
 func (b *builder) keep(ctx context.Context, key string, l *layer.Layer) {
 	// What one user only has built is no good for others.
-	if b.Steps == nil || b.lossy {
+	if b.Steps == nil || b.degraded {
 		return
 	}
 	b.keeping.Go(parallel.Guard(func() error { return b.Steps.Keep(ctx, layer.Name(key, b.Epoch), l) }))

@@ -148,13 +148,13 @@ func (b *builder) flatten(ctx context.Context, r *root) error {
 		return err
 	}
 	flat.upper, flat.fresh = &l, true
-	all := rootfs.TakeArgs{Sources: []rootfs.Source{{Path: "/", Dir: true}}, Loose: b.loose()}
+	all := rootfs.TakeArgs{Sources: []rootfs.Source{{Path: "/", Dir: true}}, SingleUser: b.singleUser()}
 	bytes := int64(0)
 	err = b.pipe(
 		func(w io.Writer) error { return b.call(ctx, r, rootfs.GuestTake, all, nil, nil, w) },
 		func(in io.Reader) (err error) {
 			counted := &tracked{Reader: in}
-			err = b.call(ctx, flat, rootfs.GuestUnpack, rootfs.UnpackArgs{Dest: "/", Top: true, Loose: b.loose()}, nil, counted, nil)
+			err = b.call(ctx, flat, rootfs.GuestUnpack, rootfs.UnpackArgs{Dest: "/", Top: true, SingleUser: b.singleUser()}, nil, counted, nil)
 			bytes = counted.got
 			return err
 		},
@@ -209,7 +209,7 @@ func (b *builder) performOnTree(ctx context.Context, st *step, r *root) error {
 	} else {
 		err = b.changes(ctx, r, nil, &changes)
 	}
-	r.owed = nil
+	r.pendingMounts = nil
 	if err != nil {
 		return err
 	}
@@ -234,7 +234,7 @@ func (b *builder) performOnTree(ctx context.Context, st *step, r *root) error {
 // not below it. With out it is written as a layer.
 func (b *builder) changes(ctx context.Context, r *root, out io.Writer, reply *rootfs.ChangesReply) error {
 	call := sandbox.Call{Overlay: b.overlay(r), Out: out}
-	find := rootfs.ChangesArgs{Remove: r.owed, Epoch: b.Epoch, Count: out == nil, Loose: b.loose()}
+	find := rootfs.ChangesArgs{Remove: r.pendingMounts, Epoch: b.Epoch, Count: out == nil, SingleUser: b.singleUser()}
 	last := r.last
 	if last == nil {
 		call.Apart, call.Guest, call.Args, call.Reply = true, rootfs.GuestChanges, find, reply

@@ -14,7 +14,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/attest"
 )
 
-// installed tells whether a package.json is that of a package which npm has put
+// installed reports whether a package.json is that of a package which npm has put
 // there, and not one of the many that lie inside of packages.
 func installed(name string) bool {
 	dir := path.Dir(path.Dir(name))

@@ -21,7 +21,7 @@ func SplitCommand(line string) (env, command []string) {
 	return env, words
 }
 
-// needsShell tells whether text means something to a shell beyond its words.
+// needsShell reports whether text means something to a shell beyond its words.
 func needsShell(text string) bool { return strings.ContainsAny(text, "|&;<>()$`\\\"'*?[]#~!{}\n") }
 
 func isAssignment(word string) bool {

@@ -29,7 +29,7 @@ import (
 type Language interface {
 	// Name is what func.yaml's runtime and -l call it: go, node.
 	Name() string
-	// Detect tells whether a folder without a func.yaml looks like one.
+	// Detect reports whether a folder without a func.yaml looks like one.
 	Detect(project fs.FS) bool
 	// Plan decides everything that can be decided without running a toolchain:
 	// it only reads. The same plan holds for every platform.
@@ -113,7 +113,7 @@ type Target struct {
 // Layer is a set of files that change together.
 type Layer struct {
 	Name string // dependencies, application: for progress and history
-	From string // what decides the content, in words; "" is left to the imagination
+	From string // what decides the content, in words; optional, shown by --explain
 	// Key identifies the content before it is made, so that a layer of an earlier
 	// build is found without running anything; "" when only the content tells.
 	Key string

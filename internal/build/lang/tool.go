@@ -12,7 +12,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
-// WithoutToolchain are the other roads to an image.
+// WithoutToolchain are the other ways to an image.
 const WithoutToolchain = "or with nothing but a Dockerfile: --builder dockerfile here, --builder cluster in the cluster\n" +
 	"or deploy an image that is built already: kn-lite deploy --image REF"
 

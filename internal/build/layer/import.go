@@ -45,7 +45,7 @@ func (s *Store) Import(ctx context.Context, key string, epoch time.Time, archive
 // emptyDiffID is the digest of a tar with no entries: 1024 zeros.
 const emptyDiffID = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
 
-// Empty tells whether the layer has no entries.
+// Empty reports whether the layer has no entries.
 func (l *Layer) Empty() bool { return l.diffID.Hex == emptyDiffID }
 
 func repack(ctx context.Context, w, heard io.Writer, archive io.Reader, epoch time.Time) (r record, empty bool, err error) {

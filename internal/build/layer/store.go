@@ -170,7 +170,7 @@ func (l *Layer) Uncompressed() (io.ReadCloser, error) {
 	return Gunzip(f)
 }
 
-// intact tells whether the blob is what its name says: a build that was killed,
+// intact reports whether the blob is what its name says: a build that was killed,
 // a full disk or a curious user may have left something else.
 func (l *Layer) intact() bool {
 	f, err := regular.Open(l.file)

@@ -47,7 +47,7 @@ type Difference struct {
 	Packing []string
 }
 
-// Same tells whether containers of both images would see the same.
+// Same reports whether containers of both images would see the same.
 func (d *Difference) Same() bool { return len(d.Files) == 0 && len(d.Config) == 0 }
 
 // First is the first difference in words, "" when there is none.

@@ -126,7 +126,7 @@ func (l *layered) unpackLayer(ctx context.Context, below snapshot.Tree, top snap
 	identity, _ := l.r.box.Identity()
 	call := sandbox.Call{
 		Guest: rootfs.GuestUnpack, In: source,
-		Args: rootfs.UnpackArgs{Dest: "/", Layer: true, Loose: identity == sandbox.Single, Limit: limit},
+		Args: rootfs.UnpackArgs{Dest: "/", Layer: true, SingleUser: identity == sandbox.Single, Limit: limit},
 	}
 	if l.r.box.Overlays() {
 		call.Overlay = &sandbox.Overlay{Lower: l.folders(below), Upper: l.store.Top(top), Work: l.store.Kernel(top), Fresh: fresh}

@@ -160,13 +160,13 @@ func (g *group) files(ctx context.Context, image *unpacked, dir string, start *s
 		go func() {
 			err := box.Call(ctx, sandbox.Call{
 				Root: from, Guest: rootfs.GuestTake, Out: writer,
-				Args: rootfs.TakeArgs{Sources: []rootfs.Source{{Path: "/", Dir: true}}, Loose: loose},
+				Args: rootfs.TakeArgs{Sources: []rootfs.Source{{Path: "/", Dir: true}}, SingleUser: loose},
 			})
 			taken <- errors.Join(err, writer.Close())
 		}()
 		err = box.Call(ctx, sandbox.Call{
 			Root: start.Root, Guest: rootfs.GuestUnpack, In: reader,
-			Args: rootfs.UnpackArgs{Dest: "/", Loose: loose, Limit: 1 << 62},
+			Args: rootfs.UnpackArgs{Dest: "/", SingleUser: loose, Limit: 1 << 62},
 		})
 		if err := errors.Join(err, reader.Close(), <-taken); err != nil {
 			return err

@@ -38,7 +38,7 @@ func (s style) String() string {
 	return "program"
 }
 
-// wrapped tells whether the wrapper's main is needed.
+// wrapped reports whether the wrapper's main is needed.
 func (s style) wrapped() bool { return s == static || s == instanced }
 
 // pkg is what is known about the package in the project's folder.

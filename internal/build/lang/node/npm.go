@@ -58,7 +58,7 @@ func dependencies(ctx context.Context, p *lang.Project, project *project, target
 	return l, nil
 }
 
-// runsHere tells whether what an install script compiles on this machine runs
+// runsHere reports whether what an install script compiles on this machine runs
 // in the image.
 func runsHere(target lang.Target) bool {
 	return target.Local || goruntime.GOOS == target.Platform.OS && goruntime.GOARCH == target.Platform.Architecture && libcOf(target) == "glibc"

@@ -109,7 +109,7 @@ func skipper(root string, written []string) func(name string, dir bool) (out, pr
 	}
 }
 
-// marked tells whether a folder says itself that it is a cache, as cargo's do
+// marked reports whether a folder says itself that it is a cache, as cargo's do
 // (https://bford.info/cachedir).
 func marked(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, "CACHEDIR.TAG"))

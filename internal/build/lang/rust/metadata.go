@@ -37,7 +37,7 @@ type pkg struct {
 
 func (p pkg) dir() string { return filepath.Dir(p.Manifest) }
 
-// macros tells whether the package runs while others are compiled, and is in no
+// macros reports whether the package runs while others are compiled, and is in no
 // program.
 func (p pkg) macros() bool {
 	return slices.ContainsFunc(p.Targets, func(t struct{ Kind []string }) bool { return slices.Contains(t.Kind, "proc-macro") })

@@ -124,7 +124,7 @@ func (t *toolchain) targetFor(platform v1.Platform, set *cargo.Settings) (target
 		WithHint("add it: rustup target add %s\n%s", names[0], lang.WithoutToolchain)
 }
 
-// hasStd tells whether the toolchain has the standard library of a target.
+// hasStd reports whether the toolchain has the standard library of a target.
 func (t *toolchain) hasStd(name string) bool {
 	found, err := filepath.Glob(filepath.Join(t.sysroot, "lib", "rustlib", name, "lib", "libstd-*.rlib"))
 	return err == nil && len(found) > 0

@@ -80,7 +80,7 @@ func (s *Settings) Text(path ...string) string {
 	return ""
 }
 
-// Has tells whether a variable or a file sets something.
+// Has reports whether a variable or a file sets something.
 func (s *Settings) Has(path ...string) bool {
 	if lang.Lookup(s.environ, "CARGO_"+EnvName(strings.Join(path, "_"))) != "" {
 		return true
@@ -162,7 +162,7 @@ func (s *Settings) WithFlags(triple string, flags []string) (args, environ []str
 	return []string{"--config", strings.Join(at, ".") + "=" + string(list)}, nil
 }
 
-// forTarget tells whether flags are set for the target: by its name or, for all
+// forTarget reports whether flags are set for the target: by its name or, for all
 // that is read here, by a condition.
 func (s *Settings) forTarget(triple string) bool {
 	if s.Has("target", triple, "rustflags") {

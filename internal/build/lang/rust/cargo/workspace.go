@@ -35,7 +35,7 @@ func workspaceRoot(dir string, m *manifest) (string, error) {
 	}
 }
 
-// Below tells whether at is top or stands in it.
+// Below reports whether at is top or stands in it.
 func Below(top, at string) bool {
 	rel, err := filepath.Rel(top, at)
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))

@@ -10,10 +10,10 @@ import (
 // elfInterp is the kind of the program header that names the dynamic linker.
 const elfInterp = 3
 
-// standalone is files whose programs turn out an error when they are read and
+// rejectDynamicallyLinked returns files whose programs turn out an error when they are read and
 // need shared libraries: the built-in base has none, and not even what would say
 // so, only "no such file or directory".
-func standalone(files []layer.File) []layer.File {
+func rejectDynamicallyLinked(files []layer.File) []layer.File {
 	// Linkers put the program headers first.
 	return examined(files, 4096, func(f layer.File, head []byte) error {
 		if !interpreted(head) {
@@ -24,7 +24,7 @@ func standalone(files []layer.File) []layer.File {
 	})
 }
 
-// interpreted tells whether the start of a file is that of a program which asks
+// interpreted reports whether the start of a file is that of a program which asks
 // for a dynamic linker (https://gabi.xinuos.com/elf/07-pheader.html).
 func interpreted(head []byte) bool {
 	if len(head) < 64 || string(head[:4]) != "\x7fELF" {

@@ -48,7 +48,7 @@ func TestProgramsOnTheBuiltInBaseStandAlone(t *testing.T) {
 		{"text", []byte("#!/bin/sh\necho this is no program of a compiler\n"), false},
 	}
 	for _, tt := range tests {
-		r, err := standalone([]layer.File{layer.Bytes("app/function", 0o755, tt.text)})[0].Open()
+		r, err := rejectDynamicallyLinked([]layer.File{layer.Bytes("app/function", 0o755, tt.text)})[0].Open()
 		if tt.refused {
 			if fault.KindOf(err) != fault.Build || fault.HintOf(err) == "" {
 				t.Errorf("%s: %v", tt.name, err)

@@ -38,6 +38,7 @@ func flagHints() map[problem]string {
 		{"app.signed", fault.Conflict}:            "--sign-key KEY does",
 		{"push.origin", fault.Conflict}:           "build it here: kn-lite build --push\nto carry an image from one machine to another: kn-lite build -o oci:OUT, and there kn-lite push oci:OUT",
 		{"builder.cluster", fault.NotFound}:       "--builder chooses a builder, --file names a Dockerfile",
+		{"builder.kaniko", fault.NotFound}:        "--builder chooses a builder, --file names a Dockerfile",
 		{"builder.cluster", fault.Usage}:          "--builder dockerfile builds here",
 		{"builder.cluster.image", fault.Conflict}: "name one with --builder-image; any kn-lite for linux makes one: kn-lite internal builder-image REGISTRY/kn-lite",
 		{"builder.cluster.program", fault.Usage}:  "the cluster runs this program; --builder-image names an image of kn-lite to run instead",

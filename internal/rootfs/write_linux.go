@@ -183,24 +183,7 @@ func (w *writer) entry(at string, h *tar.Header, content io.Reader) error {
 		}
 	}
 	if h.Typeflag == tar.TypeDir {
-		if exists && !old.IsDir() {
-			if err := os.Remove(at); err != nil {
-				return err
-			}
-			exists = false
-		}
-		if !exists {
-			if err := os.Mkdir(at, 0o700); err != nil {
-				return err
-			}
-		}
-		if exists && w.replace {
-			if err := dropAttributes(at, h); err != nil {
-				return err
-			}
-		}
-		w.times = append(w.times, entryTime{at, h.ModTime})
-		return w.looks(at, h)
+		return w.putFolder(at, h, old)
 	}
 	if exists {
 		if err := os.RemoveAll(at); err != nil {
@@ -238,6 +221,28 @@ func (w *writer) entry(at string, h *tar.Header, content io.Reader) error {
 	default:
 		return fault.New(fault.Build, "rootfs.unpack", "", "%s: an entry of type %q in an archive", at, h.Typeflag)
 	}
+	return w.looks(at, h)
+}
+
+// putFolder makes a folder, or takes over old, which is nil where there is nothing.
+func (w *writer) putFolder(at string, h *tar.Header, old fs.FileInfo) error {
+	if old != nil && !old.IsDir() {
+		if err := os.Remove(at); err != nil {
+			return err
+		}
+		old = nil
+	}
+	switch {
+	case old == nil:
+		if err := os.Mkdir(at, 0o700); err != nil {
+			return err
+		}
+	case w.replace:
+		if err := dropAttributes(at, h); err != nil {
+			return err
+		}
+	}
+	w.times = append(w.times, entryTime{at, h.ModTime})
 	return w.looks(at, h)
 }
 

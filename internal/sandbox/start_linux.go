@@ -208,6 +208,11 @@ func (b *Box) start(ctx context.Context, raw []byte, call Call) (got answer, err
 	if ctx.Err() != nil {
 		return got, ctx.Err()
 	}
+	return readAnswer(said, complaint.String(), readErr, waitErr)
+}
+
+// readAnswer decodes what a process has answered before it ended.
+func readAnswer(said []byte, complaint string, readErr, waitErr error) (got answer, err error) {
 	if readErr == nil && json.Unmarshal(said, &got) == nil {
 		// A Guest that has answered may leave input unread.
 		if exit, ok := errors.AsType[*exec.ExitError](waitErr); waitErr == nil || ok && exit.ExitCode() >= 0 {
@@ -218,7 +223,7 @@ func (b *Box) start(ctx context.Context, raw []byte, call Call) (got answer, err
 		}
 		return got, waitErr
 	}
-	text := strings.TrimSpace(complaint.String())
+	text := strings.TrimSpace(complaint)
 	if len(text) > 2000 {
 		text = text[:2000]
 	}

@@ -4,14 +4,20 @@ package kubelet
 
 import "github.com/kn-lite/kn-lite/internal/local/pod"
 
-// What the kubelet wants of a runtime.
+// The contract of package pod, by the names that the kubelet uses.
 type (
-	Runtime   = pod.Runtime
-	Image     = pod.Image
-	Sandbox   = pod.Sandbox
+	// Runtime starts the containers of pods.
+	Runtime = pod.Runtime
+	// Image is one that has been pulled.
+	Image = pod.Image
+	// Sandbox is what the containers of a pod share.
+	Sandbox = pod.Sandbox
+	// Container says what to start.
 	Container = pod.Container
-	Mount     = pod.Mount
-	Process   = pod.Process
+	// Mount is a volume in a container.
+	Mount = pod.Mount
+	// Process is a container that runs.
+	Process = pod.Process
 )
 
 // Mortal is a Sandbox that says when it has ended, with everything in it, before it

@@ -14,5 +14,5 @@ func lockHeld(string) (bool, error) { return false, nil }
 // LockStart locks nothing where no platform can run.
 func (p Place) LockStart(context.Context) (io.Closer, error) { return os.Open(os.DevNull) }
 
-// alive reports no process: there is no platform.
-func alive(int) bool { return false }
+// Alive reports no process: there is no platform.
+func Alive(int) bool { return false }

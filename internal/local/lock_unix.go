@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -63,8 +65,16 @@ func waitForLock(ctx context.Context, f *os.File) error {
 	return nil
 }
 
-// alive reports whether there is a process with this number.
-func alive(pid int) bool { return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
+// Alive reports whether a process with this number runs: one that has ended may be
+// there until its parent asks for it, which in a container may be never.
+func Alive(pid int) bool {
+	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		return false
+	}
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	_, state, ok := strings.Cut(string(stat), ") ") // where there is no /proc, it counts as running
+	return err != nil || !ok || !strings.HasPrefix(state, "Z")
+}
 
 // lockHeld reports whether another process has the lock.
 func lockHeld(file string) (bool, error) {

@@ -97,7 +97,7 @@ func (p Place) Running() (*Info, error) {
 		return nil, err
 	}
 	info, err := p.read()
-	if info != nil && !alive(info.PID) {
+	if info != nil && !Alive(info.PID) {
 		return nil, nil // it was killed, and the next one starts
 	}
 	return info, err

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Of several that start the platform at once, one does, and all of them say where it
@@ -89,7 +90,7 @@ func (r *runner) platforms() int {
 	return count
 }
 
-// kill ends a process, so that it can do nothing about it.
+// kill ends a process, so that it can do nothing about it, and waits until it is gone.
 func (r *runner) kill(pid string) {
 	r.t.Helper()
 	var number int
@@ -103,4 +104,12 @@ func (r *runner) kill(pid string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	for range 500 {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", number))
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	r.t.Fatalf("process %s does not end", pid)
 }

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -111,9 +110,7 @@ func newDemo(t *testing.T, user uint32, contain bool) *demo {
 		inside := contained.Command(program)
 		d.cmd.Path, d.cmd.Args = inside.Path, inside.Args
 	}
-	// Settings of who runs the tests are not the demo's.
-	environ := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "KN_LITE_") })
-	d.cmd.Env = append(environ, "HOME="+filepath.Join(dir, "home"), "TMPDIR="+d.temp)
+	d.cmd.Env = append(os.Environ(), "HOME="+filepath.Join(dir, "home"), "TMPDIR="+d.temp)
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{}
 	cache := goCache(t)
 	if int(user) != os.Getuid() {

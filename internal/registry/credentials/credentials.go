@@ -128,23 +128,11 @@ func (k *Keychain) Describe(host string) string {
 // that cannot be read or a helper that breaks is.
 func (k *Keychain) Lookup(ctx context.Context, host, repository string) (Credential, error) {
 	cred, err := k.given(ctx, host, repository)
+	if err == nil && cred.Anonymous() {
+		_, cred, err = k.Trace(ctx, host, repository)
+	}
 	if err != nil {
 		return Credential{}, err
-	}
-	for _, p := range k.places() {
-		if !cred.Anonymous() {
-			break
-		}
-		config, err := readDockerConfig(p)
-		if err != nil {
-			return Credential{}, err
-		}
-		if config == nil {
-			continue
-		}
-		if cred, err = config.credential(ctx, p, host, repository); err != nil {
-			return Credential{}, err
-		}
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

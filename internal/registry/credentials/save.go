@@ -78,7 +78,7 @@ func (k *Keychain) Remove(ctx context.Context, host string) (from string, found 
 	return from, found, nil
 }
 
-// writable is the file that Login and Logout change: the first that counts. One
+// writable returns the file that Save and Remove change: the first that counts. One
 // that does not exist yet is empty.
 func (k *Keychain) writable() (place, *dockerConfig, error) {
 	places := k.places()

@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
-	"github.com/moby/buildkit/frontend/dockerfile/parser"
 )
 
 // Demand is a part of a Dockerfile that came after the first builders of
@@ -90,11 +89,4 @@ func runDemands(c *instructions.RunCommand, add func(DemandKind, string)) {
 			add(RunOther, "RUN --"+flag)
 		}
 	}
-}
-
-func lineOf(ranges []parser.Range) int {
-	if len(ranges) == 0 {
-		return 0
-	}
-	return ranges[0].Start.Line
 }

@@ -35,11 +35,7 @@ func newLint(file string, raw []byte) (*lint, error) {
 	}
 	l := &lint{file: file, seen: map[string]bool{}}
 	config.Warn = func(rule, _, _, text string, where []parser.Range) {
-		line := 0
-		if len(where) > 0 {
-			line = where[0].Start.Line
-		}
-		warning := fmt.Sprintf("%s:%d: %s: %s", file, line, rule, text)
+		warning := fmt.Sprintf("%s:%d: %s: %s", file, lineOf(where), rule, text)
 		if !l.seen[warning] {
 			l.seen[warning] = true
 			l.warnings = append(l.warnings, warning)

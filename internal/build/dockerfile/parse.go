@@ -78,10 +78,19 @@ func (b *builder) at(where []parser.Range, format string, args ...any) *fault.Er
 }
 
 func (b *builder) subject(where []parser.Range) string {
-	if len(where) == 0 || where[0].Start.Line == 0 {
+	line := lineOf(where)
+	if line == 0 {
 		return b.file
 	}
-	return b.file + ":" + strconv.Itoa(where[0].Start.Line)
+	return b.file + ":" + strconv.Itoa(line)
+}
+
+// lineOf returns the line in which something begins; 0 where that is not known.
+func lineOf(where []parser.Range) int {
+	if len(where) == 0 {
+		return 0
+	}
+	return where[0].Start.Line
 }
 
 // locate gives err the place in the Dockerfile, keeping its kind unless it has none.

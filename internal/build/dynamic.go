@@ -10,9 +10,9 @@ import (
 // elfInterp is the kind of the program header that names the dynamic linker.
 const elfInterp = 3
 
-// rejectDynamicallyLinked returns files whose programs turn out an error when they are read and
-// need shared libraries: the built-in base has none, and not even what would say
-// so, only "no such file or directory".
+// rejectDynamicallyLinked returns the same files with a check in them: reading a
+// program that needs shared libraries is an error. The built-in base has none, and a
+// container would only say "no such file or directory".
 func rejectDynamicallyLinked(files []layer.File) []layer.File {
 	// Linkers put the program headers first.
 	return examined(files, 4096, func(f layer.File, head []byte) error {

@@ -65,7 +65,8 @@ func containerNames(pod *corev1.Pod) []string {
 // Without Follow it reads each log to its end, the oldest pod first, and returns
 // how many logs there were; with Follow it takes in pods as they come, goes on
 // after restarts and cut connections, and ends with ctx, an error of emit, or when
-// the API server is gone for good. It fails with NotFound when there are pods and none has the container.
+// the API server is gone for good. It fails with NotFound when there are pods and
+// none has the container.
 func (c *Client) Logs(ctx context.Context, o LogOptions, emit func(LogLine) error) (logs int, err error) {
 	list, err := c.ListPods(ctx, o.Selector())
 	if err != nil {

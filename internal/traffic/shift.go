@@ -141,8 +141,9 @@ func (s Split) ByRevision(latest string) Split {
 }
 
 // share gives revision percent of the traffic, on the line that has some of it
-// already, and the rest to the others in their present proportions. Whole percents are handed out by largest
-// remainder, so that they sum to 100 and nobody is off by one or more.
+// already, and the rest to the others in their present proportions. Whole percents
+// are handed out by largest remainder, so that they sum to 100 and nobody is off by
+// one or more.
 func (s Split) share(revision string, percent int) Split {
 	others := 0
 	for _, t := range s {

@@ -27,9 +27,10 @@ const uploadLife = 10 * time.Minute
 // blobFiles serves blobs and takes uploads, all of them from disk to network and
 // back: memory does not grow with a layer. Manifests are left to next.
 type blobFiles struct {
-	dir  string // dir/sha256/HEX, where go-containerregistry looks for them too
-	now  func() time.Time
-	next http.Handler
+	dir   string // dir/sha256/HEX, where go-containerregistry looks for them too
+	route *regexp.Regexp
+	now   func() time.Time
+	next  http.Handler
 
 	mu      sync.Mutex
 	uploads map[string]*uploadSession // by session
@@ -49,16 +50,19 @@ func newBlobFiles(dir string, now func() time.Time, next http.Handler) (*blobFil
 			return nil, err
 		}
 	}
-	return &blobFiles{dir: dir, now: now, next: next, uploads: map[string]*uploadSession{}}, nil
+	return &blobFiles{dir: dir, route: blobRoute(), now: now, next: next, uploads: map[string]*uploadSession{}}, nil
 }
 
+// nameRoute begins the pattern of every path that names a repository.
+const nameRoute = `^/v2/((?:[a-z0-9]+(?:[._-]+[a-z0-9]+)*/)*[a-z0-9]+(?:[._-]+[a-z0-9]+)*)/`
+
 func blobRoute() *regexp.Regexp {
-	return regexp.MustCompile(`^/v2/((?:[a-z0-9]+(?:[._-]+[a-z0-9]+)*/)*[a-z0-9]+(?:[._-]+[a-z0-9]+)*)/blobs/(uploads/?|uploads/[0-9a-f]{32}|sha256:[0-9a-f]{64})$`)
+	return regexp.MustCompile(nameRoute + `blobs/(uploads/?|uploads/[0-9a-f]{32}|sha256:[0-9a-f]{64})$`)
 }
 
 // ServeHTTP implements http.Handler.
 func (b *blobFiles) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	m := blobRoute().FindStringSubmatch(r.URL.Path)
+	m := b.route.FindStringSubmatch(r.URL.Path)
 	if m == nil {
 		if strings.Contains(r.URL.Path, "/blobs/") {
 			writeError(w, http.StatusNotFound, "BLOB_UNKNOWN", "there is no such blob")

@@ -36,6 +36,7 @@ import (
 type Registry struct {
 	dir      string
 	password string
+	route    *regexp.Regexp // of manifests
 	blobs    *blobFiles
 	memory   atomic.Pointer[http.Handler] // manifests, as clients see them
 
@@ -58,7 +59,7 @@ func Open(ctx context.Context, dir, password string) (*Registry, error) {
 		}
 	}
 	_ = os.RemoveAll(filepath.Join(dir, "uploads")) // of a process that was killed
-	reg := &Registry{dir: dir, password: password}
+	reg := &Registry{dir: dir, password: password, route: manifestRoute()}
 	var err error
 	if reg.blobs, err = newBlobFiles(dir, time.Now, http.HandlerFunc(reg.manifests)); err != nil {
 		return nil, fault.New(fault.Failure, "registry.open", dir, "%w", err)
@@ -81,13 +82,13 @@ func (reg *Registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func manifestRoute() *regexp.Regexp {
-	return regexp.MustCompile(`^/v2/((?:[a-z0-9]+(?:[._-]+[a-z0-9]+)*/)*[a-z0-9]+(?:[._-]+[a-z0-9]+)*)/manifests/([A-Za-z0-9_][A-Za-z0-9._-]{0,127}|sha256:[0-9a-f]{64})$`)
+	return regexp.MustCompile(nameRoute + `manifests/([A-Za-z0-9_][A-Za-z0-9._-]{0,127}|sha256:[0-9a-f]{64})$`)
 }
 
 // manifests writes down what the registry in memory accepts, before the client
 // hears of it.
 func (reg *Registry) manifests(w http.ResponseWriter, r *http.Request) {
-	m := manifestRoute().FindStringSubmatch(r.URL.Path)
+	m := reg.route.FindStringSubmatch(r.URL.Path)
 	if m == nil || r.Method != http.MethodPut && r.Method != http.MethodDelete {
 		(*reg.memory.Load()).ServeHTTP(w, r)
 		return

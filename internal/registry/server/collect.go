@@ -18,31 +18,31 @@ func (reg *Registry) Collect(ctx context.Context, age time.Duration, used func(d
 	reg.mu.Lock()
 	defer reg.mu.Unlock()
 	old := time.Now().Add(-age)
-	needed := map[string]bool{}        // digests of manifests
-	attached := map[string]nameEntry{} // by file: those with a subject
+	needed := map[string]bool{}      // digests of manifests
+	unused := map[string]nameEntry{} // by file: they go, unless attached to what is needed
 	err := reg.eachName(func(name, reference, file string, entry nameEntry) {
 		info, err := os.Stat(file)
 		if err == nil && info.ModTime().After(old) || used(entry.Digest) {
 			reg.markNeeded(entry.Digest, needed)
 			return
 		}
-		attached[file] = entry
+		unused[file] = entry
 	})
 	if err != nil {
 		return err
 	}
 	for changed := true; changed; {
 		changed = false
-		for file, entry := range attached {
+		for file, entry := range unused {
 			if needed[entry.Digest] || needed[reg.references(entry.Digest).subject] {
 				reg.markNeeded(entry.Digest, needed)
-				delete(attached, file)
+				delete(unused, file)
 				changed = true
 			}
 		}
 	}
 	var failed []error
-	for file := range attached {
+	for file := range unused {
 		failed = append(failed, os.Remove(file))
 	}
 	failed = append(failed, reg.sweep(filepath.Join(reg.dir, "manifests"), old, needed))

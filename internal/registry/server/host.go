@@ -10,10 +10,10 @@ import (
 	"github.com/kn-lite/kn-lite/internal/loopback"
 )
 
-// rejectForeign lets in whoever means this registry. A page in somebody's browser can send
-// requests to addresses of this machine: under a name of its own that stands for
-// such an address (DNS rebinding, so the name is looked at), or from its own origin
-// (which browsers say).
+// rejectForeign refuses requests that are not meant for this registry. A page in
+// somebody's browser can send requests to addresses of this machine: under a name of
+// its own that stands for such an address (DNS rebinding, so the name is checked), or
+// from its own origin (which browsers say).
 func rejectForeign(names []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !IsOwnName(r.Host, names...) {

@@ -143,7 +143,7 @@ func (c *contract) ends(ctx context.Context) (string, error) {
 	run := &call{found: c.b.found, limits: limits, work: w, report: c.request.Reporter(), env: environment(c.request.Environ, input)}
 	e, err := run.run(ctx, input)
 	if err == nil {
-		e.events.close(false)
+		e.events.Close(false)
 	}
 	if err = errors.Join(err, w.close()); err != nil {
 		return "", err

@@ -109,7 +109,7 @@ func (b *Builder) build(ctx context.Context, r builder.Request, w *work, edit fu
 			WithHint("a script needs a first line that names its interpreter: #!/bin/sh")
 	}
 	err = c.failure(ctx, e)
-	e.events.close(err == nil)
+	e.events.Close(err == nil)
 	if err != nil {
 		return nil, err
 	}

@@ -98,7 +98,7 @@ func (c *call) run(ctx context.Context, input any) (*end, error) {
 	go func() {
 		defer close(read)
 		heard := make(chan struct{})
-		go func() { defer close(heard); out.events.read(stderr) }()
+		go func() { defer close(heard); _ = out.events.Play(stderr) }()
 		out.stdout, _ = io.ReadAll(io.LimitReader(stdout, maxAnswer+1))
 		_, _ = io.Copy(io.Discard, stdout) // a plugin that says too much does not wait for a reader
 		<-heard
@@ -276,7 +276,7 @@ func (c *call) failure(ctx context.Context, e *end) error {
 }
 
 func (c *call) exit(e *end, fail func(fault.Kind, string, ...any) *fault.Error) error {
-	if said := e.events.failed; said != nil {
+	if said := e.events.Failed(); said != nil {
 		kind, known := kindOf(said)
 		if !known && e.code == exitUnfit {
 			kind = fault.Usage

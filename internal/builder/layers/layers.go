@@ -99,10 +99,13 @@ func (b *Builder) save(ctx context.Context, r builder.Request, prepared *build.P
 // under the key's tag was put there by whoever may push; where signatures count,
 // one has to say that it was built from these inputs.
 func (b *Builder) find(ctx context.Context, r builder.Request, spec build.Spec, prepared *build.Prepared, id *key.Key) *builder.Result {
-	if record, ok := prepared.LookupRecord(id); ok {
-		result := b.host.NewResult(b.Name(), spec, record.Result())
+	unchanged := func(made *build.Result, record *build.Record) *builder.Result {
+		result := b.host.NewResult(b.Name(), spec, made)
 		result.Unchanged, result.Key, result.Source = true, id.String(), &earlier{spec, record}
 		return result
+	}
+	if record, ok := prepared.LookupRecord(id); ok {
+		return unchanged(record.Result(), record)
 	}
 	if r.Tag == "" {
 		return nil
@@ -121,9 +124,7 @@ func (b *Builder) find(ctx context.Context, r builder.Request, spec build.Spec, 
 			return nil
 		}
 	}
-	result := b.host.NewResult(b.Name(), spec, prepared.ResultFromDigest(digest))
-	result.Unchanged, result.Key, result.Source = true, id.String(), &earlier{spec, nil}
-	return result
+	return unchanged(prepared.ResultFromDigest(digest), nil)
 }
 
 // earlier provides the image of an earlier build.

@@ -88,10 +88,10 @@ func (r *Request) wantsDockerfile() bool {
 	if r.Dockerfile.File != "" || r.Project != nil && r.Project.Runtime == build.DockerfileLanguage {
 		return true
 	}
-	return !KnowsLanguage(r.Project) && build.HasDockerfile(r.Dir)
+	return !knowsLanguage(r.Project) && build.HasDockerfile(r.Dir)
 }
 
-// KnowsLanguage reports whether the layers builder knows the project's language.
-func KnowsLanguage(project *function.Function) bool {
+// knowsLanguage reports whether the layers builder knows the project's language.
+func knowsLanguage(project *function.Function) bool {
 	return project != nil && build.Knows(project.Runtime)
 }

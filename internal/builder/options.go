@@ -1,6 +1,9 @@
 package builder
 
-import "github.com/kn-lite/kn-lite/internal/fault"
+import (
+	"github.com/kn-lite/kn-lite/internal/build"
+	"github.com/kn-lite/kn-lite/internal/fault"
+)
 
 // OptionOp is the Op of errors about a field of Request that the chosen builder has
 // no use for. Their Subject is the field's name, e.g. Dockerfile.Target.
@@ -56,4 +59,17 @@ func (r *Request) RefuseBaseImage() error {
 	}
 	return fault.New(fault.Usage, OptionOp, "BaseImage", "it has no meaning for a Dockerfile: its FROM names the base").
 		WithHint("make it an ARG: FROM $BASE, with BASE=%s", named)
+}
+
+// RequireDockerfile refuses a request with no Dockerfile, neither named nor in the
+// folder. op is that of the error, and who says what has to have one.
+func (r *Request) RequireDockerfile(op, who string) error {
+	if r.Dockerfile.File != "" || build.HasDockerfile(r.Dir) {
+		return nil
+	}
+	err := fault.New(fault.NotFound, op, r.Dir, "%s follows a Dockerfile, and there is none here", who)
+	if knowsLanguage(r.Project) {
+		return err.WithHint("the builder %q builds %s with no Dockerfile; another Dockerfile has to be named", Layers, r.Project.Runtime)
+	}
+	return err
 }

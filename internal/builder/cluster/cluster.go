@@ -51,14 +51,7 @@ func (*Builder) Check(r builder.Request) error {
 	if err := r.RefuseBaseImage(); err != nil {
 		return err
 	}
-	if r.Dockerfile.File == "" && !build.HasDockerfile(r.Dir) {
-		err := fault.New(fault.NotFound, "builder.cluster", r.Dir, "a build in the cluster follows a Dockerfile, and there is none here")
-		if builder.KnowsLanguage(r.Project) {
-			return err.WithHint("the builder %q builds %s with no Dockerfile; another Dockerfile has to be named", builder.Layers, r.Project.Runtime)
-		}
-		return err
-	}
-	return nil
+	return r.RequireDockerfile("builder.cluster", "a build in the cluster")
 }
 
 // Build implements builder.Builder: it has the cluster build the project and push it

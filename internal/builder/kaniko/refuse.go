@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"strconv"
 
-	"github.com/kn-lite/kn-lite/internal/build"
 	"github.com/kn-lite/kn-lite/internal/build/dockerfile"
 	"github.com/kn-lite/kn-lite/internal/builder"
 	"github.com/kn-lite/kn-lite/internal/fault"
@@ -27,14 +26,7 @@ func (*Builder) Check(r builder.Request) error {
 	case r.AllowMissingCommand:
 		return refuse("AllowMissingCommand", "it has no effect with kaniko, which does not look at what an image starts")
 	}
-	if r.Dockerfile.File == "" && !build.HasDockerfile(r.Dir) {
-		err := fault.New(fault.NotFound, "builder.kaniko", r.Dir, "kaniko follows a Dockerfile, and there is none here")
-		if builder.KnowsLanguage(r.Project) {
-			return err.WithHint("the builder %q builds %s with no Dockerfile; another Dockerfile has to be named", builder.Layers, r.Project.Runtime)
-		}
-		return err
-	}
-	return nil
+	return r.RequireDockerfile("builder.kaniko", "kaniko")
 }
 
 // refuse refuses what kaniko does not do. Most of it it takes for done, and the

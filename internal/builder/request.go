@@ -2,6 +2,7 @@ package builder
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -98,4 +99,14 @@ type Host struct {
 	Push    func(ctx context.Context, artifact registry.Artifact, tag string, with registry.Attached) (string, error)
 	Now     func() time.Time
 	Version string // of kn-lite, for documents; "" or (devel) is a build of no release
+}
+
+// Since returns the time since started, for people.
+func (h *Host) Since(started time.Time) string { return progress.Duration(h.Now().Sub(started)) }
+
+// Release returns kn-lite's version as the tags of its images have it, and whether
+// it is a release at all.
+func (h *Host) Release() (string, bool) {
+	v := h.Version
+	return strings.TrimPrefix(v, "v"), v != "" && v != "(devel)" && !strings.ContainsAny(v, "+-")
 }

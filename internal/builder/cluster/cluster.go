@@ -10,7 +10,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -22,7 +21,6 @@ import (
 	"github.com/kn-lite/kn-lite/internal/clusterbuild"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/loopback"
-	"github.com/kn-lite/kn-lite/internal/progress"
 	"github.com/kn-lite/kn-lite/internal/registry"
 )
 
@@ -93,7 +91,7 @@ func (b *Builder) Build(ctx context.Context, r builder.Request) (*builder.Result
 	if err := run.sign(ctx, made.Digest); err != nil {
 		return nil, err
 	}
-	r.Reporter().Step(fmt.Sprintf("built and pushed %s (%s)", r.Tag, progress.Duration(b.host.Now().Sub(started))))
+	r.Reporter().Step(fmt.Sprintf("built and pushed %s (%s)", r.Tag, b.host.Since(started)))
 	return &builder.Result{Result: made, Pushed: true}, nil
 }
 
@@ -281,11 +279,11 @@ func (r *run) podImage(ctx context.Context) (image, architecture string, err err
 		image, platform, err := r.pushSelf(ctx)
 		return image, platform.Architecture, err
 	}
-	v := r.host.Version
-	if v == "" || v == "(devel)" || strings.ContainsAny(v, "+-") {
+	release, ok := r.host.Release()
+	if !ok {
 		return "", "", fault.New(fault.Conflict, "builder.cluster.image", "", "there is no image of this kn-lite: it is no release, and not a program for linux/%s itself", wanted)
 	}
-	return publicImage + ":" + strings.TrimPrefix(v, "v"), wanted, nil
+	return publicImage + ":" + release, wanted, nil
 }
 
 // pushSelf pushes an image of this program to the repository of the request's tag,

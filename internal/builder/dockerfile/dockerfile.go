@@ -8,7 +8,6 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build"
 	"github.com/kn-lite/kn-lite/internal/build/dockerfile"
 	"github.com/kn-lite/kn-lite/internal/builder"
-	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // Builder is the dockerfile builder.
@@ -50,7 +49,7 @@ func (b *Builder) Build(ctx context.Context, r builder.Request) (*builder.Result
 	if err != nil {
 		return nil, err
 	}
-	r.Reporter().Step(fmt.Sprintf("built %s (%s)", made.Digest, progress.Duration(b.host.Now().Sub(started))))
+	r.Reporter().Step(fmt.Sprintf("built %s (%s)", made.Digest, b.host.Since(started)))
 	return b.host.NewResult(b.Name(), spec, made), nil
 }
 

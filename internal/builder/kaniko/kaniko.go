@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -25,7 +24,6 @@ import (
 	"github.com/kn-lite/kn-lite/internal/cluster"
 	"github.com/kn-lite/kn-lite/internal/clusterbuild"
 	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/progress"
 	"github.com/kn-lite/kn-lite/internal/registry"
 )
 
@@ -66,7 +64,7 @@ func (b *Builder) Build(ctx context.Context, r builder.Request) (*builder.Result
 	if err := t.publish(ctx, result); err != nil {
 		return nil, err
 	}
-	r.Reporter().Step(fmt.Sprintf("built and pushed %s (%s)", r.Tag, progress.Duration(b.host.Now().Sub(started))))
+	r.Reporter().Step(fmt.Sprintf("built and pushed %s (%s)", r.Tag, b.host.Since(started)))
 	result.Pushed = true
 	return result, nil
 }
@@ -125,12 +123,12 @@ func (b *Builder) executor(r builder.Request) (string, error) {
 		_, err := registry.Parse(named)
 		return named, err
 	}
-	v := b.host.Version
-	if v == "" || v == "(devel)" || strings.ContainsAny(v, "+-") {
+	release, ok := b.host.Release()
+	if !ok {
 		return "", fault.New(fault.Conflict, "builder.kaniko.image", "", "this kn-lite is no release, and has no image of kaniko").
 			WithHint("name one in the settings (kanikoImage), for example gcr.io/kaniko-project/executor:v1.24.0; make kaniko-image builds one")
 	}
-	return publicImage + ":" + strings.TrimPrefix(v, "v"), nil
+	return publicImage + ":" + release, nil
 }
 
 // run has the pod build and returns what it has pushed.

@@ -7,12 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/kn-lite/kn-lite/internal/build"
 	"github.com/kn-lite/kn-lite/internal/build/key"
 	"github.com/kn-lite/kn-lite/internal/builder"
-	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // Builder is the layers builder.
@@ -61,7 +59,7 @@ func (b *Builder) Build(ctx context.Context, r builder.Request) (*builder.Result
 	if id != nil && !r.NoCache {
 		if found := b.find(ctx, r, spec, prepared, id); found != nil {
 			prepared.NoteWithheld(ctx)
-			r.Reporter().Step(fmt.Sprintf("unchanged: %s (%s)", found.Digest, b.since(started)))
+			r.Reporter().Step(fmt.Sprintf("unchanged: %s (%s)", found.Digest, b.host.Since(started)))
 			return found, nil
 		}
 	}
@@ -69,16 +67,12 @@ func (b *Builder) Build(ctx context.Context, r builder.Request) (*builder.Result
 	if err != nil {
 		return nil, err
 	}
-	r.Reporter().Step(fmt.Sprintf("built %s (%s)", made.Digest, b.since(started)))
+	r.Reporter().Step(fmt.Sprintf("built %s (%s)", made.Digest, b.host.Since(started)))
 	result := b.host.NewResult(b.Name(), spec, made)
 	if id != nil {
 		result.Key = b.save(ctx, r, prepared, id, made)
 	}
 	return result, nil
-}
-
-func (b *Builder) since(started time.Time) string {
-	return progress.Duration(b.host.Now().Sub(started))
 }
 
 // save records the build under its key, which it returns; "" when it is not recorded.
@@ -174,7 +168,7 @@ func (b *Builder) Verify(ctx context.Context, r builder.Request) (*builder.Resul
 	if err != nil {
 		return nil, err
 	}
-	r.Reporter().Step(fmt.Sprintf("verified: two builds gave %s (%s)", made.Digest, b.since(started)))
+	r.Reporter().Step(fmt.Sprintf("verified: two builds gave %s (%s)", made.Digest, b.host.Since(started)))
 	result := b.host.NewResult(b.Name(), spec, made)
 	result.Release = release
 	return result, nil

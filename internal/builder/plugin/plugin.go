@@ -25,7 +25,6 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build"
 	"github.com/kn-lite/kn-lite/internal/builder"
 	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
 // Builder is a plugin as a builder.
@@ -85,7 +84,7 @@ func (b *Builder) Build(ctx context.Context, r builder.Request) (*builder.Result
 	}
 	result := b.host.NewResult(b.found.Name, spec, made)
 	result.Release = w.close
-	r.Reporter().Step(fmt.Sprintf("built %s (%s)", made.Digest, progress.Duration(b.host.Now().Sub(started))))
+	r.Reporter().Step(fmt.Sprintf("built %s (%s)", made.Digest, b.host.Since(started)))
 	return result, nil
 }
 

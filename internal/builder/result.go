@@ -2,7 +2,10 @@ package builder
 
 import (
 	"context"
+	"fmt"
 	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/build"
@@ -38,6 +41,19 @@ type Source interface {
 	Open(ctx context.Context) (*build.Result, error)
 	// Rebuild makes the image once more.
 	Rebuild(ctx context.Context) (*build.Result, error)
+}
+
+// PlatformBuild returns what is known of an image that another program has built.
+func PlatformBuild(platform v1.Platform, image v1.Image) (build.PlatformBuild, error) {
+	built := build.PlatformBuild{Platform: platform, Image: image}
+	manifest, err := image.Manifest()
+	if err != nil {
+		return built, err
+	}
+	for i, l := range manifest.Layers {
+		built.Layers = append(built.Layers, build.LayerInfo{Name: fmt.Sprintf("layer %d", i+1), Digest: l.Digest, Size: l.Size})
+	}
+	return built, nil
 }
 
 // Close removes what the image is read from.

@@ -123,11 +123,7 @@ func (r *run) prepare(ctx context.Context) (*clusterbuild.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	cache := r.request.Dockerfile.Repository
-	if cache != "" && r.spec.Signed {
-		r.request.Reporter().Note(fmt.Sprintf("the pod runs every step: it has no key, so it cannot know which of the layers in %s are yours", cache))
-		cache = ""
-	}
+	cache := StepRepository(&r.request, r.spec.Signed)
 	// All that the pod reads and writes.
 	refs := append(slices.Clone(r.needed.Images), pushTo)
 	if cache != "" {
@@ -184,6 +180,17 @@ func UnsignedTag(tag string, signed bool) (string, error) {
 		return tag, err
 	}
 	return ref.Name() + ":kn-lite-unsigned", nil
+}
+
+// StepRepository returns where a pod finds and leaves the layers of steps; "" with a
+// note where signatures count.
+func StepRepository(r *builder.Request, signed bool) string {
+	repository := r.Dockerfile.Repository
+	if repository != "" && signed {
+		r.Reporter().Note(fmt.Sprintf("the pod runs every step: it has no key, so it cannot know which of the layers in %s are yours", repository))
+		return ""
+	}
+	return repository
 }
 
 // RefuseCertificates refuses images whose registry wants a client certificate: a pod

@@ -139,11 +139,7 @@ func (t *task) run(ctx context.Context) (*build.Result, error) {
 	}
 	// All that the pod reads and writes.
 	refs := append(slices.Clone(t.needed.Images), pushTo)
-	cache := t.request.Dockerfile.Repository
-	if cache != "" && t.spec.Signed {
-		t.request.Reporter().Note(fmt.Sprintf("the pod runs every step: it has no key, so it cannot know which of the layers in %s are yours", cache))
-		cache = ""
-	}
+	cache := clusterbuilder.StepRepository(&t.request, t.spec.Signed)
 	if cache != "" {
 		refs = append(refs, cache)
 	}
@@ -231,13 +227,9 @@ func (t *task) publish(ctx context.Context, result *builder.Result) error {
 	if err != nil {
 		return err
 	}
-	made := build.PlatformBuild{Platform: t.platform, Image: image}
-	manifest, err := image.Manifest()
+	made, err := builder.PlatformBuild(t.platform, image)
 	if err != nil {
 		return err
-	}
-	for i, l := range manifest.Layers {
-		made.Layers = append(made.Layers, build.LayerInfo{Name: fmt.Sprintf("layer %d", i+1), Digest: l.Digest, Size: l.Size})
 	}
 	result.Image, result.Builds = image, []build.PlatformBuild{made}
 	if !t.publishes() {

@@ -20,6 +20,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/kn-lite/kn-lite/internal/build"
+	"github.com/kn-lite/kn-lite/internal/builder"
 	"github.com/kn-lite/kn-lite/internal/image/layout"
 )
 
@@ -86,13 +87,9 @@ func open(files *layout.Reader, image v1.Descriptor, found []v1.Descriptor) (*bu
 		if out.Index == nil {
 			out.Image = img
 		}
-		manifest, err := img.Manifest()
+		built, err := builder.PlatformBuild(*d.Platform, img)
 		if err != nil {
 			return nil, err
-		}
-		built := build.PlatformBuild{Platform: *d.Platform, Image: img}
-		for i, l := range manifest.Layers {
-			built.Layers = append(built.Layers, build.LayerInfo{Name: fmt.Sprintf("layer %d", i+1), Digest: l.Digest, Size: l.Size})
 		}
 		out.Builds = append(out.Builds, built)
 	}

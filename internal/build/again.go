@@ -205,23 +205,14 @@ func orderAgain(ctx context.Context, order *againOrder, environ []string, report
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case failure != nil:
-		e := fault.New(kindNamed(failure.Reason), failure.Op, failure.Subject, "%s", failure.Message)
+		kind, _ := fault.KindNamed(failure.Reason)
+		e := fault.New(kind, failure.Op, failure.Subject, "%s", failure.Message)
 		e.Hint = failure.Hint
 		return e
 	case err != nil:
 		return fault.New(fault.Failure, "build.verify", order.Dir, "the second build did not end well: %w", err).WithHint("%s", stderr.text)
 	}
 	return errors.Join(orderErr, readErr)
-}
-
-// kindNamed returns the kind of error with that name.
-func kindNamed(name string) fault.Kind {
-	for kind := fault.Failure; kind <= fault.Transient; kind++ {
-		if kind.String() == name {
-			return kind
-		}
-	}
-	return fault.Failure
 }
 
 // tail is the end of what a process writes.

@@ -285,11 +285,6 @@ func readVerdict(message string) (verdict, bool) {
 
 // fault is the error as it was in the pod.
 func (f *failure) fault() *fault.Error {
-	out := &fault.Error{Op: f.Op, Kind: fault.Failure, Subject: f.Subject, Err: errors.New(f.Message), Hint: f.Hint}
-	for kind := fault.Failure; kind <= fault.Transient; kind++ {
-		if kind.String() == f.Kind {
-			out.Kind = kind
-		}
-	}
-	return out
+	kind, _ := fault.KindNamed(f.Kind)
+	return &fault.Error{Op: f.Op, Kind: kind, Subject: f.Subject, Err: errors.New(f.Message), Hint: f.Hint}
 }

@@ -37,6 +37,16 @@ func (k Kind) String() string {
 	return names[k]
 }
 
+// KindNamed returns the kind that String names so, or Failure and false.
+func KindNamed(name string) (Kind, bool) {
+	for k := Failure; k <= Transient; k++ {
+		if k.String() == name {
+			return k, true
+		}
+	}
+	return Failure, false
+}
+
 // Error says which operation failed on which subject, why, and what to do.
 type Error struct {
 	Op      string // package and verb, e.g. "registry.push": for -v and for JSON

@@ -72,3 +72,17 @@ func TestNearest(t *testing.T) {
 		}
 	}
 }
+
+// The name of each kind leads back to it, and no other does.
+func TestKindNamed(t *testing.T) {
+	for k := Failure; k <= Transient; k++ {
+		if got, ok := KindNamed(k.String()); got != k || !ok {
+			t.Errorf("%s: %v, %v", k, got, ok)
+		}
+	}
+	for _, name := range []string{"", "kind(10)", "Usage"} {
+		if got, ok := KindNamed(name); got != Failure || ok {
+			t.Errorf("%q: %v, %v", name, got, ok)
+		}
+	}
+}

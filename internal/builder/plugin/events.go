@@ -1,9 +1,6 @@
 package plugin
 
-import (
-	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/progress"
-)
+import "github.com/kn-lite/kn-lite/internal/progress"
 
 // maxLine is how much of a line is read at once; the rest of a longer one is the
 // next line.
@@ -25,14 +22,4 @@ func newEvents(report progress.Reporter) *events {
 		report.Output(line)
 	}}
 	return e
-}
-
-// kindOf returns the kind of a plugin's own error.
-func kindOf(e *progress.Failure) (fault.Kind, bool) {
-	for kind := fault.Failure; kind <= fault.Transient; kind++ {
-		if kind.String() == e.Reason {
-			return kind, true
-		}
-	}
-	return fault.Build, false
 }

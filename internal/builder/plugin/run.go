@@ -277,9 +277,12 @@ func (c *call) failure(ctx context.Context, e *end) error {
 
 func (c *call) exit(e *end, fail func(fault.Kind, string, ...any) *fault.Error) error {
 	if said := e.events.Failed(); said != nil {
-		kind, known := kindOf(said)
-		if !known && e.code == exitUnfit {
+		kind, known := fault.KindNamed(said.Reason)
+		switch {
+		case !known && e.code == exitUnfit:
 			kind = fault.Usage
+		case !known:
+			kind = fault.Build
 		}
 		err := fail(kind, "%s", said.Message)
 		err.Hint = said.Hint

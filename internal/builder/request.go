@@ -56,6 +56,15 @@ func (r *Request) Reporter() progress.Reporter {
 	return r.Progress
 }
 
+// Signer returns what signs an image of which it is not claimed what it was built
+// from; nil where nothing is signed.
+func (r *Request) Signer() registry.Signer {
+	if r.Signing == nil {
+		return nil
+	}
+	return r.Signing.Signer("")
+}
+
 // DockerfileOptions are for builders that read a Dockerfile.
 type DockerfileOptions struct {
 	File       string            // "" is Dockerfile in Request.Dir

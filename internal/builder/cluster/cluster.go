@@ -119,7 +119,7 @@ type run struct {
 
 // prepare returns what the cluster is asked for.
 func (r *run) prepare(ctx context.Context) (*clusterbuild.Spec, error) {
-	pushTo, err := UnsignedTag(r.request.Tag, r.signer() != nil)
+	pushTo, err := UnsignedTag(r.request.Tag, r.request.Signer() != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -152,16 +152,9 @@ func (r *run) prepare(ctx context.Context) (*clusterbuild.Spec, error) {
 	return spec, nil
 }
 
-func (r *run) signer() registry.Signer {
-	if r.request.Signing == nil {
-		return nil
-	}
-	return r.request.Signing.Signer("")
-}
-
 // sign signs the image, if it is to be signed, and gives it its own tag.
 func (r *run) sign(ctx context.Context, digest v1.Hash) error {
-	signer := r.signer()
+	signer := r.request.Signer()
 	if signer == nil {
 		return nil
 	}

@@ -202,17 +202,10 @@ func (t *task) context() ([]layer.File, error) {
 	}, t.needed.Files...), nil
 }
 
-func (t *task) signer() registry.Signer {
-	if t.request.Signing == nil {
-		return nil
-	}
-	return t.request.Signing.Signer("")
-}
-
 // publishes reports whether something has to be done to the image before its tag
 // may point at it.
 func (t *task) publishes() bool {
-	return t.signer() != nil || t.request.Documents != build.Documents{}
+	return t.request.Signer() != nil || t.request.Documents != build.Documents{}
 }
 
 // publish attaches what belongs to the image and gives it its tag, where kaniko has
@@ -235,6 +228,6 @@ func (t *task) publish(ctx context.Context, result *builder.Result) error {
 	if !t.publishes() {
 		return nil
 	}
-	_, err = t.host.Push(ctx, image, t.request.Tag, result.Attachments(t.request.Tag, t.signer()))
+	_, err = t.host.Push(ctx, image, t.request.Tag, result.Attachments(t.request.Tag, t.request.Signer()))
 	return err
 }

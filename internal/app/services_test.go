@@ -32,7 +32,13 @@ func stubbed(t *testing.T, ingress string) (*App, *progresstest.Recorder) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stub, err := kubestub.New(string(manifests))
+	return stubbedWith(t, string(manifests), ingress)
+}
+
+// stubbedWith is stubbed with other objects.
+func stubbedWith(t *testing.T, manifests, ingress string) (*App, *progresstest.Recorder) {
+	t.Helper()
+	stub, err := kubestub.New(manifests)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -178,3 +178,26 @@ func TestHintsNameFlags(t *testing.T) {
 		}
 	}
 }
+
+func TestRevisionOptions(t *testing.T) {
+	checkOptions(t, newRevisionListCmd,
+		optionsCase[revisionListOptions]{args: "hello", want: revisionListOptions{Service: "hello"}},
+		optionsCase[revisionListOptions]{args: "a -s b", says: "which service: a or b?"},
+	)
+	checkOptions(t, newRevisionDescribeCmd,
+		optionsCase[revisionDescribeOptions]{args: "v2 -s hello", want: revisionDescribeOptions{Service: "hello", Ref: "v2"}},
+		optionsCase[revisionDescribeOptions]{args: "v2 v3", says: "accepts 1 arg"},
+	)
+	checkOptions(t, newRevisionDeleteCmd,
+		optionsCase[revisionDeleteOptions]{args: "v2 v3 -y --images -s hello", want: revisionDeleteOptions{Service: "hello", Refs: []string{"v2", "v3"}, Yes: true, Images: true}},
+		optionsCase[revisionDeleteOptions]{args: "", says: "requires at least 1 arg"},
+	)
+	checkOptions(t, newRevisionGCCmd,
+		optionsCase[revisionGCOptions]{args: "hello", want: revisionGCOptions{Service: "hello", Keep: 5}},
+		optionsCase[revisionGCOptions]{args: "hello --keep 0 --younger-than 7d --dry-run", want: revisionGCOptions{Service: "hello", YoungerThan: 7 * 24 * 3600e9, DryRun: true}},
+		optionsCase[revisionGCOptions]{args: "hello --younger-than 36h", want: revisionGCOptions{Service: "hello", Keep: 5, YoungerThan: 36 * 3600e9}},
+		optionsCase[revisionGCOptions]{args: "hello --keep -1", says: "must not be negative"},
+		optionsCase[revisionGCOptions]{args: "hello --younger-than -3d", says: "not an age"},
+		optionsCase[revisionGCOptions]{args: "hello --younger-than 0s", says: "not an age"},
+	)
+}

@@ -78,6 +78,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 		newListCmd(f, nil),
 		newDescribeCmd(f, nil),
 		newDeleteCmd(f, nil),
+		newRevisionCmd(f),
 		newLogsCmd(f, nil),
 		newInvokeCmd(f, nil),
 		newRegistryCmd(f),

@@ -106,6 +106,15 @@ func (c *Client) ListRevisions(ctx context.Context, service string) ([]servingv1
 	return list.Items, nil
 }
 
+// ListAllRevisions reads the revisions of all namespaces, in no particular order.
+func (c *Client) ListAllRevisions(ctx context.Context) ([]servingv1.Revision, error) {
+	list, err := c.serving.Revisions(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, c.explain(call{verb: "list", resource: revisions, everywhere: true}, err)
+	}
+	return list.Items, nil
+}
+
 // DeleteRevision deletes one revision.
 func (c *Client) DeleteRevision(ctx context.Context, name string) error {
 	err := c.serving.Revisions(c.namespace).Delete(ctx, name, metav1.DeleteOptions{})

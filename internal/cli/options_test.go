@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/coldstart"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
@@ -199,5 +200,19 @@ func TestRevisionOptions(t *testing.T) {
 		optionsCase[revisionGCOptions]{args: "hello --keep -1", says: "must not be negative"},
 		optionsCase[revisionGCOptions]{args: "hello --younger-than -3d", says: "not an age"},
 		optionsCase[revisionGCOptions]{args: "hello --younger-than 0s", says: "not an age"},
+	)
+}
+
+func TestColdStartOptions(t *testing.T) {
+	checkOptions(t, newColdStartCmd,
+		optionsCase[coldStartOptions]{args: "hello", want: coldStartOptions{Service: "hello", Rounds: 5, Path: "/"}},
+		optionsCase[coldStartOptions]{args: "--revision v1,v2 --revision @latest --rounds 2 --path /x?y=1 --budget p95=1.5s,max=2s", want: coldStartOptions{
+			Revisions: []string{"v1", "v2", "@latest"}, Rounds: 2, Path: "/x?y=1",
+			Budget: []coldstart.Limit{{Figure: "p95", Most: 1500e6}, {Figure: "max", Most: 2e9}},
+		}},
+		optionsCase[coldStartOptions]{args: "--rounds 0", says: "use a number from 1 to 100"},
+		optionsCase[coldStartOptions]{args: "--rounds 101", says: "use a number from 1 to 100"},
+		optionsCase[coldStartOptions]{args: "--budget p95", says: "names no figure"},
+		optionsCase[coldStartOptions]{args: "a b", says: "accepts at most 1"},
 	)
 }

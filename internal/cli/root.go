@@ -79,6 +79,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 		newDescribeCmd(f, nil),
 		newDeleteCmd(f, nil),
 		newRevisionCmd(f),
+		newColdStartCmd(f, nil),
 		newLogsCmd(f, nil),
 		newInvokeCmd(f, nil),
 		newRegistryCmd(f),

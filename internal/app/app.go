@@ -45,6 +45,7 @@ type App struct {
 
 // Prompt asks a person.
 type Prompt interface {
+	Ask(ctx context.Context, question string) (string, error)
 	// Secret asks for something that is not to be seen, e.g. the password of a key.
 	Secret(ctx context.Context, question string) (string, error)
 }

@@ -17,8 +17,8 @@ type VerifyImageRequest struct {
 
 // VerifiedImage is an image that is signed.
 type VerifiedImage struct {
-	Image string // by the digest that was verified
-	Key   string // fingerprint of the public key
+	Image string `json:"image"` // REGISTRY/NAME@sha256:…, by the digest that was verified
+	Key   string `json:"key"`   // fingerprint of the public key
 }
 
 // VerifyImage requires the image that r names now to be signed with a key: a

@@ -23,6 +23,11 @@ func (f *Factory) App() *app.App {
 // prompt asks on the terminal.
 type prompt struct{ io *term.IO }
 
+// Ask implements app.Prompt.
+func (p prompt) Ask(ctx context.Context, question string) (string, error) {
+	return p.io.Ask(ctx, question)
+}
+
 // Secret implements app.Prompt.
 func (p prompt) Secret(ctx context.Context, question string) (string, error) {
 	return p.io.Secret(ctx, question)

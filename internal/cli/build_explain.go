@@ -2,12 +2,12 @@ package cli
 
 import (
 	"fmt"
-	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kn-lite/kn-lite/internal/build"
 	"github.com/kn-lite/kn-lite/internal/build/key"
+	"github.com/kn-lite/kn-lite/internal/image"
 	"github.com/kn-lite/kn-lite/internal/image/contents"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
@@ -21,7 +21,7 @@ type planAnswer struct {
 	Entrypoint []string       `json:"entrypoint"`
 	WorkingDir string         `json:"workingDir"`
 	Env        []string       `json:"env,omitempty"`
-	Base       *baseInfo      `json:"base,omitempty"` // nil is the built-in base
+	Base       *image.Base    `json:"base,omitempty"` // nil is the built-in base
 	Platforms  []platformPlan `json:"platforms"`
 	Key        *keyInfo       `json:"key,omitempty"` // nil when there is none
 	NoKey      string         `json:"noKey,omitempty"`
@@ -71,7 +71,7 @@ func describePlan(e *build.Explanation) *planAnswer {
 		WorkingDir: e.WorkingDir, Env: e.Env, NoKey: e.NoKey, Verdict: "build", Earlier: e.Earlier, Changes: []partChange{},
 	}
 	if e.Base != "" {
-		out.Base = &baseInfo{Name: e.Base}
+		out.Base = &image.Base{Name: e.Base}
 		if e.BaseDigest != (v1.Hash{}) {
 			out.Base.Digest = e.BaseDigest.String()
 		}
@@ -107,10 +107,10 @@ func writePlan(f *Factory, out *planAnswer) error {
 	lines := []string{fmt.Sprintf("%s: %s, starts with %s", out.Language, out.Style, contents.Words(out.Entrypoint))}
 	base := "built in: certificates, a temp folder, a user that is not root"
 	if out.Base != nil {
-		base = strings.TrimSuffix(out.Base.Name+" "+out.Base.Digest, " ")
+		base = out.Base.String()
 	}
 	lines = append(lines, "base: "+base, "")
-	if err := writeLines(f, lines...); err != nil {
+	if err := answerLines(f.IO, lines...); err != nil {
 		return err
 	}
 	layers := term.NewTable("PLATFORM", "LAYER", "MADE FROM", "KNOWN")
@@ -123,9 +123,9 @@ func writePlan(f *Factory, out *planAnswer) error {
 		return err
 	}
 	if out.Key == nil {
-		return writeLines(f, "", "no key: "+out.NoKey, "build: every time")
+		return answerLines(f.IO, "", "no key: "+out.NoKey, "build: every time")
 	}
-	if err := writeLines(f, ""); err != nil {
+	if err := answerLines(f.IO, ""); err != nil {
 		return err
 	}
 	parts := term.NewTable("PART OF THE KEY", "VALUE")
@@ -139,7 +139,7 @@ func writePlan(f *Factory, out *planAnswer) error {
 	if err := f.IO.Write(parts); err != nil {
 		return err
 	}
-	return writeLines(f, append([]string{"", "key: " + out.Key.Digest}, out.verdictLines()...)...)
+	return answerLines(f.IO, append([]string{"", "key: " + out.Key.Digest}, out.verdictLines()...)...)
 }
 
 // maxFiles is how many changed files are named for people; -o json has them all.
@@ -176,15 +176,6 @@ func (out *planAnswer) verdictLines() []string {
 		return append(lines, "unchanged: "+out.Digest+" was built from the same input")
 	}
 	return append(lines, "build: no earlier build here had this key")
-}
-
-func writeLines(f *Factory, lines ...string) error {
-	for _, line := range lines {
-		if err := f.IO.Answer("%s", line); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func yesNo(b bool) string {

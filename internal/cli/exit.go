@@ -128,7 +128,7 @@ func reportEvent(f *Factory, err error, code int) {
 	if !f.IO.Events() { // the command line could not be read
 		f.IO.UseEvents(f.Sys.Now)
 	}
-	failure := progress.Failure{Reason: fault.KindOf(err).String(), Message: err.Error(), Hint: fault.HintOf(err), ExitCode: code}
+	failure := progress.Failure{Reason: fault.KindOf(err).String(), Message: err.Error(), Hint: hintOf(err), ExitCode: code}
 	if e, ok := errors.AsType[*fault.Error](err); ok {
 		failure.Op, failure.Subject = e.Op, e.Subject
 	}

@@ -45,10 +45,44 @@ func flagHints() map[problem]string {
 	}
 }
 
+// optionFlags returns the flag of each option that a hint of the packages below names
+// in braces, as fault.Error says.
+func optionFlags() map[string]string {
+	return map[string]string{
+		"AllowMissingCommand":   "--no-start-check",
+		"BaseImage":             "--base-image",
+		"Builder":               "--builder",
+		"Dockerfile.Args":       "--build-arg",
+		"Dockerfile.File":       "--file",
+		"Dockerfile.Offline":    "--network",
+		"Dockerfile.Repository": "--cache-repo",
+		"Dockerfile.Secrets":    "--secret",
+		"Dockerfile.Target":     "--target",
+		"PasswordStdin":         "--password-stdin",
+		"Platforms":             "--platform",
+		"Pod.Image":             "--builder-image",
+		"Pod.Namespace":         "--builder-namespace",
+		"Pod.Resources":         "--builder-resources",
+		"Push":                  "--push",
+	}
+}
+
+// nameFlags puts flags into a text in place of the options that it names.
+func nameFlags(text string) string {
+	if !strings.Contains(text, "{") {
+		return text
+	}
+	var pairs []string
+	for option, flag := range optionFlags() {
+		pairs = append(pairs, "{"+option+"}", flag)
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
+}
+
 // hintOf returns what a person can do about err: what the error says, and which
 // flags there are for it.
 func hintOf(err error) string {
-	hint := fault.HintOf(err)
+	hint := nameFlags(fault.HintOf(err))
 	e, ok := errors.AsType[*fault.Error](err)
 	if !ok {
 		return hint

@@ -4,18 +4,16 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
-	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/image"
 	"github.com/kn-lite/kn-lite/internal/image/contents"
 	"github.com/kn-lite/kn-lite/internal/progress"
 	"github.com/kn-lite/kn-lite/internal/term"
@@ -29,66 +27,13 @@ type inspectOptions struct {
 	Provenance bool
 }
 
-// imageAnswer is an image, or an index of several, as -o json shows it.
+// imageAnswer is an image as -o json shows it.
 type imageAnswer struct {
-	APIVersion string          `json:"apiVersion"`
-	Kind       string          `json:"kind"`
-	Name       string          `json:"name"`
-	Digest     string          `json:"digest"`
-	Index      bool            `json:"index"`
-	Images     []platformImage `json:"images"`
-	Signatures int             `json:"signatures"` // that nobody has checked
+	header
+	*image.Summary
 }
 
-type platformImage struct {
-	Platform    string            `json:"platform"`
-	Digest      string            `json:"digest"`
-	Created     time.Time         `json:"created"`
-	Base        *baseInfo         `json:"base,omitempty"` // nil: none is named, or the built-in one
-	Size        int64             `json:"size"`           // of all layers, compressed
-	Config      imageConfig       `json:"config"`
-	Layers      []imageLayer      `json:"layers"`
-	Annotations map[string]string `json:"annotations,omitempty"`
-	Attached    []attachedInfo    `json:"attached,omitempty"`
-}
-
-type baseInfo struct {
-	Name   string `json:"name"`
-	Digest string `json:"digest,omitempty"`
-}
-
-type imageConfig struct {
-	User       string            `json:"user,omitempty"`
-	Entrypoint []string          `json:"entrypoint,omitempty"`
-	Command    []string          `json:"command,omitempty"`
-	WorkingDir string            `json:"workingDir,omitempty"`
-	Env        []string          `json:"env,omitempty"`
-	Ports      []string          `json:"ports,omitempty"`
-	Labels     map[string]string `json:"labels,omitempty"`
-}
-
-type imageLayer struct {
-	Name      string      `json:"name,omitempty"`
-	Digest    string      `json:"digest"`
-	DiffID    string      `json:"diffID"`
-	Size      int64       `json:"size"` // compressed
-	CreatedBy string      `json:"createdBy,omitempty"`
-	FileCount int         `json:"fileCount"`
-	Files     []imageFile `json:"files,omitempty"` // with --files
-}
-
-type imageFile struct {
-	Path   string `json:"path"`
-	Type   string `json:"type"`
-	Mode   string `json:"mode"` // octal, e.g. 0644
-	UID    int    `json:"uid"`
-	GID    int    `json:"gid"`
-	Size   int64  `json:"size"`
-	Target string `json:"target,omitempty"`
-	Digest string `json:"digest,omitempty"` // SHA-256 of the content
-}
-
-func newImageInspectCmd(f *Factory) *cobra.Command {
+func newImageInspectCmd(f *Factory, runF func(context.Context, *inspectOptions) error) *cobra.Command {
 	o := &inspectOptions{}
 	cmd := &cobra.Command{
 		Use:   "inspect REF | oci:DIR | tar:FILE | DIR",
@@ -115,82 +60,45 @@ document itself, with no other output.`,
   kn-lite image inspect oci:image -o 'jsonpath={.images[0].config.user}'`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.Name = args[0]
-			ctx, cancel := f.withTimeout(cmd.Context(), 0)
-			defer cancel()
-			return runImageInspect(ctx, f, o)
+			if o.Name = args[0]; o.SBOM && o.Provenance {
+				return fault.Usagef("--sbom and --provenance: choose one")
+			}
+			return runner(f, runF, bounded(runImageInspect))(cmd.Context(), o)
 		},
 	}
 	cmd.Flags().BoolVar(&o.Files, "files", false, "list the files of each layer")
 	cmd.Flags().BoolVar(&o.SBOM, "sbom", false, "print the SBOM (SPDX)")
 	cmd.Flags().BoolVar(&o.Provenance, "provenance", false, "print the provenance (in-toto, SLSA)")
-	addLookFlags(f, cmd, &o.lookOptions)
+	o.add(f, cmd)
 	return cmd
 }
 
 func runImageInspect(ctx context.Context, f *Factory, o *inspectOptions) error {
-	if o.SBOM && o.Provenance {
-		return fault.Usagef("--sbom and --provenance: choose one")
-	}
-	found, err := openImages(ctx, f, o.Name, &o.lookOptions)
-	if err != nil {
-		return err
-	}
+	request := o.request(o.Name)
+	request.Files = o.Files
+	document := f.App().ImageSBOM
 	switch {
-	case o.SBOM:
-		return printDocument(ctx, f.IO, found, attest.SPDXType, "SBOM")
 	case o.Provenance:
-		return printDocument(ctx, f.IO, found, attest.InTotoType, "provenance")
+		document = f.App().ImageProvenance
+	case !o.SBOM:
+		out, err := f.App().InspectImage(ctx, request)
+		if err != nil {
+			return err
+		}
+		return f.print(answer{
+			Object: imageAnswer{head("Image"), out}, Names: []string{out.Digest},
+			Table: func() error { return writeImageSummary(f.IO, out) },
+		})
 	}
-	images, err := readImages(ctx, f.IO, found, map[v1.Hash][]contents.Entry{})
+	found, err := document(ctx, request)
 	if err != nil {
 		return err
 	}
-	out := imageAnswer{APIVersion: apiVersion, Kind: "Image", Name: found.Name, Digest: found.Digest.String(), Index: found.Index}
-	for _, one := range images {
-		described := describeImage(one, o.Files)
-		described.Attached = attachedTo(ctx, f.IO, found, one.Digest)
-		out.Images = append(out.Images, described)
-	}
-	out.Signatures = countSignatures(ctx, f.IO, found)
-	return f.print(answer{Object: out, Names: []string{out.Digest}, Table: func() error { return writeImageSummary(f.IO, &out) }})
-}
-
-func describeImage(image *contents.Image, files bool) platformImage {
-	out := platformImage{
-		Platform: image.Platform.String(), Digest: image.Digest.String(), Created: image.Created,
-		Annotations: image.Annotations,
-		Config: imageConfig{
-			User: image.Config.User, Entrypoint: image.Config.Entrypoint, Command: image.Config.Cmd,
-			WorkingDir: image.Config.WorkingDir, Env: image.Config.Env, Labels: image.Config.Labels,
-			Ports: slices.Sorted(maps.Keys(image.Config.ExposedPorts)),
-		},
-	}
-	if name := image.Annotations["org.opencontainers.image.base.name"]; name != "" {
-		out.Base = &baseInfo{Name: name, Digest: image.Annotations["org.opencontainers.image.base.digest"]}
-	}
-	for _, l := range image.Layers {
-		out.Size += l.Size
-		layer := imageLayer{Name: l.Comment, Digest: l.Digest.String(), DiffID: l.DiffID.String(), Size: l.Size, CreatedBy: l.CreatedBy, FileCount: l.Files()}
-		if files {
-			for _, e := range l.Entries {
-				layer.Files = append(layer.Files, fileInfo(&e))
-			}
-		}
-		out.Layers = append(out.Layers, layer)
-	}
-	return out
-}
-
-func fileInfo(e *contents.Entry) imageFile {
-	return imageFile{
-		Path: "/" + e.Path, Type: string(e.Type), Mode: fmt.Sprintf("%04o", e.Mode),
-		UID: e.UID, GID: e.GID, Size: e.Size, Target: e.Target, Digest: e.Digest,
-	}
+	return f.IO.Exact(strings.TrimSuffix(string(found.Text), "\n"))
 }
 
 // writeImageSummary is the answer for people.
-func writeImageSummary(streams *term.IO, out *imageAnswer) error {
+func writeImageSummary(streams *term.IO, out *image.Summary) error {
 	lines := []string{"image      " + out.Name, "digest     " + out.Digest}
 	if out.Signatures > 0 {
 		lines = append(lines, "signed     "+plural(out.Signatures, "signature")+", not checked: kn-lite image verify")
@@ -207,7 +115,7 @@ func writeImageSummary(streams *term.IO, out *imageAnswer) error {
 			}
 		}
 		if image.Base != nil {
-			add("base", strings.TrimSuffix(image.Base.Name+" "+image.Base.Digest, " "))
+			add("base", image.Base.String())
 		}
 		add("created", image.Created.Format(time.RFC3339))
 		add("user", image.Config.User)
@@ -226,10 +134,8 @@ func writeImageSummary(streams *term.IO, out *imageAnswer) error {
 		}
 		add("size", fmt.Sprintf("%s in %s", progress.Bytes(image.Size), plural(len(image.Layers), "layer")))
 	}
-	for _, line := range lines {
-		if err := streams.Answer("%s", line); err != nil {
-			return err
-		}
+	if err := answerLines(streams, lines...); err != nil {
+		return err
 	}
 	for i := range out.Images {
 		if err := writeLayers(streams, &out.Images[i], len(out.Images) > 1); err != nil {
@@ -239,7 +145,7 @@ func writeImageSummary(streams *term.IO, out *imageAnswer) error {
 	return nil
 }
 
-func writeLayers(streams *term.IO, image *platformImage, several bool) error {
+func writeLayers(streams *term.IO, image *image.PlatformSummary, several bool) error {
 	title := ""
 	if several {
 		title = image.Platform
@@ -263,7 +169,7 @@ func writeLayers(streams *term.IO, image *platformImage, several bool) error {
 			if e.Target != "" {
 				path += " -> " + e.Target
 			}
-			files.Row(cmp.Or(l.Name, strconv.Itoa(i+1)), modeText(&e), fmt.Sprintf("%d:%d", e.UID, e.GID), strconv.FormatInt(e.Size, 10), path)
+			files.Row(cmp.Or(l.Name, strconv.Itoa(i+1)), e.Permissions, fmt.Sprintf("%d:%d", e.UID, e.GID), strconv.FormatInt(e.Size, 10), path)
 		}
 	}
 	if n == 0 {
@@ -273,29 +179,6 @@ func writeLayers(streams *term.IO, image *platformImage, several bool) error {
 		return err
 	}
 	return streams.Write(files)
-}
-
-// modeText is a mode as ls has it.
-func modeText(e *imageFile) string {
-	bits, err := strconv.ParseUint(e.Mode, 8, 32)
-	if err != nil {
-		return e.Mode
-	}
-	mode := fs.FileMode(bits & 0o777)
-	for bit, flag := range map[uint64]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
-		if bits&bit != 0 {
-			mode |= flag
-		}
-	}
-	switch contents.Type(e.Type) {
-	case contents.Folder:
-		mode |= fs.ModeDir
-	case contents.Link:
-		mode |= fs.ModeSymlink
-	case contents.Special:
-		mode |= fs.ModeDevice
-	}
-	return mode.String()
 }
 
 // short cuts text to n characters on one line.

@@ -1,26 +1,17 @@
 package cli
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"io/fs"
-	"os"
 
 	"github.com/spf13/cobra"
 
-	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/sign"
+	"github.com/kn-lite/kn-lite/internal/app"
 )
 
 // keyAnswer is a new pair of keys as -o json shows it.
 type keyAnswer struct {
-	APIVersion  string `json:"apiVersion"`
-	Kind        string `json:"kind"`
-	Private     string `json:"private"` // file
-	Public      string `json:"public"`  // file
-	Fingerprint string `json:"fingerprint"`
-	Encrypted   bool   `json:"encrypted"`
+	header
+	*app.KeyPair
 }
 
 func newImageKeygenCmd(f *Factory) *cobra.Command {
@@ -49,70 +40,12 @@ on stdout is the name of the public key's file.`,
 }
 
 func runImageKeygen(ctx context.Context, f *Factory, name string) error {
-	private, public := name+".key", name+".pub"
-	for _, file := range []string{private, public} {
-		if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
-			return fault.New(fault.Conflict, "image.keygen", file, "%w", cmp.Or(err, fs.ErrExist)).
-				WithHint("a lost key cannot be made again; name another one: kn-lite image keygen NAME")
-		}
-	}
-	password, err := newPassword(ctx, f)
+	pair, err := f.App().NewKeyPair(ctx, name)
 	if err != nil {
 		return err
 	}
-	key, err := sign.Generate()
-	if err != nil {
-		return err
-	}
-	secret, err := key.PEM(password)
-	if err != nil {
-		return err
-	}
-	open, err := key.Public().PEM()
-	if err != nil {
-		return err
-	}
-	if err := writeNew(private, secret, 0o600); err != nil {
-		return err
-	}
-	if err := writeNew(public, open, 0o644); err != nil {
-		return errors.Join(err, os.Remove(private))
-	}
-	if password == "" {
-		f.IO.Note("%s is not encrypted: whoever reads it signs in your name", private)
-	}
-	out := keyAnswer{
-		APIVersion: apiVersion, Kind: "KeyPair", Private: private, Public: public,
-		Fingerprint: key.Public().Fingerprint(), Encrypted: password != "",
-	}
-	return f.print(answer{Object: out, Names: []string{public}, Table: func() error { return f.IO.Answer("%s", public) }})
-}
-
-// newPassword is the one that a new key is encrypted with; "" leaves it open.
-func newPassword(ctx context.Context, f *Factory) (string, error) {
-	if password := f.Sys.Env("KN_LITE_SIGN_PASSWORD"); password != "" || !f.IO.CanPrompt() {
-		return password, nil
-	}
-	password, err := f.IO.Secret(ctx, "Password of the new key (empty: none): ")
-	if err != nil || password == "" {
-		return "", err
-	}
-	again, err := f.IO.Secret(ctx, "Once more: ")
-	if err == nil && again != password {
-		err = fault.Usagef("the two passwords differ")
-	}
-	return password, err
-}
-
-// writeNew writes a file that must not be there, with exactly these permissions.
-func writeNew(file string, content []byte, perm os.FileMode) error {
-	out, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
-	if err != nil {
-		return &fault.Error{Op: "image.keygen", Subject: file, Err: err}
-	}
-	_, err = out.Write(content)
-	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
-		return &fault.Error{Op: "image.keygen", Subject: file, Err: errors.Join(err, os.Remove(file))}
-	}
-	return nil
+	return f.print(answer{
+		Object: keyAnswer{head("KeyPair"), pair}, Names: []string{pair.Public},
+		Table: func() error { return f.IO.Answer("%s", pair.Public) },
+	})
 }

@@ -11,10 +11,8 @@ import (
 
 // verifyAnswer is a verified image as -o json shows it.
 type verifyAnswer struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	Image      string `json:"image"` // REGISTRY/NAME@sha256:…
-	Key        string `json:"key"`   // fingerprint of the public key
+	header
+	*app.VerifiedImage
 }
 
 func newImageVerifyCmd(f *Factory) *cobra.Command {
@@ -51,7 +49,7 @@ func runImageVerify(ctx context.Context, f *Factory, image, file string) error {
 		return err
 	}
 	return f.print(answer{
-		Object: verifyAnswer{APIVersion: apiVersion, Kind: "VerifiedImage", Image: verified.Image, Key: verified.Key},
+		Object: verifyAnswer{head("VerifiedImage"), verified},
 		Names:  []string{verified.Image},
 		Table:  func() error { return f.IO.Answer("%s", verified.Image) },
 	})

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -28,33 +29,9 @@ func withFlags(err error) error {
 
 // optionError names the flag of a field of builder.Request.
 func optionError(e *fault.Error) error {
-	flag, hint := e.Subject, e.Hint
-	switch e.Subject {
-	case "BaseImage":
-		flag = "--base-image"
+	flag, hint := cmp.Or(optionFlags()[e.Subject], e.Subject), e.Hint
+	if e.Subject == "BaseImage" {
 		hint = strings.ReplaceAll(hint, "with BASE=", "with --build-arg BASE=")
-	case "Platforms":
-		flag = "--platform"
-	case "AllowMissingCommand":
-		flag = "--no-start-check"
-	case "Dockerfile.File":
-		flag = "--file"
-	case "Dockerfile.Target":
-		flag = "--target"
-	case "Dockerfile.Args":
-		flag = "--build-arg"
-	case "Dockerfile.Secrets":
-		flag = "--secret"
-	case "Dockerfile.Repository":
-		flag = "--cache-repo"
-	case "Dockerfile.Offline":
-		flag = "--network"
-	case "Pod.Image":
-		flag = "--builder-image"
-	case "Pod.Namespace":
-		flag = "--builder-namespace"
-	case "Pod.Resources":
-		flag = "--builder-resources"
 	}
 	if group, _, found := strings.Cut(e.Subject, "."); found && hint == "" {
 		hint = fmt.Sprintf("add --builder %s", map[string]string{"Dockerfile": builder.Dockerfile, "Pod": builder.Cluster}[group])

@@ -18,6 +18,14 @@ import (
 // fields only ever grow.
 const apiVersion = "kn-lite.dev/v1"
 
+// header begins every such document; the fields of a result follow.
+type header struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+}
+
+func head(kind string) header { return header{APIVersion: apiVersion, Kind: kind} }
+
 // eventsOutput is -o json with events on stderr: docs/guide/events.md.
 const eventsOutput = "events"
 
@@ -125,6 +133,16 @@ func table(streams *term.IO, header []string, rows func(*term.Table)) func() err
 		rows(t)
 		return streams.Write(t)
 	}
+}
+
+// answerLines writes lines on stdout.
+func answerLines(streams *term.IO, lines ...string) error {
+	for _, line := range lines {
+		if err := streams.Answer("%s", line); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // plural is "1 layer", "2 layers".

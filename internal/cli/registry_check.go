@@ -9,47 +9,21 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kn-lite/kn-lite/internal/app"
-	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/registry"
 )
 
 // registryCheck is what -o json shows.
 type registryCheck struct {
-	APIVersion  string             `json:"apiVersion"`
-	Kind        string             `json:"kind"`
-	Registry    string             `json:"registry"`
-	Repository  string             `json:"repository,omitempty"`
-	URL         string             `json:"url"`
-	Mirrors     []string           `json:"mirrors,omitempty"`
-	TLS         *registryTLS       `json:"tls,omitempty"`
-	Auth        string             `json:"auth"` // none, basic or bearer
-	TokenServer string             `json:"tokenServer,omitempty"`
-	Sources     []registrySource   `json:"sources"`
-	User        string             `json:"user,omitempty"`
-	Credentials string             `json:"credentials,omitempty"` // where they were found
-	Pull        registryPermission `json:"pull"`
-	Push        registryPermission `json:"push"`
+	header
+	*registry.Check
 }
 
-type registryTLS struct {
-	Version   string    `json:"version"`
-	Subject   string    `json:"subject"`
-	Issuer    string    `json:"issuer"`
-	NotAfter  time.Time `json:"notAfter"`
-	TrustedBy string    `json:"trustedBy"`
+type registryCheckOptions struct {
+	Name string // of a registry or an image; "" is the folder's
 }
 
-type registrySource struct {
-	Place string `json:"place"`
-	Found string `json:"found"`
-}
-
-type registryPermission struct {
-	Answer string `json:"answer,omitempty"` // yes, no, or "" when nobody asked
-	Why    string `json:"why,omitempty"`
-}
-
-func newRegistryCheckCmd(f *Factory) *cobra.Command {
+func newRegistryCheckCmd(f *Factory, runF func(context.Context, *registryCheckOptions) error) *cobra.Command {
+	o := &registryCheckOptions{}
 	cmd := &cobra.Command{
 		Use:   "check [REGISTRY | IMAGE]",
 		Short: "Tell how a registry is reached, and what it lets you do",
@@ -69,88 +43,31 @@ when the registry refuses what was asked.`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeRegistries(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := f.withTimeout(cmd.Context(), 0)
-			defer cancel()
-			return runRegistryCheck(ctx, f, args)
+			o.Name = strings.Join(args, "")
+			return runner(f, runF, bounded(runRegistryCheck))(cmd.Context(), o)
 		},
 	}
 	addRegistryFlags(f, cmd)
 	return cmd
 }
 
-func runRegistryCheck(ctx context.Context, f *Factory, args []string) error {
-	host, repository, err := checkedName(f, args)
+func runRegistryCheck(ctx context.Context, f *Factory, o *registryCheckOptions) error {
+	check, err := f.App().CheckRegistry(ctx, app.CheckRegistryRequest{Name: o.Name, Namespace: f.Flags.Namespace})
 	if err != nil {
 		return err
 	}
-	client, err := f.Registry()
+	err = f.print(answer{
+		Object: registryCheck{head("RegistryCheck"), check}, Names: []string{check.Host},
+		Table: func() error { return f.IO.Lines(checkText(check)) },
+	})
 	if err != nil {
 		return err
 	}
-	check, err := client.Check(ctx, host, repository)
-	if err != nil {
-		return err
-	}
-	shown := showCheck(check)
-	if err := f.print(answer{Object: shown, Names: []string{host}, Table: func() error { return f.IO.Lines(shown.text()) }}); err != nil {
-		return err
-	}
-	for _, p := range []struct {
-		what string
-		registry.Permission
-	}{{"pull from", check.Pull}, {"push to", check.Push}} {
-		if p.Answer == "no" {
-			name := strings.TrimSuffix(host+"/"+repository, "/")
-			return fault.New(fault.Auth, "registry.check", name, "not permitted to %s it", p.what).
-				WithHint("log in with `kn-lite registry login %s`, or ask for the permission", host)
-		}
-	}
-	return nil
+	return check.Refused()
 }
 
-// checkedName is a registry, or an image and so its repository too.
-func checkedName(f *Factory, args []string) (host, repository string, err error) {
-	if len(args) == 1 && !strings.Contains(strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(args[0], "https://"), "http://"), "/"), "/") {
-		host, err = registry.ParseHost(args[0])
-		return host, "", err
-	}
-	var image string
-	if len(args) == 1 {
-		image = args[0]
-	} else {
-		project, err := app.FindProject(".")
-		if err != nil {
-			return "", "", err
-		}
-		if project == nil {
-			return "", "", fault.Usagef("which registry? there is no function in this folder to tell").WithHint("name one: kn-lite registry check REGISTRY")
-		}
-		if image, err = f.App().ImageTag("", project, f.Flags.Namespace); err != nil {
-			return "", "", err
-		}
-	}
-	ref, err := registry.Parse(image)
-	return ref.Registry, ref.Repository, err
-}
-
-func showCheck(c *registry.Check) registryCheck {
-	shown := registryCheck{
-		APIVersion: apiVersion, Kind: "RegistryCheck", Registry: c.Host, Repository: c.Repository, URL: c.URL, Mirrors: c.Mirrors,
-		Auth: c.Auth, TokenServer: c.TokenFrom, Sources: []registrySource{}, User: c.User, Credentials: c.From,
-		Pull: registryPermission(c.Pull), Push: registryPermission(c.Push),
-	}
-	if t := c.TLS; t != nil {
-		tls := registryTLS(*t)
-		shown.TLS = &tls
-	}
-	for _, s := range c.Sources {
-		shown.Sources = append(shown.Sources, registrySource(s))
-	}
-	return shown
-}
-
-// text is the table that a person reads.
-func (c registryCheck) text() string {
+// checkText is the table that a person reads.
+func checkText(c *registry.Check) string {
 	var lines []string
 	row := func(name, format string, args ...any) {
 		lines = append(lines, fmt.Sprintf("%-12s %s", name, fmt.Sprintf(format, args...)))
@@ -172,15 +89,15 @@ func (c registryCheck) text() string {
 	case "none":
 		row("asks for", "no credentials")
 	case "bearer":
-		row("asks for", "a token of %s", c.TokenServer)
+		row("asks for", "a token of %s", c.TokenFrom)
 	default:
 		row("asks for", "user and password")
 	}
 	for _, s := range c.Sources {
 		row("looked in", "%s: %s", s.Place, s.Found)
 	}
-	if c.Credentials != "" {
-		row("uses", "%s", strings.TrimSpace("those of "+c.Credentials))
+	if c.From != "" {
+		row("uses", "%s", strings.TrimSpace("those of "+c.From))
 	} else {
 		row("uses", "no credentials")
 	}
@@ -189,11 +106,4 @@ func (c registryCheck) text() string {
 		row("push", "%s", c.Push)
 	}
 	return strings.Join(lines, "\n")
-}
-
-func (p registryPermission) String() string {
-	if p.Why == "" {
-		return p.Answer
-	}
-	return p.Answer + ": " + p.Why
 }

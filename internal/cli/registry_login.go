@@ -2,20 +2,18 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/registry"
-	"github.com/kn-lite/kn-lite/internal/term"
 )
 
 func newRegistryCmd(f *Factory) *cobra.Command {
 	return newGroupCmd("registry", "Log in to registries, check them, run one", groupDayTwo,
-		newRegistryCheckCmd(f), newRegistryLoginCmd(f), newRegistryLogoutCmd(f), newRegistryServeCmd(f))
+		newRegistryCheckCmd(f, nil), newRegistryLoginCmd(f, nil), newRegistryLogoutCmd(f), newRegistryServeCmd(f))
 }
 
 type registryLoginOptions struct {
@@ -26,14 +24,11 @@ type registryLoginOptions struct {
 
 // registryLogin is what -o json shows of login and logout.
 type registryLogin struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	Registry   string `json:"registry"`
-	User       string `json:"user,omitempty"`
-	Kept       string `json:"kept,omitempty"` // file or helper that has the credentials
+	header
+	*app.Login
 }
 
-func newRegistryLoginCmd(f *Factory) *cobra.Command {
+func newRegistryLoginCmd(f *Factory, runF func(context.Context, *registryLoginOptions) error) *cobra.Command {
 	o := &registryLoginOptions{}
 	cmd := &cobra.Command{
 		Use:   "login REGISTRY",
@@ -53,10 +48,10 @@ $DOCKER_CONFIG/config.json, the first of them that is set; else
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeRegistries(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.Host = args[0]
-			ctx, cancel := f.withTimeout(cmd.Context(), 0)
-			defer cancel()
-			return runRegistryLogin(ctx, f, o)
+			if o.Host = args[0]; o.PasswordStdin && o.User == "" {
+				return fault.Usagef("--password-stdin needs the user's name").WithHint("name it with -u USER")
+			}
+			return runner(f, runF, bounded(runRegistryLogin))(cmd.Context(), o)
 		},
 	}
 	cmd.Flags().StringVarP(&o.User, "username", "u", "", "`USER` to log in as")
@@ -66,67 +61,35 @@ $DOCKER_CONFIG/config.json, the first of them that is set; else
 }
 
 func runRegistryLogin(ctx context.Context, f *Factory, o *registryLoginOptions) error {
-	host, err := registry.ParseHost(o.Host)
+	request := app.LoginRequest{Registry: o.Host, User: o.User}
+	if o.PasswordStdin {
+		request.Password = func() (string, error) { return readPassword(f.IO.In) }
+	}
+	login, err := f.App().Login(ctx, request)
 	if err != nil {
 		return err
 	}
-	client, err := f.Registry()
-	if err != nil {
-		return err
-	}
-	password, err := loginSecret(ctx, f.IO, o)
-	if err != nil {
-		return err
-	}
-	kept, err := client.Login(ctx, host, o.User, password)
-	if err != nil {
-		return err
-	}
-	f.IO.Step("logged in to %s as %s; the credentials are in %s", host, o.User, kept)
-	return f.print(answer{
-		Object: registryLogin{APIVersion: apiVersion, Kind: "RegistryLogin", Registry: host, User: o.User, Kept: kept},
-		Names:  []string{host},
-		Table:  func() error { return nil },
-	})
+	return printLogin(f, "RegistryLogin", login)
+}
+
+func printLogin(f *Factory, kind string, login *app.Login) error {
+	return f.print(answer{Object: registryLogin{head(kind), login}, Names: []string{login.Registry}, Table: func() error { return nil }})
 }
 
 // maxPassword is far above any token's length, and ends the reading of a stream
 // that was meant for somebody else.
 const maxPassword = 64 << 10
 
-// loginSecret completes user and password, from stdin or by asking.
-func loginSecret(ctx context.Context, streams *term.IO, o *registryLoginOptions) (string, error) {
-	switch {
-	case o.PasswordStdin && o.User == "":
-		return "", fault.Usagef("--password-stdin needs the user's name").WithHint("name it with -u USER")
-	case o.PasswordStdin:
-		raw, err := io.ReadAll(io.LimitReader(streams.In, maxPassword))
-		if err != nil {
-			return "", err
-		}
-		if password := strings.TrimRight(string(raw), "\r\n"); password != "" {
-			return password, nil
-		}
+func readPassword(in io.Reader) (string, error) {
+	raw, err := io.ReadAll(io.LimitReader(in, maxPassword))
+	if err != nil {
+		return "", err
+	}
+	password := strings.TrimRight(string(raw), "\r\n")
+	if password == "" {
 		return "", fault.Usagef("there is no password on stdin")
-	case !streams.CanPrompt():
-		return "", fault.Usagef("there is nobody to ask for a password").
-			WithHint(`give both: printf %%s "$TOKEN" | kn-lite registry login %s -u USER --password-stdin`, o.Host)
 	}
-	if o.User == "" {
-		user, err := streams.Ask(ctx, "User: ")
-		if ctx.Err() != nil {
-			return "", ctx.Err()
-		}
-		if err != nil || user == "" {
-			return "", errors.Join(fault.Usagef("a login needs a user's name"), err)
-		}
-		o.User = user
-	}
-	password, err := streams.Secret(ctx, "Password or access token: ")
-	if err == nil && password == "" {
-		err = fault.Usagef("a login needs a password")
-	}
-	return password, err
+	return password, nil
 }
 
 func newRegistryLogoutCmd(f *Factory) *cobra.Command {
@@ -147,28 +110,11 @@ login would write to. Everything else in the file stays as it is.`,
 }
 
 func runRegistryLogout(ctx context.Context, f *Factory, name string) error {
-	host, err := registry.ParseHost(name)
+	login, err := f.App().Logout(ctx, name)
 	if err != nil {
 		return err
 	}
-	client, err := f.Registry()
-	if err != nil {
-		return err
-	}
-	from, found, err := client.Logout(ctx, host)
-	if err != nil {
-		return err
-	}
-	if found {
-		f.IO.Step("removed the credentials for %s from %s", host, from)
-	} else {
-		f.IO.Note("there are no credentials for %s in %s", host, from)
-	}
-	return f.print(answer{
-		Object: registryLogin{APIVersion: apiVersion, Kind: "RegistryLogout", Registry: host},
-		Names:  []string{host},
-		Table:  func() error { return nil },
-	})
+	return printLogin(f, "RegistryLogout", login)
 }
 
 // completeRegistries offers the registries that there are credentials for.

@@ -53,7 +53,10 @@ type Error struct {
 	Kind    Kind
 	Subject string // what it is about: a file:line:col, an image reference, service/hello
 	Err     error  // the cause, in lower case, without "failed to"
-	Hint    string // what the user can do; may have several lines
+	// Hint is what the user can do; it may have several lines. It names what a caller
+	// can set by the name of the field, in braces: {BaseImage}. Whoever shows the hint
+	// has another name for it, such as a flag: internal/cli/hints.go.
+	Hint string
 }
 
 // Error is "subject: cause".

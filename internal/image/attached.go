@@ -19,9 +19,9 @@ const (
 
 // Attachment is something that is attached to an image and not a signature.
 type Attachment struct {
-	Kind   string
-	Type   string // media type
-	Digest string
+	Kind   string `json:"kind"` // SBOM, Provenance or Other
+	Type   string `json:"type"` // media type
+	Digest string `json:"digest"`
 }
 
 // Attached returns what is attached to the image with that digest.
@@ -58,7 +58,7 @@ type Document struct {
 func (i *Images) Document(ctx context.Context, mediaType, word string) (*Document, error) {
 	const op = "image.inspect"
 	if len(i.Images) != 1 {
-		return nil, fault.Usagef("%s has images for several platforms, and each has a document of its own", i.Name)
+		return nil, fault.Usagef("%s has images for several platforms, and each has a document of its own", i.Name).WithHint("name one with {Platforms}")
 	}
 	digest, err := i.Images[0].Digest()
 	if err != nil {
@@ -76,7 +76,7 @@ func (i *Images) Document(ctx context.Context, mediaType, word string) (*Documen
 	}
 	if len(found) == 0 {
 		return nil, fault.New(fault.NotFound, op, i.Name, "it has no %s attached", word).
-			WithHint("kn-lite build --push attaches one")
+			WithHint("kn-lite build {Push} attaches one")
 	}
 	artifact, err := i.document(ctx, found[0])
 	if err != nil {

@@ -14,37 +14,61 @@ import (
 	"github.com/kn-lite/kn-lite/internal/registry/credentials"
 )
 
-// Check is what there is to know about one registry, as seen from here.
+// Check is what there is to know about one registry, as seen from here. Its JSON is
+// what programs read: fields are added and never changed.
 type Check struct {
-	Host       string
-	Repository string // "" when only a host was asked about
-	URL        string // how it is spoken to
-	Mirrors    []string
-	TLS        *CheckedTLS // nil in plain HTTP
-	PlainWhy   string      // why plain HTTP is accepted, "" with TLS
-	Auth       string      // what it asks for: none, basic, bearer
-	TokenFrom  string      // the token server of bearer, without its query
+	Host       string      `json:"registry"`
+	Repository string      `json:"repository,omitempty"` // "" when only a host was asked about
+	URL        string      `json:"url"`                  // how it is spoken to
+	Mirrors    []string    `json:"mirrors,omitempty"`
+	TLS        *CheckedTLS `json:"tls,omitempty"`         // nil in plain HTTP
+	PlainWhy   string      `json:"-"`                     // why plain HTTP is accepted, "" with TLS
+	Auth       string      `json:"auth"`                  // what it asks for: none, basic, bearer
+	TokenFrom  string      `json:"tokenServer,omitempty"` // the token server of bearer, without its query
 
-	Sources []credentials.Source // where credentials were looked for, in order, up to the ones in use
-	User    string               // of the credentials in use
-	From    string               // where they were found, "" for none
+	Sources []credentials.Source `json:"sources"`               // where credentials were looked for, in order, up to the ones in use
+	User    string               `json:"user,omitempty"`        // of the credentials in use
+	From    string               `json:"credentials,omitempty"` // where they were found, "" for none
 
-	Pull, Push Permission
+	Pull Permission `json:"pull"`
+	Push Permission `json:"push"`
 }
 
 // CheckedTLS is the connection's certificate.
 type CheckedTLS struct {
-	Version   string    // e.g. TLS 1.3
-	Subject   string    // the registry's own certificate
-	Issuer    string    // the authority at the end of its chain
-	NotAfter  time.Time // of the registry's own
-	TrustedBy string    // the system's certificates, or a file
+	Version   string    `json:"version"`   // e.g. TLS 1.3
+	Subject   string    `json:"subject"`   // the registry's own certificate
+	Issuer    string    `json:"issuer"`    // the authority at the end of its chain
+	NotAfter  time.Time `json:"notAfter"`  // of the registry's own
+	TrustedBy string    `json:"trustedBy"` // the system's certificates, or a file
 }
 
 // Permission is what an account may do. The zero value is that nobody asked.
 type Permission struct {
-	Answer string // yes, no
-	Why    string // what the registry said
+	Answer string `json:"answer,omitempty"` // yes, no
+	Why    string `json:"why,omitempty"`    // what the registry said
+}
+
+// String returns the answer with its reason.
+func (p Permission) String() string {
+	if p.Why == "" {
+		return p.Answer
+	}
+	return p.Answer + ": " + p.Why
+}
+
+// Refused returns an error when the registry does not permit a pull or a push.
+func (c *Check) Refused() error {
+	for _, p := range []struct {
+		what string
+		Permission
+	}{{"pull from", c.Pull}, {"push to", c.Push}} {
+		if p.Answer == "no" {
+			return fault.New(fault.Auth, "registry.check", strings.TrimSuffix(c.Host+"/"+c.Repository, "/"), "not permitted to %s it", p.what).
+				WithHint("log in with `kn-lite registry login %s`, or ask for the permission", c.Host)
+		}
+	}
+	return nil
 }
 
 // Check asks host, and repository's part of it unless that is "", for all that a
@@ -52,7 +76,7 @@ type Permission struct {
 // up. A registry that cannot be spoken to at all is an error; one that refuses
 // is not, its answers are in Pull and Push.
 func (c *Client) Check(ctx context.Context, host, repository string) (*Check, error) {
-	check := &Check{Host: host, Repository: repository, Mirrors: c.opts.Mirrors[host], Auth: "none"}
+	check := &Check{Host: host, Repository: repository, Mirrors: c.opts.Mirrors[host], Auth: "none", Sources: []credentials.Source{}}
 	if check.Mirrors == nil && host == "index.docker.io" {
 		check.Mirrors = c.opts.Mirrors["docker.io"]
 	}
@@ -75,7 +99,7 @@ func (c *Client) Check(ctx context.Context, host, repository string) (*Check, er
 		check.TokenFrom, _, _ = strings.Cut(e.challenge.params["realm"], "?")
 	}
 	sources, cred, err := c.creds.Trace(ctx, host, repository)
-	check.Sources = sources
+	check.Sources = append(check.Sources, sources...)
 	if err != nil {
 		return check, err
 	}

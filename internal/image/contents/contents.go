@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"path"
 	"slices"
@@ -74,6 +75,25 @@ type Entry struct {
 	Digest   string // SHA-256 of a file's content, in hex
 	Modified time.Time
 	Extended map[string]string // PAX records such as SCHILY.xattr.*
+}
+
+// Permissions returns the mode as ls shows it.
+func (e *Entry) Permissions() string {
+	mode := fs.FileMode(e.Mode & 0o777)
+	for bit, flag := range map[int64]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
+		if e.Mode&bit != 0 {
+			mode |= flag
+		}
+	}
+	switch e.Type {
+	case Folder:
+		mode |= fs.ModeDir
+	case Link:
+		mode |= fs.ModeSymlink
+	case Special:
+		mode |= fs.ModeDevice
+	}
+	return mode.String()
 }
 
 // Describe reads an image's manifest and config, and no layer.

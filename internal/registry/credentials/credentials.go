@@ -164,8 +164,8 @@ func (k *Keychain) given(ctx context.Context, host, repository string) (Credenti
 
 // Source is a place where credentials could have been.
 type Source struct {
-	Place string
-	Found string // what was there, never a secret
+	Place string `json:"place"`
+	Found string `json:"found"` // what was there, never a secret
 }
 
 // Trace does what Lookup does in files, and reports each place that it looked in, up

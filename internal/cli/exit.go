@@ -114,13 +114,17 @@ func outputGone(err error) bool {
 // reportJSON writes the error as one line of JSON on stderr, for pipelines
 // that asked for JSON.
 func reportJSON(streams *term.IO, err error, code int) {
+	// Marshalling strings and an int cannot fail.
+	line, _ := json.Marshal(errorReportOf(err, code))
+	streams.Line(string(line))
+}
+
+func errorReportOf(err error, code int) errorReport {
 	object := errorReport{APIVersion: apiVersion, Kind: "Error", Reason: fault.KindOf(err).String(), Message: err.Error(), Hint: hintOf(err), ExitCode: code}
 	if e, ok := errors.AsType[*fault.Error](err); ok {
 		object.Op, object.Subject = e.Op, e.Subject
 	}
-	// Marshalling strings and an int cannot fail.
-	line, _ := json.Marshal(object)
-	streams.Line(string(line))
+	return object
 }
 
 // reportEvent writes the error as the last event.
@@ -138,21 +142,27 @@ func reportEvent(f *Factory, err error, code int) {
 // errorFormat returns how a program wants to read the error: json or events; "" is
 // for people. A command line that could not be read to its end is looked through.
 func errorFormat(f *Factory) string {
-	format := f.Flags.Output
-	for i, arg := range f.Sys.Args {
-		if format != "" || arg == "--" {
-			break
-		}
-		for _, flag := range []string{"-o", "--output"} {
-			if arg == flag && i+1 < len(f.Sys.Args) {
-				format = f.Sys.Args[i+1]
-			} else if value, ok := strings.CutPrefix(arg, flag+"="); ok {
-				format = value
-			}
-		}
-	}
+	format := givenFlag(f, f.Flags.Output, "-o", "--output")
 	if format == "json" || format == eventsOutput {
 		return format
 	}
 	return ""
+}
+
+// givenFlag returns the value of a flag: the one that was read, else the first that
+// stands in the command line under one of its names.
+func givenFlag(f *Factory, read string, names ...string) string {
+	for i, arg := range f.Sys.Args {
+		if read != "" || arg == "--" {
+			break
+		}
+		for _, name := range names {
+			if arg == name && i+1 < len(f.Sys.Args) {
+				read = f.Sys.Args[i+1]
+			} else if value, ok := strings.CutPrefix(arg, name+"="); ok {
+				read = value
+			}
+		}
+	}
+	return read
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kn-lite/kn-lite/internal/ci"
 	"github.com/kn-lite/kn-lite/internal/cluster"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/settings"
@@ -23,6 +24,7 @@ type Factory struct {
 	Cluster func() (*cluster.Client, error)
 
 	registry     registryAccess
+	answered     any                       // what was printed last, for pipelines
 	settingFlags map[string]settings.Given // flags on the command line that overrule settings
 }
 
@@ -37,6 +39,8 @@ type globalFlags struct {
 	Verbose    bool
 	NoInput    bool
 	Timeout    time.Duration // 0: the command's own default
+	CI         string        // auto, github, gitlab or none
+	ResultFile string
 }
 
 func newFactory(sys *System) *Factory {
@@ -71,6 +75,9 @@ func (f *Factory) applyGlobals() error {
 		return err
 	}
 	f.IO.SetColor(f.Flags.Color)
+	if _, err := ci.Choose(f.Flags.CI, f.Sys.Env); err != nil {
+		return err
+	}
 	if f.Flags.Timeout < 0 {
 		return fault.Usagef("--timeout %s: must not be negative", f.Flags.Timeout)
 	}

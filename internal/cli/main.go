@@ -46,17 +46,17 @@ func Main(ctx context.Context, sys *System) int {
 	factory := newFactory(sys)
 	root := newRootCmd(factory)
 	root.SetArgs(sys.Args[1:])
-	err := execute(ctx, root)
+	cmd, err := execute(ctx, root)
 	if err == nil {
 		err = sys.IO.Broken()
 	}
 	sys.IO.Flush()
-	return factory.report(ctx, err)
+	return conclude(ctx, factory, cmd, err, factory.report(ctx, err))
 }
 
-// execute runs the command; a panic in it is its error.
-func execute(ctx context.Context, root *cobra.Command) (err error) {
+// execute runs the command that the arguments name, and returns it; a panic in it is
+// its error.
+func execute(ctx context.Context, root *cobra.Command) (cmd *cobra.Command, err error) {
 	defer fault.Catch(&err)
-	_, err = root.ExecuteContextC(ctx)
-	return err
+	return root.ExecuteContextC(ctx)
 }

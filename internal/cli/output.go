@@ -59,6 +59,7 @@ type answer struct {
 
 // print writes the answer in the form that -o asked for.
 func (f *Factory) print(a answer) error {
+	f.answered = a.Object
 	format, body, _ := strings.Cut(f.Flags.Output, "=")
 	if format == eventsOutput {
 		format = "json"

@@ -105,6 +105,7 @@ func addGlobalFlags(root *cobra.Command, f *Factory) {
 	flags.StringVar(&f.Flags.Color, "color", "auto", "colour: auto, always or never")
 	flags.BoolVar(&f.Flags.NoInput, "no-input", false, "never ask a question")
 	flags.DurationVar(&f.Flags.Timeout, "timeout", 0, "give up after this long, e.g. 90s or 10m (default: the command's own)")
+	addPipelineFlags(root, f)
 	complete := func(values ...string) cobra.CompletionFunc {
 		return cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
 	}

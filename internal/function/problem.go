@@ -2,7 +2,6 @@ package function
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -48,17 +47,29 @@ func ByPlace(a, b Problem) int {
 	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
 }
 
-// Fault is the error that stands for problems, of kind Usage; nil for none.
-func Fault(problems []Problem) error {
-	switch len(problems) {
-	case 0:
-		return nil
-	case 1:
-		return fault.New(fault.Usage, "function.load", problems[0].Where(), "%s", problems[0].text())
+// InvalidError is the cause of the error that stands for problems.
+type InvalidError struct{ Problems []Problem }
+
+// Error implements error. A single problem's place is the subject of its error.
+func (e *InvalidError) Error() string {
+	if len(e.Problems) == 1 {
+		return e.Problems[0].text()
 	}
-	lines := make([]string, len(problems))
-	for i, p := range problems {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
 		lines[i] = p.String()
 	}
-	return &fault.Error{Op: "function.load", Kind: fault.Usage, Err: errors.New(strings.Join(lines, "\n"))}
+	return strings.Join(lines, "\n")
+}
+
+// Fault is the error that stands for problems, of kind Usage; nil for none.
+func Fault(problems []Problem) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	e := &fault.Error{Op: "function.load", Kind: fault.Usage, Err: &InvalidError{problems}}
+	if len(problems) == 1 {
+		e.Subject = problems[0].Where()
+	}
+	return e
 }

@@ -75,6 +75,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 		newDeployCmd(f, nil),
 		newLocalCmd(f),
 		newTrafficCmd(f),
+		newPreviewCmd(f),
 		newListCmd(f, nil),
 		newDescribeCmd(f, nil),
 		newDeleteCmd(f, nil),

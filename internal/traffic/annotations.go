@@ -14,6 +14,8 @@ const (
 	HistoryKey = Prefix + "traffic-history"
 	// DeployKey is on a service while a deploy of it is under way.
 	DeployKey = Prefix + "deploy"
+	// RolloutKey is on a service: the rollout that is under way, or the last one.
+	RolloutKey = Prefix + "rollout"
 	// ProjectKey is on a service: what of it came from func.yaml.
 	ProjectKey = Prefix + "from-project"
 	// CommitKey is on a revision: the commit that it was built from.

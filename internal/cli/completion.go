@@ -159,6 +159,29 @@ func completeTargets(f *Factory) cobra.CompletionFunc {
 	}
 }
 
+// completeServiceAndRevision offers what revisionArgs takes.
+func completeServiceAndRevision(f *Factory) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 1 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return fromCluster(f, cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
+			service, err := completionService(f, cmd, args)
+			if err != nil && len(args) == 0 {
+				return serviceCompletions(ctx, client)
+			}
+			if err != nil {
+				return nil, err
+			}
+			found, err := targetCompletions(ctx, client.Traffic(), service)
+			for i, line := range found {
+				found[i] = strings.Replace(line, "=", "", 1)
+			}
+			return found, err
+		})
+	}
+}
+
 func targetCompletions(ctx context.Context, store traffic.Store, service string) ([]string, error) {
 	snap, err := store.Snapshot(ctx, service)
 	if err != nil {

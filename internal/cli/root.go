@@ -76,6 +76,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 		newLocalCmd(f),
 		newTrafficCmd(f),
 		newPreviewCmd(f),
+		newRolloutCmd(f),
 		newListCmd(f, nil),
 		newDescribeCmd(f, nil),
 		newDeleteCmd(f, nil),

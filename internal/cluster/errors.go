@@ -35,6 +35,7 @@ var (
 	pods           = resource{"pods", "pod", false}
 	podLogs        = resource{"pods/log", "log of pod", false}
 	podAttach      = resource{"pods/attach", "input of pod", false}
+	podProxy       = resource{"pods/proxy", "port of pod", false}
 	jobs           = resource{"jobs.batch", "job", false}
 	secrets        = resource{"secrets", "secret", false}
 	configMaps     = resource{"configmaps", "configmap", false}

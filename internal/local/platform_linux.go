@@ -99,7 +99,7 @@ func (p *platform) connect(o Options, credentials *credentials, images *server.R
 		return err
 	}
 	controllers := control.New(control.Options{Store: p.store, Domain: domain, Resolver: p.runtime, Now: o.Now, Report: func(err error) { o.Debug(err.Error()) }})
-	server := api.New(api.Options{Store: p.store, Token: credentials.Token, Version: o.Version, Logs: pods, Tokens: tokens, Report: o.Warn})
+	server := api.New(api.Options{Store: p.store, Token: credentials.Token, Version: o.Version, Logs: pods, Tokens: tokens, Metrics: late.router.Metrics(), Report: o.Warn})
 	p.api = server
 	p.functions = late.router
 	p.dashboard = dashboard.New(dashboard.Options{Store: p.store, Figures: late.router.Requests, Logs: pods, API: server, Token: credentials.Token, Now: o.Now})

@@ -34,6 +34,7 @@ func Promote(ctx context.Context, store traffic.Store, service, by string, now t
 				WithHint("nothing was changed; the rollout is over: move traffic with `kn-lite traffic split`")
 		}
 		final := s.Final()
+		s.Step = len(s.Plan.Steps) - 1
 		return s.finish(Promoted, "by "+by, now), final, "", traffic.CheckReady(known, final)
 	})
 }

@@ -9,6 +9,7 @@
 package rollout
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,13 +69,22 @@ func ParseSteps(text string) ([]int, error) {
 
 // ParseRate reads a share of requests: "1%", "0.5 %", or "0.01".
 func ParseRate(text string) (float64, error) {
+	n, err := ParseFactor(text)
+	if err != nil || n > 1 {
+		return 0, fault.Usagef("%q is not a share of requests", text).WithHint("write it in percent, e.g. 1%% or 0.5%%; 0%% allows no error at all")
+	}
+	return n, nil
+}
+
+// ParseFactor is ParseRate without a bound: 150% and 1.5.
+func ParseFactor(text string) (float64, error) {
 	number, percent := strings.CutSuffix(strings.TrimSpace(text), "%")
 	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
 	if percent {
 		n /= 100
 	}
-	if err != nil || n != n || n < 0 || n > 1 {
-		return 0, fault.Usagef("%q is not a share of requests", text).WithHint("write it in percent, e.g. 1%% or 0.5%%; 0%% allows no error at all")
+	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) || n < 0 {
+		return 0, fault.Usagef("%q is not a share", text).WithHint("write it in percent, e.g. 50%%")
 	}
 	return n, nil
 }
@@ -101,8 +111,8 @@ func (p Plan) Check() error {
 	return nil
 }
 
-// poll is how often a step looks at the candidate.
-func (p Plan) poll() time.Duration {
+// Poll returns how often a step looks at the candidate.
+func (p Plan) Poll() time.Duration {
 	return min(max(p.Interval/10, 250*time.Millisecond), 5*time.Second)
 }
 

@@ -95,11 +95,15 @@ func (r Request) begin(snap *traffic.Snapshot, known traffic.Known) (Proposal, e
 	if err := traffic.CheckReady(known, base.Shift(candidate, traffic.Shift{}, "")); err != nil {
 		return Proposal{}, err
 	}
-	s.Plan = r.Plan.from(share)
+	s.Plan = r.Plan
+	if s.Stable != "" {
+		s.Plan = r.Plan.from(share)
+	}
 	switch {
 	case s.Stable == "":
 		return Proposal{State: s, Nothing: candidate + " has all of the traffic already"}, nil
 	case len(s.Plan.Steps) == 0:
+		s.Plan = r.Plan
 		return Proposal{State: s, Nothing: candidate + " has more than the last step's share already: " + base.String()}, nil
 	}
 	return Proposal{State: s}, s.Plan.Check()

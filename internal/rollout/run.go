@@ -28,6 +28,9 @@ type Runner struct {
 	Deadline time.Time // for the whole rollout; zero: none
 }
 
+// settleWithin bounds the wait for the split that a rollout leaves.
+const settleWithin = time.Minute
+
 // afterwards bounds what is still written when a rollout was interrupted.
 const afterwards = 10 * time.Second
 
@@ -64,7 +67,7 @@ func (p Proposal) finished() *State {
 	if p.Nothing == "" {
 		return nil
 	}
-	p.State.Phase, p.State.Reason = Done, p.Nothing
+	p.State.Phase, p.State.Reason, p.State.Step = Done, p.Nothing, len(p.State.Plan.Steps)-1
 	return &p.State
 }
 
@@ -245,6 +248,7 @@ func (r *run) finish(ctx context.Context, err error) (*State, error) {
 		if err != nil {
 			return r.finish(ctx, err)
 		}
+		r.settle(ctx)
 		return &r.state, nil
 	case isFailure:
 		return r.rollBack(ctx, failed)
@@ -263,9 +267,24 @@ func (r *run) rollBack(ctx context.Context, f *failure) (*State, error) {
 	if err != nil {
 		return r.finish(ctx, err)
 	}
+	r.settle(ctx)
 	err = fault.New(fault.RolledBack, "rollout."+f.Gate, "revision/"+r.state.Candidate, "at %d %%: %s", share, f.Reason).
 		WithHint("the former split serves again: %s\nsee `kn-lite logs %s --revision %s` and `kn-lite rollout status %s`", r.state.Before, r.service, r.state.Candidate, r.service)
 	return &r.state, err
+}
+
+// settle waits until the cluster routes the split that a rollout leaves, for a while:
+// it is written, and will be taken up.
+func (r *run) settle(ctx context.Context) {
+	snap, err := r.Store.Snapshot(ctx, r.service)
+	if err != nil || snap.Routes() {
+		return
+	}
+	within, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	task := r.Report.Start("waiting until the cluster routes "+snap.Spec.Normal().String(), 0)
+	_, err = traffic.Await(within, r.Store, snap, nil)
+	progress.End(task, "the cluster routes "+snap.Spec.Normal().String(), err)
 }
 
 // endedByOthers returns what the decision of somebody else means for this run.
@@ -331,4 +350,4 @@ func (r *run) pause(ctx context.Context, cause error) (*State, error) {
 }
 
 // sleep waits between two looks at a step.
-func (r *run) sleep(ctx context.Context) error { return backoff.Sleep(ctx, r.state.Plan.poll()) }
+func (r *run) sleep(ctx context.Context) error { return backoff.Sleep(ctx, r.state.Plan.Poll()) }

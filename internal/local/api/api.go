@@ -31,6 +31,8 @@ type Options struct {
 	Logs Logs
 	// Tokens makes tokens of service accounts; nil where there are none.
 	Tokens Tokens
+	// Metrics answers /metrics; nil where there are none.
+	Metrics http.Handler
 	// Patience is how long a client may neither send nor read; 0 is half a minute. A
 	// watch in which nothing happens may take longer.
 	Patience time.Duration
@@ -53,6 +55,7 @@ type Server struct {
 	version string
 	logs    Logs
 	tokens  Tokens
+	metrics http.Handler
 	report  func(string)
 
 	patience time.Duration
@@ -64,7 +67,7 @@ type Server struct {
 
 // New returns a server. Its Run has to run beside it.
 func New(o Options) *Server {
-	s := &Server{store: o.Store, token: o.Token, user: o.User, version: o.Version, logs: o.Logs, tokens: o.Tokens, report: o.Report}
+	s := &Server{store: o.Store, token: o.Token, user: o.User, version: o.Version, logs: o.Logs, tokens: o.Tokens, metrics: o.Metrics, report: o.Report}
 	if s.user == "" {
 		s.user = "kn-lite"
 	}

@@ -22,6 +22,9 @@ func (s *Server) serveFixed(w *response, r *http.Request) (handled bool, err err
 		return true, s.review(w, r, review)
 	}
 	answer := s.fixed(w, r, path)
+	if answer == nil && path == "/metrics" && s.metrics != nil {
+		answer = func() error { s.metrics.ServeHTTP(w, r); return nil }
+	}
 	if answer == nil {
 		return false, nil
 	}

@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -21,12 +23,22 @@ func main() {
 		<-stop
 		os.Exit(0)
 	}()
+	// With MODE=ok: $ERRORS percent of the answers are errors, evenly spread from the
+	// first on, and each takes $LAG longer.
+	var served atomic.Int64
+	errors, _ := strconv.ParseInt(os.Getenv("ERRORS"), 10, 64)
+	lag, _ := time.ParseDuration(os.Getenv("LAG"))
 	http.HandleFunc("/crash", func(http.ResponseWriter, *http.Request) {
 		fmt.Println("crashing")
 		os.Exit(3)
 	})
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Println("request", r.URL.Path)
+		time.Sleep(lag)
+		if errors > 0 && (served.Add(1)-1)*errors%100 < errors {
+			http.Error(w, "broken on purpose", http.StatusInternalServerError)
+			return
+		}
 		w.Header().Set("Revision", os.Getenv("K_REVISION"))
 		_, _ = fmt.Fprintln(w, "broken is fine:", os.Getenv("ANSWER"))
 	})

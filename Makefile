@@ -66,7 +66,7 @@ cluster-down: ## take it down and leave nothing (DEVCLUSTER=name)
 # has a module of its own, so that no dependency of theirs reaches kn-lite's.
 peers: $(BIN)/kn $(BIN)/ko $(BIN)/func $(BIN)/kaniko ## bin/kn, ko, func and kaniko, for tests and benchmarks
 
-tools: $(BIN)/golangci-lint $(BIN)/gofumpt $(BIN)/goreleaser ## the linters and the release tool
+tools: $(BIN)/golangci-lint $(BIN)/gofumpt $(BIN)/goreleaser $(BIN)/actionlint ## the linters and the release tool
 
 $(BIN)/hey: test/peers/hey/go.mod test/peers/hey/go.sum
 	cd test/peers/hey && $(GO_BUILD) -ldflags '-s -w' -o $@ github.com/rakyll/hey
@@ -110,6 +110,9 @@ $(BIN)/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 
 $(BIN)/gofumpt: tools/lint/go.mod tools/lint/go.sum
 	cd tools/lint && $(GO_BUILD) -o $@ mvdan.cc/gofumpt
+
+$(BIN)/actionlint: tools/actions/go.mod tools/actions/go.sum
+	cd tools/actions && $(GO_BUILD) -o $@ github.com/rhysd/actionlint/cmd/actionlint
 
 $(BIN)/goreleaser: tools/release/go.mod tools/release/go.sum
 	cd tools/release && $(GO_BUILD) -o $@ github.com/goreleaser/goreleaser/v2

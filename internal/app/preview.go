@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/cluster"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/preview"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
@@ -33,6 +35,9 @@ type PreviewResult struct {
 func (a *App) CreatePreview(ctx context.Context, r PreviewRequest) (*PreviewResult, error) {
 	tag := preview.Tag(r.Number)
 	r.Deploy.Spec.Tag, r.Deploy.Spec.Traffic = tag, traffic.Shift{Keep: true}
+	if err := a.requireService(ctx, r.Deploy); err != nil {
+		return nil, err
+	}
 	deployed, err := a.Deploy(ctx, r.Deploy)
 	if err != nil {
 		return nil, err
@@ -52,6 +57,34 @@ func (a *App) CreatePreview(ctx context.Context, r PreviewRequest) (*PreviewResu
 		}
 	}
 	return &PreviewResult{DeployResult: deployed, Number: r.Number, Tag: tag, Expires: now.UTC().Truncate(time.Second).Add(r.Lifetime)}, nil
+}
+
+// requireService refuses a preview of a service that is not there: its first revision
+// would get all of the traffic.
+func (a *App) requireService(ctx context.Context, r DeployRequest) error {
+	service := r.Spec.Service
+	var project *function.Function
+	if service == "" {
+		var err error
+		if project, err = function.Load(cmp.Or(r.Dir, ".")); err != nil {
+			return err
+		}
+		service = project.Name
+	}
+	namespace, err := a.Namespace(r.Namespace, project)
+	if err != nil {
+		return err
+	}
+	client, err := a.Cluster(namespace)
+	if err != nil {
+		return err
+	}
+	svc, err := client.FindService(ctx, service)
+	if err != nil || svc != nil {
+		return err
+	}
+	return fault.New(fault.NotFound, "preview.create", "service/"+service, "not found in namespace %s", client.Namespace()).
+		WithHint("a preview stands beside a service that serves: deploy that first, with `kn-lite deploy`")
 }
 
 // annotatePreviews writes what plan says, again when the split was changed meanwhile: tags of

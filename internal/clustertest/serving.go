@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -104,17 +105,18 @@ func testLogs(s *suite) {
 		if err != nil {
 			return err.Error()
 		}
-		if got := strings.Join(lines, "|"); !strings.Contains(got, "request /first") {
-			return got
-		}
-		return ""
+		return missing(lines, "request /first")
 	})
 	for range 3 {
 		s.answers(url, "/more", "")
 	}
-	if lines, err := s.Client.TailLog(s.ctx, pod, "user-container", 2, false); err != nil || len(lines) != 2 || lines[1] != "request /more" {
-		s.Errorf("the last two lines are %q, %v", lines, err)
-	}
+	s.eventually("the last two lines", func() string {
+		lines, err := s.Client.TailLog(s.ctx, pod, "user-container", 2, false)
+		if err != nil || len(lines) != 2 || lines[0] != "request /more" || lines[1] != "request /more" {
+			return fmt.Sprintf("they are %q, %v", lines, err)
+		}
+		return ""
+	})
 	if _, err := s.Client.TailLog(s.ctx, pod, "user-container", 10, true); err == nil || fault.KindOf(err) != fault.Usage {
 		s.Errorf("the run before the first: %v", err)
 	}
@@ -143,10 +145,7 @@ func testLogs(s *suite) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			if got := strings.Join(followed, "|"); !strings.Contains(got, "request "+path) {
-				return got
-			}
-			return ""
+			return missing(followed, "request "+path)
 		})
 	}
 	hears("/followed")
@@ -161,10 +160,10 @@ func testLogs(s *suite) {
 		if err != nil {
 			return err.Error()
 		}
-		if got := strings.Join(lines, "|"); !strings.Contains(got, "crashing") || strings.Contains(got, "/restarted") {
-			return got
+		if slices.Contains(lines, "request /restarted") {
+			return fmt.Sprintf("it has lines of the run after: %q", lines)
 		}
-		return ""
+		return missing(lines, "crashing")
 	})
 	raw, err := s.Client.PodLogs(s.ctx, pod, corev1.PodLogOptions{Container: "user-container", Timestamps: true})
 	if err != nil {
@@ -174,6 +173,15 @@ func testLogs(s *suite) {
 	if text, err := io.ReadAll(raw); err != nil || !strings.Contains(string(text), "Z request /restarted") {
 		s.Errorf("with times it reads %q, %v", text, err)
 	}
+}
+
+// missing complains unless a log has the line. An answer may be here before the line
+// that was written first, so an empty log is a reason to wait as well.
+func missing(log []string, line string) string {
+	if slices.Contains(log, line) {
+		return ""
+	}
+	return fmt.Sprintf("%q is not in the log %q", line, log)
 }
 
 func (s *suite) podOf(revision string) string {

@@ -27,6 +27,7 @@ type container struct {
 	status   corev1.ContainerStatus
 	process  Process // nil while none runs
 	log, old *podlog.Run
+	logged   int // the number of the run that log is of
 	stopWith syscall.Signal
 }
 
@@ -253,7 +254,11 @@ func (c *container) openLog() (stdout, stderr io.Writer) {
 	if c.status.ContainerID != "" {
 		number++
 	}
+	unused := c.log != nil && c.logged == number
 	c.w.mu.Unlock()
+	if unused { // the sandbox was lost before the run could begin
+		c.closeLog()
+	}
 	log, err := podlog.Start(filepath.Join(c.w.dir, c.spec.Name), number, c.w.k.o.LogLimit)
 	if err != nil {
 		c.event(corev1.EventTypeWarning, "Failed", "the container's output is lost: "+err.Error())
@@ -261,7 +266,10 @@ func (c *container) openLog() (stdout, stderr io.Writer) {
 	}
 	c.w.mu.Lock()
 	defer c.w.mu.Unlock()
-	c.old, c.log = c.log, log
+	if !unused {
+		c.old = c.log
+	}
+	c.log, c.logged = log, number
 	return log.Stdout, log.Stderr
 }
 

@@ -510,6 +510,33 @@ func TestSandboxIsLost(t *testing.T) {
 	p.until("gone", gone)
 }
 
+// A run that has not begun, because the sandbox ended with the one before it, has no log
+// that could be the previous one.
+func TestPreviousLogOutlivesALostSandbox(t *testing.T) {
+	p := start(t, nil)
+	lost := false
+	p.runtime.OnStart = func(runtimetest.Container) {
+		p.runtime.FailStart = func(runtimetest.Container) error {
+			p.runtime.FailStart, lost = nil, true
+			p.runtime.Lose()
+			return errors.New("the sandbox is gone")
+		}
+		p.runtime.OnStart = nil
+	}
+	p.create(server("say=begun"))
+	p.until("ready", isReady)
+	_, _ = p.get("/exit/3")
+	p.until("ready again", func(got *corev1.Pod) bool { return isReady(got) && first(got).RestartCount == 1 })
+	if !lost {
+		t.Fatal("the sandbox was not lost")
+	}
+	before, err := p.logs(corev1.PodLogOptions{Previous: true, Timestamps: true})
+	now, nowErr := p.logs(corev1.PodLogOptions{Timestamps: true})
+	if err != nil || nowErr != nil || !strings.HasSuffix(before, "Z begun\n") || !strings.HasSuffix(now, "Z begun\n") || before >= now {
+		t.Errorf("the previous container says %q, %v; this one %q, %v", before, err, now, nowErr)
+	}
+}
+
 // A disk that was full is tried again, although nothing in the store has changed.
 func TestVolumesAreTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

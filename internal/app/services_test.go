@@ -145,7 +145,7 @@ func TestSplit(t *testing.T) {
 	a, seen := stubbed(t, "")
 	half := traffic.Edit{{Ref: "v1", Percent: 50}, {Ref: "v2", Percent: 50}}
 	previewed := ""
-	request := SplitRequest{Target: hello, Edit: half, DryRun: true, Preview: func(r traffic.Result) error {
+	request := SplitRequest{Target: hello, Want: traffic.Request{Edit: half}, DryRun: true, Preview: func(r traffic.Result) error {
 		previewed = traffic.DiffText(r.Changes)
 		return nil
 	}}
@@ -163,10 +163,10 @@ func TestSplit(t *testing.T) {
 	if out, err = a.Split(t.Context(), request); err != nil || out.Changed {
 		t.Errorf("again: %+v, %v", out, err)
 	}
-	if out, err = a.Split(t.Context(), SplitRequest{Target: hello, Untag: []string{"blue"}, NoWait: true}); err != nil || !out.Changed || out.Spec.String() != "hello-v1=50 hello-v2=50" {
+	if out, err = a.Split(t.Context(), SplitRequest{Target: hello, Want: traffic.Request{Untag: []string{"blue"}}, NoWait: true}); err != nil || !out.Changed || out.Spec.String() != "hello-v1=50 hello-v2=50" {
 		t.Errorf("untagged: %+v, %v", out, err)
 	}
-	if _, err := a.Split(t.Context(), SplitRequest{Target: hello, Edit: half, IfGeneration: 1}); fault.KindOf(err) != fault.Conflict {
+	if _, err := a.Split(t.Context(), SplitRequest{Target: hello, Want: traffic.Request{Edit: half}, IfGeneration: 1}); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("another generation: %v", err)
 	}
 }

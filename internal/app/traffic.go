@@ -2,10 +2,12 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 
 	"github.com/kn-lite/kn-lite/internal/cluster"
+	"github.com/kn-lite/kn-lite/internal/deploy"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/ingress"
 	"github.com/kn-lite/kn-lite/internal/progress"
@@ -31,11 +33,30 @@ func (a *App) ShowTraffic(ctx context.Context, t Target) (*Traffic, error) {
 	return &Traffic{Snapshot: snap, Revisions: known.Revisions}, nil
 }
 
-// SplitRequest asks for another split: exactly one of Edit and Untag is set.
+// TrafficHistory is a service's split and those that it had before.
+type TrafficHistory struct {
+	*traffic.Snapshot
+	Past []traffic.Past // the oldest first
+}
+
+// TrafficHistory returns the former splits of a service.
+func (a *App) TrafficHistory(ctx context.Context, t Target) (*TrafficHistory, error) {
+	client, err := a.Cluster(t.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	snap, err := client.Traffic().Snapshot(ctx, t.Service)
+	if err != nil {
+		return nil, err
+	}
+	past, err := snap.Past()
+	return &TrafficHistory{Snapshot: snap, Past: past}, err
+}
+
+// SplitRequest asks for another split.
 type SplitRequest struct {
 	Target
-	Edit  traffic.Edit // the shares
-	Untag []string     // tags to remove; the shares stay
+	Want traffic.Request
 
 	DryRun       bool  // write nothing
 	NoWait       bool  // do not wait until the cluster routes as asked
@@ -44,36 +65,40 @@ type SplitRequest struct {
 	// Ingress is the HOST or HOST:PORT where the service is reached; "" is the setting
 	// of that name, then what DNS and the cluster say.
 	Ingress string
-	// Preview is called with what is about to be written, also on a dry run. An error
-	// stops the change. It may be nil.
+	// Preview is called with what is about to be written, also on a dry run; see
+	// traffic.Options. An error stops the change. It may be nil.
 	Preview func(traffic.Result) error
 }
 
 // SplitResult is what a change of a split has led to.
 type SplitResult struct {
-	Traffic // as it is now; on a dry run as it would be asked for
+	Traffic               // as it is now; on a dry run as it would be asked for
+	Before  traffic.Split // the spec that the change was made to
 	Changed bool
 }
 
 // Split changes who gets how much of a service's traffic, and waits until the
 // cluster routes so.
 func (a *App) Split(ctx context.Context, r SplitRequest) (*SplitResult, error) {
+	for _, t := range r.Want.Tag {
+		if err := deploy.CheckNames(r.Service, "", t.Tag); err != nil {
+			return nil, err
+		}
+	}
 	client, err := a.Cluster(r.Namespace)
 	if err != nil {
 		return nil, err
 	}
 	store := client.Traffic()
 	options := traffic.Options{DryRun: r.DryRun, IfGeneration: r.IfGeneration, Now: a.Now(), Preview: r.Preview}
-	var result traffic.Result
-	if len(r.Untag) > 0 {
-		result, err = traffic.Untag(ctx, store, r.Service, r.Untag, options)
-	} else {
-		result, err = traffic.Set(ctx, store, r.Service, r.Edit, options)
-	}
+	result, err := r.Want.Do(ctx, store, r.Service, options)
 	if err != nil {
 		return nil, err
 	}
-	out := &SplitResult{Traffic: Traffic{Snapshot: result.Before, Revisions: result.Known.Revisions}, Changed: len(result.Changes) > 0}
+	out := &SplitResult{
+		Traffic: Traffic{Snapshot: result.Before, Revisions: result.Known.Revisions},
+		Before:  result.Before.Spec.Normal(), Changed: len(result.Changes) > 0,
+	}
 	switch {
 	case r.DryRun:
 		asked := *result.Before
@@ -86,8 +111,20 @@ func (a *App) Split(ctx context.Context, r SplitRequest) (*SplitResult, error) {
 	if r.NoWait {
 		return out, nil
 	}
-	if out.Snapshot, err = a.awaitRoute(ctx, store, out.Snapshot); err != nil || result.After == nil {
+	routed, err := a.awaitRoute(ctx, store, out.Snapshot)
+	if _, moved := errors.AsType[*traffic.MovedError](err); moved && r.Want.IsRelative() {
+		// It is in what the others made of it: there is nothing left to wait for.
+		a.report().Note(fmt.Sprintf("%s was changed by somebody else since", r.Service))
+		if routed, err = store.Snapshot(ctx, r.Service); err == nil {
+			out.Snapshot = routed
+		}
 		return out, err
+	}
+	if err != nil {
+		return out, err
+	}
+	if out.Snapshot = routed; result.After == nil {
+		return out, nil
 	}
 	return out, a.awaitIngress(ctx, client, ingressWait{service: r.Service, address: r.Ingress, moved: true})
 }

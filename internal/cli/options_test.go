@@ -152,6 +152,27 @@ func TestTrafficOptions(t *testing.T) {
 		optionsCase[trafficSplitOptions]{args: "hello v1=50", says: "50 % missing"},
 		optionsCase[trafficSplitOptions]{args: "hello v1=100 --if-generation 0", says: "generations begin at 1"},
 	)
+	checkOptions(t, newTrafficShiftCmd,
+		optionsCase[trafficShiftOptions]{args: "hello v2 +10", want: trafficShiftOptions{trafficChange: trafficChange{Service: "hello"}, Move: traffic.Move{To: "v2", Percent: 10}}},
+		optionsCase[trafficShiftOptions]{args: "-s hello v2=-10", want: trafficShiftOptions{trafficChange: trafficChange{Service: "hello"}, Move: traffic.Move{From: "v2", Percent: 10}}},
+		optionsCase[trafficShiftOptions]{args: "hello v1 v2 10%", want: trafficShiftOptions{trafficChange: trafficChange{Service: "hello"}, Move: traffic.Move{From: "v1", To: "v2", Percent: 10}}},
+		optionsCase[trafficShiftOptions]{args: "-s hello v1 v2 +10", want: trafficShiftOptions{trafficChange: trafficChange{Service: "hello"}, Move: traffic.Move{From: "v1", To: "v2", Percent: 10}}},
+		optionsCase[trafficShiftOptions]{args: "v1 v2 10", says: "which service?"},
+		optionsCase[trafficShiftOptions]{args: "hello v2", says: "how much is to move?"},
+	)
+	checkOptions(t, newTrafficTagCmd,
+		optionsCase[trafficTagOptions]{args: "-s hello v2=next", want: trafficTagOptions{trafficChange: trafficChange{Service: "hello"}, Tags: []traffic.Tagging{{Ref: "v2", Tag: "next"}}}},
+		optionsCase[trafficTagOptions]{args: "-s hello v2", says: "not TARGET=TAG"},
+	)
+	checkOptions(t, newTrafficHistoryCmd,
+		optionsCase[trafficHistoryOptions]{args: "hello", want: trafficHistoryOptions{Service: "hello"}},
+	)
+	checkOptions(t, newTrafficUndoCmd,
+		optionsCase[trafficUndoOptions]{args: "hello --steps 3 --dry-run", want: trafficUndoOptions{trafficChange: trafficChange{Service: "hello", DryRun: true}, Undo: traffic.Undo{Steps: 3}}},
+		optionsCase[trafficUndoOptions]{args: "-s hello --to 14", want: trafficUndoOptions{trafficChange: trafficChange{Service: "hello"}, Undo: traffic.Undo{To: 14}}},
+		optionsCase[trafficUndoOptions]{args: "--steps 0", says: "at least one step"},
+		optionsCase[trafficUndoOptions]{args: "--steps 1 --to 2", says: "both say how far"},
+	)
 	checkOptions(t, newTrafficUntagCmd,
 		optionsCase[trafficUntagOptions]{args: "-s hello a b", want: trafficUntagOptions{trafficChange: trafficChange{Service: "hello"}, Tags: []string{"a", "b"}}},
 		optionsCase[trafficUntagOptions]{args: "-s hello", says: "requires at least 1"},

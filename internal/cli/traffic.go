@@ -14,13 +14,17 @@ import (
 
 func newTrafficCmd(f *Factory) *cobra.Command {
 	return newGroupCmd("traffic", "Show and move traffic between revisions", groupTraffic,
-		newTrafficSplitCmd(f, nil),
-		newTrafficUntagCmd(f, nil),
 		newTrafficShowCmd(f, nil),
+		newTrafficSplitCmd(f, nil),
+		newTrafficShiftCmd(f, nil),
+		newTrafficTagCmd(f, nil),
+		newTrafficUntagCmd(f, nil),
+		newTrafficHistoryCmd(f, nil),
+		newTrafficUndoCmd(f, nil),
 	)
 }
 
-// trafficInfo is what `traffic show` and `traffic split` print as JSON.
+// trafficInfo is what the commands that show or change a split print as JSON.
 type trafficInfo struct {
 	APIVersion string       `json:"apiVersion"`
 	Kind       string       `json:"kind"`
@@ -31,7 +35,8 @@ type trafficInfo struct {
 	Settled    bool         `json:"settled"` // the cluster routes as the spec says
 	Reason     string       `json:"reason,omitempty"`
 	DryRun     bool         `json:"dryRun,omitempty"`
-	Changed    *bool        `json:"changed,omitempty"` // of split
+	Changed    *bool        `json:"changed,omitempty"` // of commands that change it
+	Before     []targetInfo `json:"before,omitempty"`  // the spec that was changed
 	Spec       []targetInfo `json:"spec"`
 	Targets    []targetInfo `json:"targets"` // status.traffic: where requests go now
 }

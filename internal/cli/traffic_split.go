@@ -2,18 +2,13 @@ package cli
 
 import (
 	"context"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/term"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
-
-// routeTimeout is how long a split may take to reach the ingress.
-const routeTimeout = 2 * time.Minute
 
 type trafficSplitOptions struct {
 	trafficChange
@@ -101,65 +96,5 @@ func splitArgs(f *Factory, named string, args []string) (string, traffic.Edit, e
 }
 
 func runTrafficSplit(ctx context.Context, f *Factory, o *trafficSplitOptions) error {
-	return changeTraffic(ctx, f, &o.trafficChange, app.SplitRequest{Edit: o.Edit})
-}
-
-// trafficChange is what the commands that write a split have in common.
-type trafficChange struct {
-	Service      string // "" until it is inferred
-	DryRun       bool
-	NoWait       bool
-	IfGeneration int64
-	changed      func(flag string) bool
-}
-
-func (o *trafficChange) add(cmd *cobra.Command) {
-	o.changed = cmd.Flags().Changed
-	addServiceFlag(cmd, &o.Service)
-	flags := cmd.Flags()
-	flags.BoolVar(&o.DryRun, "dry-run", false, "show what would change and write nothing")
-	flags.BoolVar(&o.NoWait, "no-wait", false, "do not wait until the cluster routes as asked")
-	flags.Int64Var(&o.IfGeneration, "if-generation", 0, "fail with exit code 6 unless the service is at this `GENERATION`")
-}
-
-// check finds values that an unset variable in a pipeline makes.
-func (o *trafficChange) check() error {
-	if o.changed("if-generation") && o.IfGeneration < 1 {
-		return fault.Usagef("--if-generation %d: generations begin at 1", o.IfGeneration).WithHint("`kn-lite traffic show -o json` has it")
-	}
-	return nil
-}
-
-// changeTraffic makes the change, waits until it is routed, and prints it.
-func changeTraffic(ctx context.Context, f *Factory, o *trafficChange, r app.SplitRequest) error {
-	target, err := f.target(o.Service)
-	if err != nil {
-		return err
-	}
-	r.Target, r.DryRun, r.NoWait, r.IfGeneration = target, o.DryRun, o.NoWait, o.IfGeneration
-	r.Preview = func(result traffic.Result) error { previewSplit(f.IO, target.Service, result); return nil }
-	ctx, cancel := f.withTimeout(ctx, routeTimeout)
-	defer cancel()
-	result, err := f.App().Split(ctx, r)
-	if err != nil {
-		return err
-	}
-	if o.DryRun {
-		f.IO.Note("dry run: nothing was written")
-	}
-	info := describeTraffic(&result.Traffic)
-	info.Changed, info.DryRun = &result.Changed, o.DryRun
-	return printTraffic(f, &result.Traffic, info)
-}
-
-// previewSplit tells what is about to happen, with every reference resolved.
-func previewSplit(streams *term.IO, service string, r traffic.Result) {
-	if len(r.Changes) == 0 {
-		streams.Note("service %s: the split is %s already", service, r.Next)
-		return
-	}
-	streams.Note("service %s: %s", service, plural(len(r.Changes), "change"))
-	for _, change := range r.Changes {
-		streams.Note("  %s", change)
-	}
+	return changeTraffic(ctx, f, &o.trafficChange, traffic.Request{Edit: o.Edit})
 }

@@ -6,9 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/cluster"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
 type trafficUntagOptions struct {
@@ -51,7 +51,7 @@ because Knative takes up a split only when all of its revisions are ready.`,
 }
 
 func runTrafficUntag(ctx context.Context, f *Factory, o *trafficUntagOptions) error {
-	return changeTraffic(ctx, f, &o.trafficChange, app.SplitRequest{Untag: o.Tags})
+	return changeTraffic(ctx, f, &o.trafficChange, traffic.Request{Untag: o.Tags})
 }
 
 // completeTags offers the tags of the service.

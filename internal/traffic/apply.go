@@ -34,9 +34,9 @@ func (c Difference) String() string {
 // that stay is kept, new ones follow in the order of the edit.
 func Apply(current Split, edit []Resolved) (Split, error) {
 	current = current.Normal()
-	next := slices.Clone(current)
+	next := current.editable()
 	for i := range next {
-		next[i].Percent, next[i].URL = 0, ""
+		next[i].Percent = 0
 	}
 	owner := make(map[int]string)
 	for _, r := range edit {
@@ -53,40 +53,8 @@ func Apply(current Split, edit []Resolved) (Split, error) {
 		next[i].Percent = r.Percent
 	}
 	next = next.withoutIdle()
-	for i := range next {
-		if next[i].Latest {
-			next[i].Revision = ""
-		}
-	}
 	if sum := next.Sum(); sum != 100 {
 		return nil, fault.New(fault.Usage, "traffic.apply", "", "the shares sum to %d, not to 100", sum)
-	}
-	return next, nil
-}
-
-// RemoveTags gives the split without some tags: a line that had traffic keeps
-// it under its revision's name.
-func RemoveTags(current Split, tags []string) (Split, error) {
-	current = current.Normal()
-	next := slices.Clone(current)
-	for i := range next {
-		next[i].URL = ""
-	}
-	for _, tag := range tags {
-		i := next.Tagged(tag)
-		if i < 0 {
-			known := Known{Split: current}
-			err := fault.New(fault.NotFound, "traffic.untag", "", "there is no tag %q", tag)
-			return nil, err.WithHint("%s", known.tagList())
-		}
-		next[i].Tag = ""
-	}
-	next = next.Merge()
-	next = next.withoutIdle()
-	for i := range next {
-		if next[i].Latest {
-			next[i].Revision = ""
-		}
 	}
 	return next, nil
 }

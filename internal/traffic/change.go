@@ -15,7 +15,7 @@ type Change struct {
 // Replace returns the change that replaces a service's split by next and adds
 // the former one to its history.
 func (s *Snapshot) Replace(next Split, now time.Time) Change {
-	history := Remember(s.Annotations[HistoryKey], s.Spec.Normal(), now)
+	history := remember(s.Annotations[HistoryKey], Past{Until: now, Generation: s.Generation, Split: s.Spec.Normal()})
 	return Change{Split: next, Annotations: map[string]*string{HistoryKey: &history}}
 }
 

@@ -15,13 +15,15 @@ const (
 
 // Past is a split that was replaced.
 type Past struct {
-	Until time.Time // when it was replaced, UTC, whole seconds
-	Split Split
+	Until      time.Time // when it was replaced, UTC, whole seconds
+	Generation int64     // of the service then; 0 is not known
+	Split      Split
 }
 
 type wirePast struct {
-	Until time.Time    `json:"until"`
-	Split []wireTarget `json:"split"`
+	Until      time.Time    `json:"until"`
+	Generation int64        `json:"generation,omitempty"`
+	Split      []wireTarget `json:"split"`
 }
 
 type wireTarget struct {
@@ -34,11 +36,16 @@ type wireTarget struct {
 // and forgets the oldest beyond the bound. A text that cannot be read is
 // started anew: history is a convenience and must never stop an edit.
 func Remember(annotation string, old Split, now time.Time) string {
+	return remember(annotation, Past{Until: now, Split: old})
+}
+
+func remember(annotation string, replaced Past) string {
 	past, err := History(annotation)
 	if err != nil {
 		past = nil
 	}
-	past = append(past, Past{Until: now.UTC().Truncate(time.Second), Split: old})
+	replaced.Until = replaced.Until.UTC().Truncate(time.Second)
+	past = append(past, replaced)
 	past = past[max(0, len(past)-historyLength):]
 	for {
 		text := encode(past)
@@ -52,7 +59,7 @@ func Remember(annotation string, old Split, now time.Time) string {
 func encode(past []Past) string {
 	wire := make([]wirePast, len(past))
 	for i, p := range past {
-		wire[i].Until = p.Until
+		wire[i].Until, wire[i].Generation = p.Until, p.Generation
 		for _, t := range p.Split {
 			w := wireTarget{Revision: t.Revision, Percent: t.Percent, Tag: t.Tag}
 			if t.Latest {
@@ -77,7 +84,7 @@ func History(annotation string) ([]Past, error) {
 	}
 	out := make([]Past, len(wire))
 	for i, w := range wire {
-		out[i].Until = w.Until
+		out[i].Until, out[i].Generation = w.Until, w.Generation
 		for _, t := range w.Split {
 			out[i].Split = append(out[i].Split, Target{Revision: t.Revision, Latest: t.Revision == "", Percent: t.Percent, Tag: t.Tag})
 		}

@@ -29,7 +29,7 @@ func (s Split) Shift(revision string, want Shift, tag string) Split {
 		}
 	}
 	if tag != "" {
-		next = next.retag(revision, tag)
+		next = next.retag(Target{Revision: revision}, tag)
 	}
 	return next
 }
@@ -141,43 +141,27 @@ func (s Split) ByRevision(latest string) Split {
 }
 
 // share gives revision percent of the traffic, on the line that has some of it
-// already, and the rest to the others in their present proportions. Whole percents
-// are handed out by largest remainder, so that they sum to 100 and nobody is off by
-// one or more.
+// already, and the rest to the others in their present proportions.
 func (s Split) share(revision string, percent int) Split {
-	others := 0
-	for _, t := range s {
-		if t.Latest || t.Revision != revision {
-			others += t.Percent
+	var own, others []int
+	for i, t := range s {
+		if !t.Latest && t.Revision == revision {
+			own = append(own, i)
+		} else {
+			others = append(others, i)
 		}
 	}
-	if others == 0 {
+	if s.sumOf(others) == 0 {
 		percent = 100 // nobody is there to take the rest
 	}
-	rest := 100 - percent
-	type fraction struct{ index, remainder int }
-	var fractions []fraction
-	left := rest
 	tag := ""
 	if i := line(s, Target{Revision: revision}); i >= 0 && s[i].Percent > 0 {
 		tag = s[i].Tag
 	}
-	for i, t := range s {
-		if t.Revision == revision && !t.Latest {
-			s[i].Percent = 0
-			continue
-		}
-		if others == 0 {
-			continue
-		}
-		s[i].Percent = t.Percent * rest / others
-		left -= s[i].Percent
-		fractions = append(fractions, fraction{i, t.Percent * rest % others})
+	for _, i := range own {
+		s[i].Percent = 0
 	}
-	slices.SortStableFunc(fractions, func(a, b fraction) int { return b.remainder - a.remainder })
-	for _, f := range fractions[:min(left, len(fractions))] {
-		s[f.index].Percent++
-	}
+	s.scale(others, 100-percent)
 	s = slices.DeleteFunc(s, func(t Target) bool { return t.idle() && t.Revision != revision })
 	return s.give(Target{Revision: revision, Tag: tag}, percent).withoutIdle()
 }
@@ -203,23 +187,21 @@ func (s Split) give(target Target, percent int) Split {
 }
 
 // retag moves a tag: the line that had it keeps its share without a name.
-func (s Split) retag(revision, tag string) Split {
-	for i, t := range s {
-		if t.Tag != tag {
-			continue
-		}
-		if t.Revision == revision && !t.Latest {
+func (s Split) retag(to Target, tag string) Split {
+	to = Target{Revision: to.Revision, Latest: to.Latest}
+	if i := s.Tagged(tag); i >= 0 {
+		if s[i].Same(Target{Revision: to.Revision, Latest: to.Latest, Tag: tag}) {
 			return s
 		}
 		s[i].Tag = ""
+		s = s.Merge()
 	}
-	for i, t := range s {
-		if t.Revision == revision && !t.Latest && t.Tag == "" {
-			s[i].Tag = tag
-			return s.withoutIdle()
-		}
+	if i := slices.IndexFunc(s, to.Same); i >= 0 {
+		s[i].Tag = tag
+		return s.withoutIdle()
 	}
-	return append(s.withoutIdle(), Target{Revision: revision, Tag: tag})
+	to.Tag = tag
+	return append(s.withoutIdle(), to)
 }
 
 // idle reports whether a line says nothing: no traffic, no tag.

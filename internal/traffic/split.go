@@ -151,6 +151,17 @@ func (t Target) place() place {
 // whatever their shares.
 func (t Target) Same(other Target) bool { return t.place() == other.place() }
 
+// Missing returns the lines of s that other has no line for.
+func (s Split) Missing(other Split) Split {
+	var out Split
+	for _, t := range s {
+		if !slices.ContainsFunc(other, t.Same) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
 // Name is the revision, or @latest.
 func (t Target) Name() string {
 	if t.Latest {

@@ -65,9 +65,12 @@ type Options struct {
 	DryRun       bool
 	IfGeneration int64 // when not 0: fail unless the service is at this generation
 	Now          time.Time
-	// Preview is called before anything is written, also on a dry run; it may
-	// be nil. An error stops the edit.
+	// Preview is called before anything is written, also on a dry run, and again
+	// when Rebase lets an edit be worked out anew; it may be nil. An error stops the edit.
 	Preview func(Result) error
+	// Rebase reports whether an edit that was meant for one split means the same for
+	// another, to which somebody else has changed it meanwhile. nil: it does not.
+	Rebase func(was, now Split) bool
 }
 
 // Result is a split before and after.
@@ -98,13 +101,7 @@ func (e *MovedError) Error() string {
 
 // Set makes the split what the edit says. See Update.
 func Set(ctx context.Context, store Writer, service string, edit Edit, opts Options) (Result, error) {
-	return Update(ctx, store, service, func(_ *Snapshot, known Known) (Change, error) {
-		resolved, err := Resolve(known, edit)
-		if err != nil {
-			return Change{}, err
-		}
-		return known.ApplyReady(resolved)
-	}, opts)
+	return Request{Edit: edit}.Do(ctx, store, service, opts)
 }
 
 // ApplyReady returns the change to the split that an edit asks for, whose
@@ -117,22 +114,18 @@ func (k Known) ApplyReady(edit []Resolved) (Change, error) {
 	return Change{Split: next}, CheckReady(k, next)
 }
 
-// Untag removes tags from the split; who gets how much stays. A split that has
-// tags of revisions that are gone is repaired by it, so nothing else is checked.
+// Untag removes tags from the split; who gets how much stays. See Update.
 func Untag(ctx context.Context, store Writer, service string, tags []string, opts Options) (Result, error) {
-	return Update(ctx, store, service, func(_ *Snapshot, known Known) (Change, error) {
-		next, err := RemoveTags(known.Split, tags)
-		return Change{Split: next}, err
-	}, opts)
+	return Request{Untag: tags}.Do(ctx, store, service, opts)
 }
 
 // Update reads a service, changes it as plan says, and writes it under the
-// version that was read. It is an absolute edit: when somebody else changes the
-// service meanwhile it tries again only while the split is still the one that
-// was read first, else it is a fault.Conflict caused by a MovedError. It ends
-// with ctx.
+// version that was read. When somebody else changes the service meanwhile it tries
+// again only while the split is still the one that was read first, or opts.Rebase
+// permits it, else it is a fault.Conflict caused by a MovedError. It ends with ctx.
 func Update(ctx context.Context, store Writer, service string, plan Plan, opts Options) (Result, error) {
 	var first *Snapshot
+	var previewed Split
 	for attempt := 0; ; attempt++ {
 		snap, err := store.Snapshot(ctx, service)
 		if err != nil {
@@ -144,17 +137,18 @@ func Update(ctx context.Context, store Writer, service string, plan Plan, opts O
 		}
 		if first == nil {
 			first = snap
-		} else if !snap.Spec.Normal().Equal(first.Spec.Normal()) {
+		} else if was, now := first.Spec.Normal(), snap.Spec.Normal(); !now.Equal(was) && (opts.Rebase == nil || !opts.Rebase(was, now)) {
 			return Result{}, moved(service, first, snap)
 		}
 		result, change, err := decide(ctx, store, snap, plan, opts.Now)
 		if err != nil {
 			return Result{}, err
 		}
-		if opts.Preview != nil && attempt == 0 {
+		if opts.Preview != nil && (attempt == 0 || !result.Next.Equal(previewed)) {
 			if err := opts.Preview(result); err != nil {
 				return Result{}, err
 			}
+			previewed = result.Next
 		}
 		if opts.DryRun || change.IsEmpty() {
 			return result, nil

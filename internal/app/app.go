@@ -32,7 +32,11 @@ type App struct {
 	Settings func() (*settings.Settings, error)
 	Registry func() (*registry.Client, error)
 	Cluster  func(namespace string) (*cluster.Client, error) // "" is the kubeconfig context's own
-	Platform func() (*local.Info, error)                     // the platform of this machine, nil while it does not run
+	Local    local.Place                                     // of the platform of this machine; the zero value is none
+
+	// For the platform of this machine alone.
+	RegistryOptions func() (registry.Options, error) // how registries are reached that images are pulled from
+	Kubeconfig      cluster.Options                  // whose file names the platform
 
 	Progress progress.Reporter
 	Prompt   Prompt // nil: there is nobody to ask

@@ -23,12 +23,17 @@ import (
 	"github.com/kn-lite/kn-lite/internal/progress/progresstest"
 	"github.com/kn-lite/kn-lite/internal/registry"
 	"github.com/kn-lite/kn-lite/internal/registry/regtest"
+	"github.com/kn-lite/kn-lite/internal/rootfs"
+	"github.com/kn-lite/kn-lite/internal/sandbox"
 	"github.com/kn-lite/kn-lite/internal/settings"
 	"github.com/kn-lite/kn-lite/internal/sign"
 )
 
-// TestMain runs the second builds of Verify.
+// TestMain runs the second builds of Verify, and what the platform runs in sandboxes.
 func TestMain(m *testing.M) {
+	if code, ours := sandbox.Inside(os.Args, os.Stdin, os.Stdout, rootfs.Guests()); ours {
+		os.Exit(code)
+	}
 	if code, ours := build.Again(os.Args, os.Stdin, os.Stdout); ours {
 		os.Exit(code)
 	}

@@ -64,10 +64,7 @@ func platformTag(registry, name string) string {
 // cluster in use is that platform, else "". What is tried out here is not pushed
 // anywhere else, whatever func.yaml and the settings say about the real place.
 func (a *App) localRegistry(project *function.Function, namespace string) (string, error) {
-	if a.Platform == nil {
-		return "", nil
-	}
-	info, err := a.Platform()
+	info, err := a.Local.Running()
 	if err != nil || info == nil {
 		return "", err
 	}

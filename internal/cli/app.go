@@ -10,7 +10,8 @@ import (
 // App returns the use cases, connected to this program's surroundings.
 func (f *Factory) App() *app.App {
 	a := &app.App{
-		Settings: f.Config, Registry: f.Registry, Cluster: f.clusterIn, Platform: f.localPlace().Running,
+		Settings: f.Config, Registry: f.Registry, Cluster: f.clusterIn,
+		Local: f.localPlace(), RegistryOptions: f.registryOptions, Kubeconfig: f.clusterOptions(""),
 		Progress: f.IO.Progress(),
 		Env:      f.Sys.Env, Vars: f.Sys.Vars, Now: f.Sys.Now, Version: currentVersion().Version,
 	}

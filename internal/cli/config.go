@@ -1,16 +1,10 @@
 package cli
 
 import (
-	"context"
-	"fmt"
-	"slices"
-	"strings"
-
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/kn-lite/kn-lite/internal/app"
-	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/settings"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
@@ -38,7 +32,7 @@ of source that is from. Passwords are masked. explain says more about each.`,
   kn-lite config view -o json`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			s, err := allSettings(f)
+			s, err := f.App().SettingsHere(settingSources(f))
 			if err != nil {
 				return err
 			}
@@ -60,7 +54,7 @@ in the environment, func.yaml, your file, the kubeconfig, the default.`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: completeSettings(settings.Keys),
 		RunE: func(_ *cobra.Command, args []string) error {
-			s, err := allSettings(f)
+			s, err := f.App().SettingsHere(settingSources(f))
 			if err != nil {
 				return err
 			}
@@ -102,87 +96,19 @@ func printSettings(f *Factory, file string, found []settings.Setting, rows func(
 }
 
 func viewTable(t *term.Table, s settings.Setting) {
-	t.Row(s.Key, settingText(s.Value), string(s.Source.Kind))
+	t.Row(s.Key, s.Text(), string(s.Source.Kind))
 }
 
 func explainTable(t *term.Table, s settings.Setting) {
-	t.Row(s.Key, settingText(s.Value), sourceText(s.Source))
+	t.Row(s.Key, s.Text(), s.Source.String())
 	for _, other := range s.Overrules {
-		t.Row("  overrules", settingText(other.Value), sourceText(other.Source))
+		t.Row("  overrules", other.Text(), other.Source.String())
 	}
-}
-
-func settingText(value any) string {
-	switch v := value.(type) {
-	case nil:
-		return ""
-	case []string:
-		return strings.Join(v, ", ")
-	}
-	return fmt.Sprint(value)
-}
-
-func sourceText(s settings.Source) string {
-	switch {
-	case s.Name == "":
-		return string(s.Kind)
-	case s.Kind == settings.FromFile || s.Kind == settings.FromProject:
-		return s.Name
-	}
-	return string(s.Kind) + " " + s.Name
-}
-
-// allSettings are the settings from everywhere: flags, environment, the working
-// folder's func.yaml, the user's file and the kubeconfig.
-func allSettings(f *Factory) (*settings.Settings, error) {
-	project, err := app.FindProject(".")
-	if err != nil {
-		return nil, err
-	}
-	sources := settingSources(f)
-	sources.Project = projectSettings(f, project)
-	// Without a kubeconfig, or with a broken one, there is nothing that it says.
-	if client, err := f.clusterIn(""); err == nil {
-		sources.Kubeconfig = map[string]settings.Given{"namespace": {Value: client.Namespace(), Name: "context " + client.Context()}}
-	}
-	s, err := settings.Load(sources)
-	if err != nil {
-		return nil, err
-	}
-	for _, w := range s.Warnings {
-		f.IO.Warn("%s", w)
-	}
-	return s, nil
 }
 
 // settingSources are the sources of settings that every command has.
 func settingSources(f *Factory) settings.Sources {
 	return settings.Sources{Env: f.Sys.Env, Vars: f.Sys.Vars, Flags: f.settingFlags}
-}
-
-// projectSettings are the settings that a func.yaml has.
-func projectSettings(f *Factory, project *function.Function) map[string]settings.Given {
-	out := map[string]settings.Given{}
-	if project == nil {
-		return out
-	}
-	add := func(key, value, path string) {
-		if value != "" && out[key].Value == "" {
-			out[key] = settings.Given{Value: value, Name: project.Position(path)}
-		}
-	}
-	add("registry", project.Registry, "registry")
-	add("namespace", project.Namespace, "namespace")
-	add("namespace", project.Deploy.Namespace, "deploy.namespace")
-	if slices.Contains(f.App().Builders().Names(), project.Build.Builder) {
-		add("builder", project.Build.Builder, "build.builder")
-	}
-	for _, language := range settings.Languages() {
-		if project.Runtime == language || !slices.Contains(settings.Languages(), project.Runtime) {
-			add("baseImages."+language, project.Build.BaseImage, "build.baseImage")
-		}
-	}
-	return out
 }
 
 // settingFlags are the flags on the command line that overrule settings.
@@ -210,9 +136,10 @@ else in the file stay as they are.`,
 		Args:              cobra.ExactArgs(2),
 		ValidArgsFunction: completeSettings(settings.Settable),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return changeSetting(cmd.Context(), f, args[0], func(ctx context.Context) (*settings.Update, error) {
-				return settings.Set(ctx, f.Sys.Env, args[0], args[1])
-			})
+			ctx, cancel := f.withTimeout(cmd.Context(), 0)
+			defer cancel()
+			done, err := f.App().SetSetting(ctx, settingSources(f), args[0], args[1])
+			return printSettingChange(f, done, err)
 		},
 	}
 }
@@ -226,42 +153,25 @@ func newConfigUnsetCmd(f *Factory) *cobra.Command {
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeSettings(settings.Settable),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return changeSetting(cmd.Context(), f, args[0], func(ctx context.Context) (*settings.Update, error) {
-				return settings.Unset(ctx, f.Sys.Env, args[0])
-			})
+			ctx, cancel := f.withTimeout(cmd.Context(), 0)
+			defer cancel()
+			done, err := f.App().UnsetSetting(ctx, settingSources(f), args[0])
+			return printSettingChange(f, done, err)
 		},
 	}
 }
 
-// changeSetting changes the user's file, and says what commands use then: a stronger
+// printSettingChange says what commands use after a change of the user's file: a stronger
 // source may overrule it.
-func changeSetting(ctx context.Context, f *Factory, key string, change func(context.Context) (*settings.Update, error)) error {
-	ctx, cancel := f.withTimeout(ctx, 0)
-	defer cancel()
-	done, err := change(ctx)
+func printSettingChange(f *Factory, done *app.SettingChange, err error) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case done.Changed:
-		f.IO.Step("changed %s in %s", key, done.File)
-	default:
-		f.IO.Note("%s is so already: nothing was changed in %s", key, done.File)
-	}
-	found := []settings.Setting{}
-	if s, err := allSettings(f); err != nil {
-		f.IO.Warn("what commands use in this folder is not known: %s", err)
-	} else if explained, err := s.Explain(key); err == nil { // not of a key that is none, and was removed
-		found = explained
-	}
-	for _, each := range found {
-		switch each.Source.Kind {
-		case settings.FromFlag, settings.FromVariable, settings.FromProject:
-			f.IO.Warn("%s is %s here: %s overrules your file", each.Key, settingText(each.Value), sourceText(each.Source))
-		}
+	for _, s := range done.Overruled() {
+		f.IO.Warn("%s is %s here: %s overrules your file", s.Key, s.Text(), s.Source)
 	}
 	if f.Flags.Output == "" || f.Flags.Output == "table" {
 		return nil
 	}
-	return printSettings(f, done.File, found, viewTable)
+	return printSettings(f, done.File, done.Now, viewTable)
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/deploy"
+	"github.com/kn-lite/kn-lite/internal/render"
 )
 
 // printService prints an API object: as YAML for people, who paste it into
@@ -12,7 +13,7 @@ func printService(f *Factory, name string, manifest map[string]any) error {
 		Object: manifest,
 		Names:  []string{serviceResource + name},
 		Table: func() error {
-			text, err := render("yaml", "", manifest)
+			text, err := render.Form{Name: render.YAML}.Text(manifest)
 			if err != nil {
 				return err
 			}

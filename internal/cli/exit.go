@@ -53,16 +53,6 @@ func exitCode(kind fault.Kind) int {
 	return 1
 }
 
-// kindOfExit is the kind that exitCode makes code of; Failure for any other one.
-func kindOfExit(code int) fault.Kind {
-	for kind := fault.Failure; kind <= fault.Transient; kind++ {
-		if exitCode(kind) == code {
-			return kind
-		}
-	}
-	return fault.Failure
-}
-
 // report prints err, if there is one, and returns the exit code.
 func (f *Factory) report(ctx context.Context, err error) int {
 	if err == nil {

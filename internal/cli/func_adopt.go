@@ -67,9 +67,7 @@ Prints the file.`,
 			defer cancel()
 			return runFuncAdopt(ctx, o)
 		},
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return nil, cobra.ShellCompDirectiveFilterDirs
-		},
+		ValidArgsFunction: completeFolders,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.Name, "name", "", "`NAME` of the service (default: the folder's)")

@@ -55,9 +55,7 @@ Prints the folder. Nothing is left behind when it fails or is interrupted.`,
 			o.Path = args[0]
 			return runFuncCreate(cmd.Context(), o)
 		},
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return nil, cobra.ShellCompDirectiveFilterDirs
-		},
+		ValidArgsFunction: completeFolders,
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&o.Language, "language", "l", "", "language: "+strings.Join(languageNames(), ", "))

@@ -45,9 +45,7 @@ may have written them. One that is a slip away from a known key is a mistake.`,
 			o.Dir = dirArg(args)
 			return runFuncValidate(o)
 		},
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return nil, cobra.ShellCompDirectiveFilterDirs
-		},
+		ValidArgsFunction: completeFolders,
 	}
 	cmd.Flags().BoolVar(&o.Strict, "strict", false, "treat every warning as an error")
 	return cmd

@@ -13,10 +13,10 @@ import (
 
 func newLocalCmd(f *Factory) *cobra.Command {
 	cmd := newGroupCmd("local", "The platform that kn-lite brings along, for when there is no cluster", groupStart,
-		newLocalUpCmd(f),
+		newLocalUpCmd(f, nil),
 		newLocalStatusCmd(f),
 		newLocalLogsCmd(f),
-		newLocalDownCmd(f),
+		newLocalDownCmd(f, nil),
 		newLocalTopCmd(f),
 		newLocalDashboardCmd(f),
 		newLocalUnitCmd(f),

@@ -76,7 +76,7 @@ func newLocalLogsCmd(f *Factory) *cobra.Command {
   kn-lite local logs -f`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return copyLog(cmd.Context(), f.localPlace(), follow, f.IO.Out)
+			return f.localPlace().CopyLog(cmd.Context(), follow, f.IO.Out)
 		},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what comes, until Ctrl-C or the platform's end")

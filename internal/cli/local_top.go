@@ -6,9 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kn-lite/kn-lite/internal/local"
 	"github.com/kn-lite/kn-lite/internal/local/view"
 	"github.com/kn-lite/kn-lite/internal/term"
+	"github.com/kn-lite/kn-lite/internal/top"
 )
 
 // topEvery is how often the platform is asked: requests per second are worked out
@@ -45,7 +45,7 @@ func runLocalTop(ctx context.Context, f *Factory) error {
 	}
 	if f.Flags.Output == "" && f.IO.Interactive() {
 		return f.IO.Watch(ctx, func(ctx context.Context, show func(term.Screen)) error {
-			return watchLocal(ctx, f.localPlace(), topEvery, show)
+			return top.Watch(ctx, f.localPlace(), topEvery, show)
 		})
 	}
 	ctx, cancel := f.withTimeout(ctx, 0)
@@ -60,31 +60,8 @@ func runLocalTop(ctx context.Context, f *Factory) error {
 	}
 	return f.print(answer{Object: localState{apiVersion, "LocalState", *state}, Names: names, Table: func() error {
 		if len(state.Services) == 0 {
-			f.IO.Note("%s", topEmpty)
+			f.IO.Note("%s", top.Empty)
 		}
-		return f.IO.Write(topTable(state))
+		return f.IO.Write(top.Table(state))
 	}})
-}
-
-// watchLocal shows the platform's state until ctx ends, also while it is away.
-func watchLocal(ctx context.Context, place local.Place, every time.Duration, show func(term.Screen)) error {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	top := &topView{rates: map[string]float64{}}
-	for {
-		info, err := place.Running()
-		var state *view.State
-		if err == nil && info != nil {
-			state, err = info.State(ctx)
-		}
-		if state != nil {
-			top.update(state)
-		}
-		show(top.screen(info, err))
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }

@@ -2,17 +2,22 @@ package cli
 
 import (
 	"context"
+	"maps"
+	"net"
+	"os"
 	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/cluster"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/local"
-	"github.com/kn-lite/kn-lite/internal/settings"
-	"github.com/kn-lite/kn-lite/internal/term"
 )
 
 // localUpTimeout is how long a platform in the background may take to start.
@@ -28,7 +33,7 @@ type localUpOptions struct {
 	Given      map[string]bool // flags that are not left at their defaults
 }
 
-func newLocalUpCmd(f *Factory) *cobra.Command {
+func newLocalUpCmd(f *Factory, runF func(context.Context, *localUpOptions) error) *cobra.Command {
 	o := &localUpOptions{}
 	cmd := &cobra.Command{
 		Use:   "up",
@@ -49,7 +54,10 @@ Where this machine permits no sandbox they are plain processes. Linux only.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Given = map[string]bool{}
 			cmd.Flags().Visit(func(flag *pflag.Flag) { o.Given[flag.Name] = true })
-			return runLocalUp(cmd.Context(), f, o)
+			if err := o.check(); err != nil {
+				return err
+			}
+			return runner(f, runF, runLocalUp)(cmd.Context(), o)
 		},
 	}
 	flags := cmd.Flags()
@@ -76,58 +84,19 @@ func (o *localUpOptions) check() error {
 }
 
 func runLocalUp(ctx context.Context, f *Factory, o *localUpOptions) error {
-	if err := o.check(); err != nil {
-		return err
-	}
-	place := f.localPlace()
 	if o.Detach {
-		return localDetached(ctx, f, place, o, func(info *local.Info) error { return printLocal(f, info) })
-	}
-	ctx, stop := signal.NotifyContext(ctx, hangup()) // the terminal is closed
-	defer stop()
-	access := f.clusterOptions("")
-	reach, err := f.registryOptions()
-	if err != nil {
-		return err
-	}
-	var added *local.Info
-	options := localOptions(f)
-	options.Version, options.Port, options.APIPort, options.Network = currentVersion().Version, o.Port, o.APIPort, o.Network
-	options.Autoscaler, options.Registry = o.Autoscaler, reach
-	options.Ready = func(info *local.Info) error {
-		file, previous, err := cluster.AddContext(access, cluster.Access{Name: cluster.LocalContext, Server: info.API, CA: info.CA, Token: info.Token, Namespace: "default"})
+		info, err := startLocal(ctx, f, o)
 		if err != nil {
 			return err
 		}
-		if previous == cluster.LocalContext { // of a platform that was killed
-			if killed, err := place.Killed(); err == nil && killed != nil {
-				previous = killed.Previous
-			}
-		}
-		info.Previous, added = previous, info
-		f.IO.Step("context %s is current in %s", cluster.LocalContext, file)
 		return printLocal(f, info)
 	}
-	err = local.Up(ctx, options)
-	if added != nil {
-		if removeErr := cluster.RemoveContext(access, cluster.LocalContext, added.Previous); err == nil {
-			err = removeErr
-		}
-	}
-	if ctx.Err() != nil && fault.KindOf(err) == fault.KindOf(ctx.Err()) {
-		f.IO.Note("the platform has stopped; what was deployed is there again after `kn-lite local up`")
-		return nil // that is how one ends it
-	}
-	return err
-}
-
-// localOptions are those that up and down have in common: where everything is.
-func localOptions(f *Factory) local.Options {
-	return local.Options{
-		Place: f.localPlace(), CacheDir: settings.CacheDir(f.Sys.Env), Temp: f.Sys.Env("TMPDIR"), Path: f.Sys.Env("PATH"),
-		Warn:  func(text string) { f.IO.Warn("%s", text) },
-		Debug: func(text string) { f.IO.Debug("%s", text) },
-	}
+	ctx, stop := signal.NotifyContext(ctx, hangup()) // the terminal is closed
+	defer stop()
+	return f.App().LocalUp(ctx, app.LocalUpRequest{
+		Port: o.Port, APIPort: o.APIPort, Network: o.Network, Autoscaler: o.Autoscaler,
+		Ready: func(info *local.Info) error { return printLocal(f, info) },
+	})
 }
 
 // printLocal is the answer once the platform serves.
@@ -137,15 +106,91 @@ func printLocal(f *Factory, info *local.Info) error {
 		Object: object,
 		Names:  []string{object.Context},
 		Table: func() error {
-			if err := tellLocal(f.IO, info); err != nil {
-				return err
-			}
+			tellLocal(f, info)
 			return f.IO.Answer("%s", object.URL)
 		},
 	})
 }
 
-func tellLocal(streams *term.IO, info *local.Info) error {
-	streams.Step("the platform runs, as process %d; stop it with `kn-lite local down`", info.PID)
-	return nil
+func tellLocal(f *Factory, info *local.Info) {
+	f.IO.Step("the platform runs, as process %d; stop it with `kn-lite local down`", info.PID)
+}
+
+// startLocal starts the platform in the background, as this command without -d, and
+// waits until it serves.
+func startLocal(ctx context.Context, f *Factory, o *localUpOptions) (*local.Info, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, fault.New(fault.Failure, "local.up", "", "%w", err)
+	}
+	ctx, cancel := f.withTimeout(ctx, localUpTimeout)
+	defer cancel()
+	background := local.Background{Place: f.localPlace(), Program: program, Args: o.foreground(f), Env: f.Sys.Vars, Differs: o.differsFrom}
+	info, already, err := background.Start(ctx)
+	if err == nil && already {
+		f.IO.Note("it runs already")
+	}
+	return info, err
+}
+
+// differsFrom returns the first flag that was given and does not hold for a platform.
+func (o *localUpOptions) differsFrom(info *local.Info) string {
+	holds := map[string]bool{
+		"port":       o.Port == 0 || o.Port == portOf(info.Address),
+		"api-port":   o.APIPort == 0 || o.APIPort == portOf(info.API),
+		"network":    o.Network == info.Network,
+		"autoscaler": false, // it is not asked what it has
+	}
+	for _, flag := range slices.Sorted(maps.Keys(holds)) {
+		if o.Given[flag] && !holds[flag] {
+			return "--" + flag
+		}
+	}
+	return ""
+}
+
+// portOf returns the port of an address or URL, 0 where there is none.
+func portOf(address string) int {
+	_, port, _ := net.SplitHostPort(strings.TrimPrefix(address, "https://"))
+	number, _ := strconv.Atoi(port)
+	return number
+}
+
+// foreground is the command line of the platform itself: its error is JSON, on the
+// last line of the log.
+func (o *localUpOptions) foreground(f *Factory) []string {
+	args := []string{
+		"local", "up", "--port", strconv.Itoa(o.Port), "--api-port", strconv.Itoa(o.APIPort), "--network", o.Network,
+		"--output", "json", "--no-input", "--color", "never",
+	}
+	for _, key := range slices.Sorted(maps.Keys(o.Autoscaler)) {
+		args = append(args, "--autoscaler", key+"="+o.Autoscaler[key])
+	}
+	if f.Flags.Kubeconfig != "" {
+		args = append(args, "--kubeconfig", f.Flags.Kubeconfig)
+	}
+	if f.Flags.Verbose {
+		args = append(args, "--verbose")
+	}
+	return args
+}
+
+// offerLocal returns what a deploy does where there is no cluster anywhere: it offers
+// to start the platform of this machine. nil where nobody can be asked, or another
+// cluster was named.
+func offerLocal(f *Factory) func(context.Context) (bool, error) {
+	if f.Flags.Kubeconfig != "" || f.Flags.Context != "" || !f.IO.CanPrompt() {
+		return nil
+	}
+	return func(ctx context.Context) (bool, error) {
+		start, err := f.IO.Confirm(ctx, "There is no cluster. Start the platform of this machine, as `kn-lite local up -d` does?")
+		if err != nil || !start {
+			return false, ctx.Err() // else that there is no cluster is what there is to say
+		}
+		info, err := startLocal(ctx, f, &localUpOptions{Port: local.DefaultPort, APIPort: local.DefaultAPIPort, Network: local.NetworkOpen})
+		if err == nil {
+			tellLocal(f, info)
+		}
+		return true, err
+	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/builder"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/render"
 )
 
 // withFlags returns err in terms of the command line: it names the flag of a field.
@@ -19,6 +20,10 @@ func withFlags(err error) error {
 	switch e.Op {
 	case builder.OptionOp:
 		return optionError(e)
+	case render.Op:
+		named := *e
+		named.Subject = "-o " + e.Subject
+		return &named
 	case "builder.choose":
 		named := *e
 		named.Subject = "--builder " + e.Subject

@@ -1,16 +1,10 @@
 package cli
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"strings"
-	"text/template"
-
-	"k8s.io/client-go/util/jsonpath"
-	"sigs.k8s.io/yaml"
 
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/render"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
 
@@ -31,13 +25,11 @@ const eventsOutput = "events"
 
 func checkOutput(format string) error {
 	switch format {
-	case "", "table", "json", "yaml", "name", eventsOutput:
+	case "", "table", "name", eventsOutput:
 		return nil
 	}
-	for _, prefix := range []string{"jsonpath=", "go-template="} {
-		if strings.HasPrefix(format, prefix) {
-			return nil
-		}
+	if _, ok := render.Parse(format); ok {
+		return nil
 	}
 	return fault.Usagef("-o %s: unknown output format", format).WithHint("use table, json, yaml, name, events, jsonpath=TEMPLATE or go-template=TEMPLATE")
 }
@@ -60,13 +52,12 @@ type answer struct {
 // print writes the answer in the form that -o asked for.
 func (f *Factory) print(a answer) error {
 	f.answered = a.Object
-	format, body, _ := strings.Cut(f.Flags.Output, "=")
-	if format == eventsOutput {
-		format = "json"
-	}
-	switch format {
+	form, _ := render.Parse(f.Flags.Output)
+	switch f.Flags.Output {
 	case "", "table":
 		return a.Table()
+	case eventsOutput:
+		form.Name = render.JSON
 	case "name":
 		for _, name := range a.Names {
 			if err := f.IO.Exact(name); err != nil {
@@ -75,56 +66,11 @@ func (f *Factory) print(a answer) error {
 		}
 		return nil
 	}
-	text, err := render(format, body, a.Object)
+	text, err := form.Text(a.Object)
 	if err != nil {
 		return err
 	}
 	return f.IO.Exact(text)
-}
-
-func render(format, body string, object any) (string, error) {
-	var encoded bytes.Buffer
-	encoder := json.NewEncoder(&encoded)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false) // people read it too, and URLs have & in them
-	if err := encoder.Encode(object); err != nil {
-		return "", err
-	}
-	raw := bytes.TrimRight(encoded.Bytes(), "\n")
-	if format == "json" {
-		return string(raw), nil
-	}
-	if format == "yaml" {
-		text, err := yaml.JSONToYAML(raw)
-		return strings.TrimRight(string(text), "\n"), err
-	}
-	// The templates address fields by their JSON names, as kubectl's do.
-	var generic any
-	if err := json.Unmarshal(raw, &generic); err != nil {
-		return "", err
-	}
-	var out bytes.Buffer
-	if format == "jsonpath" {
-		if !strings.HasPrefix(body, "{") {
-			body = "{" + body + "}"
-		}
-		path := jsonpath.New("output")
-		if err := path.Parse(body); err != nil {
-			return "", fault.Usagef("-o jsonpath: %w", err)
-		}
-		if err := path.Execute(&out, generic); err != nil {
-			return "", fault.Usagef("-o jsonpath: %w", err)
-		}
-		return out.String(), nil
-	}
-	tmpl, err := template.New("output").Parse(body)
-	if err != nil {
-		return "", fault.Usagef("-o go-template: %w", err)
-	}
-	if err := tmpl.Execute(&out, generic); err != nil {
-		return "", fault.Usagef("-o go-template: %w", err)
-	}
-	return out.String(), nil
 }
 
 // table is the common case of answer.Table.

@@ -37,3 +37,8 @@ func dirArg(args []string) string {
 	}
 	return args[0]
 }
+
+// completeFolders offers folders for a DIR argument.
+func completeFolders(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveFilterDirs
+}

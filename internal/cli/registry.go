@@ -43,7 +43,7 @@ func (f *Factory) Registry() (*registry.Client, error) {
 			r.err = err
 			return
 		}
-		if r.err = reachLocal(f, &opts); r.err != nil {
+		if r.err = f.App().ReachLocal(&opts); r.err != nil {
 			return
 		}
 		opts.Progress = f.IO.Progress()

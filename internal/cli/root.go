@@ -71,7 +71,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 		newBuildCmd(f, nil),
 		newPushCmd(f, nil),
 		newImageCmd(f),
-		newRunCmd(f),
+		newRunCmd(f, nil),
 		newDeployCmd(f, nil),
 		newLocalCmd(f),
 		newTrafficCmd(f),

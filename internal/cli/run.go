@@ -2,36 +2,25 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"os"
 	"os/signal"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kn-lite/kn-lite/internal/app"
-	"github.com/kn-lite/kn-lite/internal/devrun"
 	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/progress"
-	"github.com/kn-lite/kn-lite/internal/settings"
 )
 
 // runPort is where a function listens when nothing else is said.
 const runPort = 8080
-
-// runStartBudget is after which a program that does not listen is worth a word.
-const runStartBudget = 20 * time.Second
 
 type runOptions struct {
 	Dir  string
 	Port int
 	// ExactPort is a port that was asked for with the flag.
 	ExactPort bool
-	Env       []string // NAME=VALUE, or NAME- to unset it
+	Env       []app.Variable
 }
 
 // runAnswer is what -o json shows, once the function answers.
@@ -45,8 +34,9 @@ type runAnswer struct {
 	Dir        string `json:"dir"`
 }
 
-func newRunCmd(f *Factory) *cobra.Command {
+func newRunCmd(f *Factory, runF func(context.Context, *runOptions) error) *cobra.Command {
 	o := &runOptions{}
+	var variables []string
 	cmd := &cobra.Command{
 		Use:     "run [DIR]",
 		Short:   "Run a function as a process of this machine, and again when a file is saved",
@@ -73,157 +63,84 @@ The program's output is on stdout and stderr as it is; with -o all of it is on s
 
   # Another port and a variable of this run only
   kn-lite run --port 9090 -e LOG_LEVEL=debug`,
-		Args: cobra.MaximumNArgs(1),
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return nil, cobra.ShellCompDirectiveFilterDirs
-		},
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeFolders,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Dir = dirArg(args)
-			o.ExactPort = cmd.Flags().Changed("port")
-			return runRun(cmd.Context(), f, o)
+			var err error
+			if o.Port, o.ExactPort, err = choosePort(o.Port, cmd.Flags().Changed("port"), f.Sys.Env("PORT")); err != nil {
+				return err
+			}
+			if o.Env, err = parseVariables(variables); err != nil {
+				return err
+			}
+			return runner(f, runF, runRun)(cmd.Context(), o)
 		},
 	}
 	flags := cmd.Flags()
 	flags.IntVar(&o.Port, "port", 0, "`PORT` of localhost to answer at, 0 is any free one (default: the variable PORT, then 8080)")
-	flags.StringArrayVarP(&o.Env, "env", "e", nil, "`NAME=VALUE` to set, or NAME- to leave it unset, over func.yaml's run.envs (repeatable)")
+	flags.StringArrayVarP(&variables, "env", "e", nil, "`NAME=VALUE` to set, or NAME- to leave it unset, over func.yaml's run.envs (repeatable)")
 	return cmd
 }
 
 func runRun(ctx context.Context, f *Factory, o *runOptions) error {
-	port, err := choosePort(f, o)
-	if err != nil {
-		return err
-	}
-	if err := checkRunEnv(o.Env); err != nil {
-		return err
-	}
-	dir, err := filepath.Abs(o.Dir)
-	if err != nil {
-		return err
-	}
-	project, err := app.FindProject(o.Dir)
-	if err != nil {
-		return err
-	}
-	source := &runSettings{factory: f, options: o, name: filepath.Base(dir), progress: progress.Once(f.IO.Progress())}
-	budget := runStartBudget
-	if project != nil {
-		source.name = project.Name
-		if b := project.StartBudget(); b > 0 {
-			budget = b
-		}
-	}
-	if _, _, err := source.read(); err != nil {
-		return err
-	}
 	ctx, cancel := f.withTimeout(ctx, 0)
 	defer cancel()
 	// A terminal that is closed ends it as Ctrl-C does.
-	ctx, stopHup := signal.NotifyContext(ctx, syscall.SIGHUP)
-	defer stopHup()
+	ctx, stopHangup := signal.NotifyContext(ctx, hangup())
+	defer stopHangup()
 	force, stopForce := secondSignal(ctx)
 	defer stopForce()
-
-	stage, remove, err := devrun.NewStage(settings.CacheDir(f.Sys.Env), dir)
-	if err != nil {
-		return &fault.Error{Op: "run.stage", Subject: dir, Err: err}
-	}
-	listeners, at, err := devrun.Listen(ctx, port, o.ExactPort)
-	if err != nil {
-		return errors.Join(err, remove())
-	}
-	if at != port && port != 0 {
-		f.IO.Note("port %d is taken: it will be %d", port, at)
-	}
-	port = at
-	url := "http://localhost:" + strconv.Itoa(port)
-	maker := devrun.NewMaker(devrun.Project{Dir: dir, Settings: source.read, Stage: stage})
-	released := func() error { return nil }
-	out := f.IO.Out
-	if f.Flags.Output != "" && f.Flags.Output != "table" {
+	out, table := f.IO.Out, f.Flags.Output == "" || f.Flags.Output == "table"
+	if !table {
 		out = f.IO.Err // stdout is the answer's
 	}
-	err = devrun.Run(ctx, devrun.Options{
-		Maker: maker, Listeners: listeners, Port: port, Environ: app.WithoutSecrets(f.Sys.Vars), Out: f.IO.Beside(out), Err: f.IO.Beside(f.IO.Err),
-		Report: f.IO.Progress(), Name: source.name, Now: f.Sys.Now, StartBudget: budget, Force: force,
+	return f.App().Run(ctx, app.RunRequest{
+		Dir: o.Dir, Port: o.Port, ExactPort: o.ExactPort, Variables: o.Env, AbsentHint: "for this run set variables with --env NAME=VALUE",
+		Out: f.IO.Beside(out), Err: f.IO.Beside(f.IO.Err), Force: force,
 		Fault: func(err error) { f.IO.Error(err.Error(), fault.HintOf(err)) },
-		Served: func() (err error) {
-			record := devrun.Record{Name: source.name, URL: url, PID: os.Getpid(), Dir: dir, Started: f.Sys.Now()}
-			if released, err = saveRun(f, record); err != nil {
-				return err
-			}
-			f.IO.Step("%s serves at %s; a saved file starts it again, Ctrl-C ends it", source.name, url)
-			if out == f.IO.Out {
+		Served: func(r app.Running) error {
+			f.IO.Step("%s serves at %s; a saved file starts it again, Ctrl-C ends it", r.Name, r.URL)
+			if table {
 				return nil
 			}
-			return f.print(answer{
-				Object: runAnswer{APIVersion: apiVersion, Kind: "Run", Name: record.Name, URL: url, Port: port, PID: record.PID, Dir: dir},
-				Names:  []string{url},
-			})
+			return f.print(answer{Object: runAnswer{apiVersion, "Run", r.Name, r.URL, r.Port, r.PID, r.Dir}, Names: []string{r.URL}})
 		},
 	})
-	return errors.Join(err, released(), maker.Close(), remove())
 }
 
-// choosePort returns where to listen: the flag, the variable PORT, 8080.
-func choosePort(f *Factory, o *runOptions) (int, error) {
-	port, from := o.Port, "--port "+strconv.Itoa(o.Port)
-	if !o.ExactPort {
-		port = runPort
-		if text := f.Sys.Env("PORT"); text != "" {
-			n, err := strconv.Atoi(text)
-			if err != nil {
-				n = -1
-			}
-			port, from = n, "the variable PORT, "+text
+// choosePort returns where to listen: the flag, which is exact, the variable PORT, 8080.
+func choosePort(flag int, given bool, variable string) (port int, exact bool, err error) {
+	port, from := runPort, ""
+	switch {
+	case given:
+		port, from = flag, "--port "+strconv.Itoa(flag)
+	case variable != "":
+		if port, err = strconv.Atoi(variable); err != nil {
+			port = -1
 		}
+		from = "the variable PORT, " + variable
 	}
 	if port < 0 || port > 65535 {
-		return 0, fault.Usagef("%s: a port is a number up to 65535", from)
+		return 0, false, fault.Usagef("%s: a port is a number up to 65535", from)
 	}
-	return port, nil
+	return port, given, nil
 }
 
-func checkRunEnv(entries []string) error {
+// parseVariables reads the values of --env.
+func parseVariables(entries []string) ([]app.Variable, error) {
+	var out []app.Variable
 	for _, e := range entries {
-		name, _, set := strings.Cut(e, "=")
-		if !set {
-			name, set = strings.CutSuffix(e, "-")
+		v := app.Variable{}
+		var ok bool
+		if v.Name, v.Value, ok = strings.Cut(e, "="); !ok {
+			v.Name, ok = strings.CutSuffix(e, "-")
+			v.Unset = true
 		}
-		if !set || name == "" {
-			return fault.Usagef("--env %s: use NAME=VALUE, or NAME- to leave it unset", e)
+		if !ok || v.Name == "" {
+			return nil, fault.Usagef("--env %s: use NAME=VALUE, or NAME- to leave it unset", e)
 		}
+		out = append(out, v)
 	}
-	return nil
-}
-
-// secondSignal is a context that ends with the second signal, of which ctx ends with
-// the first.
-func secondSignal(ctx context.Context) (force context.Context, stop func()) {
-	force, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	unset := context.AfterFunc(ctx, func() {
-		again, release := signal.NotifyContext(force, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-		defer release()
-		<-again.Done()
-		cancel()
-	})
-	return force, func() {
-		unset()
-		cancel()
-	}
-}
-
-// saveRun lets invoke find the function. Without a place for it invoke does not.
-func saveRun(f *Factory, record devrun.Record) (release func() error, err error) {
-	dir := settings.StateDir(f.Sys.Env)
-	if dir == "" {
-		f.IO.Warn("`kn-lite invoke` will not find it: there is no place to say that it runs; set HOME, or XDG_STATE_HOME, to an absolute path")
-		return func() error { return nil }, nil
-	}
-	release, err = record.Save(dir)
-	if err != nil {
-		f.IO.Warn("`kn-lite invoke` will not find it: %v", err)
-		return func() error { return nil }, nil
-	}
-	return release, nil
+	return out, nil
 }

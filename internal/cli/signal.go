@@ -46,3 +46,19 @@ func signalCode(ctx context.Context) int {
 	}
 	return 128 + int(syscall.SIGINT)
 }
+
+// secondSignal is a context that ends with the second signal, of which ctx ends with
+// the first.
+func secondSignal(ctx context.Context) (force context.Context, stop func()) {
+	force, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	unset := context.AfterFunc(ctx, func() {
+		again, release := signal.NotifyContext(force, os.Interrupt, syscall.SIGTERM, hangup())
+		defer release()
+		<-again.Done()
+		cancel()
+	})
+	return force, func() {
+		unset()
+		cancel()
+	}
+}

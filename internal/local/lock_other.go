@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"os/exec"
 )
 
 // lockHeld reports no platform where none can run.
@@ -16,3 +17,5 @@ func (p Place) LockStart(context.Context) (io.Closer, error) { return os.Open(os
 
 // Alive reports no process: there is no platform.
 func Alive(int) bool { return false }
+
+func detach(*exec.Cmd) {}

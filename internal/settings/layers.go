@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -230,4 +231,31 @@ func hidePassword(text string) string {
 		return text
 	}
 	return m[1] + mask + m[2]
+}
+
+// String names the source to a person.
+func (s Source) String() string {
+	switch {
+	case s.Name == "":
+		return string(s.Kind)
+	case s.Kind == FromFile || s.Kind == FromProject:
+		return s.Name
+	}
+	return string(s.Kind) + " " + s.Name
+}
+
+// Text returns the value as a person reads it: several are separated by commas.
+func (s Setting) Text() string { return valueText(s.Value) }
+
+// Text returns the value as Setting.Text does.
+func (a Alternative) Text() string { return valueText(a.Value) }
+
+func valueText(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case []string:
+		return strings.Join(v, ", ")
+	}
+	return fmt.Sprint(value)
 }

@@ -121,3 +121,25 @@ func TestHidePassword(t *testing.T) {
 		}
 	}
 }
+
+func TestTexts(t *testing.T) {
+	for source, want := range map[Source]string{
+		{Kind: FromDefault}:                           "default",
+		{Kind: FromFlag, Name: "--registry"}:          "flag --registry",
+		{Kind: FromProject, Name: "func.yaml:3:1"}:    "func.yaml:3:1",
+		{Kind: FromFile, Name: "/c/config.yaml:1:1"}:  "/c/config.yaml:1:1",
+		{Kind: FromVariable, Name: "KN_LITE_BUILDER"}: "variable KN_LITE_BUILDER",
+	} {
+		if got := source.String(); got != want {
+			t.Errorf("%+v: %q, want %q", source, got, want)
+		}
+	}
+	for want, value := range map[string]any{"": nil, "a, b": []string{"a", "b"}, "true": true, "x": "x"} {
+		if got := (Setting{Value: value}).Text(); got != want {
+			t.Errorf("%v: %q, want %q", value, got, want)
+		}
+		if got := (Alternative{Value: value}).Text(); got != want {
+			t.Errorf("%v overruled: %q, want %q", value, got, want)
+		}
+	}
+}

@@ -1,7 +1,10 @@
-package cli
+// Package top shows what the embedded platform does: as a screen that goes on, with
+// requests per second, or once as a table.
+package top
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,20 +15,45 @@ import (
 	"github.com/kn-lite/kn-lite/internal/term"
 )
 
-const topEmpty = "nothing is deployed yet: kn-lite func create hello -l go && cd hello && kn-lite deploy"
+// Empty is what stands where no service is.
+const Empty = "nothing is deployed yet: kn-lite func create hello -l go && cd hello && kn-lite deploy"
 
-// topView is the last state, and the requests per second up to it.
-type topView struct {
+// Watch shows the platform's state, each time that every has passed, until ctx ends;
+// also while the platform is away.
+func Watch(ctx context.Context, place local.Place, every time.Duration, show func(term.Screen)) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	rates := &meter{}
+	for {
+		info, err := place.Running()
+		var state *view.State
+		if err == nil && info != nil {
+			state, err = info.State(ctx)
+		}
+		if state != nil {
+			rates.update(state)
+		}
+		show(rates.screen(info, err))
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// meter is the last state, and the requests per second up to it.
+type meter struct {
 	state *view.State
 	rates map[string]float64 // by NAMESPACE/REVISION
 }
 
 // update takes in a state and works out what has happened since the one before.
-func (t *topView) update(state *view.State) {
-	rates := make(map[string]float64, len(t.rates))
-	if t.state != nil {
-		before := totals(t.state)
-		seconds := state.At.Sub(t.state.At).Seconds()
+func (m *meter) update(state *view.State) {
+	rates := make(map[string]float64, len(m.rates))
+	if m.state != nil {
+		before := totals(m.state)
+		seconds := state.At.Sub(m.state.At).Seconds()
 		for key, total := range totals(state) {
 			// A platform that was started anew counts from zero.
 			if was, known := before[key]; known && total >= was && seconds > 0 {
@@ -33,7 +61,7 @@ func (t *topView) update(state *view.State) {
 			}
 		}
 	}
-	t.state, t.rates = state, rates
+	m.state, m.rates = state, rates
 }
 
 func totals(state *view.State) map[string]uint64 {
@@ -47,9 +75,9 @@ func totals(state *view.State) map[string]uint64 {
 }
 
 // screen shows the state; info is nil and err set while the platform does not answer.
-func (t *topView) screen(info *local.Info, err error) term.Screen {
+func (m *meter) screen(info *local.Info, err error) term.Screen {
 	out := term.Screen{
-		Title: "kn-lite local", Empty: topEmpty,
+		Title: "kn-lite local", Empty: Empty,
 		Columns: []term.Column{
 			{Head: "SERVICE"},
 			{Head: "REVISION"},
@@ -69,37 +97,37 @@ func (t *topView) screen(info *local.Info, err error) term.Screen {
 	case info == nil:
 		out.Problem = "the platform does not run, this is old; start it with kn-lite local up"
 	}
-	if t.state == nil {
+	if m.state == nil {
 		return out
 	}
 	sum := 0.0
-	for _, rate := range t.rates {
+	for _, rate := range m.rates {
 		sum += rate
 	}
-	out.Title = fmt.Sprintf("kn-lite local   %s   %s   %s req/s", countOf(len(t.state.Services), "service"), countOf(t.state.Instances, "instance"), perSecond(sum))
-	several := slices.ContainsFunc(t.state.Services, func(s view.Service) bool { return s.Namespace != t.state.Services[0].Namespace })
-	for _, svc := range t.state.Services {
+	out.Title = fmt.Sprintf("kn-lite local   %s   %s   %s req/s", countOf(len(m.state.Services), "service"), countOf(m.state.Instances, "instance"), perSecond(sum))
+	several := slices.ContainsFunc(m.state.Services, func(s view.Service) bool { return s.Namespace != m.state.Services[0].Namespace })
+	for _, svc := range m.state.Services {
 		name := svc.Name
 		if several {
 			name = svc.Namespace + "/" + svc.Name
 		}
-		shown := topRevisions(svc)
+		shown := shownRevisions(svc)
 		for i, r := range shown {
-			out.Rows = append(out.Rows, t.row(name, svc, r, i == 0))
+			out.Rows = append(out.Rows, m.row(name, svc, r, i == 0))
 		}
 		if len(shown) == 0 {
-			out.Rows = append(out.Rows, term.ScreenRow{Key: svc.Namespace + "/" + svc.Name + "/", Cells: []term.Cell{{Text: name, Tone: term.Strong}, {}, {}, readyCell(svc.Ready, svc.Reason)}, Detail: topDetail(svc, nil)})
+			out.Rows = append(out.Rows, term.ScreenRow{Key: svc.Namespace + "/" + svc.Name + "/", Cells: []term.Cell{{Text: name, Tone: term.Strong}, {}, {}, readyCell(svc.Ready, svc.Reason)}, Detail: detail(svc, nil)})
 		}
 	}
 	return out
 }
 
-func (t *topView) row(name string, svc view.Service, r view.Revision, first bool) term.ScreenRow {
+func (m *meter) row(name string, svc view.Service, r view.Revision, first bool) term.ScreenRow {
 	tone := term.Faint
 	if first {
 		tone = term.Strong
 	}
-	instances, instancesTone := topInstances(r.Pods)
+	instances, instancesTone := instancesOf(r.Pods)
 	failed := term.Cell{Text: fmt.Sprint(r.Requests.Failed)}
 	if r.Requests.Failed > 0 {
 		failed.Tone = term.Bad
@@ -116,18 +144,18 @@ func (t *topView) row(name string, svc view.Service, r view.Revision, first bool
 			{Text: bar(r.Percent)},
 			readyCell(r.Ready, r.Reason),
 			{Text: instances, Tone: instancesTone},
-			{Text: perSecond(t.rates[svc.Namespace+"/"+r.Name])},
+			{Text: perSecond(m.rates[svc.Namespace+"/"+r.Name])},
 			{Text: took(r.Requests.Median)},
 			{Text: took(r.Requests.P95)},
 			{Text: fmt.Sprint(r.Requests.Total)},
 			failed,
 		},
-		Detail: topDetail(svc, &r),
+		Detail: detail(svc, &r),
 	}
 }
 
-// topRevisions leaves out those that do nothing, but for the newest.
-func topRevisions(svc view.Service) []view.Revision {
+// shownRevisions leaves out those that do nothing, but for the newest.
+func shownRevisions(svc view.Service) []view.Revision {
 	var out []view.Revision
 	for i, r := range svc.Revisions {
 		if i == 0 || r.Percent > 0 || len(r.Pods) > 0 || len(r.Tags) > 0 {
@@ -137,7 +165,7 @@ func topRevisions(svc view.Service) []view.Revision {
 	return out
 }
 
-func topDetail(svc view.Service, r *view.Revision) []string {
+func detail(svc view.Service, r *view.Revision) []string {
 	out := []string{cmp.Or(svc.URL, svc.Name)}
 	because := func(what, ready, reason, message string) {
 		if ready != "True" && reason+message != "" {
@@ -176,8 +204,8 @@ func readyCell(ready, reason string) term.Cell {
 	return term.Cell{Text: cmp.Or(reason, "Starting"), Tone: term.Waiting}
 }
 
-// topInstances is "3", "1 + 2 Starting" or "0".
-func topInstances(pods []view.Pod) (string, term.Tone) {
+// instancesOf is "3", "1 + 2 Starting" or "0".
+func instancesOf(pods []view.Pod) (string, term.Tone) {
 	serving, tone := 0, term.Plain
 	others := map[string]int{}
 	var order []string
@@ -237,12 +265,12 @@ func countOf(n int, one string) string {
 	return fmt.Sprintf("%d %ss", n, one)
 }
 
-// topTable is the state once, for who has no terminal: requests as a total.
-func topTable(state *view.State) *term.Table {
+// Table is the state once, for who has no terminal: requests as a total.
+func Table(state *view.State) *term.Table {
 	table := term.NewTable("NAMESPACE", "SERVICE", "REVISION", "TRAFFIC", "READY", "INSTANCES", "REQUESTS", "FAILED", "MEDIAN", "P95")
 	for _, svc := range state.Services {
-		for _, r := range topRevisions(svc) {
-			instances, _ := topInstances(r.Pods)
+		for _, r := range shownRevisions(svc) {
+			instances, _ := instancesOf(r.Pods)
 			table.Row(svc.Namespace, svc.Name, r.Name, fmt.Sprintf("%d %%", r.Percent), readyCell(r.Ready, r.Reason).Text, instances,
 				fmt.Sprint(r.Requests.Total), fmt.Sprint(r.Requests.Failed), took(r.Requests.Median), took(r.Requests.P95))
 		}

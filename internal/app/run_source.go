@@ -1,32 +1,31 @@
-package cli
+package app
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/build"
 	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/progress"
 )
 
-// runSettings reads what func.yaml says about a process: anew for each build of it,
+// runSource reads what func.yaml says about a process: anew for each build of it,
 // since the file may be saved too.
-type runSettings struct {
-	factory  *Factory
-	options  *runOptions
+type runSource struct {
+	app      *App
+	request  *RunRequest
 	name     string
 	progress progress.Reporter // says each note and warning once, however often the function is built
 }
 
 // read returns what to build, and the variables of the process.
-func (s *runSettings) read() (build.Spec, []string, error) {
-	project, err := app.FindProject(s.options.Dir)
+func (s *runSource) read() (build.Spec, []string, error) {
+	project, err := FindProject(s.request.Dir)
 	if err != nil {
 		return build.Spec{}, nil, err
 	}
-	spec, err := s.factory.App().ProcessSpec(s.options.Dir, project)
+	spec, err := s.app.ProcessSpec(s.request.Dir, project)
 	if err != nil {
 		return build.Spec{}, nil, err
 	}
@@ -42,30 +41,32 @@ func (s *runSettings) read() (build.Spec, []string, error) {
 		}
 		env = append(env, more...)
 	}
-	for _, e := range s.options.Env {
-		name, _, set := strings.Cut(e, "=")
-		if !set {
-			name = strings.TrimSuffix(e, "-")
-		}
-		env = slices.DeleteFunc(env, func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
-		if set {
-			env = append(env, e)
+	return spec, override(env, s.request.Variables), nil
+}
+
+// override returns env with what the request says about variables.
+func override(env []string, variables []Variable) []string {
+	for _, v := range variables {
+		env = slices.DeleteFunc(env, func(kv string) bool { return strings.HasPrefix(kv, v.Name+"=") })
+		if !v.Unset {
+			env = append(env, v.Name+"="+v.Value)
 		}
 	}
-	return spec, env, nil
+	return env
 }
 
 // variables are func.yaml's run.envs as far as this machine has them.
-func (s *runSettings) variables(project *function.Function) ([]string, error) {
+func (s *runSource) variables(project *function.Function) ([]string, error) {
 	var out []string
 	values := map[string]string{}
 	for _, env := range project.Run.Envs {
-		value, err := s.factory.App().LocalValue("run.envs: "+env.Name, env.Value)
+		path := "run.envs: " + env.Name
+		value, err := s.app.LocalValue(path, env.Value)
 		if err != nil {
 			return nil, err
 		}
 		if value.Origin != function.Literal {
-			s.missing("run.envs: "+env.Name, value.String())
+			s.absent(path, value.String())
 			continue
 		}
 		text := expandReferences(value.Text, values)
@@ -73,14 +74,18 @@ func (s *runSettings) variables(project *function.Function) ([]string, error) {
 		out = append(out, env.Name+"="+text)
 	}
 	for _, v := range project.Run.Volumes {
-		s.missing("run.volumes: "+v.Path, "the volume")
+		s.absent("run.volumes: "+v.Path, "the volume")
 	}
 	return out, nil
 }
 
-// missing warns of what only a cluster has.
-func (s *runSettings) missing(what, value string) {
-	s.progress.Warn(fmt.Sprintf("%s: %s is the cluster's and not here; for this run set variables with --env NAME=VALUE", strings.TrimSuffix(what, ": "), value))
+// absent warns of what only a cluster has.
+func (s *runSource) absent(path, value string) {
+	text := fmt.Sprintf("%s: %s is the cluster's and not here", strings.TrimSuffix(path, ": "), value)
+	if s.request.AbsentHint != "" {
+		text += "; " + s.request.AbsentHint
+	}
+	s.progress.Warn(text)
 }
 
 // expandReferences puts in the values of variables that stand before, where a value

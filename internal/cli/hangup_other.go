@@ -2,11 +2,6 @@
 
 package cli
 
-import (
-	"os"
-	"os/exec"
-)
-
-func detach(*exec.Cmd) {}
+import "os"
 
 func hangup() os.Signal { return os.Interrupt }

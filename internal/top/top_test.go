@@ -1,4 +1,4 @@
-package cli
+package top
 
 import (
 	"errors"
@@ -42,10 +42,10 @@ func screenText(s term.Screen) string {
 }
 
 func TestTopScreen(t *testing.T) {
-	top := &topView{}
-	top.update(topState(0, 100))
-	top.update(topState(2*time.Second, 150))
-	s := top.screen(&local.Info{}, nil)
+	m := &meter{}
+	m.update(topState(0, 100))
+	m.update(topState(2*time.Second, 150))
+	s := m.screen(&local.Info{}, nil)
 	if s.Title != "kn-lite local   3 services   1 instance   25 req/s" || s.Problem != "" {
 		t.Errorf("%q, %q", s.Title, s.Problem)
 	}
@@ -61,26 +61,26 @@ waiting|||Starting`
 		t.Error(got)
 	}
 	// A platform that was started anew counts from zero.
-	top.update(topState(3*time.Second, 1))
-	if rate := top.rates["default/hello-v2"]; rate != 0 {
+	m.update(topState(3*time.Second, 1))
+	if rate := m.rates["default/hello-v2"]; rate != 0 {
 		t.Errorf("%v requests per second", rate)
 	}
 }
 
 func TestTopWithoutPlatform(t *testing.T) {
-	top := &topView{}
-	if s := top.screen(nil, nil); len(s.Rows) != 0 || !strings.Contains(s.Problem, "does not run") {
+	m := &meter{}
+	if s := m.screen(nil, nil); len(s.Rows) != 0 || !strings.Contains(s.Problem, "does not run") {
 		t.Errorf("%+v", s)
 	}
-	top.update(topState(0, 1))
-	if s := top.screen(nil, errors.New("no answer")); len(s.Rows) == 0 || !strings.Contains(s.Problem, "no answer") {
+	m.update(topState(0, 1))
+	if s := m.screen(nil, errors.New("no answer")); len(s.Rows) == 0 || !strings.Contains(s.Problem, "no answer") {
 		t.Errorf("%+v", s)
 	}
 }
 
 func TestTopTable(t *testing.T) {
 	io, out, _ := term.Test()
-	if err := io.Write(topTable(topState(0, 100))); err != nil {
+	if err := io.Write(Table(topState(0, 100))); err != nil {
 		t.Fatal(err)
 	}
 	const want = `NAMESPACE   SERVICE   REVISION    TRAFFIC   READY       INSTANCES                REQUESTS   FAILED   MEDIAN   P95

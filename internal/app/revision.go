@@ -13,6 +13,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/knative"
 	"github.com/kn-lite/kn-lite/internal/revision"
+	"github.com/kn-lite/kn-lite/internal/rollout"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
@@ -103,8 +104,22 @@ func usesOf(svc *servingv1.Service) *revision.Service {
 	}
 	return &revision.Service{
 		LatestReady: snap.LatestReady, LatestCreated: snap.LatestCreated,
-		Spec: snap.Spec, Observed: snap.Observed, Past: past, Deploying: deploy.UnderWay(svc),
+		Spec: snap.Spec, Observed: snap.Observed, Past: past, Deploying: deploy.UnderWay(svc), RollingOut: rollingOut(snap),
 	}
+}
+
+// rollingOut returns the revisions that a rollout under way moves traffic between, or
+// would go back to.
+func rollingOut(snap *traffic.Snapshot) []string {
+	state := rollout.StateOf(snap)
+	if state == nil || !state.Active() {
+		return nil
+	}
+	names := []string{state.Candidate, state.Stable}
+	for _, t := range slices.Concat(state.Before, state.Base) {
+		names = append(names, t.Revision)
+	}
+	return names
 }
 
 // candidates returns the revisions as garbage collection sees them.

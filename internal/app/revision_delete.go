@@ -78,6 +78,8 @@ func inUse(service, name string, uses []revision.Reason) error {
 			hints = append(hints, "remove the tag first: kn-lite traffic untag -s "+service+" "+u.Tag)
 		case revision.LatestReady, revision.LatestCreated:
 			hints = append(hints, "deploy another one first, or delete the whole service: kn-lite delete "+service)
+		case revision.RollingOut:
+			hints = append(hints, "wait for that rollout, or end it: kn-lite rollout abort "+service)
 		case revision.Deploying:
 			hints = append(hints, "wait for that deploy, or give it up: kn-lite deploy --abort -s "+service)
 		case revision.Preserved, revision.Undo, revision.Newest, revision.Young:

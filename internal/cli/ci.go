@@ -51,9 +51,9 @@ func conclude(ctx context.Context, f *Factory, cmd *cobra.Command, err error, co
 	if outputGone(err) {
 		err = nil
 	}
-	command := "kn-lite"
+	command := program
 	if cmd != nil {
-		command = cmd.CommandPath()
+		command += strings.TrimPrefix(cmd.CommandPath(), cmd.Root().DisplayName())
 	}
 	if cmd != nil && cmd.DisableFlagParsing {
 		return code // cobra's own completion: the flags are what somebody is typing

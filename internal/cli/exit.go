@@ -78,7 +78,7 @@ func (f *Factory) report(ctx context.Context, err error) int {
 	if errors.Is(err, context.Canceled) && signalCode(ctx) != 0 && fault.HintOf(err) == "" {
 		text = "interrupted"
 	}
-	f.IO.Error(text, hintOf(err))
+	f.IO.Error(text, f.typed(hintOf(err)))
 	return code
 }
 

@@ -24,6 +24,7 @@ type Factory struct {
 	Cluster func() (*cluster.Client, error)
 
 	registry     registryAccess
+	typed        func(string) string       // a text with commands as a person types them here
 	answered     any                       // what was printed last, for pipelines
 	settingFlags map[string]settings.Given // flags on the command line that overrule settings
 }
@@ -44,7 +45,7 @@ type globalFlags struct {
 }
 
 func newFactory(sys *System) *Factory {
-	f := &Factory{Sys: sys, IO: sys.IO}
+	f := &Factory{Sys: sys, IO: sys.IO, typed: func(text string) string { return text }}
 	f.Config = sync.OnceValues(func() (*settings.Settings, error) {
 		cfg, err := settings.Load(settingSources(f))
 		if err != nil {

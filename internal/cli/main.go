@@ -45,7 +45,7 @@ func Main(ctx context.Context, sys *System) int {
 
 	factory := newFactory(sys)
 	root := newRootCmd(factory)
-	sys.Args = append(sys.Args[:1:1], withoutDashes(root, sys.Args[1:])...)
+	sys.Args = append(sys.Args[:1:1], withoutDashes(root, arguments(sys.Args))...)
 	root.SetArgs(sys.Args[1:])
 	cmd, err := execute(ctx, root)
 	if err == nil {

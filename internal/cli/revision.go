@@ -27,7 +27,7 @@ func newRevisionCmd(f *Factory) *cobra.Command {
 
 // useInfo is one use of a revision in JSON.
 type useInfo struct {
-	Use  string `json:"use"` // routed, tagged, latest-ready, latest-created, deploying, preserved, undo, newest, young
+	Use  string `json:"use"` // routed, tagged, latest-ready, latest-created, deploying, rolling-out, preserved, undo, newest, young
 	Text string `json:"text"`
 }
 

@@ -31,7 +31,7 @@ const (
 
 func newRootCmd(f *Factory) *cobra.Command {
 	root := &cobra.Command{
-		Use:           "kn-lite",
+		Use:           program,
 		Short:         "Deploy functions to Knative, with no container engine",
 		Long:          rootLong,
 		Example:       rootExample,
@@ -92,6 +92,8 @@ func newRootCmd(f *Factory) *cobra.Command {
 		newInternalCmd(f),
 	)
 	wrapArgs(root)
+	nameAsInvoked(root, f.Sys.Args[0])
+	f.typed = func(text string) string { return asInvoked(root, text) }
 	return root
 }
 

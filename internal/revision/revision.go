@@ -21,6 +21,7 @@ const (
 	LatestReady   Code = "latest-ready"   // what @latest means
 	LatestCreated Code = "latest-created" // Knative would make it again
 	Deploying     Code = "deploying"      // a deploy that is under way needs it, or would go back to it
+	RollingOut    Code = "rolling-out"    // the same of a rollout
 
 	Preserved Code = "preserved" // serving.knative.dev/no-gc
 	Undo      Code = "undo"      // in the history of splits: undo goes back to it
@@ -49,6 +50,7 @@ type Service struct {
 	Observed      traffic.Split
 	Past          []traffic.Past // replaced splits that undo goes back to
 	Deploying     []string       // revisions that a deploy under way refers to
+	RollingOut    []string       // and a rollout
 }
 
 // Uses returns what stands against deleting a revision by name; none when it may go.
@@ -72,6 +74,9 @@ func (s *Service) Uses(name string) []Reason {
 	}
 	if slices.Contains(s.Deploying, name) {
 		out = append(out, Reason{Code: Deploying, Text: "belongs to a deploy that is under way"})
+	}
+	if slices.Contains(s.RollingOut, name) {
+		out = append(out, Reason{Code: RollingOut, Text: "belongs to a rollout that is under way"})
 	}
 	return out
 }

@@ -39,15 +39,15 @@ func TestUses(t *testing.T) {
 		LatestReady: "fn-v8", LatestCreated: "fn-v9",
 		Spec:      traffic.Split{{Latest: true, Percent: 90}, {Revision: "fn-v2", Percent: 10}, {Revision: "fn-v3", Tag: "blue"}, {Latest: true, Tag: "next"}},
 		Observed:  traffic.Split{{Revision: "fn-v7", Latest: true, Percent: 40}, {Revision: "fn-v8", Latest: true, Percent: 50}, {Revision: "fn-v2", Percent: 10}, {Revision: "fn-v4", Tag: "old"}},
-		Deploying: []string{"fn-v9", "fn-v5"},
+		Deploying: []string{"fn-v9", "fn-v5"}, RollingOut: []string{"fn-v5", "fn-v6"},
 	}
 	for name, want := range map[string][]Code{
 		"fn-v1": nil,
 		"fn-v2": {Routed},
 		"fn-v3": {Tagged},
 		"fn-v4": {Tagged}, // still routed, though no longer asked for
-		"fn-v5": {Deploying},
-		"fn-v6": nil,
+		"fn-v5": {Deploying, RollingOut},
+		"fn-v6": {RollingOut},
 		"fn-v7": {Routed}, // on its way out in a gradual rollout
 		"fn-v8": {Routed, Tagged, LatestReady},
 		"fn-v9": {LatestCreated, Deploying},

@@ -2,19 +2,11 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"math"
-	"net/url"
-	"sync"
 	"time"
 
 	"github.com/kn-lite/kn-lite/internal/cluster"
-	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/ingress"
 	"github.com/kn-lite/kn-lite/internal/rollout"
-	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
 // Signal names what the figures of a rollout are read from.
@@ -22,13 +14,18 @@ type Signal string
 
 // The signals, in the order in which they are tried.
 const (
-	SignalAuto     Signal = "auto"     // the first that has figures
-	SignalPlatform Signal = "platform" // the embedded platform's metrics
-	SignalProbes   Signal = "probes"   // requests of our own
+	SignalAuto       Signal = "auto"        // the first that has figures
+	SignalPrometheus Signal = "prometheus"  // a Prometheus server whose address was given
+	SignalIngress    Signal = "ingress"     // the metrics of the ingress's gateway
+	SignalQueue      Signal = "queue-proxy" // those of Knative's proxy in each pod
+	SignalPlatform   Signal = "platform"    // those of the embedded platform
+	SignalProbes     Signal = "probes"      // requests of our own
 )
 
 // Signals returns what a Signal may be.
-func Signals() []Signal { return []Signal{SignalAuto, SignalPlatform, SignalProbes} }
+func Signals() []Signal {
+	return []Signal{SignalAuto, SignalPrometheus, SignalIngress, SignalQueue, SignalPlatform, SignalProbes}
+}
 
 const (
 	// scrapeWithin bounds one reading of metrics.
@@ -55,6 +52,9 @@ type candidateSource struct {
 // choose returns the first source that has figures, or the one that was asked for.
 func (s *signals) choose(ctx context.Context, state *rollout.State) (rollout.Source, string, error) {
 	all := []candidateSource{
+		{SignalPrometheus, s.prometheus},
+		{SignalIngress, s.gateway},
+		{SignalQueue, s.queueProxies},
 		{SignalPlatform, s.platform},
 		{SignalProbes, s.probes},
 	}
@@ -69,6 +69,9 @@ func (s *signals) choose(ctx context.Context, state *rollout.State) (rollout.Sou
 		}
 		if ctx.Err() != nil {
 			return nil, "", ctx.Err()
+		}
+		if c.signal == SignalPrometheus && s.request.Prometheus != "" {
+			return nil, "", err // it was named, so nothing else is meant
 		}
 		last = err
 		s.report().Debug(fmt.Sprintf("no figures from %s: %v", c.signal, err))
@@ -109,110 +112,4 @@ func (s *signals) platform(ctx context.Context, _ *rollout.State) (rollout.Sourc
 	}}
 	_, err := source.Read(ctx)
 	return source, "", err
-}
-
-// probeTag is the tag that a candidate without one has during a rollout, so that a URL
-// leads to it alone.
-const probeTag = "rollout"
-
-// probes sends requests to the candidate, and to the stable revision where a URL leads
-// to it alone.
-func (s *signals) probes(_ context.Context, state *rollout.State) (rollout.Source, string, error) {
-	path, err := url.Parse(s.request.ProbePath)
-	if err != nil || path.Host != "" || path.Path != "" && path.Path[0] != '/' {
-		return nil, "", fault.New(fault.Usage, "rollout.signal", "", "%q is no path for requests", s.request.ProbePath).WithHint("e.g. /healthz?deep=1")
-	}
-	tag := ""
-	if !tagged(state.Before, state.Candidate) {
-		if tag = probeTag; state.Before.Tagged(tag) >= 0 {
-			return nil, "", fault.New(fault.Conflict, "rollout.signal", "tag "+tag, "it leads elsewhere, and a rollout by its own requests needs it").
-				WithHint("give %s a tag of its own, or remove this one: `kn-lite traffic untag -s %s %s`", state.Candidate, s.request.Service, tag)
-		}
-	}
-	p := &prober{signals: s, path: path, at: make(map[string]*url.URL)}
-	plan := state.Plan
-	readings := max(1, float64(plan.Interval)/float64(plan.Poll()))
-	each := int(math.Ceil(float64(plan.Limits.MinRequests)/readings)) + 1
-	return &rollout.Prober{
-		Revisions: []string{state.Candidate, state.Stable}, Each: min(each, probesPerReading), Ask: p.ask, Now: s.Now,
-	}, tag, nil
-}
-
-// tagged reports whether a tag leads to a revision by its name.
-func tagged(split traffic.Split, revision string) bool {
-	for _, t := range split {
-		if t.Tag != "" && t.Revision == revision && !t.Latest {
-			return true
-		}
-	}
-	return false
-}
-
-// prober sends requests to revisions by the URLs of their tags.
-type prober struct {
-	*signals
-	path *url.URL
-
-	mu sync.Mutex
-	at map[string]*url.URL // by revision
-}
-
-// ask sends one request to a revision; see rollout.Prober.
-func (p *prober) ask(ctx context.Context, revision string) (int, error) {
-	target, err := p.url(ctx, revision)
-	if err != nil {
-		return 0, errors.Join(rollout.ErrNotAsked, err)
-	}
-	dialer, err := p.dialer(p.client, p.request.Service, p.request.Ingress)
-	if err != nil {
-		return 0, errors.Join(rollout.ErrNotAsked, err)
-	}
-	dialer.Private = ingress.IsPrivate(target)
-	within, cancel := context.WithTimeout(ctx, probeWithin)
-	defer cancel()
-	response, err := p.exchange(within, InvokeRequest{Path: p.path}, target, dialer)
-	if err != nil {
-		return 0, err
-	}
-	defer response.Body.Close()
-	_, err = io.Copy(io.Discard, io.LimitReader(response.Body, 1<<20))
-	return response.StatusCode, err
-}
-
-// url returns the URL that leads to a revision alone, once its ingress knows it.
-func (p *prober) url(ctx context.Context, revision string) (*url.URL, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if at := p.at[revision]; at != nil {
-		return at, nil
-	}
-	snap, err := p.client.Traffic().Snapshot(ctx, p.request.Service)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := taggedURL(snap, revision)
-	if err != nil {
-		return nil, err
-	}
-	at, err := url.Parse(raw)
-	if err != nil {
-		return nil, err
-	}
-	wait := ingressWait{service: p.request.Service, address: p.request.Ingress, hosts: []string{raw}, moved: true}
-	if err := p.awaitIngress(ctx, p.client, wait); err != nil {
-		return nil, err
-	}
-	p.at[revision] = at
-	return at, nil
-}
-
-// taggedURL is revisionURL by a tag alone: who has all of the traffic now may not have
-// it at the next step.
-func taggedURL(snap *traffic.Snapshot, revision string) (string, error) {
-	for _, t := range snap.Observed {
-		if t.Pin(snap.LatestReady) == revision && t.Tag != "" && t.URL != "" {
-			return t.URL, nil
-		}
-	}
-	return "", fault.New(fault.NotFound, "rollout.signal", "revision/"+revision, "no tag leads to it")
 }

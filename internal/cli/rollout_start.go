@@ -17,9 +17,10 @@ type rolloutStartOptions struct {
 	Revision string
 	Plan     rollout.Plan
 
-	Signal    string
-	ProbePath string
-	Ingress   string
+	Signal     string
+	Prometheus string
+	ProbePath  string
+	Ingress    string
 
 	changed func(flag string) bool
 }
@@ -53,8 +54,10 @@ service at a time (exit code 6); a deploy or a split by somebody else ends it, a
 is not overwritten.
 
 The figures are from the first of these that has some, and it says which:
-the embedded platform's metrics (platform), or requests that this command sends
-itself to the revision's tag URL (probes).`,
+a Prometheus server whose address is given (prometheus), the gateway of the ingress
+(ingress: Kourier, Istio, Traefik), Knative's proxy in each pod (queue-proxy), the
+embedded platform (platform), or requests that this command sends itself to the
+revision's tag URL (probes).`,
 		Example: `  # The main job, in a pipeline
   kn-lite deploy --no-traffic
   kn-lite rollout start --steps 10,50,100 --interval 1m --max-error-rate 1%
@@ -97,6 +100,7 @@ func (o *rolloutStartOptions) add(cmd *cobra.Command, texts *rolloutTexts) {
 	flags.StringVar(&texts.slowdown, "max-slowdown", "100%", "longest p95 beyond the stable revision's, as a `SHARE` of it; none: do not compare")
 	flags.IntVar(&limits.MaxRestarts, "max-restarts", 0, "most restarts of the revision's containers")
 	flags.StringVar(&o.Signal, "signal", string(app.SignalAuto), "where figures are from: "+signalNames())
+	flags.StringVar(&o.Prometheus, "prometheus", "", "`URL` of a Prometheus server to ask for figures")
 	flags.StringVar(&o.ProbePath, "probe-path", "/", "path of requests that this command sends itself")
 	flags.StringVar(&o.Ingress, "ingress", "", "`HOST:PORT` where the service is reached (default: as invoke)")
 	_ = cmd.RegisterFlagCompletionFunc("signal", cobra.FixedCompletions(strings.Split(signalNames(), ", "), cobra.ShellCompDirectiveNoFileComp))
@@ -155,7 +159,7 @@ func runRolloutStart(ctx context.Context, f *Factory, o *rolloutStartOptions) er
 	}
 	r := app.RolloutRequest{
 		Target: target, Revision: o.Revision, Plan: o.Plan, Given: o.changed,
-		Signal: app.Signal(o.Signal), ProbePath: o.ProbePath, Ingress: o.Ingress, Holder: who(f),
+		Signal: app.Signal(o.Signal), Prometheus: o.Prometheus, ProbePath: o.ProbePath, Ingress: o.Ingress, Holder: who(f),
 	}
 	if f.Flags.Timeout > 0 {
 		r.Deadline = f.Sys.Now().Add(f.Flags.Timeout)

@@ -23,6 +23,15 @@ type ingressStatus struct {
 	} `json:"metadata"`
 	Spec struct {
 		HTTPOption string `json:"httpOption"`
+		Rules      []struct {
+			HTTP struct {
+				Paths []struct {
+					Splits []struct {
+						Service string `json:"serviceName"`
+					} `json:"splits"`
+				} `json:"paths"`
+			} `json:"http"`
+		} `json:"rules"`
 	} `json:"spec"`
 	Status struct {
 		Public  loadBalancer `json:"publicLoadBalancer"`
@@ -94,6 +103,38 @@ func (c *Client) ingress(ctx context.Context, service string) (*ingressStatus, e
 	return &found, nil
 }
 
+// IngressRoutes is what Knative has told the controller of a service's ingress.
+type IngressRoutes struct {
+	Class  string       // istio, kourier, traefik …
+	Splits [][][]string // the revisions that a rule's path leads to, in its order
+}
+
+// IngressRoutes returns how the ingress of a service leads to revisions.
+func (c *Client) IngressRoutes(ctx context.Context, service string) (*IngressRoutes, error) {
+	found, err := c.ingress(ctx, service)
+	if err != nil {
+		return nil, err
+	}
+	out := &IngressRoutes{Class: found.class()}
+	for _, rule := range found.Spec.Rules {
+		var paths [][]string
+		for _, path := range rule.HTTP.Paths {
+			var revisions []string
+			for _, split := range path.Splits {
+				revisions = append(revisions, split.Service) // it has the revision's name
+			}
+			paths = append(paths, revisions)
+		}
+		out.Splits = append(out.Splits, paths)
+	}
+	return out, nil
+}
+
+// class returns the short name of what serves the ingress.
+func (i *ingressStatus) class() string {
+	return strings.TrimSuffix(i.Metadata.Annotations["networking.knative.dev/ingress.class"], ".ingress.networking.knative.dev")
+}
+
 // IngressIsProbed reports whether the controller of the service's ingress asks
 // its gateways for a new configuration before it calls the ingress ready, as
 // those of the Knative project do. False also when that cannot be found out.
@@ -105,9 +146,7 @@ func (c *Client) IngressIsProbed(ctx context.Context, service string) bool {
 	if err != nil {
 		return false
 	}
-	const suffix = ".ingress.networking.knative.dev"
-	class := strings.TrimSuffix(found.Metadata.Annotations["networking.knative.dev/ingress.class"], suffix)
-	return slices.Contains([]string{"istio", "kourier", "contour", "gateway-api"}, class)
+	return slices.Contains([]string{"istio", "kourier", "contour", "gateway-api"}, found.class())
 }
 
 // serviceAddresses finds where NAME.NAMESPACE.svc.DOMAIN is reachable.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -175,6 +176,32 @@ func TraefikDialect(of func(service string) string) Dialect {
 		Requests: "traefik_service_requests_total", Code: "code", Times: "traefik_service_request_duration_seconds_bucket", Unit: second,
 		Of: func(labels map[string]string) string { return of(labels["service"]) },
 	}
+}
+
+// Query asks Prometheus for what the dialect says of some revisions of a namespace.
+func (d Dialect) Query(namespace string, revisions []string) string {
+	names := make([]string, len(revisions))
+	for i, revision := range revisions {
+		if d.Prefix != nil {
+			revision = d.Prefix(namespace) + revision
+		}
+		names[i] = regexp.QuoteMeta(revision)
+	}
+	matchers := []string{fmt.Sprintf("__name__=~%q", d.Requests+"|"+d.Times), fmt.Sprintf("%s=~%q", d.Revision, strings.Join(names, "|"))}
+	if d.Also != nil {
+		also := d.Also(namespace)
+		for _, label := range slices.Sorted(maps.Keys(also)) {
+			matchers = append(matchers, fmt.Sprintf("%s=~%q", label, regexp.QuoteMeta(also[label])+"|")) // or it has none
+		}
+	}
+	return "{" + strings.Join(matchers, ",") + "}"
+}
+
+// Knows reports whether a text is the metrics of what speaks the dialect, whether or not
+// it has served a request already.
+func (d Dialect) Knows(text []byte) bool {
+	family, _, _ := strings.Cut(d.Requests, "_")
+	return bytes.HasPrefix(text, []byte(family+"_")) || bytes.Contains(text, []byte("\n"+family+"_"))
 }
 
 // Wants reports whether a metric is one of the dialect's.

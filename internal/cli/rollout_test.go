@@ -41,4 +41,9 @@ func TestRolloutOptions(t *testing.T) {
 	)
 	checkOptions(t, newRolloutAbortCmd, optionsCase[rolloutEndOptions]{args: "hello --no-wait", want: rolloutEndOptions{Service: "hello", NoWait: true}})
 	checkOptions(t, newRolloutPromoteCmd, optionsCase[rolloutEndOptions]{args: "-s hello", want: rolloutEndOptions{Service: "hello", promote: true}})
+	checkOptions(t, newRollbackCmd,
+		optionsCase[rollbackOptions]{args: "hello", want: rollbackOptions{Service: "hello"}},
+		optionsCase[rollbackOptions]{args: "-s hello v1 --dry-run --no-wait", want: rollbackOptions{Service: "hello", Revision: "v1", DryRun: true, NoWait: true}},
+		optionsCase[rollbackOptions]{args: "a b c", says: "accepts at most 2"},
+	)
 }

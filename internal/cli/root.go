@@ -77,6 +77,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 		newTrafficCmd(f),
 		newPreviewCmd(f),
 		newRolloutCmd(f),
+		newRollbackCmd(f, nil),
 		newListCmd(f, nil),
 		newDescribeCmd(f, nil),
 		newDeleteCmd(f, nil),

@@ -48,6 +48,9 @@ func (r *Runner) Run(ctx context.Context, request Request) (*State, error) {
 		}
 		return p.finished(), err
 	}
+	if p.State.Plan.Steps[0] == 100 {
+		r.Report.Warn("the first step takes all of the traffic, so there is nothing to compare with: only absolute limits count")
+	}
 	source, tag, err := r.Choose(ctx, &p.State)
 	if err != nil {
 		return nil, err
@@ -164,11 +167,7 @@ func withoutLast(text string, split traffic.Split) string {
 	if err != nil || len(past) == 0 || !past[len(past)-1].Split.Equal(split) {
 		return text
 	}
-	out := ""
-	for _, p := range past[:len(past)-1] {
-		out = traffic.Remember(out, p.Split, p.Until)
-	}
-	return out
+	return traffic.Shorten(text, len(past)-1)
 }
 
 // ours plans a change of this run's own rollout; what somebody else has made of it,
@@ -299,6 +298,10 @@ func (r *run) endedByOthers(ctx context.Context, e *endError) (*State, error) {
 	case e.state.Phase == Aborted || e.state.Phase == RolledBack:
 		return e.state, fault.New(fault.RolledBack, "rollout.abort", subject, "the rollout of %s was aborted: %s", e.state.Candidate, e.state.Reason).
 			WithHint("the former split serves again: %s", e.state.Before)
+	}
+	if e.state.Phase == Superseded {
+		return e.state, fault.New(fault.Conflict, "rollout.run", subject, "the rollout of %s has stopped: %s", e.state.Candidate, e.state.Reason).
+			WithHint("see `kn-lite traffic show %s`", r.service)
 	}
 	return e.state, fault.New(fault.Conflict, "rollout.run", subject, "the rollout of %s was taken over by %s", e.state.Candidate, e.state.Holder).
 		WithHint("it goes on there; follow it with `kn-lite rollout status %s`", r.service)

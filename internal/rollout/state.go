@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"encoding/json"
+	"math"
 	"time"
 
 	"github.com/kn-lite/kn-lite/internal/traffic"
@@ -20,6 +21,29 @@ const (
 	Aborted    Phase = "aborted"     // somebody has brought the former split back
 	Superseded Phase = "superseded"  // somebody has changed the service: what they have made of it stays
 )
+
+// Reference is how the stable revision has done. Whoever goes on with a rollout at a
+// step that leaves it nothing compares with that.
+type Reference struct {
+	Requests float64 `json:"requests"`
+	Failed   float64 `json:"failed,omitempty"`
+	P95      span    `json:"p95,omitempty"` // 0: not known
+}
+
+// referenceOf returns what is compared with of some figures.
+func referenceOf(t Totals) Reference {
+	took, _ := t.Quantile(p95)
+	return Reference{Requests: math.Round(t.Requests()), Failed: math.Round(t.Failed), P95: span(took)}
+}
+
+// totals returns figures that say the same.
+func (r Reference) totals() Totals {
+	t := Totals{Served: r.Requests - r.Failed, Failed: r.Failed}
+	if r.P95 > 0 {
+		t.Buckets = map[float64]float64{time.Duration(r.P95).Seconds(): p95 * r.Requests, math.Inf(1): r.Requests}
+	}
+	return t
+}
 
 // lease is how long whoever runs a rollout may be silent before another one may go
 // on with it; it is renewed after a third of that.
@@ -42,6 +66,7 @@ type State struct {
 	Signal    string    // what the figures are from
 	Reason    string    // of the end, or for the pause
 	Figures   string    // of the candidate, at last
+	Reference Reference // the stable revision, as it did when it had enough requests
 
 	Holder string    // who runs it, for people
 	Owner  string    // the same for programs: different for each run
@@ -130,6 +155,7 @@ type wire struct {
 	Signal    string     `json:"signal,omitempty"`
 	Reason    string     `json:"reason,omitempty"`
 	Figures   string     `json:"figures,omitempty"`
+	Reference Reference  `json:"reference,omitzero"`
 	Limits    wireLimits `json:"limits"`
 	Holder    string     `json:"holder,omitempty"`
 	Owner     string     `json:"owner,omitempty"`
@@ -169,7 +195,7 @@ func newWire(s State) wire {
 	return wire{
 		Phase: s.Phase, Candidate: s.Candidate, Stable: s.Stable, Before: linesOf(s.Before), Base: linesOf(s.Base),
 		Follow: s.Follow, Tag: s.Tag, Newest: s.Newest, Steps: s.Plan.Steps, Step: s.Step, Since: s.Since.UTC().Truncate(time.Second),
-		Interval: span(s.Plan.Interval), Patience: span(s.Plan.Patience), Signal: s.Signal, Reason: s.Reason, Figures: s.Figures,
+		Interval: span(s.Plan.Interval), Patience: span(s.Plan.Patience), Signal: s.Signal, Reason: s.Reason, Figures: s.Figures, Reference: s.Reference,
 		Limits: wireLimits{l.MinRequests, l.MaxErrorRate, l.MaxErrorIncrease, span(l.MaxP95), l.MaxSlowdown, l.MaxRestarts},
 		Holder: s.Holder, Owner: s.Owner, Until: s.Until.UTC().Truncate(time.Second),
 	}
@@ -187,7 +213,7 @@ func (w wire) state() State {
 				MaxP95: time.Duration(l.MaxP95), MaxSlowdown: l.MaxSlowdown, MaxRestarts: l.MaxRestarts,
 			},
 		},
-		Signal: w.Signal, Reason: w.Reason, Figures: w.Figures, Holder: w.Holder, Owner: w.Owner, Until: w.Until,
+		Signal: w.Signal, Reason: w.Reason, Figures: w.Figures, Reference: w.Reference, Holder: w.Holder, Owner: w.Owner, Until: w.Until,
 	}
 }
 

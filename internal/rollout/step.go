@@ -169,8 +169,14 @@ func (w *window) now(r *run) Window {
 		w.candidate = w.candidate.withBuckets(candidate, Totals{})
 	}
 	out := Window{Candidate: candidate.Minus(w.candidate), Stable: stable.Minus(w.stable), Restarts: r.restarts.total}
-	if out.Stable.Requests() < float64(r.state.Plan.Limits.MinRequests) {
+	enough := float64(r.state.Plan.Limits.MinRequests)
+	if out.Stable.Requests() < enough {
 		out.Stable = stable
+	}
+	if out.Stable.Requests() >= enough {
+		r.state.Reference = referenceOf(out.Stable)
+	} else if r.state.Reference.Requests >= enough {
+		out.Stable = r.state.Reference.totals()
 	}
 	return out
 }

@@ -197,6 +197,13 @@ func rolloutOfGood(c *canary) {
 	if got := c.split(); !strings.Contains(got, "-v2()=100") && got != "()=100 " {
 		c.t.Errorf("the split is %s", got)
 	}
+	defer func() {
+		// One rollout is one step back.
+		c.knLite(0, "rollback", c.service)
+		if got := c.split(); got != c.before {
+			c.t.Errorf("the split is %s, and was %s before the rollout", got, c.before)
+		}
+	}()
 	if changes := c.generations() - before; changes < 3 || changes > 4 {
 		c.t.Errorf("%d changes of the split for three steps", changes)
 	}

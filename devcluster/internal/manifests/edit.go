@@ -78,9 +78,11 @@ func defaults(in Input) map[string]map[string]string {
 		skip += "," + in.Registry
 	}
 	return map[string]map[string]string{
-		"config-network":    {"ingress-class": ingressClass},
-		"config-domain":     {in.Domain: ""},
-		"config-deployment": {"registries-skipping-tag-resolving": skip},
+		"config-network": {"ingress-class": ingressClass},
+		"config-domain":  {in.Domain: ""},
+		// Rollouts are tried out by what queue-proxy counts; Knative's own default is to count nothing.
+		"config-observability": {"request-metrics-protocol": "prometheus"},
+		"config-deployment":    {"registries-skipping-tag-resolving": skip},
 		// One person waits for it: 60 s + 30 s to zero is for production.
 		"config-autoscaler": {"stable-window": "20s", "scale-to-zero-grace-period": "10s"},
 	}

@@ -236,9 +236,10 @@ func TestUpstream(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]map[string]string{
-		"config-network":    {"ingress-class": "traefik.ingress.networking.knative.dev"},
-		"config-domain":     {"127.0.0.1.sslip.io": ""},
-		"config-deployment": {"queue-sidecar-image": images["serving/queue"], "registries-skipping-tag-resolving": "kind.local,ko.local,dev.local,127.0.0.1:5000"},
+		"config-network":       {"ingress-class": "traefik.ingress.networking.knative.dev"},
+		"config-domain":        {"127.0.0.1.sslip.io": ""},
+		"config-observability": {"request-metrics-protocol": "prometheus"},
+		"config-deployment":    {"queue-sidecar-image": images["serving/queue"], "registries-skipping-tag-resolving": "kind.local,ko.local,dev.local,127.0.0.1:5000"},
 	} {
 		o := find(t, objects, "ConfigMap", name)
 		data, _, _ := unstructured.NestedStringMap(o.Object, "data")

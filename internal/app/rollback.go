@@ -31,7 +31,10 @@ func (a *App) Rollback(ctx context.Context, r RollbackRequest) (*SplitResult, er
 	if err != nil {
 		return nil, err
 	}
-	out := &SplitResult{Traffic: Traffic{Snapshot: result.Before, Revisions: result.Known.Revisions}, Changed: len(result.Changes) > 0}
+	out := &SplitResult{
+		Traffic: Traffic{Snapshot: result.Before, Revisions: result.Known.Revisions},
+		Before:  result.Before.Spec.Normal(), Changed: len(result.Changes) > 0,
+	}
 	switch {
 	case r.DryRun:
 		asked := *result.Before

@@ -68,7 +68,5 @@ func runRollback(ctx context.Context, f *Factory, o *rollbackOptions) error {
 	if o.DryRun {
 		f.IO.Note("dry run: nothing was written")
 	}
-	info := describeTraffic(&result.Traffic)
-	info.Changed, info.DryRun = &result.Changed, o.DryRun
-	return printTraffic(f, &result.Traffic, info)
+	return printChange(f, result, o.DryRun)
 }

@@ -54,13 +54,26 @@ func dropCapabilities() error {
 }
 
 // filter installs a seccomp filter on this thread and what it will start.
+func filter(single bool) error {
+	prog := filterProgram(single)
+	fprog := unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}
+	// This process has CAP_SYS_ADMIN here, so that no_new_privs stays off and
+	// setuid programs of the image work.
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, 1 /* SECCOMP_SET_MODE_FILTER */, 0, uintptr(unsafe.Pointer(&fprog)))
+	if errno != 0 {
+		return fmt.Errorf("seccomp: %w", errno)
+	}
+	return nil
+}
+
+// filterProgram returns the rules for calls, as the kernel runs them.
 //
 // Refused are calls that reach beyond the namespaces or into code of the kernel
 // that builds have no use for. Flushing to disk is answered with success: the
 // root is thrown away after the build, and package managers flush after every
 // file. With single ids, changes of owner are answered with success too:
 // there is nobody to give a file to, and installers insist on trying.
-func filter(single bool) error {
+func filterProgram(single bool) []unix.SockFilter {
 	prog := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 4}, // seccomp_data.arch
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: auditArch, Jt: 1},
@@ -98,15 +111,7 @@ func filter(single bool) error {
 			add(nr, seccompErrno)
 		}
 	}
-	prog = append(prog, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: seccompAllow})
-	fprog := unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}
-	// This process has CAP_SYS_ADMIN here, so that no_new_privs stays off and
-	// setuid programs of the image work.
-	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, 1 /* SECCOMP_SET_MODE_FILTER */, 0, uintptr(unsafe.Pointer(&fprog)))
-	if errno != 0 {
-		return fmt.Errorf("seccomp: %w", errno)
-	}
-	return nil
+	return append(prog, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: seccompAllow})
 }
 
 // scopeSockets cuts this thread, and what it will start, off from the abstract

@@ -22,7 +22,7 @@ import (
 // The test binary is its own guest, as kn-lite is.
 func TestMain(m *testing.M) {
 	guests := map[string]Guest{
-		"look": look, "echo": echo, "fail": fail,
+		"look": look, "echo": echo, "fail": fail, "users": users, "owners": owners,
 		"fill": func(json.RawMessage, io.Reader, io.Writer) (any, error) { return nil, fill() },
 	}
 	maps.Copy(guests, chainGuests())

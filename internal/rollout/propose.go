@@ -19,6 +19,7 @@ type Request struct {
 type Proposal struct {
 	State   State
 	Resumed bool   // it is one that was paused, or whose owner has gone
+	Silent  string // of one whose owner has gone: what was last noted of it
 	Nothing string // why there is nothing to do; "": there is
 	Dropped string // why an earlier rollout is not gone on with; "": there is none
 }
@@ -49,7 +50,11 @@ func Propose(r Request, snap *traffic.Snapshot, known traffic.Known, now time.Ti
 				WithHint("nothing was changed; go on with it (`kn-lite rollout start -s %s`), or end it: `kn-lite rollout promote %s`, `kn-lite rollout abort %s`", r.Service, r.Service, r.Service)
 		}
 	}
-	return r.resume(*earlier)
+	p, err := r.resume(*earlier)
+	if earlier.Phase == Running {
+		p.Silent = snap.Annotations[traffic.RolloutKey]
+	}
+	return p, err
 }
 
 func (r Request) conflict(format string, args ...any) *fault.Error {

@@ -2,7 +2,6 @@ package rollout
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -28,11 +27,8 @@ type Runner struct {
 	Deadline time.Time // for the whole rollout; zero: none
 }
 
-// settleWithin bounds the wait for the split that a rollout leaves.
-const settleWithin = time.Minute
-
-// afterwards bounds what is still written when a rollout was interrupted.
-const afterwards = 10 * time.Second
+// writeWithin bounds how long a write is tried while the API server does not answer.
+const writeWithin = 2 * time.Minute
 
 // Run carries a rollout out, from where it stands, until the last step has passed.
 //
@@ -47,6 +43,11 @@ func (r *Runner) Run(ctx context.Context, request Request) (*State, error) {
 			r.Report.Warn(p.Nothing)
 		}
 		return p.finished(), err
+	}
+	if p.Silent != "" {
+		if err := r.waitForHolder(ctx, request, p); err != nil {
+			return nil, err
+		}
 	}
 	if p.State.Plan.Steps[0] == 100 {
 		r.Report.Warn("the first step takes all of the traffic, so there is nothing to compare with: only absolute limits count")
@@ -72,6 +73,21 @@ func (p Proposal) finished() *State {
 	}
 	p.State.Phase, p.State.Reason, p.State.Step = Done, p.Nothing, len(p.State.Plan.Steps)-1
 	return &p.State
+}
+
+// waitForHolder sees whether somebody whose time is over by this machine's clock is at
+// work all the same: clocks differ, and who works renews the rollout.
+func (r *Runner) waitForHolder(ctx context.Context, request Request, p Proposal) error {
+	r.Report.Note(fmt.Sprintf("%s ran this rollout and has not been heard of; waiting for %s to be sure", p.State.Holder, renewal))
+	if err := backoff.Sleep(ctx, renewal); err != nil {
+		return err
+	}
+	snap, err := r.Store.Snapshot(ctx, request.Service)
+	if err == nil && snap.Annotations[traffic.RolloutKey] != p.Silent {
+		return request.conflict("%s is at work on its rollout after all", p.State.Holder).
+			WithHint("nothing was changed; do the clocks of the two machines differ? Follow it with `kn-lite rollout status %s`", request.Service)
+	}
+	return err
 }
 
 func (r *Runner) propose(ctx context.Context, request Request) (Proposal, error) {
@@ -122,10 +138,19 @@ func (r *run) acquire(ctx context.Context, request Request, first Proposal, tag 
 }
 
 // write changes state and split, in one write; a nil split stays. It remembers the
-// generation that it leads to, by which a change by others is told.
+// generation that it leads to, by which a change by others is told. An API server that
+// does not answer is asked again for a while: a candidate that fails must not stay for
+// that. A write whose answer was lost is found by the state that it has left.
 func (r *run) write(ctx context.Context, plan func(*traffic.Snapshot, traffic.Known) (*State, traffic.Split, error)) error {
+	asked := ctx
+	ctx, cancel := context.WithTimeout(ctx, writeWithin)
+	defer cancel()
 	var next State
-	result, err := traffic.Update(ctx, r.Store, r.service, func(snap *traffic.Snapshot, known traffic.Known) (traffic.Change, error) {
+	begun := false // next may have been written
+	change := func(snap *traffic.Snapshot, known traffic.Known) (traffic.Change, error) {
+		if begun && next.isNotedIn(snap) {
+			return traffic.Change{}, nil
+		}
 		s, split, err := plan(snap, known)
 		if err != nil {
 			return traffic.Change{}, err
@@ -133,17 +158,27 @@ func (r *run) write(ctx context.Context, plan func(*traffic.Snapshot, traffic.Kn
 		if s.Phase == Running {
 			s.Until = r.Now().Add(lease)
 		}
-		next = *s
+		next, begun = *s, true
 		return s.note(traffic.Change{Split: split, Annotations: history(snap, s, split)}), nil
-	}, traffic.Options{Now: r.Now()})
-	if err != nil {
-		return err
 	}
-	r.state = next
-	if result.After != nil {
-		r.generation = result.After.Generation
+	again := backoff.New(backoff.Policy{First: 200 * time.Millisecond, Max: 5 * time.Second, Jitter: 0.2})
+	for {
+		result, err := traffic.Update(ctx, r.Store, r.service, change, traffic.Options{Now: r.Now(), Rebase: func(_, _ traffic.Split) bool { return true }})
+		if err == nil {
+			r.state, r.generation = next, result.Before.Generation
+			if result.After != nil {
+				r.generation = result.After.Generation
+			}
+			return nil
+		}
+		if kind := fault.KindOf(err); kind != fault.Transient && kind != fault.Timeout || asked.Err() != nil {
+			return err
+		}
+		if waited := again.Wait(ctx); waited != nil {
+			return err
+		}
+		r.Report.Debug(fmt.Sprintf("asking the API server again: %v", err))
 	}
-	return nil
 }
 
 // history keeps the splits of the steps out of the service's history: one rollout is
@@ -233,123 +268,6 @@ func (r *run) steps(ctx context.Context) error {
 			return err
 		}
 	}
-}
-
-// finish writes down how the rollout has ended.
-func (r *run) finish(ctx context.Context, err error) (*State, error) {
-	failed, isFailure := errors.AsType[*failure](err)
-	ended, isEnd := errors.AsType[*endError](err)
-	switch {
-	case err == nil:
-		err = r.write(ctx, r.ours(func(s State) (*State, traffic.Split) {
-			return s.finish(Done, "", r.Now()), s.Final()
-		}))
-		if err != nil {
-			return r.finish(ctx, err)
-		}
-		r.settle(ctx)
-		return &r.state, nil
-	case isFailure:
-		return r.rollBack(ctx, failed)
-	case isEnd:
-		return r.endedByOthers(ctx, ended)
-	}
-	return r.pause(ctx, err)
-}
-
-// rollBack brings the former split back.
-func (r *run) rollBack(ctx context.Context, f *failure) (*State, error) {
-	share := r.state.Share()
-	err := r.write(ctx, r.ours(func(s State) (*State, traffic.Split) {
-		return s.finish(RolledBack, f.Reason, r.Now()), s.Before
-	}))
-	if err != nil {
-		return r.finish(ctx, err)
-	}
-	r.settle(ctx)
-	err = fault.New(fault.RolledBack, "rollout."+f.Gate, "revision/"+r.state.Candidate, "at %d %%: %s", share, f.Reason).
-		WithHint("the former split serves again: %s\nsee `kn-lite logs %s --revision %s` and `kn-lite rollout status %s`", r.state.Before, r.service, r.state.Candidate, r.service)
-	return &r.state, err
-}
-
-// settle waits until the cluster routes the split that a rollout leaves, for a while:
-// it is written, and will be taken up.
-func (r *run) settle(ctx context.Context) {
-	snap, err := r.Store.Snapshot(ctx, r.service)
-	if err != nil || snap.Routes() {
-		return
-	}
-	within, cancel := context.WithTimeout(ctx, settleWithin)
-	defer cancel()
-	task := r.Report.Start("waiting until the cluster routes "+snap.Spec.Normal().String(), 0)
-	_, err = traffic.Await(within, r.Store, snap, nil)
-	progress.End(task, "the cluster routes "+snap.Spec.Normal().String(), err)
-}
-
-// endedByOthers returns what the decision of somebody else means for this run.
-func (r *run) endedByOthers(ctx context.Context, e *endError) (*State, error) {
-	subject := "service/" + r.service
-	switch {
-	case e.state == nil:
-		return r.supersede(ctx, e.cause)
-	case e.state.Phase == Promoted || e.state.Phase == Done:
-		r.Report.Note("somebody else has promoted " + e.state.Candidate)
-		return e.state, nil
-	case e.state.Phase == Aborted || e.state.Phase == RolledBack:
-		return e.state, fault.New(fault.RolledBack, "rollout.abort", subject, "the rollout of %s was aborted: %s", e.state.Candidate, e.state.Reason).
-			WithHint("the former split serves again: %s", e.state.Before)
-	}
-	if e.state.Phase == Superseded {
-		return e.state, fault.New(fault.Conflict, "rollout.run", subject, "the rollout of %s has stopped: %s", e.state.Candidate, e.state.Reason).
-			WithHint("see `kn-lite traffic show %s`", r.service)
-	}
-	return e.state, fault.New(fault.Conflict, "rollout.run", subject, "the rollout of %s was taken over by %s", e.state.Candidate, e.state.Holder).
-		WithHint("it goes on there; follow it with `kn-lite rollout status %s`", r.service)
-}
-
-// supersede ends a rollout of a service that somebody else has changed, and leaves
-// what they have made of it.
-func (r *run) supersede(ctx context.Context, cause string) (*State, error) {
-	err := r.write(ctx, func(snap *traffic.Snapshot, _ traffic.Known) (*State, traffic.Split, error) {
-		if now := StateOf(snap); now == nil || now.Owner != r.Owner {
-			return nil, nil, &endError{cause: cause} // theirs: nothing is to be noted
-		}
-		return r.state.finish(Superseded, cause, r.Now()), nil, nil
-	})
-	if _, theirs := errors.AsType[*endError](err); err != nil && !theirs {
-		r.Report.Debug(fmt.Sprintf("the end of the rollout is not noted: %v", err))
-	}
-	r.state.Phase, r.state.Reason = Superseded, cause
-	return &r.state, fault.New(fault.Conflict, "rollout.run", "service/"+r.service, "the rollout of %s has stopped: %s", r.state.Candidate, cause).
-		WithHint("what they have written stays, and %s may have traffic; see `kn-lite traffic show %s`\nthe split before the rollout was %s", r.state.Candidate, r.service, r.state.Before)
-}
-
-// pause leaves the rollout where it is, for whoever goes on with it.
-func (r *run) pause(ctx context.Context, cause error) (*State, error) {
-	reason := "interrupted"
-	if ctx.Err() == nil {
-		reason = cause.Error()
-	}
-	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterwards)
-	defer cancel()
-	err := r.write(late, r.ours(func(s State) (*State, traffic.Split) {
-		s.Phase, s.Reason, s.Owner, s.Until = Paused, reason, "", time.Time{}
-		return &s, nil
-	}))
-	if _, ended := errors.AsType[*endError](err); ended {
-		return r.finish(late, err)
-	}
-	hint := fmt.Sprintf("traffic stays as it is; go on with `kn-lite rollout start -s %s`, or bring the former split back with `kn-lite rollout abort %s`", r.service, r.service)
-	if err != nil {
-		hint += fmt.Sprintf("\nthat it is paused could not be written (%v): others may go on with it after %s", err, lease)
-	}
-	if at := fault.HintOf(cause); at != "" {
-		hint = at + "\n" + hint
-	}
-	return &r.state, (&fault.Error{
-		Op: "rollout.run", Kind: fault.KindOf(cause), Subject: "service/" + r.service,
-		Err: fmt.Errorf("the rollout of %s is paused at %d %%: %w", r.state.Candidate, r.state.Share(), cause),
-	}).WithHint("%s", hint)
 }
 
 // sleep waits between two looks at a step.

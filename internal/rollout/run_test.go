@@ -258,7 +258,7 @@ func TestTakeover(t *testing.T) {
 			_, err := second.Run(t.Context(), Request{Service: "fn", Plan: Defaults()})
 			done <- err
 		}()
-		time.Sleep(10 * time.Second)
+		time.Sleep(renewal + 10*time.Second)
 		close(wake)
 		if err := <-first; fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "taken over by second@host") {
 			t.Errorf("the first one ends with %v", err)
@@ -270,6 +270,66 @@ func TestTakeover(t *testing.T) {
 			t.Errorf("the candidate has %d %%", got)
 		}
 	})
+}
+
+// Whoever's clock is ahead does not take a rollout from somebody who is at work.
+func TestClocksDiffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(stable())
+		first := make(chan error, 1)
+		go func() {
+			_, err := b.run(t.Context())
+			first <- err
+		}()
+		time.Sleep(20 * time.Second)
+		ahead := b.owner("second")
+		ahead.Now = func() time.Time { return time.Now().Add(time.Hour) }
+		if _, err := ahead.Run(t.Context(), Request{Service: "fn", Plan: Defaults()}); fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "at work on its rollout after all") {
+			t.Errorf("the second one: %v", err)
+		}
+		if err := <-first; err != nil {
+			t.Errorf("the first one: %v", err)
+		}
+	})
+}
+
+// Answers that are lost and refusals for a moment cost time and nothing else, wherever
+// they come.
+func TestFaultsOfTheServer(t *testing.T) {
+	busy := fault.New(fault.Transient, "test", "", "503")
+	for _, op := range []string{"snapshot", "revisions", "update", "lost"} {
+		for nth := range 40 {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(stable())
+				b.candidate(func(c *behaviour) {
+					if b.store.snap.Spec.Percent("fn-v3", "") > 10 {
+						c.errors = 0.5
+					}
+				})
+				calls := 0
+				fails := func(called string) error {
+					if called != op {
+						return nil
+					}
+					if calls++; calls > nth+1 && calls <= nth+4 { // the first one is about the request itself
+						return busy
+					}
+					return nil
+				}
+				b.store.away, b.store.lost = fails, func() error { return fails("lost") }
+				s, err := b.run(t.Context())
+				if fault.KindOf(err) != fault.RolledBack || s.Phase != RolledBack || cmp.Diff(stable(), b.store.snap.Spec) != "" {
+					t.Errorf("%s %d: %+v, %v, and the split is %s", op, nth, s, err, b.store.snap.Spec)
+				}
+				if len(b.store.splits) != 3 || b.store.snap.Annotations[traffic.HistoryKey] != "" {
+					t.Errorf("%s %d: %d splits were written, history %q", op, nth, len(b.store.splits), b.store.snap.Annotations[traffic.HistoryKey])
+				}
+				if nth < 2 && calls <= nth+1 {
+					t.Errorf("%s %d: the fault never came", op, nth)
+				}
+			})
+		}
+	}
 }
 
 func TestTwoAtOnce(t *testing.T) {

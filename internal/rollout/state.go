@@ -123,6 +123,15 @@ func (s *State) Changed(snap *traffic.Snapshot) string {
 	return ""
 }
 
+// renewal is longer than it takes who runs a rollout to say so again.
+const renewal = lease/3 + 10*time.Second
+
+// isNotedIn reports whether a service has this very state.
+func (s *State) isNotedIn(snap *traffic.Snapshot) bool {
+	text := s.note(traffic.Change{}).Annotations[traffic.RolloutKey]
+	return snap.Annotations[traffic.RolloutKey] == *text
+}
+
 // note returns a change with the state in it.
 func (s *State) note(change traffic.Change) traffic.Change {
 	// Strings, numbers and times marshal.

@@ -21,6 +21,7 @@ type store struct {
 	splits  []traffic.Split       // each that was written, in order
 	before  func(*store)          // runs ahead of each write and may change the service
 	away    func(op string) error // an error instead of an answer
+	lost    func() error          // an error instead of the answer to a write that is made
 	stuck   bool                  // the route takes nothing up
 }
 
@@ -80,6 +81,11 @@ func (s *store) Update(_ context.Context, snap *traffic.Snapshot, change traffic
 		return nil, fault.New(fault.Conflict, "test", "service/fn", "version %s is not %s", snap.Version, s.snap.Version)
 	}
 	s.write(change)
+	if s.lost != nil {
+		if err := s.lost(); err != nil {
+			return nil, err
+		}
+	}
 	out := s.snap
 	return &out, nil
 }

@@ -106,7 +106,7 @@ func (reg *Registry) manifests(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPut {
 			err = reg.save(m[1], m[2], r.Header.Get("Content-Type"), raw)
 		} else {
-			err = reg.deleteName(m[1], m[2])
+			err = reg.deleteNames(m[1], m[2])
 		}
 		if err != nil {
 			// What is not on the disk is not to be read either.
@@ -151,6 +151,31 @@ func (reg *Registry) save(name, reference, mediaType string, raw []byte) error {
 		}
 	}
 	return nil
+}
+
+// deleteNames removes a name; with a digest also the tags that lead to it, as other
+// registries do. Else what was deleted would still be there.
+func (reg *Registry) deleteNames(name, reference string) error {
+	failed := []error{reg.deleteName(name, reference)}
+	if !strings.HasPrefix(reference, "sha256:") {
+		return failed[0]
+	}
+	var tags []string
+	failed = append(failed, reg.eachName(func(of, tag, _ string, entry nameEntry) {
+		if of == name && entry.Digest == reference {
+			tags = append(tags, tag)
+		}
+	}))
+	for _, tag := range tags {
+		failed = append(failed, reg.deleteName(name, tag))
+		r, err := http.NewRequest(http.MethodDelete, "/v2/"+name+"/manifests/"+tag, http.NoBody) //nolint:noctx // it goes to the memory, not over a network
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		buffered.Serve(*reg.memory.Load(), r)
+	}
+	return errors.Join(failed...)
 }
 
 // deleteName removes a name; the manifest itself goes with the next collection.

@@ -156,3 +156,38 @@ func TestRegistryCollects(t *testing.T) {
 		t.Errorf("the unused one: %v", err)
 	}
 }
+
+// With an image that is deleted by its digest its tags go, also for the next process;
+// another one in the same repository stays.
+func TestRegistryDeletesTags(t *testing.T) {
+	dir := t.TempDir()
+	_, host, client := openAt(t, dir)
+	image := randomImage(t)
+	for _, tag := range []string{"v1", "latest"} {
+		if _, err := client.Push(t.Context(), image, host+"/team/hello:"+tag); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := client.Push(t.Context(), randomImage(t), host+"/team/hello:v2"); err != nil {
+		t.Fatal(err)
+	}
+	ref, err := client.Digest(t.Context(), host+"/team/hello:v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Delete(t.Context(), ref); err != nil {
+		t.Fatal(err)
+	}
+	_, digest, _ := strings.Cut(ref, "@")
+	check := func(host string, client *registry.Client) {
+		t.Helper()
+		for name, want := range map[string]bool{":v1": false, ":latest": false, "@" + digest: false, ":v2": true} {
+			if _, err := client.Head(t.Context(), host+"/team/hello"+name); (err == nil) != want {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	check(host, client)
+	_, host, client = openAt(t, dir)
+	check(host, client)
+}

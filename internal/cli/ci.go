@@ -139,7 +139,7 @@ func isNews(answer any) bool {
 	if err != nil || json.Unmarshal(raw, &head) != nil {
 		return false
 	}
-	return slices.Contains([]string{"BuiltImage", "PushedImage", "Deployment", "Preview", "ColdStart", "DeletedRevisions"}, head.Kind) || head.Changed != nil && *head.Changed
+	return slices.Contains([]string{"BuiltImage", "PushedImage", "Deployment", "Preview", "Rollout", "ColdStart", "DeletedRevisions", "RemovedPreviews"}, head.Kind) || head.Changed != nil && *head.Changed
 }
 
 func appendTo(file, text string) error {

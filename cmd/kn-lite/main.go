@@ -1,5 +1,5 @@
-// Command kn-lite takes a folder of code to a live, traffic-managed Knative
-// revision without a container engine.
+// Command kn-lite takes a folder of code to a live Knative revision, with its traffic
+// managed and without a container engine.
 package main
 
 import (

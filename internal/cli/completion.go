@@ -78,9 +78,34 @@ func serviceCompletions(ctx context.Context, client *cluster.Client) ([]string, 
 	return out, err
 }
 
+// listNames lists what a service has, for completion.
+type listNames func(ctx context.Context, store traffic.Store, service string) ([]string, error)
+
+// fromService offers what list finds of the service that the command line is about;
+// with orServices the services, as long as it is about none and has no argument.
+func fromService(f *Factory, cmd *cobra.Command, args []string, orServices bool, list listNames) ([]string, cobra.ShellCompDirective) {
+	return fromCluster(f, cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
+		service, err := completionService(f, cmd, args)
+		if err != nil && orServices && len(args) == 0 {
+			return serviceCompletions(ctx, client)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return list(ctx, client.Traffic(), service)
+	})
+}
+
+// completeFlag offers for a flag what list finds of the command's service.
+func completeFlag(f *Factory, cmd *cobra.Command, flag string, list listNames) {
+	// The flag is registered by the caller, so an error here cannot happen.
+	_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return fromService(f, cmd, args, false, list)
+	})
+}
+
 // completeServiceFlag offers services for --service.
 func completeServiceFlag(f *Factory, cmd *cobra.Command) {
-	// The flag is registered by the caller, so an error here cannot happen.
 	_ = cmd.RegisterFlagCompletionFunc("service", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		return fromCluster(f, cmd, serviceCompletions)
 	})
@@ -88,43 +113,33 @@ func completeServiceFlag(f *Factory, cmd *cobra.Command) {
 
 // completeRevisionFlag offers the revisions of the command's service for --revision.
 func completeRevisionFlag(f *Factory, cmd *cobra.Command) {
-	_ = cmd.RegisterFlagCompletionFunc("revision", func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		return fromCluster(f, cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
-			service, err := completionService(f, cmd, args)
-			if err != nil {
-				return nil, err
-			}
-			revisions, err := client.Traffic().Revisions(ctx, service)
-			var out []string
-			for _, r := range revisions {
-				out = append(out, cobra.CompletionWithDesc(r.Name, readiness(r.State, r.Reason)))
-			}
-			return out, err
-		})
-	})
+	completeFlag(f, cmd, "revision", revisionNames)
 }
 
 // completeTagFlag offers the tags of the command's service for --tag.
-func completeTagFlag(f *Factory, cmd *cobra.Command) {
-	_ = cmd.RegisterFlagCompletionFunc("tag", func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		return fromCluster(f, cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
-			service, err := completionService(f, cmd, args)
-			if err != nil {
-				return nil, err
-			}
-			snap, err := client.Traffic().Snapshot(ctx, service)
-			if err != nil {
-				return nil, err
-			}
-			var out []string
-			for _, t := range snap.Spec {
-				if t.Tag != "" {
-					out = append(out, cobra.CompletionWithDesc(t.Tag, t.Pin(snap.LatestReady)))
-				}
-			}
-			return out, nil
-		})
-	})
+func completeTagFlag(f *Factory, cmd *cobra.Command) { completeFlag(f, cmd, "tag", tagNames) }
+
+func revisionNames(ctx context.Context, store traffic.Store, service string) ([]string, error) {
+	revisions, err := store.Revisions(ctx, service)
+	var out []string
+	for _, r := range revisions {
+		out = append(out, cobra.CompletionWithDesc(r.Name, readiness(r.State, r.Reason)))
+	}
+	return out, err
+}
+
+func tagNames(ctx context.Context, store traffic.Store, service string) ([]string, error) {
+	snap, err := store.Snapshot(ctx, service)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, t := range snap.Spec {
+		if t.Tag != "" {
+			out = append(out, cobra.CompletionWithDesc(t.Tag, t.Pin(snap.LatestReady)))
+		}
+	}
+	return out, nil
 }
 
 // completionService is the service that a half-typed command line is about.
@@ -145,16 +160,7 @@ func completeTargets(f *Factory) cobra.CompletionFunc {
 		if traffic.HasShare(typed) {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		found, directive := fromCluster(f, cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
-			service, err := completionService(f, cmd, args)
-			if err != nil && len(args) == 0 {
-				return serviceCompletions(ctx, client)
-			}
-			if err != nil {
-				return nil, err
-			}
-			return targetCompletions(ctx, client.Traffic(), service)
-		})
+		found, directive := fromService(f, cmd, args, true, splitTargets)
 		return found, directive | cobra.ShellCompDirectiveNoSpace
 	}
 }
@@ -165,24 +171,21 @@ func completeServiceAndRevision(f *Factory) cobra.CompletionFunc {
 		if len(args) > 1 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return fromCluster(f, cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
-			service, err := completionService(f, cmd, args)
-			if err != nil && len(args) == 0 {
-				return serviceCompletions(ctx, client)
-			}
-			if err != nil {
-				return nil, err
-			}
-			found, err := targetCompletions(ctx, client.Traffic(), service)
-			for i, line := range found {
-				found[i] = strings.Replace(line, "=", "", 1)
-			}
-			return found, err
-		})
+		return bareTargets(f, cmd, args)
 	}
 }
 
-func targetCompletions(ctx context.Context, store traffic.Store, service string) ([]string, error) {
+// bareTargets offers targets without "=", and the services as long as none is known.
+func bareTargets(f *Factory, cmd *cobra.Command, args []string) ([]string, cobra.ShellCompDirective) {
+	found, directive := fromService(f, cmd, args, true, splitTargets)
+	for i, line := range found {
+		found[i] = strings.Replace(line, "=\t", "\t", 1)
+	}
+	return found, directive
+}
+
+// splitTargets lists the targets of a split, each with "=".
+func splitTargets(ctx context.Context, store traffic.Store, service string) ([]string, error) {
 	snap, err := store.Snapshot(ctx, service)
 	if err != nil {
 		return nil, err

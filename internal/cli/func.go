@@ -11,10 +11,10 @@ import (
 
 func newFuncCmd(f *Factory) *cobra.Command {
 	return newGroupCmd("func", "Make and check function projects", groupStart,
-		newFuncCreateCmd(f),
-		newFuncAdoptCmd(f),
+		newFuncCreateCmd(f, nil),
+		newFuncAdoptCmd(f, nil),
 		newFuncLanguagesCmd(f),
-		newFuncValidateCmd(f),
+		newFuncValidateCmd(f, nil),
 	)
 }
 

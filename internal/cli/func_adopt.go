@@ -3,22 +3,18 @@ package cli
 import (
 	"cmp"
 	"context"
-	"maps"
+	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/build"
-	"github.com/kn-lite/kn-lite/internal/function"
-	"github.com/kn-lite/kn-lite/internal/scaffold"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
 
 type funcAdoptOptions struct {
-	Factory  *Factory
 	Dir      string
 	Name     string
 	Language string
@@ -38,8 +34,8 @@ type adoptedProject struct {
 	File       string   `json:"file"`
 }
 
-func newFuncAdoptCmd(f *Factory) *cobra.Command {
-	o := &funcAdoptOptions{Factory: f}
+func newFuncAdoptCmd(f *Factory, runF func(context.Context, *funcAdoptOptions) error) *cobra.Command {
+	o := &funcAdoptOptions{}
 	cmd := &cobra.Command{
 		Use:   "adopt [DIR]",
 		Short: "Write a func.yaml for existing code",
@@ -63,9 +59,7 @@ Prints the file.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Dir = filepath.Clean(dirArg(args))
-			ctx, cancel := o.Factory.withTimeout(cmd.Context(), 0)
-			defer cancel()
-			return runFuncAdopt(ctx, o)
+			return runner(f, runF, runFuncAdopt)(cmd.Context(), o)
 		},
 		ValidArgsFunction: completeFolders,
 	}
@@ -74,91 +68,63 @@ Prints the file.`,
 	languages := append(build.Languages(), build.DockerfileLanguage)
 	flags.StringVarP(&o.Language, "language", "l", "", "language, where the folder has files of several: "+strings.Join(languages, ", "))
 	// The flag is registered above, so an error here cannot happen.
-	_ = cmd.RegisterFlagCompletionFunc("language", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return languages, cobra.ShellCompDirectiveNoFileComp
-	})
+	_ = cmd.RegisterFlagCompletionFunc("language", cobra.FixedCompletions(languages, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
-func runFuncAdopt(ctx context.Context, o *funcAdoptOptions) error {
-	f := o.Factory
-	if err := scaffold.Unadopted(o.Dir); err != nil {
-		return err
-	}
-	found, err := build.Recognise(ctx, o.Dir, o.Language, app.WithoutSecrets(f.Sys.Vars))
+func runFuncAdopt(ctx context.Context, f *Factory, o *funcAdoptOptions) error {
+	ctx, cancel := f.withTimeout(ctx, 0)
+	defer cancel()
+	r, err := f.App().Adopt(ctx, app.AdoptRequest{Dir: o.Dir, Name: o.Name, Language: o.Language})
 	if err != nil {
 		return err
 	}
-	cfg, err := f.Config()
-	if err != nil {
-		return err
-	}
-	if found.Language != build.DockerfileLanguage {
-		found.Base = cmp.Or(cfg.BaseImage(found.Language, ""), found.Base)
-	}
-	name := o.Name
-	if name == "" {
-		if name, err = projectName(f, o.Dir); err != nil {
-			return err
-		}
-	}
-	var variables [][2]string
-	if len(found.Reads) > 0 {
-		variables = append(variables, [2]string{build.KeepVariable, strings.Join(found.Reads, ":")})
-	}
-	if err := scaffold.Adopt(o.Dir, name, found.Runtime, found.Files, variables, f.Sys.Now()); err != nil {
-		return err
-	}
-	file := filepath.Join(o.Dir, function.File)
-	tellAdopted(f.IO, name, found)
+	tellAdopted(f.IO, r)
 	f.IO.Note("deploy it:   kn-lite deploy%s", dirSuffix(o.Dir))
 	return f.print(answer{
 		Object: adoptedProject{
-			APIVersion: apiVersion, Kind: "AdoptedProject", Name: name, Language: found.Language, Style: found.Style,
-			Evidence: append([]string{}, found.Evidence...), Command: found.Command, Base: found.Base, File: file,
-			Written: slices.Sorted(maps.Keys(found.Files)),
+			APIVersion: apiVersion, Kind: "AdoptedProject", Name: r.Name, Language: r.Language, Style: r.Style,
+			Evidence: append([]string{}, r.Evidence...), Command: r.Command, Base: r.Base, File: r.File, Written: r.Written,
 		},
-		Names: []string{name},
-		Table: func() error { return f.IO.Answer("%s", file) },
+		Names: []string{r.Name},
+		Table: func() error { return f.IO.Answer("%s", r.File) },
 	})
 }
 
 // tellAdopted says what the folder was taken for.
-func tellAdopted(streams *term.IO, name string, found *build.Recognised) {
-	if found.Language == build.DockerfileLanguage {
-		streams.Step("Adopted %s: %s", name, found.Style)
-		command := strings.Join(found.Command, " ")
-		if command == "" {
-			command = "what its base starts with"
-		}
-		streams.Note("starts with: %s", command)
-		streams.Note("on:          %s", found.Base)
-		if len(found.Files) > 0 {
-			streams.Note("wrote:       %s, which are yours to change", strings.Join(slices.Sorted(maps.Keys(found.Files)), ", "))
-		}
-		for _, text := range found.Advice {
+func tellAdopted(streams *term.IO, r *app.AdoptResult) {
+	note := func(label, text string) { streams.Note("%-12s %s", label+":", text) }
+	advise := func() {
+		for _, text := range r.Advice {
 			streams.Note("%s", text)
 		}
-		if len(found.Beside) > 0 {
-			streams.Note("beside it:   %s code, which kn-lite can build without the Dockerfile: set `runtime: %s`", strings.Join(found.Beside, " and "), found.Beside[0])
+	}
+	if r.Language == build.DockerfileLanguage {
+		streams.Step("Adopted %s: %s", r.Name, r.Style)
+		note("starts with", cmp.Or(strings.Join(r.Command, " "), "what its base starts with"))
+		note("on", r.Base)
+		if len(r.Written) > 0 {
+			note("wrote", strings.Join(r.Written, ", ")+", which are yours to change")
+		}
+		advise()
+		if len(r.Beside) > 0 {
+			note("beside it", fmt.Sprintf("%s code, which kn-lite can build without the Dockerfile: set `runtime: %s`", strings.Join(r.Beside, " and "), r.Beside[0]))
 		}
 		return
 	}
-	streams.Step("Adopted %s: %s (%s)", name, found.Style, found.Language)
-	if len(found.Evidence) > 0 {
-		streams.Note("known by:    %s", strings.Join(found.Evidence, ", "))
+	streams.Step("Adopted %s: %s (%s)", r.Name, r.Style, r.Language)
+	if len(r.Evidence) > 0 {
+		note("known by", strings.Join(r.Evidence, ", "))
 	}
-	streams.Note("starts with: %s", strings.Join(found.Command, " "))
-	if found.Base != "" {
-		streams.Note("on:          %s; --base-image names another", found.Base)
+	note("starts with", strings.Join(r.Command, " "))
+	if r.Base != "" {
+		note("on", r.Base+"; --base-image names another")
 	}
-	if len(found.Reads) > 0 {
-		streams.Note("with it:     %s, which the code names: func.yaml has them put into the image (%s)", strings.Join(found.Reads, ", "), build.KeepVariable)
+	if len(r.Reads) > 0 {
+		note("with it", fmt.Sprintf("%s, which the code names: func.yaml has them put into the image (%s)", strings.Join(r.Reads, ", "), build.KeepVariable))
 	}
-	for _, text := range found.Advice {
-		streams.Note("%s", text)
-	}
-	if found.Dockerfile {
-		streams.Note("beside it:   a Dockerfile, which is left alone: set `runtime: %s`, or build with --builder dockerfile", build.DockerfileLanguage)
+	advise()
+	if r.Dockerfile {
+		note("beside it", fmt.Sprintf("a Dockerfile, which is left alone: set `runtime: %s`, or build with --builder dockerfile", build.DockerfileLanguage))
 	}
 }

@@ -7,13 +7,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/fault"
-	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/scaffold"
 )
 
 type funcCreateOptions struct {
-	Factory  *Factory
 	Path     string // as given; its last element is the function's name
 	Language string
 	Kind     string
@@ -32,8 +31,8 @@ type createdProject struct {
 	Replaced   []string `json:"replaced"`
 }
 
-func newFuncCreateCmd(f *Factory) *cobra.Command {
-	o := &funcCreateOptions{Factory: f}
+func newFuncCreateCmd(f *Factory, runF func(context.Context, *funcCreateOptions) error) *cobra.Command {
+	o := &funcCreateOptions{}
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Make a new function project",
@@ -53,7 +52,7 @@ Prints the folder. Nothing is left behind when it fails or is interrupted.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Path = args[0]
-			return runFuncCreate(cmd.Context(), o)
+			return runner(f, runF, runFuncCreate)(cmd.Context(), o)
 		},
 		ValidArgsFunction: completeFolders,
 	}
@@ -87,10 +86,9 @@ func completeKinds(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.Sh
 	return list, cobra.ShellCompDirectiveNoFileComp
 }
 
-func runFuncCreate(ctx context.Context, o *funcCreateOptions) error {
-	f := o.Factory
+func runFuncCreate(ctx context.Context, f *Factory, o *funcCreateOptions) error {
 	dir := filepath.Clean(o.Path)
-	name, err := projectName(f, dir)
+	name, err := app.ProjectName(dir)
 	if err != nil {
 		return err
 	}
@@ -129,34 +127,19 @@ func runFuncCreate(ctx context.Context, o *funcCreateOptions) error {
 	})
 }
 
-// projectName is the last element of the project's path, checked before a
-// question is asked.
-func projectName(f *Factory, dir string) (string, error) {
-	name := filepath.Base(dir)
-	if name == "." || name == ".." {
-		working, err := f.Sys.Dir()
-		if err != nil {
-			return "", &fault.Error{Op: "func.create", Subject: dir, Err: err}
-		}
-		name = filepath.Base(filepath.Join(working, dir))
-	}
-	return name, function.CheckName(name)
-}
-
 // askLanguage asks when there is somebody to ask.
 func askLanguage(ctx context.Context, f *Factory) (string, error) {
-	languages := scaffold.Languages()
-	names := languageNames()
+	names, hint := languageNames(), "name it with --language: "+strings.Join(languageNames(), ", ")
 	if !f.IO.CanPrompt() {
-		return "", fault.Usagef("which language?").WithHint("name it with --language: %s", strings.Join(names, ", "))
+		return "", fault.Usagef("which language?").WithHint("%s", hint)
 	}
 	var titles []string
-	for _, l := range languages {
+	for _, l := range scaffold.Languages() {
 		titles = append(titles, l.Title)
 	}
 	chosen, err := f.IO.Choose(ctx, "Which language?", names, titles)
 	if err != nil {
-		return "", fault.Usagef("no language was chosen: %w", err).WithHint("name it with --language: %s", strings.Join(names, ", "))
+		return "", fault.Usagef("no language was chosen: %w", err).WithHint("%s", hint)
 	}
 	return chosen, nil
 }

@@ -9,6 +9,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kn-lite/kn-lite/internal/app"
+	"github.com/kn-lite/kn-lite/internal/build"
+	"github.com/kn-lite/kn-lite/internal/term"
 )
 
 func TestFuncCreate(t *testing.T) {
@@ -76,5 +80,58 @@ func TestProjectTellsItsWarnings(t *testing.T) {
 	}
 	if want := "warning: " + filepath.Join(dir, "func.yaml") + `:2:1: unknown key "x-mine"` + "\n"; stderr.String() != want {
 		t.Errorf("got %q, want %q", stderr, want)
+	}
+}
+
+func TestFuncOptions(t *testing.T) {
+	checkOptions(t, newFuncCreateCmd,
+		optionsCase[funcCreateOptions]{args: "hello", want: funcCreateOptions{Path: "hello", Kind: "http"}},
+		optionsCase[funcCreateOptions]{args: "apps/hello -l go -t cloudevents --force", want: funcCreateOptions{Path: "apps/hello", Language: "go", Kind: "cloudevents", Force: true}},
+		optionsCase[funcCreateOptions]{args: "", says: "accepts 1 arg"},
+	)
+	checkOptions(t, newFuncAdoptCmd,
+		optionsCase[funcAdoptOptions]{args: "", want: funcAdoptOptions{Dir: "."}},
+		optionsCase[funcAdoptOptions]{args: "./apps/shop/ --name store -l python", want: funcAdoptOptions{Dir: "apps/shop", Name: "store", Language: "python"}},
+		optionsCase[funcAdoptOptions]{args: "a b", says: "accepts at most 1"},
+	)
+	checkOptions(t, newFuncValidateCmd,
+		optionsCase[funcValidateOptions]{args: "apps/shop --strict", want: funcValidateOptions{Dir: "apps/shop", Strict: true}},
+	)
+}
+
+// What adopt says of a folder, by what it was taken for.
+func TestTellAdopted(t *testing.T) {
+	for name, tt := range map[string]struct {
+		found   build.Recognised
+		written []string
+		want    string
+	}{
+		"code": {
+			found: build.Recognised{Language: "node", Style: "Express", Evidence: []string{"package.json", "app.js"}, Command: []string{"npm", "start"}, Base: "node:22", Reads: []string{"views"}, Advice: []string{"set PORT"}, Dockerfile: true},
+			want: `✓ Adopted shop: Express (node)
+• known by:    package.json, app.js
+• starts with: npm start
+• on:          node:22; --base-image names another
+• with it:     views, which the code names: func.yaml has them put into the image (` + build.KeepVariable + `)
+• set PORT
+• beside it:   a Dockerfile, which is left alone: set ` + "`runtime: dockerfile`" + `, or build with --builder dockerfile
+`,
+		},
+		"dockerfile": {
+			found: build.Recognised{Language: build.DockerfileLanguage, Style: "Dockerfile", Base: "alpine", Beside: []string{"go", "node"}, Advice: []string{"run bundle lock"}}, written: []string{".dockerignore", "Dockerfile"},
+			want: `✓ Adopted shop: Dockerfile
+• starts with: what its base starts with
+• on:          alpine
+• wrote:       .dockerignore, Dockerfile, which are yours to change
+• run bundle lock
+• beside it:   go and node code, which kn-lite can build without the Dockerfile: set ` + "`runtime: go`" + `
+`,
+		},
+	} {
+		streams, _, stderr := term.Test()
+		tellAdopted(streams, &app.AdoptResult{Recognised: &tt.found, Name: "shop", Written: tt.written})
+		if diff := cmp.Diff(tt.want, stderr.String()); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", name, diff)
+		}
 	}
 }

@@ -1,8 +1,8 @@
 package cli
 
 import (
+	"context"
 	"path/filepath"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -10,9 +10,8 @@ import (
 )
 
 type funcValidateOptions struct {
-	Factory *Factory
-	Dir     string
-	Strict  bool
+	Dir    string
+	Strict bool
 }
 
 // validation is what -o json shows.
@@ -27,8 +26,8 @@ type validation struct {
 	Warnings   []function.Problem `json:"warnings"`
 }
 
-func newFuncValidateCmd(f *Factory) *cobra.Command {
-	o := &funcValidateOptions{Factory: f}
+func newFuncValidateCmd(f *Factory, runF func(context.Context, *funcValidateOptions) error) *cobra.Command {
+	o := &funcValidateOptions{}
 	cmd := &cobra.Command{
 		Use:   "validate [DIR]",
 		Short: "Check a func.yaml",
@@ -41,9 +40,9 @@ may have written them. One that is a slip away from a known key is a mistake.`,
   # In a pipeline: every warning is an error too
   kn-lite func validate ./apps/checkout --strict -o json`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Dir = dirArg(args)
-			return runFuncValidate(o)
+			return runner(f, runF, runFuncValidate)(cmd.Context(), o)
 		},
 		ValidArgsFunction: completeFolders,
 	}
@@ -51,21 +50,11 @@ may have written them. One that is a slip away from a known key is a mistake.`,
 	return cmd
 }
 
-func runFuncValidate(o *funcValidateOptions) error {
-	f := o.Factory
-	project, problems, err := function.Check(o.Dir)
+func runFuncValidate(_ context.Context, f *Factory, o *funcValidateOptions) error {
+	project, problems, warnings, err := function.Validate(o.Dir, o.Strict)
 	if err != nil {
 		return err
 	}
-	var warnings []function.Problem
-	for _, w := range project.Warnings {
-		if o.Strict || w.Typo {
-			problems = append(problems, w)
-		} else {
-			warnings = append(warnings, w)
-		}
-	}
-	slices.SortStableFunc(problems, function.ByPlace)
 	result := validation{
 		APIVersion: apiVersion, Kind: "Validation", File: filepath.Join(o.Dir, function.File), Valid: len(problems) == 0,
 		Name: project.Name, Runtime: project.Runtime,

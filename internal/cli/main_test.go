@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -184,12 +185,12 @@ func TestEveryCommandHasHelp(t *testing.T) {
 // A mistake of ours is said to be one, with what a report needs, and not a stack trace.
 func TestPanicIsReported(t *testing.T) {
 	for _, output := range []string{"table", "json"} {
-		sys, stdout, stderr := testSystem(t, "func", "create", ".", "-l", "go", "-o", output)
-		sys.Dir = func() (string, error) { panic("boom") }
+		sys, stdout, stderr := testSystem(t, "func", "create", filepath.Join(t.TempDir(), "hello"), "-l", "go", "-o", output)
+		sys.Now = func() time.Time { panic("boom") }
 		if code := Main(context.Background(), sys); code != 1 {
 			t.Errorf("exit %d, want 1", code)
 		}
-		for _, want := range []string{"kn-lite has a mistake: boom", "https://github.com/kn-lite/kn-lite/issues", "internal/cli.projectName func_create.go:"} {
+		for _, want := range []string{"kn-lite has a mistake: boom", "https://github.com/kn-lite/kn-lite/issues", "internal/cli.runFuncCreate func_create.go:"} {
 			if !strings.Contains(stderr.String(), want) {
 				t.Errorf("-o %s: stderr %q lacks %q", output, stderr, want)
 			}

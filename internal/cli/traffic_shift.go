@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/kn-lite/kn-lite/internal/app"
-	"github.com/kn-lite/kn-lite/internal/cluster"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
@@ -152,19 +151,6 @@ func namesService(refs []string, amount string) (bool, error) {
 // completeShift offers targets, and the services as long as none is known.
 func completeShift(f *Factory) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		return fromCluster(f, cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
-			service, err := completionService(f, cmd, args)
-			if err != nil && len(args) == 0 {
-				return serviceCompletions(ctx, client)
-			}
-			if err != nil {
-				return nil, err
-			}
-			found, err := targetCompletions(ctx, client.Traffic(), service)
-			for i, line := range found {
-				found[i] = strings.Replace(line, "=\t", "\t", 1)
-			}
-			return found, err
-		})
+		return bareTargets(f, cmd, args)
 	}
 }

@@ -56,6 +56,24 @@ func (f *Function) fault(problems []Problem) error {
 	return Fault(problems)
 }
 
+// Validate is Check with each warning about a slip among the problems, and all of them
+// if strict. Both lists are in the file's order.
+func Validate(dir string, strict bool) (project *Function, problems, warnings []Problem, err error) {
+	project, problems, err = Check(dir)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	for _, w := range project.Warnings {
+		if strict || w.Typo {
+			problems = append(problems, w)
+		} else {
+			warnings = append(warnings, w)
+		}
+	}
+	slices.SortStableFunc(problems, ByPlace)
+	return project, problems, warnings, nil
+}
+
 // Check is Load with the mistakes as a list; the error says only why the file
 // could not be read. The Function has what could be understood.
 func Check(dir string) (*Function, []Problem, error) {

@@ -3,6 +3,7 @@ package function
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -415,5 +416,22 @@ func TestLoad(t *testing.T) {
 	}
 	if _, err = Load(dir); fault.KindOf(err) != fault.Usage {
 		t.Errorf("a folder: %v", err)
+	}
+}
+
+// A slip is a mistake, any other unknown key only if the check is strict.
+func TestValidate(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, File), []byte("x-mine: 1\nname: Not/One\nruntme: go\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for strict, want := range map[bool][2]int{false: {2, 1}, true: {3, 0}} {
+		_, problems, warnings, err := Validate(dir, strict)
+		if err != nil || len(problems) != want[0] || len(warnings) != want[1] || !slices.IsSortedFunc(problems, ByPlace) {
+			t.Errorf("strict %t: %v, %v, %v", strict, problems, warnings, err)
+		}
+	}
+	if _, _, _, err := Validate(t.TempDir(), false); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("no file: %v", err)
 	}
 }

@@ -47,6 +47,7 @@ type DeployResult struct {
 	Namespace      string
 	Service        string
 	Manifest       map[string]any // on a dry run: the service as it would stand in a file
+	Foreseen       *deploy.Result // on a dry run that the API server has checked
 }
 
 // Deploy takes an image, or the function in a folder, live: it builds and pushes it,
@@ -81,7 +82,7 @@ func (a *App) Deploy(ctx context.Context, r DeployRequest) (*DeployResult, error
 	}
 	out := &DeployResult{Namespace: d.client.Namespace(), Service: d.spec.Service}
 	if r.DryRun == DryRunServer {
-		out.Manifest = deploy.Manifest(result.Service)
+		out.Manifest, out.Foreseen = deploy.Manifest(result.Service), result
 		return out, nil
 	}
 	out.Result = result

@@ -100,6 +100,19 @@ func newDeployCmd(f *Factory, runF func(context.Context, *deployOptions) error) 
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
+	o.addWanted(f, cmd)
+	flags.BoolVar(&o.NoWait, "no-wait", false, "do not wait; Knative moves the traffic once the revision is ready")
+	flags.StringVar(&o.DryRun, "dry-run", "", "client: print the service; server: have the API server check it")
+	flags.BoolVar(&o.Abort, "abort", false, "undo a deploy that was interrupted while it waited")
+	o.addBuild(f, cmd)
+	// The flag is registered above, so an error here cannot happen.
+	_ = cmd.RegisterFlagCompletionFunc("dry-run", cobra.FixedCompletions([]string{"client", "server"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+// addWanted gives cmd the flags that say what is to be live.
+func (o *deployOptions) addWanted(f *Factory, cmd *cobra.Command) {
+	flags := cmd.Flags()
 	flags.StringVar(&o.Image, "image", "", "deploy this `REF` and build nothing")
 	addServiceFlag(cmd, &o.Service)
 	flags.StringVar(&o.Revision, "revision", "", "`NAME` of the new revision (default: SERVICE-vN, counted up)")
@@ -108,16 +121,15 @@ func newDeployCmd(f *Factory, runF func(context.Context, *deployOptions) error) 
 	flags.StringVar(&o.Tag, "tag", "", "give the new revision a URL of its own under this `NAME`")
 	flags.StringArrayVarP(&o.Env, "env", "e", nil, "`NAME=VALUE` sets a variable, NAME- removes it (repeatable)")
 	addScaleFlags(flags, o)
-	flags.BoolVar(&o.NoWait, "no-wait", false, "do not wait; Knative moves the traffic once the revision is ready")
-	flags.StringVar(&o.DryRun, "dry-run", "", "client: print the service; server: have the API server check it")
-	flags.BoolVar(&o.Abort, "abort", false, "undo a deploy that was interrupted while it waited")
+	_ = cmd.RegisterFlagCompletionFunc("service", completeServices(f, 1)) // registered above
+}
+
+// addBuild gives cmd the flags that say how the image is built and who has to have
+// signed it.
+func (o *deployOptions) addBuild(f *Factory, cmd *cobra.Command) {
 	o.Signed.add(cmd)
 	o.add(cmd, f)
 	addRegistryFlags(f, cmd)
-	// The flag is registered above, so an error here cannot happen.
-	_ = cmd.RegisterFlagCompletionFunc("dry-run", cobra.FixedCompletions([]string{"client", "server"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("service", completeServices(f, 1))
-	return cmd
 }
 
 func addScaleFlags(flags *pflag.FlagSet, o *deployOptions) {

@@ -24,9 +24,14 @@ const exitStatus = `  0    ok
   7    the build failed
   8    timed out
   9    rolled back: the former state serves again
+  10   there are changes (plan --detailed-exitcode)
   75   transient, try again
   130  interrupted (143: terminated)
 Any other code is a failure too.`
+
+// changesFound is the exit code that scripts ask for with --detailed-exitcode. It is
+// none that an error has: a mistyped flag must not be taken for a change.
+const changesFound = 10
 
 // exitCode is the one place where a kind becomes a number.
 func exitCode(kind fault.Kind) int {
@@ -56,7 +61,7 @@ func exitCode(kind fault.Kind) int {
 // report prints err, if there is one, and returns the exit code.
 func (f *Factory) report(ctx context.Context, err error) int {
 	if err == nil {
-		return 0
+		return f.status
 	}
 	if outputGone(err) {
 		return 0

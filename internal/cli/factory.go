@@ -26,6 +26,7 @@ type Factory struct {
 	registry     registryAccess
 	typed        func(string) string       // a text with commands as a person types them here
 	answered     any                       // what was printed last, for pipelines
+	status       int                       // the exit code of a command that has found no error
 	settingFlags map[string]settings.Given // flags on the command line that overrule settings
 }
 

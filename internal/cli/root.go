@@ -73,6 +73,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 		newImageCmd(f),
 		newRunCmd(f, nil),
 		newDeployCmd(f, nil),
+		newPlanCmd(f, nil),
 		newLocalCmd(f),
 		newTrafficCmd(f),
 		newPreviewCmd(f),

@@ -95,4 +95,5 @@ type Result struct {
 	Moves    bool   // requests to a host that was there before go to another revision
 	Split    traffic.Split
 	Service  *servingv1.Service // as last seen; with DryRun what would be stored
+	Forecast *Forecast          // with DryRun only
 }

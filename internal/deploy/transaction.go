@@ -79,10 +79,11 @@ type deployer struct {
 	last *servingv1.Service
 	// unnameLater is set while the template has the revision's name for want of an answer.
 	unnameLater bool
+	foreseen    *Forecast // on a dry run
 }
 
 func (d *deployer) result(svc, object *servingv1.Service) *Result {
-	r := &Result{Outcome: d.p.outcome, Revision: d.p.revision, Image: d.spec.Image, Service: object, Ready: d.p.outcome == Unchanged}
+	r := &Result{Outcome: d.p.outcome, Revision: d.p.revision, Image: d.spec.Image, Service: object, Ready: d.p.outcome == Unchanged, Forecast: d.foreseen}
 	if svc == nil {
 		return r
 	}
@@ -110,6 +111,9 @@ func (d *deployer) write(ctx context.Context) (*plan, error) {
 			return nil, err
 		}
 		d.p = p
+		if d.opts.DryRun {
+			d.foreseen = d.forecast(p)
+		}
 		if p.next == nil {
 			d.last = p.live
 			return p, nil

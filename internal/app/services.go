@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/kn-lite/kn-lite/internal/cluster"
+	"github.com/kn-lite/kn-lite/internal/deploy"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/knative"
@@ -144,4 +145,23 @@ func joinFaults(op string, all []error) error {
 		return errors.Join(all...)
 	}
 	return &fault.Error{Op: op, Kind: fault.KindOf(all[0]), Err: errors.Join(all...), Hint: fault.HintOf(all[0])}
+}
+
+// ExportRequest asks for a service as a file.
+type ExportRequest struct {
+	Target
+	Traffic bool // with its split, which names revisions
+}
+
+// Export returns a service as a file would ask for it: see deploy.Export.
+func (a *App) Export(ctx context.Context, r ExportRequest) (map[string]any, error) {
+	client, err := a.Cluster(r.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	svc, err := client.GetService(ctx, r.Service)
+	if err != nil {
+		return nil, err
+	}
+	return deploy.Export(svc, r.Traffic), nil
 }

@@ -81,6 +81,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 		newRollbackCmd(f, nil),
 		newListCmd(f, nil),
 		newDescribeCmd(f, nil),
+		newExportCmd(f, nil),
 		newDeleteCmd(f, nil),
 		newRevisionCmd(f),
 		newColdStartCmd(f, nil),

@@ -31,8 +31,8 @@ func TestObjectNames(t *testing.T) {
 			t.Errorf("%q: %q, want %q and eight letters", project, name, want)
 		}
 	}
-	if objectName("app") == objectName("app") {
-		t.Error("two builds have one name")
+	if first, second := objectName("app"), objectName("app"); first == second {
+		t.Errorf("two builds have one name: %s", first)
 	}
 }
 

@@ -37,6 +37,10 @@ func TestMain(m *testing.M) {
 		platform(os.Args[2], os.Args[3:])
 		return
 	}
+	if len(os.Args) > 2 && os.Args[1] == argMounts {
+		describe(os.Args[2:])
+		return
+	}
 	if len(os.Args) > 2 && os.Args[1] == argProbe {
 		probe(os.Args[2])
 		return

@@ -116,6 +116,15 @@ func (p Plan) Poll() time.Duration {
 	return min(max(p.Interval/10, 250*time.Millisecond), 5*time.Second)
 }
 
+// refresh returns how long what is shown of a step may stay as it is: about ten lines for
+// its interval, and ten more for its patience, where each is a line of a log.
+func (p Plan) refresh(elapsed time.Duration) time.Duration {
+	if elapsed > p.Interval {
+		return max(p.Interval, p.Patience) / 10
+	}
+	return p.Interval / 10
+}
+
 // from returns the plan without the steps below a share that the candidate has
 // already: a rollout never takes traffic away from it while it does well.
 func (p Plan) from(share int) Plan {

@@ -137,6 +137,9 @@ func TestRunRollsBack(t *testing.T) {
 				if diff := cmp.Diff(stable(), b.store.snap.Spec); diff != "" {
 					t.Error(diff)
 				}
+				if lines := b.report.Texts(progresstest.Update); len(lines) > 12*(tt.steps+1) {
+					t.Errorf("%d lines of progress", len(lines))
+				}
 				if n := len(b.store.splits) - 1; n != tt.steps {
 					t.Errorf("%d steps were written, want %d", n, tt.steps)
 				}

@@ -63,7 +63,7 @@ func (r *run) decided(ctx context.Context, cause string) error {
 // watch looks at the candidate until Judge has decided.
 func (r *run) watch(ctx context.Context, task progress.Task, label string) error {
 	begin := r.Now()
-	window := newWindow(r)
+	window, shown := newWindow(r), begin
 	for {
 		if err := r.sleep(ctx); err != nil {
 			return err
@@ -80,7 +80,10 @@ func (r *run) watch(ctx context.Context, task progress.Task, label string) error
 		w.Elapsed, w.Unready, w.Silent = r.Now().Sub(begin), unready, r.silent
 		r.state.Figures = figures(w)
 		verdict := Judge(r.state.Plan, w)
-		task.Update(label + ": " + progressOf(verdict, w))
+		if r.Now().Sub(shown) >= r.state.Plan.refresh(w.Elapsed) {
+			shown = r.Now()
+			task.Update(label + ": " + progressOf(verdict, w))
+		}
 		switch {
 		case verdict.Outcome == Pass:
 			return nil

@@ -47,10 +47,11 @@ func (c *canary) split() string {
 	return c.kubectl("-n", c.Namespace, "get", "ksvc", c.service, "-o", `jsonpath={range .spec.traffic[*]}{.revisionName}({.tag})={.percent} {end}`)
 }
 
-// load sends about a hundred requests a second to the service until the test ends.
+// load sends about fifty requests a second to the service until the test ends: a
+// devcluster on two processors answers several such services at once.
 func (c *canary) load() {
 	host := c.host(c.service)
-	ticks := time.NewTicker(10 * time.Millisecond)
+	ticks := time.NewTicker(20 * time.Millisecond)
 	done := make(chan struct{})
 	var all sync.WaitGroup
 	for range 16 {

@@ -61,6 +61,9 @@ type SplitRequest struct {
 	DryRun       bool  // write nothing
 	NoWait       bool  // do not wait until the cluster routes as asked
 	IfGeneration int64 // when not 0: Conflict unless the service is at this generation
+	// Verify asks for requests that show whether the split is what they meet, once the
+	// cluster says so; nil: none are sent. It has no effect with DryRun and NoWait.
+	Verify *VerifyRequest
 
 	// Ingress is the HOST or HOST:PORT where the service is reached; "" is the setting
 	// of that name, then what DNS and the cluster say.
@@ -75,6 +78,9 @@ type SplitResult struct {
 	Traffic               // as it is now; on a dry run as it would be asked for
 	Before  traffic.Split // the spec that the change was made to
 	Changed bool
+	// Verified is what requests have met; nil when none were sent, or when nothing
+	// tells which revision they met.
+	Verified *Verified
 }
 
 // Split changes who gets how much of a service's traffic, and waits until the
@@ -84,6 +90,9 @@ func (a *App) Split(ctx context.Context, r SplitRequest) (*SplitResult, error) {
 		if err := deploy.CheckNames(r.Service, "", t.Tag); err != nil {
 			return nil, err
 		}
+	}
+	if err := r.Verify.check(); err != nil {
+		return nil, err
 	}
 	client, err := a.Cluster(r.Namespace)
 	if err != nil {
@@ -123,10 +132,32 @@ func (a *App) Split(ctx context.Context, r SplitRequest) (*SplitResult, error) {
 	if err != nil {
 		return out, err
 	}
-	if out.Snapshot = routed; result.After == nil {
-		return out, nil
+	if out.Snapshot = routed; result.After != nil {
+		if err := a.awaitIngress(ctx, client, ingressWait{service: r.Service, address: r.Ingress, moved: true}); err != nil {
+			return out, err
+		}
 	}
-	return out, a.awaitIngress(ctx, client, ingressWait{service: r.Service, address: r.Ingress, moved: true})
+	if r.Verify != nil {
+		out.Verified, err = a.verify(ctx, client, out.Snapshot, r)
+	}
+	return out, err
+}
+
+// WatchTraffic calls visit with a service's traffic as it is and after each change,
+// until visit fails or ctx ends.
+func (a *App) WatchTraffic(ctx context.Context, t Target, visit func(*Traffic) error) error {
+	client, err := a.Cluster(t.Namespace)
+	if err != nil {
+		return err
+	}
+	store := client.Traffic()
+	return store.WatchService(ctx, t.Service, func(snap *traffic.Snapshot) (bool, error) {
+		revisions, err := store.Revisions(ctx, t.Service)
+		if err != nil {
+			return false, err
+		}
+		return false, visit(&Traffic{Snapshot: snap, Revisions: revisions})
+	})
 }
 
 // awaitRoute waits until the cluster does what was written.

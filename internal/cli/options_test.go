@@ -147,6 +147,28 @@ func TestTrafficOptions(t *testing.T) {
 		optionsCase[trafficSplitOptions]{args: "hello v1=100 --dry-run --no-wait --if-generation 7", want: split("hello", func(c *trafficChange) {
 			c.DryRun, c.NoWait, c.IfGeneration = true, true, 7
 		}, traffic.Share{Ref: "v1", Percent: 100})},
+		optionsCase[trafficSplitOptions]{args: "hello --untag old --tag v2=next,v1=old --traffic v1=50%,50", want: func() trafficSplitOptions {
+			o := split("hello", nil, traffic.Share{Ref: "v1", Percent: 50}, traffic.Share{Ref: traffic.Latest, Percent: 50})
+			o.Untag, o.Tag = []string{"old"}, []traffic.Tagging{{Ref: "v2", Tag: "next"}, {Ref: "v1", Tag: "old"}}
+			return o
+		}()},
+		optionsCase[trafficSplitOptions]{args: "-s hello --to-revisions v1=10,LATEST=20", want: func() trafficSplitOptions {
+			o := split("hello", nil, traffic.Share{Ref: "v1", Percent: 10}, traffic.Share{Ref: traffic.Latest, Percent: 20})
+			o.Rescale = true
+			return o
+		}()},
+		optionsCase[trafficSplitOptions]{args: "hello --to-tags next=10", want: func() trafficSplitOptions {
+			o := split("hello", nil, traffic.Share{Ref: "tag:next", Percent: 10})
+			o.Rescale = true
+			return o
+		}()},
+		optionsCase[trafficSplitOptions]{args: "hello --to-latest", want: split("hello", nil, traffic.Share{Ref: traffic.Latest, Percent: 100})},
+		optionsCase[trafficSplitOptions]{args: "hello --to-latest --traffic v1=100", says: "both divide the traffic"},
+		optionsCase[trafficSplitOptions]{args: "v1=50 --traffic v1=100", says: "not by both"},
+		optionsCase[trafficSplitOptions]{args: "hello v1=50 --untag a", says: "accepts at most 1"},
+		optionsCase[trafficSplitOptions]{args: "hello --traffic v1=50,v2=40", says: "10 % missing"},
+		optionsCase[trafficSplitOptions]{args: "hello --to-revisions v1", says: "not TARGET=PERCENT"},
+		optionsCase[trafficSplitOptions]{args: "hello --tag v1", says: "not TARGET=TAG"},
 		optionsCase[trafficSplitOptions]{args: "hello", says: "how is the traffic of hello to be split?"},
 		optionsCase[trafficSplitOptions]{args: "v1=50 v2=50", says: "which service?"},
 		optionsCase[trafficSplitOptions]{args: "hello v1=50", says: "50 % missing"},

@@ -26,19 +26,20 @@ func newTrafficCmd(f *Factory) *cobra.Command {
 
 // trafficInfo is what the commands that show or change a split print as JSON.
 type trafficInfo struct {
-	APIVersion string       `json:"apiVersion"`
-	Kind       string       `json:"kind"`
-	Service    string       `json:"service"`
-	Namespace  string       `json:"namespace"`
-	URL        string       `json:"url,omitempty"`
-	Generation int64        `json:"generation"`
-	Settled    bool         `json:"settled"` // the cluster routes as the spec says
-	Reason     string       `json:"reason,omitempty"`
-	DryRun     bool         `json:"dryRun,omitempty"`
-	Changed    *bool        `json:"changed,omitempty"` // of commands that change it
-	Before     []targetInfo `json:"before,omitempty"`  // the spec that was changed
-	Spec       []targetInfo `json:"spec"`
-	Targets    []targetInfo `json:"targets"` // status.traffic: where requests go now
+	APIVersion string        `json:"apiVersion"`
+	Kind       string        `json:"kind"`
+	Service    string        `json:"service"`
+	Namespace  string        `json:"namespace"`
+	URL        string        `json:"url,omitempty"`
+	Generation int64         `json:"generation"`
+	Settled    bool          `json:"settled"` // the cluster routes as the spec says
+	Reason     string        `json:"reason,omitempty"`
+	DryRun     bool          `json:"dryRun,omitempty"`
+	Changed    *bool         `json:"changed,omitempty"`  // of commands that change it
+	Before     []targetInfo  `json:"before,omitempty"`   // the spec that was changed
+	Verified   *verifiedInfo `json:"verified,omitempty"` // with --verify
+	Spec       []targetInfo  `json:"spec"`
+	Targets    []targetInfo  `json:"targets"` // status.traffic: where requests go now
 }
 
 type targetInfo struct {

@@ -23,6 +23,7 @@ type trafficChange struct {
 	DryRun       bool
 	NoWait       bool
 	IfGeneration int64
+	Verify       *app.VerifyRequest // of split and shift; nil: not asked for
 	changed      func(flag string) bool
 }
 
@@ -43,13 +44,43 @@ func (o *trafficChange) check() error {
 	return nil
 }
 
+// verifyFlags are the flags of --verify.
+type verifyFlags struct {
+	on           bool
+	path, header string
+}
+
+func (v *verifyFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.BoolVar(&v.on, "verify", false, "send requests until what they meet fits the split, by a chi-square test at the level of 1 %")
+	flags.StringVar(&v.path, "verify-path", "/", "`PATH` of these requests, which are GET")
+	flags.StringVar(&v.header, "verify-header", "", "`HEADER` in which the function's answers say its $K_REVISION")
+}
+
+// fill puts what was asked for into o.
+func (v *verifyFlags) fill(o *trafficChange) error {
+	if !v.on {
+		for _, flag := range []string{"verify-path", "verify-header"} {
+			if o.changed(flag) {
+				return fault.Usagef("--%s has no effect without --verify", flag)
+			}
+		}
+		return nil
+	}
+	if o.NoWait || o.DryRun {
+		return fault.Usagef("--verify sends requests to the split that is routed, so it cannot go with --no-wait or --dry-run")
+	}
+	o.Verify = &app.VerifyRequest{Path: v.path, Header: v.header}
+	return nil
+}
+
 // changeTraffic makes the change, waits until it is routed, and prints it.
 func changeTraffic(ctx context.Context, f *Factory, o *trafficChange, want traffic.Request) error {
 	target, err := f.target(o.Service)
 	if err != nil {
 		return err
 	}
-	r := app.SplitRequest{Target: target, Want: want, DryRun: o.DryRun, NoWait: o.NoWait, IfGeneration: o.IfGeneration}
+	r := app.SplitRequest{Target: target, Want: want, DryRun: o.DryRun, NoWait: o.NoWait, IfGeneration: o.IfGeneration, Verify: o.Verify}
 	var planned traffic.Result
 	r.Preview = func(result traffic.Result) error {
 		// What becomes of a relative change is known when it has been written.
@@ -89,11 +120,29 @@ func printChange(f *Factory, result *app.SplitResult, dryRun bool) error {
 	info := describeTraffic(&result.Traffic)
 	info.Changed, info.DryRun = &result.Changed, dryRun
 	info.Before = targetInfos(result.Before, result.LatestReady, result.Revisions)
+	info.Verified = describeVerified(result.Verified)
 	return f.print(answer{
 		Object: info,
 		Names:  targetNames(info.Targets),
 		Table:  table(f.IO, []string{"REVISION", "TAG", "BEFORE", "AFTER", "ROUTED", "STATE", "AGE", "URL"}, changeTable(result, f.Sys.Now())),
 	})
+}
+
+// verifiedInfo is what --verify has found.
+type verifiedInfo struct {
+	By        string         `json:"by"`
+	Requests  int            `json:"requests"`
+	ChiSquare float64        `json:"chiSquare"`
+	P         float64        `json:"p"`
+	Level     float64        `json:"level"`
+	Observed  map[string]int `json:"observed"` // requests by revision
+}
+
+func describeVerified(v *app.Verified) *verifiedInfo {
+	if v == nil {
+		return nil
+	}
+	return &verifiedInfo{By: v.By, Requests: v.Requests, ChiSquare: v.ChiSquare, P: v.P, Level: traffic.VerifyLevel, Observed: v.Sample}
 }
 
 // changeTable shows the split before and after a change, with what is routed.

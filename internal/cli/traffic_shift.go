@@ -20,7 +20,7 @@ type trafficShiftOptions struct {
 }
 
 func newTrafficShiftCmd(f *Factory, runF func(context.Context, *trafficShiftOptions) error) *cobra.Command {
-	o := &trafficShiftOptions{}
+	o, verify := &trafficShiftOptions{}, &verifyFlags{}
 	cmd := &cobra.Command{
 		Use:   "shift [SERVICE] {TARGET +N | TARGET -N | FROM TO N}",
 		Short: "Move some percent of the traffic from one revision to another",
@@ -48,6 +48,9 @@ moved: the exit code is 6 then, and nothing is written.`,
 			if err != nil {
 				return err
 			}
+			if err := verify.fill(&o.trafficChange); err != nil {
+				return err
+			}
 			if o.by != "" {
 				args = append(slices.Clone(args), o.by)
 			}
@@ -58,6 +61,7 @@ moved: the exit code is 6 then, and nothing is written.`,
 		},
 	}
 	o.add(cmd)
+	verify.add(cmd)
 	cmd.Flags().StringVar(&o.by, byFlag, "", "the `AMOUNT`, where it is not the last argument: +10, -10 or 10")
 	completeServiceFlag(f, cmd)
 	return cmd

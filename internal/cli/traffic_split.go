@@ -12,14 +12,18 @@ import (
 
 type trafficSplitOptions struct {
 	trafficChange
-	Edit traffic.Edit
+	Edit    traffic.Edit
+	Rescale bool // the targets that Edit does not name share the rest
+	Tag     []traffic.Tagging
+	Untag   []string
 }
 
 func newTrafficSplitCmd(f *Factory, runF func(context.Context, *trafficSplitOptions) error) *cobra.Command {
-	o := &trafficSplitOptions{}
+	o, others, verify := &trafficSplitOptions{}, &otherToolsFlags{}, &verifyFlags{}
 	cmd := &cobra.Command{
-		Use:   "split [SERVICE] TARGET=PERCENT...",
-		Short: "Divide traffic between revisions by percentages",
+		Use:     "split [SERVICE] TARGET=PERCENT...",
+		Aliases: []string{"set", "update"},
+		Short:   "Divide traffic between revisions by percentages",
 		Long: `Divide the traffic of a service between revisions. The percentages are whole and
 sum to 100; one target may leave out its share and takes the rest. Revisions that
 are not named get nothing; tags that are not named stay.
@@ -37,7 +41,15 @@ A TARGET is one of
 Nothing is sent to a revision that is not ready; a tag on one, or on one that is
 gone, has to be removed first (traffic untag). If somebody else changes the
 split meanwhile, nothing is written, the difference is shown and the exit code
-is 6. The command waits until the cluster routes as asked.`,
+is 6. The command waits until the cluster routes as asked.
+
+With --verify requests are sent then, until what they meet fits the split; the exit
+code is 8 when it does not, and 1 where nothing tells which revision has answered.
+
+Who comes from kn or gcloud finds their flags here. --traffic, --tag and --untag are
+kn's: tags are removed, then given, then the traffic is divided, in one write.
+--to-revisions, --to-tags and --to-latest are gcloud's: who is not named keeps its
+proportion of what is left.`,
 		Example: `  # Half and half
   kn-lite traffic split v1=50 v2=50
 
@@ -46,21 +58,37 @@ is 6. The command waits until the cluster routes as asked.`,
 
   # See what would change
   kn-lite traffic split v2=100 --dry-run`,
-		Args:              cobra.MinimumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if others.given(cmd) {
+				return cobra.MaximumNArgs(1)(cmd, args)
+			}
+			return cobra.MinimumNArgs(1)(cmd, args)
+		},
 		ValidArgsFunction: completeTargets(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			err := o.check()
 			if err != nil {
 				return err
 			}
-			if o.Service, o.Edit, err = splitArgs(f, o.Service, args); err != nil {
+			if err := verify.fill(&o.trafficChange); err != nil {
+				return err
+			}
+			if others.given(cmd) {
+				err = others.fill(cmd, o, args)
+			} else {
+				o.Service, o.Edit, err = splitArgs(f, o.Service, args)
+			}
+			if err != nil {
 				return err
 			}
 			return runner(f, runF, runTrafficSplit)(cmd.Context(), o)
 		},
 	}
 	o.add(cmd)
+	verify.add(cmd)
+	others.add(cmd)
 	completeServiceFlag(f, cmd)
+	completeOtherTools(f, cmd)
 	return cmd
 }
 
@@ -96,5 +124,5 @@ func splitArgs(f *Factory, named string, args []string) (string, traffic.Edit, e
 }
 
 func runTrafficSplit(ctx context.Context, f *Factory, o *trafficSplitOptions) error {
-	return changeTraffic(ctx, f, &o.trafficChange, traffic.Request{Edit: o.Edit})
+	return changeTraffic(ctx, f, &o.trafficChange, traffic.Request{Edit: o.Edit, Rescale: o.Rescale, Tag: o.Tag, Untag: o.Untag})
 }

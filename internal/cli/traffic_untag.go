@@ -57,22 +57,27 @@ func runTrafficUntag(ctx context.Context, f *Factory, o *trafficUntagOptions) er
 // completeTags offers the tags of the service.
 func completeTags(f *Factory) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-		return fromCluster(f, cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
-			service, err := completionService(f, cmd, nil)
-			if err != nil {
-				return nil, err
-			}
-			snap, err := client.Traffic().Snapshot(ctx, service)
-			if err != nil {
-				return nil, err
-			}
-			var tags []string
-			for _, t := range snap.Spec {
-				if t.Tag != "" {
-					tags = append(tags, t.Tag)
-				}
-			}
-			return tags, nil
-		})
+		return tagCompletions(f, cmd, nil)
 	}
+}
+
+// tagCompletions offers the tags of the service of a command line.
+func tagCompletions(f *Factory, cmd *cobra.Command, args []string) ([]string, cobra.ShellCompDirective) {
+	return fromCluster(f, cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
+		service, err := completionService(f, cmd, args)
+		if err != nil {
+			return nil, err
+		}
+		snap, err := client.Traffic().Snapshot(ctx, service)
+		if err != nil {
+			return nil, err
+		}
+		var tags []string
+		for _, t := range snap.Spec {
+			if t.Tag != "" {
+				tags = append(tags, t.Tag)
+			}
+		}
+		return tags, nil
+	})
 }

@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -55,6 +56,29 @@ func Parse(args []string) (Edit, error) {
 	case sum < 100:
 		return nil, usage("the shares sum to %d: %d %% missing", sum, 100-sum).
 			WithHint("they must sum to 100; one target may leave out its share and takes the rest, e.g. %s=50 OTHER", edit[0].Ref)
+	}
+	return edit, nil
+}
+
+// ParsePart reads shares that need not sum to 100: who is not named has the rest.
+func ParsePart(args []string) (Edit, error) {
+	var edit Edit
+	sum := 0
+	for _, arg := range strings.Split(strings.Join(args, ","), ",") {
+		share, hasPercent, err := parseShare(arg)
+		if err != nil {
+			return nil, err
+		}
+		if !hasPercent {
+			return nil, usage("%q is not TARGET=PERCENT", arg).WithHint("e.g. %s=10", share.Ref)
+		}
+		if slices.ContainsFunc(edit, func(other Share) bool { return other.Ref == share.Ref }) {
+			return nil, usage("%s is named twice", share.Ref).WithHint("give each target one share")
+		}
+		if sum += share.Percent; sum > 100 {
+			return nil, usage("the shares sum to %d: %d %% too many", sum, sum-100).WithHint("they sum to 100 at most")
+		}
+		edit = append(edit, share)
 	}
 	return edit, nil
 }

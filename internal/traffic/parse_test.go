@@ -113,3 +113,14 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestParsePart(t *testing.T) {
+	got, err := ParsePart([]string{"v1=10,v2=20%", "@latest=70"})
+	if diff := cmp.Diff(Edit{{"v1", 10}, {"v2", 20}, {"@latest", 70}}, got); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
+	for text, says := range map[string]string{"v1": "not TARGET=PERCENT", "v1=60,v2=50": "10 % too many", "v1=1,v1=2": "named twice", "v1=x": "not a percentage"} {
+		_, err := ParsePart([]string{text})
+		checkFault(t, text, err, fault.Usage, says, "")
+	}
+}

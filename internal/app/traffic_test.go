@@ -40,27 +40,27 @@ func TestVerify(t *testing.T) {
 	t.Parallel()
 	each := func(revision string, _ int64) string { return revision }
 	for name, tt := range map[string]struct {
-		route  route
+		route  *route
 		header string
 		tags   []traffic.Tagging
 		kind   fault.Kind
 		says   string
 	}{
-		"by a header":                   {route: route{first: 30, answer: each, revealed: true}, header: "X-Revision"},
-		"another split, by a header":    {route: route{first: 60, answer: each, revealed: true}, header: "X-Revision", kind: fault.Timeout, says: "hello-v1 120 of 200 (30 %)"},
-		"a header that is not there":    {route: route{first: 30, answer: each}, header: "X-Revision", kind: fault.Timeout, says: "unknown 200 of 200 (0 %)"},
-		"by the answers of tags":        {route: route{first: 30, answer: each}, tags: []traffic.Tagging{{Ref: "v2", Tag: "green"}}},
-		"another split, by the answers": {route: route{first: 0, answer: each}, tags: []traffic.Tagging{{Ref: "v2", Tag: "green"}}, kind: fault.Timeout, says: "hello-v1 0 of 200 (30 %)"},
-		"without a tag":                 {route: route{first: 30, answer: each}, kind: fault.Failure, says: "hello-v2 has no tag"},
-		"the same answers":              {route: route{first: 30, answer: func(string, int64) string { return "ok" }}, tags: []traffic.Tagging{{Ref: "v2", Tag: "green"}}, kind: fault.Failure, says: "answer the same"},
+		"by a header":                   {route: &route{first: 30, answer: each, revealed: true}, header: "X-Revision"},
+		"another split, by a header":    {route: &route{first: 60, answer: each, revealed: true}, header: "X-Revision", kind: fault.Timeout, says: "hello-v1 120 of 200 (30 %)"},
+		"a header that is not there":    {route: &route{first: 30, answer: each}, header: "X-Revision", kind: fault.Timeout, says: "unknown 200 of 200 (0 %)"},
+		"by the answers of tags":        {route: &route{first: 30, answer: each}, tags: []traffic.Tagging{{Ref: "v2", Tag: "green"}}},
+		"another split, by the answers": {route: &route{first: 0, answer: each}, tags: []traffic.Tagging{{Ref: "v2", Tag: "green"}}, kind: fault.Timeout, says: "hello-v1 0 of 200 (30 %)"},
+		"without a tag":                 {route: &route{first: 30, answer: each}, kind: fault.Failure, says: "hello-v2 has no tag"},
+		"the same answers":              {route: &route{first: 30, answer: func(string, int64) string { return "ok" }}, tags: []traffic.Tagging{{Ref: "v2", Tag: "green"}}, kind: fault.Failure, says: "answer the same"},
 		"answers that are never the same": {
-			route: route{first: 30, answer: func(_ string, n int64) string { return fmt.Sprint(n) }},
+			route: &route{first: 30, answer: func(_ string, n int64) string { return fmt.Sprint(n) }},
 			tags:  []traffic.Tagging{{Ref: "v2", Tag: "green"}}, kind: fault.Failure, says: "does not answer twice the same",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := httptest.NewServer(&tt.route)
+			server := httptest.NewServer(tt.route)
 			defer server.Close()
 			a, seen := stubbed(t, server.URL)
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

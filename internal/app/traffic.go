@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -120,27 +121,31 @@ func (a *App) Split(ctx context.Context, r SplitRequest) (*SplitResult, error) {
 	if r.NoWait {
 		return out, nil
 	}
-	routed, err := a.awaitRoute(ctx, store, out.Snapshot)
-	if _, moved := errors.AsType[*traffic.MovedError](err); moved && r.Want.IsRelative() {
-		// It is in what the others made of it: there is nothing left to wait for.
-		a.report().Note(fmt.Sprintf("%s was changed by somebody else since", r.Service))
-		if routed, err = store.Snapshot(ctx, r.Service); err == nil {
-			out.Snapshot = routed
-		}
+	if out.Snapshot, err = a.awaitSplit(ctx, client, r, result); err != nil {
 		return out, err
-	}
-	if err != nil {
-		return out, err
-	}
-	if out.Snapshot = routed; result.After != nil {
-		if err := a.awaitIngress(ctx, client, ingressWait{service: r.Service, address: r.Ingress, moved: true}); err != nil {
-			return out, err
-		}
 	}
 	if r.Verify != nil {
 		out.Verified, err = a.verify(ctx, client, out.Snapshot, r)
 	}
 	return out, err
+}
+
+// awaitSplit waits until the cluster and its ingress route what a change has led to.
+func (a *App) awaitSplit(ctx context.Context, client *cluster.Client, r SplitRequest, result traffic.Result) (*traffic.Snapshot, error) {
+	written := cmp.Or(result.After, result.Before)
+	routed, err := a.awaitRoute(ctx, client.Traffic(), written)
+	if _, moved := errors.AsType[*traffic.MovedError](err); moved && r.Want.IsRelative() {
+		// It is in what the others made of it: there is nothing left to wait for.
+		a.report().Note(fmt.Sprintf("%s was changed by somebody else since", r.Service))
+		return client.Traffic().Snapshot(ctx, r.Service)
+	}
+	if err != nil {
+		return written, err
+	}
+	if result.After == nil {
+		return routed, nil
+	}
+	return routed, a.awaitIngress(ctx, client, ingressWait{service: r.Service, address: r.Ingress, moved: true})
 }
 
 // WatchTraffic calls visit with a service's traffic as it is and after each change,

@@ -33,8 +33,9 @@ type deployOptions struct {
 	ScaleWindow      time.Duration
 	ConcurrencyLimit int64
 	Port             int32
-	changed          func(flag string) bool
-	building         []string // the flags that say how to build
+	knobFlags
+	changed  func(flag string) bool
+	building []string // the flags that say how to build
 
 	NoWait bool
 	DryRun string
@@ -121,6 +122,7 @@ func (o *deployOptions) addWanted(f *Factory, cmd *cobra.Command) {
 	flags.StringVar(&o.Tag, "tag", "", "give the new revision a URL of its own under this `NAME`")
 	flags.StringArrayVarP(&o.Env, "env", "e", nil, "`NAME=VALUE` sets a variable, NAME- removes it (repeatable)")
 	addScaleFlags(flags, o)
+	o.knobFlags.add(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("service", completeServices(f, 1)) // registered above
 }
 
@@ -128,7 +130,7 @@ func (o *deployOptions) addWanted(f *Factory, cmd *cobra.Command) {
 // signed it.
 func (o *deployOptions) addBuild(f *Factory, cmd *cobra.Command) {
 	o.Signed.add(cmd)
-	o.add(cmd, f)
+	o.buildFlags.add(cmd, f)
 	addRegistryFlags(f, cmd)
 }
 
@@ -195,7 +197,10 @@ func (o *deployOptions) spec() (deploy.Spec, error) {
 		s.ConcurrencyLimit = &o.ConcurrencyLimit
 	}
 	s.Scale.Window = o.ScaleWindow
-	var err error
+	err := o.apply(&s, o.changed)
+	if err != nil {
+		return s, err
+	}
 	s.Env, err = deploy.ParseEnv(o.Env)
 	return s, err
 }

@@ -68,6 +68,9 @@ func assemble(live *servingv1.Service, spec Spec) (*servingv1.Service, error) {
 	if spec.Port != 0 {
 		e.port(spec.Port)
 	}
+	if err := e.knobs(spec.Knobs); err != nil {
+		return nil, err
+	}
 	for _, edit := range spec.Env {
 		if edit.Remove {
 			e.unset(edit.Name)

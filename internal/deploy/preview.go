@@ -60,7 +60,7 @@ func dropEmpty(object map[string]any) {
 			}
 		case map[string]any:
 			dropEmpty(v)
-			if len(v) == 0 {
+			if len(v) == 0 && key != "emptyDir" { // which says something by being there
 				delete(object, key)
 			}
 		case []any:

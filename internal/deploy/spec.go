@@ -23,6 +23,7 @@ type Spec struct {
 	Scale            Scale
 	ConcurrencyLimit *int64 // requests at a time in one container; 0: no bound
 	Port             int32  // that the container listens on
+	Knobs            Knobs
 
 	Traffic traffic.Shift
 	Tag     string // gives the revision a URL of its own
@@ -98,7 +99,7 @@ type Volume struct {
 	Medium, SizeLimit string
 }
 
-// EnvEdit sets or removes one variable.
+// EnvEdit sets or removes one variable, or another entry that has a name.
 type EnvEdit struct {
 	Name   string
 	Value  string

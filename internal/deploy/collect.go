@@ -31,6 +31,11 @@ func suspicion(e Evidence) string {
 			return fmt.Sprintf("%s ended %d", pod.Name, s.RestartCount)
 		case s.State.Waiting != nil && s.State.Waiting.Message != "":
 			return pod.Name + " " + s.State.Waiting.Reason
+		case s.State.Waiting != nil && s.State.Waiting.Reason == containerCreating && !pod.CreationTimestamp.IsZero():
+			// Volumes and the network are told of by events alone.
+			if n := doublings(e.Now.Sub(pod.CreationTimestamp.Time), lookAfter); n > 0 {
+				return fmt.Sprintf("%s creating %d", pod.Name, n)
+			}
 		case s.State.Running != nil && !isReady(pod):
 			if n := doublings(e.Now.Sub(s.State.Running.StartedAt.Time), lookAfter); n > 0 {
 				return fmt.Sprintf("%s silent %d", pod.Name, n)

@@ -58,6 +58,15 @@ const (
 	Unschedulable     Code = "unschedulable"
 	Quota             Code = "quota"
 	Refused           Code = "refused" // by an admission webhook
+	WebhookAway       Code = "webhook-away"
+	PodSecurity       Code = "pod-security"
+	LimitRange        Code = "limit-range"
+	NoServiceAccount  Code = "no-service-account"
+	NoClass           Code = "no-class" // runtime or priority class
+	NoNodeMatches     Code = "no-node-matches"
+	NodePressure      Code = "node-pressure"
+	VolumeClaim       Code = "volume-claim"
+	NoSandbox         Code = "no-sandbox"
 	NoIngress         Code = "no-ingress"
 	Failed            Code = "failed" // Knative says so, for a reason not known here
 )
@@ -164,18 +173,16 @@ func revisionEvent(e Evidence) *Finding {
 	return f
 }
 
-// notAdmitted tells a quota from a policy: both are told in words only.
+// notAdmitted explains a pod that the API server refuses. Only its words tell why.
 func notAdmitted(message string) *Finding {
-	f := &Finding{
+	if k := lookupCause(atAdmission, message); k != nil {
+		return k.finding(message)
+	}
+	return &Finding{
 		Code: Refused, Terminal: true, Settle: settleLong, Waiting: "its pods are refused",
 		Cause: "its pods may not be created: " + message,
 		Fix:   "the words are those of the API server or of an admission policy of the namespace",
 	}
-	if mentions(message, "exceeded quota") {
-		f.Code, f.Waiting = Quota, "the namespace's quota is used up"
-		f.Fix = "see `kubectl describe resourcequota`; lower deploy.options.resources in func.yaml or --scale-min, remove old revisions, or ask for more"
-	}
-	return f
 }
 
 // revisionTrouble believes what Knative says when nothing nearer was found.
@@ -225,7 +232,7 @@ func podWaiting(pod *corev1.Pod) string {
 	}
 	for _, s := range pod.Status.ContainerStatuses {
 		if w := s.State.Waiting; w != nil && w.Reason != "" {
-			if w.Reason == "ContainerCreating" {
+			if w.Reason == containerCreating {
 				return "its pod is being created (pulling the image, mounting volumes)"
 			}
 			return w.Reason
@@ -253,6 +260,8 @@ func routeFinding(svc *servingv1.Service) Finding {
 		f.Code = NoIngress
 		f.Fix = "no ingress controller has taken the route up: is one installed and running, and does it serve the class that\n" +
 			"`kubectl -n knative-serving get configmap config-network -o jsonpath={.data.ingress-class}` names?"
+	} else if k := lookupCause(atRoute, c.GetReason()+" "+c.GetMessage()); k != nil {
+		f.Fix = k.fix
 	}
 	return f
 }

@@ -26,13 +26,24 @@ func podTrouble(e Evidence) *Finding {
 	}
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
-			// A node pool that grows on demand takes minutes: not terminal.
+			// A node pool that grows on demand takes minutes: none of these is terminal.
+			if k := lookupCause(atScheduling, c.Message); k != nil {
+				return k.finding(c.Message)
+			}
 			return &Finding{
 				Code: Unschedulable, Waiting: "no node has room: " + c.Message,
 				Cause: "no node can take its pod: " + c.Message,
 				Fix:   "free or add nodes, or ask for less in deploy.options.resources of func.yaml",
 			}
 		}
+	}
+	if pod.Status.Phase == corev1.PodFailed {
+		if k := lookupCause(atEviction, pod.Status.Reason+" "+pod.Status.Message); k != nil {
+			return k.finding(pod.Status.Message)
+		}
+	}
+	if f := creationTrouble(e, pod); f != nil {
+		return f
 	}
 	statuses := slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses)
 	// The container with the port first, then its sidecars; queue-proxy suffers when they do.
@@ -46,6 +57,28 @@ func podTrouble(e Evidence) *Finding {
 	}
 	return silent(e, pod)
 }
+
+// creationTrouble is for a pod whose containers wait for a volume or for the network:
+// only events say so.
+func creationTrouble(e Evidence, pod *corev1.Pod) *Finding {
+	creating := slices.ContainsFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool {
+		return s.State.Waiting != nil && s.State.Waiting.Reason == containerCreating
+	})
+	// Once images are pulled, volumes and the network are there: older events are history.
+	if !creating || eventMessage(e, pod.Name, "Pulling", "") != "" || eventMessage(e, pod.Name, "Pulled", "") != "" {
+		return nil
+	}
+	for _, reason := range []string{"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"} {
+		message := eventMessage(e, pod.Name, reason, "")
+		if k := lookupCause(atCreation, message); message != "" && k != nil {
+			return k.finding(message)
+		}
+	}
+	return nil
+}
+
+// containerCreating is the kubelet's word for all that comes before the first start.
+const containerCreating = "ContainerCreating"
 
 func btoi(b bool) int {
 	if b {
@@ -312,6 +345,9 @@ func pullFix(message string, secrets []corev1.LocalObjectReference) string {
 		names = append(names, s.Name)
 	}
 	switch {
+	case mentions(message, "toomanyrequests", "too many requests", "rate limit"):
+		return "the registry limits how often it is pulled from: wait, give the nodes credentials (deploy.imagePullSecret in func.yaml),\n" +
+			"or push the image to a registry of your own"
 	case mentions(message, "unauthorized", "forbidden", "authorization failed", "denied", "authentication required", "no basic auth"):
 		if len(names) == 0 {
 			return "the nodes have no credentials for this registry: create a secret with\n" +

@@ -1,6 +1,9 @@
 package deploy
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // source is where a cluster puts the words that a known cause is found by.
 type source int
@@ -50,10 +53,11 @@ func lookupCause(at source, message string) *knownCause {
 }
 
 // knownCauses lists them, the more particular before the more general.
-func knownCauses() []knownCause {
+func knownCauses() []knownCause { return slices.Concat(refusedPods(), stuckPods()) }
+
+// refusedPods are the causes of a pod that is never created.
+func refusedPods() []knownCause {
 	const notCreated = "its pods may not be created"
-	const noNode = "no node can take its pod"
-	const noVolume = "its volumes cannot be mounted"
 	return []knownCause{
 		{
 			at: atAdmission, phrases: []string{"exceeded quota"}, code: Quota, cause: notCreated, waiting: "the namespace's quota is used up",
@@ -91,6 +95,14 @@ func knownCauses() []knownCause {
 				"See `kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations`",
 			terminal: true, settle: settleLong,
 		},
+	}
+}
+
+// stuckPods are the causes of a pod that does not start or does not stay, and of a route that is not ready.
+func stuckPods() []knownCause {
+	const noNode = "no node can take its pod"
+	const noVolume = "its volumes cannot be mounted"
+	return []knownCause{
 		{
 			at: atScheduling, phrases: []string{"unbound immediate PersistentVolumeClaims"}, code: VolumeClaim, cause: noNode, waiting: "its volume claim is not bound",
 			fix: "see `kubectl describe pvc`: is there a storage class, and a volume that fits?",

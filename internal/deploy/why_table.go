@@ -112,6 +112,7 @@ func stuckPods() []knownCause {
 			fix: "create the claim, or correct run.volumes in func.yaml",
 		},
 		{
+			// Schedulers before 1.35 name the taint.
 			at: atScheduling, phrases: []string{"node.kubernetes.io/disk-pressure", "node.kubernetes.io/memory-pressure", "node.kubernetes.io/pid-pressure"},
 			code: NodePressure, cause: noNode, waiting: "the nodes are short of disk, memory or processes",
 			fix: "see `kubectl describe node`; free space on the nodes, e.g. by removing images and logs, or add nodes",
@@ -127,7 +128,8 @@ func stuckPods() []knownCause {
 		},
 		{
 			at: atScheduling, phrases: []string{"untolerated taint"}, code: NoNodeMatches, cause: noNode, waiting: "the nodes have taints that it does not tolerate",
-			fix: "add a toleration for the taint that the message names, or remove it with `kubectl taint node NODE KEY-`",
+			fix: "`kubectl describe nodes` names the taints: one of node.kubernetes.io/ means that the node is in trouble, e.g. short of disk;\n" +
+				"for another, add a toleration or remove it with `kubectl taint node NODE KEY-`",
 		},
 		{
 			at: atCreation, phrases: []string{"references non-existent"}, code: ConfigMissing, cause: noVolume, waiting: "a key of a secret or config map is missing",
@@ -138,7 +140,7 @@ func stuckPods() []knownCause {
 			fix: "create what is missing, or correct run.volumes in func.yaml", terminal: true, settle: settleLong,
 		},
 		{
-			at: atCreation, phrases: []string{"MountVolume", "AttachVolume", "Unable to attach or mount volumes"}, code: VolumeClaim, cause: noVolume,
+			at: atCreation, phrases: []string{"MountVolume", "AttachVolume", "Multi-Attach error", "Unable to attach or mount volumes"}, code: VolumeClaim, cause: noVolume,
 			waiting: "its volumes cannot be mounted yet",
 			fix:     "see `kubectl describe pod`: is the volume in use by another node, and does the nodes' storage driver run?",
 		},
@@ -151,11 +153,12 @@ func stuckPods() []knownCause {
 			fix: "free disk or memory on the nodes, or request what it needs in deploy.options.resources.requests of func.yaml",
 		},
 		{
-			at: atRoute, phrases: []string{"RevisionMissing"}, code: Failed,
+			// Its reason, RevisionMissing, is also that of a revision which is not ready.
+			at: atRoute, phrases: []string{"referenced in traffic not found"}, code: Failed,
 			fix: "its split names a revision that is gone: `kn-lite traffic show` has it, and `kn-lite traffic split` writes another",
 		},
 		{
-			at: atRoute, phrases: []string{"CertificateNotReady", "CertificateNotOwned", "CertificateFailed"}, code: Failed,
+			at: atRoute, phrases: []string{"CertificateNotReady", "CertificateNotOwned", "CertificateProvisionFailed"}, code: Failed,
 			fix: "its TLS certificate is not there yet: see `kubectl get certificates.networking.internal.knative.dev`, and the logs of the certificate controller (cert-manager)",
 		},
 	}

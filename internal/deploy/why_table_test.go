@@ -12,7 +12,8 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 )
 
-// The messages are those of Kubernetes 1.35 and Knative 1.20.
+// The messages have the form that the sources of Kubernetes 1.35 and Knative Serving 0.50 give them,
+// the disk pressure that of earlier schedulers; names and numbers are made up.
 func TestDiagnoseByWords(t *testing.T) {
 	refused := func(message string) Evidence {
 		return Evidence{Deployments: []appsv1.Deployment{{Status: appsv1.DeploymentStatus{Conditions: []appsv1.DeploymentCondition{{
@@ -57,7 +58,7 @@ func TestDiagnoseByWords(t *testing.T) {
 
 		{"cpu", unscheduled("0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."), Unschedulable, false, "Insufficient cpu", "deploy.options.resources"},
 		{"selector", unscheduled("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."), NoNodeMatches, false, "affinity/selector", "--show-labels"},
-		{"taint", unscheduled("0/1 nodes are available: 1 node(s) had untolerated taint(s)."), NoNodeMatches, false, "untolerated taint", "toleration"},
+		{"taint", unscheduled("0/1 nodes are available: 1 node(s) had untolerated taint(s)."), NoNodeMatches, false, "untolerated taint", "kubectl describe nodes"},
 		{"disk pressure", unscheduled("0/1 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/disk-pressure: }."), NodePressure, false, "disk-pressure", "free space"},
 		{"claim not bound", unscheduled("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"), VolumeClaim, false, "unbound", "storage class"},
 		{"claim missing", unscheduled(`0/1 nodes are available: persistentvolumeclaim "data" not found. not found`), VolumeClaim, false, `"data" not found`, "run.volumes"},
@@ -66,7 +67,7 @@ func TestDiagnoseByWords(t *testing.T) {
 		{"secret of a volume", creating("FailedMount", `MountVolume.SetUp failed for volume "db" : secret "db" not found`), ConfigMissing, true, `secret "db" not found`, "create what is missing"},
 		{"config map of a volume", creating("FailedMount", `MountVolume.SetUp failed for volume "cfg" : configmap "cfg" not found`), ConfigMissing, true, `configmap "cfg" not found`, "create what is missing"},
 		{"key of a volume", creating("FailedMount", `MountVolume.SetUp failed for volume "db" : references non-existent secret key: password`), ConfigMissing, true, "password", "add the key"},
-		{"volume in use", creating("FailedAttachVolume", `Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) other; AttachVolume.Attach failed`), VolumeClaim, false, "Multi-Attach", "in use by another node"},
+		{"volume in use", creating("FailedAttachVolume", `Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) other`), VolumeClaim, false, "Multi-Attach", "in use by another node"},
 		{"network plugin", creating("FailedCreatePodSandBox", `Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox "1f": plugin type="bridge" failed (add): no IP addresses available`), NoSandbox, false, "no IP addresses", "network plugin"},
 		{"the secret came later", cured, Pending, false, "on its way", "--timeout"},
 		{"created, no event", creating("Pulling", "Pulling image"), Pending, false, "on its way", "--timeout"},
@@ -91,7 +92,9 @@ func TestRouteFinding(t *testing.T) {
 	for _, tt := range []struct{ reason, message, says string }{
 		{"Uninitialized", "Waiting for load balancer to be ready", "ingress controller"},
 		{"RevisionMissing", `Revision "fn-v1" referenced in traffic not found.`, "kn-lite traffic split"},
-		{"CertificateNotReady", "Certificate route-6f is not ready.", "cert-manager"},
+		{"CertificateNotReady", "Certificate route-6f is not ready: Pending", "cert-manager"},
+		{"CertificateProvisionFailed", "Certificate route-6f fails to be provisioned: Denied", "cert-manager"},
+		{"RevisionMissing", `Revision "fn-v1" failed to become ready.`, "kubectl describe route"},
 		{"Odd", "for a reason", "kubectl describe route"},
 	} {
 		svc := &servingv1.Service{Status: servingv1.ServiceStatus{Status: duckv1.Status{Conditions: duckv1.Conditions{

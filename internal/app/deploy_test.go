@@ -197,7 +197,7 @@ func TestAbort(t *testing.T) {
 	}()
 	image := p.image("hello:2", "amd64")
 	_, err := a.Deploy(ctx, request("hello", image))
-	if err == nil || !strings.Contains(fault.HintOf(err), "deploy --abort -s hello") {
+	if err == nil || !strings.Contains(fault.HintOf(err), "deploy {Abort} -s hello") {
 		t.Fatalf("%v: %s", err, fault.HintOf(err))
 	}
 	if now := p.service("default", "hello"); now.Annotations[traffic.DeployKey] == "" {

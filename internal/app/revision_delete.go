@@ -81,7 +81,7 @@ func inUse(service, name string, uses []revision.Reason) error {
 		case revision.RollingOut:
 			hints = append(hints, "wait for that rollout, or end it: kn-lite rollout abort "+service)
 		case revision.Deploying:
-			hints = append(hints, "wait for that deploy, or give it up: kn-lite deploy --abort -s "+service)
+			hints = append(hints, "wait for that deploy, or give it up: kn-lite deploy {Abort} -s "+service)
 		case revision.Preserved, revision.Undo, revision.Newest, revision.Young:
 		}
 	}

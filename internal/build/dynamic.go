@@ -20,7 +20,7 @@ func rejectDynamicallyLinked(files []layer.File) []layer.File {
 			return nil
 		}
 		return fault.New(fault.Build, "build.static", f.Path, "the program is linked with shared libraries, and the built-in base has none").
-			WithHint("link it statically, or put it on a base that has them: --base-image REF")
+			WithHint("link it statically, or put it on a base that has them: {BaseImage} REF")
 	})
 }
 

@@ -191,7 +191,7 @@ func (b *builder) base(platform v1.Platform) (*base, error) {
 	}
 	if config.OS != platform.OS || config.Architecture != platform.Architecture {
 		return nil, fault.New(fault.Usage, "build.base", ref, "the base image is for %s/%s, not for %s", config.OS, config.Architecture, platform).
-			WithHint("choose a base image that has %s with --base-image, or build for another --platform", platform)
+			WithHint("choose a base image that has %s with {BaseImage}, or build for another {Platforms}", platform)
 	}
 	return &base{image: image, ref: ref, digest: digest.String(), config: config}, nil
 }

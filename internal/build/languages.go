@@ -69,7 +69,7 @@ func choose(spec Spec) (lang.Language, error) {
 		}
 		err := fault.New(fault.Usage, "build.plan", spec.Dir, "the layers builder does not know the language %q", spec.Language)
 		if spec.Language == DockerfileLanguage {
-			return nil, err.WithHint("--builder dockerfile builds it")
+			return nil, err.WithHint("{Builder} dockerfile builds it")
 		}
 		hint := "it knows: " + strings.Join(Languages(), ", ")
 		if near := fault.Nearest(spec.Language, Languages()); near != "" {
@@ -85,7 +85,7 @@ func choose(spec Spec) (lang.Language, error) {
 	// It may have a package.json for what browsers load.
 	if ruby.Detect(tree.FS()) {
 		return nil, fault.New(fault.Usage, "build.plan", spec.Dir, "a Ruby application is built by a Dockerfile").
-			WithHint("let one be written: kn-lite func adopt; or build with the one that is there: --builder dockerfile")
+			WithHint("let one be written: kn-lite func adopt; or build with the one that is there: {Builder} dockerfile")
 	}
 	var found []lang.Language
 	for _, l := range table() {

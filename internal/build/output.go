@@ -28,7 +28,7 @@ func (r *Result) WriteLayout(dir, tag string) (err error) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "oci-layout")); err != nil && len(entries) > 0 {
 		return fault.New(fault.Usage, "build.write", dir, "the folder is not empty, and not an OCI layout that could be replaced").
-			WithHint("name another folder: --output oci:DIR")
+			WithHint("name another folder: {Outputs} oci:DIR")
 	}
 	defer describeWrite(&err, dir)
 	dir = filepath.Clean(dir)
@@ -130,7 +130,7 @@ func (r *Result) descriptor() (*v1.Descriptor, error) {
 func (r *Result) WriteTarball(file, tag string) (err error) {
 	if r.Index != nil {
 		return fault.Usagef("a tar file holds the image of one platform, and there are %d", len(r.Builds)).
-			WithHint("use --output oci:DIR, or name one --platform")
+			WithHint("use {Outputs} oci:DIR, or name one {Platforms}")
 	}
 	ref, err := name.ParseReference(tag, name.WeakValidation)
 	if err != nil {

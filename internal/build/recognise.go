@@ -121,7 +121,7 @@ func orDockerfile(dir string, err error) error {
 	if !ok || !HasDockerfile(dir) {
 		return err
 	}
-	hint := "the Dockerfile here can be built in any case: --language " + DockerfileLanguage
+	hint := "the Dockerfile here can be built in any case: {Language} " + DockerfileLanguage
 	if known.Hint != "" {
 		hint = known.Hint + "\n" + hint
 	}
@@ -157,7 +157,7 @@ func candidate(found []lang.Language, dir, language string) (lang.Language, erro
 		return found[0], nil
 	case len(found) > 1:
 		return nil, orDockerfile(dir, fault.New(fault.Usage, "build.recognise", dir, "the folder has files of several languages: %s", strings.Join(names, ", ")).
-			WithHint("say which one the service is written in: --language %s", names[0]))
+			WithHint("say which one the service is written in: {Language} %s", names[0]))
 	}
 	return nil, fault.New(fault.Usage, "build.recognise", dir, "there is no code of a language that is known, and no Dockerfile").
 		WithHint("name the folder with the go.mod, pom.xml, package.json, Cargo.toml, requirements.txt, pyproject.toml, config.ru or Dockerfile\nlanguages: %s", strings.Join(Languages(), ", "))

@@ -67,7 +67,7 @@ func OpenLayout(ctx context.Context, dir string, pull Puller) (r *Result, tag st
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, "", fault.New(fault.NotFound, "build.open", dir, "nothing has been built here yet").
-			WithHint("run `kn-lite build`, or do both at once: kn-lite build --push")
+			WithHint("run `kn-lite build`, or do both at once: kn-lite build {Push}")
 	}
 	if err != nil {
 		return nil, "", &fault.Error{Op: "build.open", Kind: fault.KindOf(err), Subject: at, Err: regular.Cause(err)}

@@ -58,7 +58,7 @@ func (r *Request) RefuseBaseImage() error {
 		return nil
 	}
 	return fault.New(fault.Usage, OptionOp, "BaseImage", "it has no meaning for a Dockerfile: its FROM names the base").
-		WithHint("make it an ARG: FROM $BASE, with BASE=%s", named)
+		WithHint("make it an ARG: FROM $BASE, with {Dockerfile.Args} BASE=%s", named)
 }
 
 // RequireDockerfile refuses a request with no Dockerfile, neither named nor in the

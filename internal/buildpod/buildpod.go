@@ -109,7 +109,7 @@ func (p *Pod) build(ctx context.Context, client *clusterbuild.Client, log *clust
 	}
 	result, err := build.Dockerfile(ctx, spec)
 	if exit, ok := errors.AsType[*sandbox.ExitError](err); ok && exit.Code == 128+9 && fault.HintOf(err) == "" {
-		return nil, &fault.Error{Op: "clusterbuild.run", Kind: fault.Build, Err: err, Hint: "137 is a kill, mostly for want of memory: --builder-resources memory=4Gi"}
+		return nil, &fault.Error{Op: "clusterbuild.run", Kind: fault.Build, Err: err, Hint: "137 is a kill, mostly for want of memory: {Pod.Resources} memory=4Gi"}
 	}
 	if err != nil {
 		return nil, err

@@ -80,7 +80,7 @@ func (f *Factory) report(ctx context.Context, err error) int {
 		return code
 	}
 	text := err.Error()
-	if errors.Is(err, context.Canceled) && signalCode(ctx) != 0 && fault.HintOf(err) == "" {
+	if errors.Is(err, context.Canceled) && signalCode(ctx) != 0 && hintOf(err) == "" {
 		text = "interrupted"
 	}
 	f.IO.Error(text, f.typed(hintOf(err)))

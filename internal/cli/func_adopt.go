@@ -96,7 +96,7 @@ func tellAdopted(streams *term.IO, r *app.AdoptResult) {
 	note := func(label, text string) { streams.Note("%-12s %s", label+":", text) }
 	advise := func() {
 		for _, text := range r.Advice {
-			streams.Note("%s", text)
+			streams.Note("%s", nameFlags(text))
 		}
 	}
 	if r.Language == build.DockerfileLanguage {

@@ -49,21 +49,53 @@ func flagHints() map[problem]string {
 // in braces, as fault.Error says.
 func optionFlags() map[string]string {
 	return map[string]string{
+		"APIPort":               "--api-port",
+		"Abort":                 "--abort",
 		"AllowMissingCommand":   "--no-start-check",
+		"AuthFile":              "--authfile",
 		"BaseImage":             "--base-image",
 		"Builder":               "--builder",
+		"CAFile":                "--registry-ca",
+		"Certificates":          "--registry-cert",
+		"Context":               "--context",
 		"Dockerfile.Args":       "--build-arg",
 		"Dockerfile.File":       "--file",
 		"Dockerfile.Offline":    "--network",
 		"Dockerfile.Repository": "--cache-repo",
 		"Dockerfile.Secrets":    "--secret",
 		"Dockerfile.Target":     "--target",
+		"Env":                   "--env",
+		"Force":                 "--force",
+		"Image":                 "--image",
+		"Insecure":              "--insecure-registry",
+		"Kubeconfig":            "--kubeconfig",
+		"Language":              "--language",
+		"NoProvenance":          "--provenance=false",
+		"NoSBOM":                "--sbom=false",
+		"Outputs":               "--output",
 		"PasswordStdin":         "--password-stdin",
 		"Platforms":             "--platform",
 		"Pod.Image":             "--builder-image",
 		"Pod.Namespace":         "--builder-namespace",
 		"Pod.Resources":         "--builder-resources",
+		"Port":                  "--port",
+		"Purge":                 "--purge",
 		"Push":                  "--push",
+		"Revision":              "--revision",
+		"Scale.Min":             "--scale-min",
+		"SignKey":               "--sign-key",
+		"Steps":                 "--steps",
+		"Timeout":               "--timeout",
+		"To":                    "--to",
+	}
+}
+
+// subjectOptions returns by operation the option whose value is the subject of its errors.
+func subjectOptions() map[string]string {
+	return map[string]string{
+		"builder.choose":         "Builder",
+		"clusterbuild.resources": "Pod.Resources",
+		"dockerfile.target":      "Dockerfile.Target",
 	}
 }
 

@@ -17,27 +17,24 @@ func withFlags(err error) error {
 	if !ok {
 		return err
 	}
-	switch e.Op {
-	case builder.OptionOp:
+	if e.Op == builder.OptionOp {
 		return optionError(e)
-	case render.Op:
-		named := *e
-		named.Subject = "-o " + e.Subject
-		return &named
-	case "builder.choose":
-		named := *e
-		named.Subject = "--builder " + e.Subject
-		return &named
 	}
-	return err
+	flag := optionFlags()[subjectOptions()[e.Op]]
+	if e.Op == render.Op {
+		flag = "-o"
+	}
+	if flag == "" {
+		return err
+	}
+	named := *e
+	named.Subject = flag + " " + e.Subject
+	return &named
 }
 
 // optionError names the flag of a field of builder.Request.
 func optionError(e *fault.Error) error {
 	flag, hint := cmp.Or(optionFlags()[e.Subject], e.Subject), e.Hint
-	if e.Subject == "BaseImage" {
-		hint = strings.ReplaceAll(hint, "with BASE=", "with --build-arg BASE=")
-	}
 	if group, _, found := strings.Cut(e.Subject, "."); found && hint == "" {
 		hint = fmt.Sprintf("add --builder %s", map[string]string{"Dockerfile": builder.Dockerfile, "Pod": builder.Cluster}[group])
 	}

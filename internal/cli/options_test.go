@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -221,6 +222,44 @@ func TestHintsNameFlags(t *testing.T) {
 			t.Errorf("%v: %q names no flag", at, hint)
 		}
 	}
+}
+
+// Options in braces become flags, wherever the hint is shown; other braces stay.
+func TestOptionsBecomeFlags(t *testing.T) {
+	inner := fault.New(fault.Timeout, "registry.push", "x", "timed out").WithHint("give it longer with {Timeout}, or {BaseImage} a{b}")
+	err := fmt.Errorf("while pushing: %w", inner)
+	if got := hintOf(err); got != "give it longer with --timeout, or --base-image a{b}" {
+		t.Error(got)
+	}
+	for output, want := range map[string]string{"table": "longer with --timeout", "json": `longer with --timeout`, eventsOutput: `longer with --timeout`} {
+		sys, _, stderr := testSystem(t)
+		f := newFactory(sys)
+		f.Flags.Output = output
+		f.report(t.Context(), err)
+		if !strings.Contains(stderr.String(), want) || strings.Contains(stderr.String(), "{Timeout}") {
+			t.Errorf("-o %s: %s", output, stderr)
+		}
+	}
+	sys, _, _ := testSystem(t)
+	root := newRootCmd(newFactory(sys))
+	for option, flag := range optionFlags() {
+		if name, _, _ := strings.Cut(strings.TrimPrefix(flag, "--"), "="); !hasFlag(root, name) {
+			t.Errorf("%s: no command has the flag %s", option, flag)
+		}
+	}
+	for op, option := range subjectOptions() {
+		if optionFlags()[option] == "" {
+			t.Errorf("%s: %s has no flag", op, option)
+		}
+	}
+	if got := withFlags(fault.New(fault.Usage, "dockerfile.target", "nope", "there is no such stage")).Error(); got != "--target nope: there is no such stage" {
+		t.Error(got)
+	}
+}
+
+func hasFlag(cmd *cobra.Command, name string) bool {
+	return cmd.Flags().Lookup(name) != nil || cmd.PersistentFlags().Lookup(name) != nil ||
+		slices.ContainsFunc(cmd.Commands(), func(child *cobra.Command) bool { return hasFlag(child, name) })
 }
 
 func TestRevisionOptions(t *testing.T) {

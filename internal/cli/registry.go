@@ -60,7 +60,7 @@ func (f *Factory) registryOptions() (registry.Options, error) {
 	}
 	r := &f.registry
 	opts := registry.Options{
-		AuthFile: r.authFile,
+		AuthFile: r.authFile, AuthFileFrom: "--authfile",
 		Env:      f.Sys.Env,
 		Insecure: append(r.insecure, cfg.InsecureRegistries...),
 		Mirrors:  cfg.Mirrors,

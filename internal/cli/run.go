@@ -98,7 +98,7 @@ func runRun(ctx context.Context, f *Factory, o *runOptions) error {
 	return f.App().Run(ctx, app.RunRequest{
 		Dir: o.Dir, Port: o.Port, ExactPort: o.ExactPort, Variables: o.Env, AbsentHint: "for this run set variables with --env NAME=VALUE",
 		Out: f.IO.Beside(out), Err: f.IO.Beside(f.IO.Err), Force: force,
-		Fault: func(err error) { f.IO.Error(err.Error(), fault.HintOf(err)) },
+		Fault: func(err error) { f.IO.Error(err.Error(), hintOf(err)) },
 		Served: func(r app.Running) error {
 			f.IO.Step("%s serves at %s; a saved file starts it again, Ctrl-C ends it", r.Name, r.URL)
 			if table {

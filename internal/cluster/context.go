@@ -70,7 +70,7 @@ func change(paths *clientcmd.PathOptions, edit func(*api.Config)) error {
 	}
 	if err != nil {
 		return fault.New(fault.Failure, "cluster.config", paths.GetDefaultFilename(), "%w", err).
-			WithHint("the file must be a kubeconfig in YAML that you may write; --kubeconfig names another one")
+			WithHint("the file must be a kubeconfig in YAML that you may write; {Kubeconfig} names another one")
 	}
 	return nil
 }

@@ -91,7 +91,7 @@ func (c *Client) explainStatus(k call, op, subject string, err error) error {
 	switch {
 	case apierrors.IsUnauthorized(err):
 		return fault.New(fault.Auth, op, c.server, "the API server does not accept these credentials").
-			WithHint("context %q of the kubeconfig: its token or certificate may have expired; log in again, or choose another --context", c.context)
+			WithHint("context %q of the kubeconfig: its token or certificate may have expired; log in again, or choose another {Context}", c.context)
 	case apierrors.IsForbidden(err) && strings.Contains(message, "exceeded quota"):
 		return fault.New(fault.Failure, op, subject, "refused by the cluster: %s", message).
 			WithHint("see `kubectl describe resourcequota -n %s`; remove what is not needed, or ask for more; nothing was changed", c.namespace)
@@ -103,7 +103,7 @@ func (c *Client) explainStatus(k call, op, subject string, err error) error {
 		return c.noNamespace(op, c.namespace)
 	case apierrors.IsNotFound(err) && k.resource.knative && missingAPI(err):
 		return fault.New(fault.NotFound, op, c.server, "Knative Serving is not installed in this cluster").
-			WithHint("the API serving.knative.dev/v1 is unknown there; install Knative Serving (https://knative.dev/docs/install/) or choose another --context")
+			WithHint("the API serving.knative.dev/v1 is unknown there; install Knative Serving (https://knative.dev/docs/install/) or choose another {Context}")
 	case apierrors.IsNotFound(err):
 		return fault.New(fault.NotFound, op, subject, "not found in namespace %s", c.namespace).
 			WithHint("`kn-lite list` shows what there is; another namespace is chosen with -n")
@@ -166,10 +166,10 @@ func (c *Client) explainTransport(op string, err error) error {
 			WithHint("check the server of context %s, the network and the VPN", quoted(c.context))
 	case passing(err) && c.context == LocalContext:
 		return fault.New(fault.Transient, op, subject, "not reachable: %w", rootCause(err)).
-			WithHint("start the platform of this machine with `kn-lite local up -d`; another cluster is chosen with --context or --kubeconfig")
+			WithHint("start the platform of this machine with `kn-lite local up -d`; another cluster is chosen with {Context} or {Kubeconfig}")
 	case passing(err):
 		return fault.New(fault.Transient, op, subject, "not reachable: %w", rootCause(err)).
-			WithHint("is the cluster running? context %s; another is chosen with --context or --kubeconfig", quoted(c.context))
+			WithHint("is the cluster running? context %s; another is chosen with {Context} or {Kubeconfig}", quoted(c.context))
 	}
 	return &fault.Error{Op: op, Kind: fault.Failure, Subject: subject, Err: err}
 }

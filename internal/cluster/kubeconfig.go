@@ -25,7 +25,7 @@ const (
 )
 
 // noConfigHint is for people who have never had a cluster.
-const noConfigHint = "start a platform on this machine with `kn-lite local up -d`,\nor point KUBECONFIG or --kubeconfig at a cluster's kubeconfig file (looked in: %s)"
+const noConfigHint = "start a platform on this machine with `kn-lite local up -d`,\nor point KUBECONFIG or {Kubeconfig} at a cluster's kubeconfig file (looked in: %s)"
 
 // target is a resolved cluster.
 type target struct {
@@ -110,7 +110,7 @@ func checkContext(raw *api.Config, name, source string) error {
 	}
 	if name == "" {
 		return fault.New(fault.Usage, "cluster.config", source, "no current context is set").
-			WithHint("choose one with --context or `kubectl config use-context`; %s", list)
+			WithHint("choose one with {Context} or `kubectl config use-context`; %s", list)
 	}
 	if _, ok := raw.Contexts[name]; ok {
 		return nil

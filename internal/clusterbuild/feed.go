@@ -25,7 +25,7 @@ func (p *ownProgram) Feed(ctx context.Context, attach Attach) error {
 		return ctx.Err()
 	case <-timer.C:
 		return fault.New(fault.Conflict, "clusterbuild.run", p.Image, "the build pod runs and does not listen for a build: this is no image of kn-lite").
-			WithHint("omit --builder-image, or name an image of this release")
+			WithHint("omit {Pod.Image}, or name an image of this release")
 	}
 	total := ContextSize(p.Files)
 	size := "the context (" + progress.Bytes(total) + ")"

@@ -51,7 +51,7 @@ func waiting(w *corev1.ContainerStateWaiting, image string) sight {
 		return sight{waits: "its image cannot be pulled: " + why}
 	case "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable":
 		return sight{fatal: fault.New(fault.NotFound, "clusterbuild.start", image, "the node cannot pull the image of the build pod: %s", why).
-			WithHint("the nodes have to reach the registry, with the credentials that you push with; --builder-image names another image")}
+			WithHint("the nodes have to reach the registry, with the credentials that you push with; {Pod.Image} names another image")}
 	case "CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError":
 		return sight{fatal: fault.New(fault.Failure, "clusterbuild.start", image, "the node cannot start the build pod: %s: %s", w.Reason, why).
 			WithHint("%s", alternatives)}
@@ -61,9 +61,9 @@ func waiting(w *corev1.ContainerStateWaiting, image string) sight {
 
 // alternatives are the ways around a cluster that does not build.
 const alternatives = `build elsewhere:
-  --builder-namespace NAME   another namespace, with other rules
-  --builder dockerfile       on a Linux machine, with no cluster
-  --builder layers           Go, Node, Python and others, with no Dockerfile`
+  {Pod.Namespace} NAME   another namespace, with other rules
+  {Builder} dockerfile       on a Linux machine, with no cluster
+  {Builder} layers           Go, Node, Python and others, with no Dockerfile`
 
 // refusedPod is admission's no.
 func refusedPod(namespace string, err error) error {
@@ -72,7 +72,7 @@ func refusedPod(namespace string, err error) error {
 		cause = e.Err
 	}
 	return fault.New(fault.Auth, "clusterbuild.admission", "namespace/"+namespace, "%w", cause).
-		WithHint("a Dockerfile's RUN needs a pod that is root in its container, as Pod Security's level \"baseline\" admits it;\na quota wants --builder-resources cpu=1,memory=2Gi. Or %s", alternatives)
+		WithHint("a Dockerfile's RUN needs a pod that is root in its container, as Pod Security's level \"baseline\" admits it;\na quota wants {Pod.Resources} cpu=1,memory=2Gi. Or %s", alternatives)
 }
 
 // conclude turns the end of the pod into a result or an error. What was done to
@@ -88,12 +88,12 @@ func conclude(pod *corev1.Pod, end *corev1.ContainerStateTerminated, program Pro
 	switch reason := cmp.Or(pod.Status.Reason, end.Reason); {
 	case end.Reason == "OOMKilled":
 		return nil, fail(fault.Build, "the build was killed: it needs more memory than its container may have").
-			WithHint("give it more: --builder-resources memory=4Gi")
+			WithHint("give it more: {Pod.Resources} memory=4Gi")
 	case reason == "DeadlineExceeded":
-		return nil, fail(fault.Timeout, "the build took longer than its deadline").WithHint("--timeout gives it more time")
+		return nil, fail(fault.Timeout, "the build took longer than its deadline").WithHint("{Timeout} gives it more time")
 	case reason == "Evicted":
 		return nil, fail(fault.Transient, "the node has evicted the build: %s", pod.Status.Message).
-			WithHint("ask for what it needs: --builder-resources memory=4Gi,ephemeral-storage=20Gi")
+			WithHint("ask for what it needs: {Pod.Resources} memory=4Gi,ephemeral-storage=20Gi")
 	case pod.DeletionTimestamp != nil:
 		return nil, fail(fault.Transient, "somebody deleted the build pod").WithHint("try again")
 	case reason == "NodeLost", reason == "Shutdown", reason == "Terminated":

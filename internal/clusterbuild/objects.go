@@ -132,11 +132,11 @@ func (s *Spec) resources() (corev1.ResourceRequirements, error) {
 		switch corev1.ResourceName(name) {
 		case corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage:
 		default:
-			return out, fault.Usagef("--builder-resources %s=%s: unknown resource", name, text).WithHint("use cpu, memory and ephemeral-storage")
+			return out, fault.New(fault.Usage, "clusterbuild.resources", name+"="+text, "unknown resource").WithHint("use cpu, memory and ephemeral-storage")
 		}
 		quantity, err := resource.ParseQuantity(text)
 		if err != nil || quantity.Sign() <= 0 {
-			return out, fault.Usagef("--builder-resources %s=%s: not an amount", name, text).WithHint("for example cpu=2,memory=4Gi")
+			return out, fault.New(fault.Usage, "clusterbuild.resources", name+"="+text, "not an amount").WithHint("for example cpu=2,memory=4Gi")
 		}
 		if out.Limits == nil {
 			out.Limits = corev1.ResourceList{}

@@ -95,5 +95,5 @@ func (p *ownProgram) Conclude(pod string, end *corev1.ContainerStateTerminated) 
 		text += "; its last words:\n" + strings.Join(last, "\n")
 	}
 	return nil, fault.New(fault.Failure, "clusterbuild.run", "pod/"+pod, "%s", text).
-		WithHint("is %s an image of kn-lite? --builder-image names it", p.Image)
+		WithHint("is %s an image of kn-lite? {Pod.Image} names it", p.Image)
 }

@@ -93,7 +93,7 @@ func (c *Client) receive(dir string) (*Order, error) {
 	}
 	if string(said) != protocol {
 		return nil, fault.New(fault.Conflict, "clusterbuild.receive", "", "the builder image is of another release of kn-lite, which speaks another protocol").
-			WithHint("omit --builder-image, or name the image of this release")
+			WithHint("omit {Pod.Image}, or name the image of this release")
 	}
 	var size uint32
 	if err := binary.Read(c.in, binary.BigEndian, &size); err != nil {

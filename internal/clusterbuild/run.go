@@ -163,7 +163,7 @@ func (r *run) awaitStart(ctx context.Context, job *batchv1.Job) (*corev1.Pod, er
 		return nil, ctx.Err()
 	case limited.Err() != nil:
 		e := fault.New(fault.Timeout, "clusterbuild.start", "job/"+r.name, "the build pod did not start in time: %s", cmp.Or(why, "the cluster made no pod"))
-		return nil, e.WithHint("smaller requests find a node more easily: --builder-resources cpu=100m,memory=256Mi; --timeout waits longer")
+		return nil, e.WithHint("smaller requests find a node more easily: {Pod.Resources} cpu=100m,memory=256Mi; {Timeout} waits longer")
 	case cause != nil:
 		return nil, cause
 	}
@@ -257,7 +257,7 @@ func (r *run) follow(ctx context.Context, pod *corev1.Pod) (*Result, error) {
 	case errors.Is(err, errSeen):
 		return conclude(last, look(last, r.Image).ended, r.Program)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return nil, fault.New(fault.Timeout, "clusterbuild.run", "job/"+r.name, "the build took longer than its deadline").WithHint("--timeout gives it more time")
+		return nil, fault.New(fault.Timeout, "clusterbuild.run", "job/"+r.name, "the build took longer than its deadline").WithHint("{Timeout} gives it more time")
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case cause != nil:

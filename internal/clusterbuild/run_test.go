@@ -138,9 +138,9 @@ func TestRunFails(t *testing.T) {
 			program: builder(t, func(context.Context, string, *Order, *Log) error {
 				refused := fault.New(fault.Conflict, "sandbox.start", "", "this machine gives no sandbox").WithHint("sudo sysctl")
 				return &fault.Error{Op: "dockerfile.build", Kind: fault.Conflict, Subject: "Dockerfile:2", Err: refused}
-			}), kind: fault.Conflict, want: "the pod gets no sandbox", hint: "--builder-namespace",
+			}), kind: fault.Conflict, want: "the pod gets no sandbox", hint: "{Pod.Namespace}",
 		},
-		"out of memory": {program: died(corev1.ContainerStateTerminated{Reason: "OOMKilled", ExitCode: 137}), kind: fault.Build, want: "more memory", hint: "--builder-resources memory"},
+		"out of memory": {program: died(corev1.ContainerStateTerminated{Reason: "OOMKilled", ExitCode: 137}), kind: fault.Build, want: "more memory", hint: "{Pod.Resources} memory"},
 		"crash":         {program: died(corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 2, Message: "panic: no"}), kind: fault.Failure, want: "exit code 2; its last words:\npanic: no"},
 		"not kn-lite":   {program: died(corev1.ContainerStateTerminated{}), kind: fault.Failure, want: "exit code 0", hint: "an image of kn-lite"},
 		"does not listen": {program: func(ctx context.Context, _ io.Reader, _ io.Writer) corev1.ContainerStateTerminated {
@@ -166,20 +166,20 @@ func TestRunFails(t *testing.T) {
 		"no log": {program: builder(t, hang), change: func(c *fakecluster.Cluster, _ *Spec) {
 			c.Errors["FollowLog"] = fault.New(fault.Auth, "cluster.get", "log", "not permitted to get pods/log")
 		}, kind: fault.Auth, want: "not permitted to get pods/log"},
-		"image": {change: func(c *fakecluster.Cluster, _ *Spec) { c.Before = waitingFor("ImagePullBackOff", "no such thing") }, kind: fault.NotFound, want: "no such thing", hint: "--builder-image"},
+		"image": {change: func(c *fakecluster.Cluster, _ *Spec) { c.Before = waitingFor("ImagePullBackOff", "no such thing") }, kind: fault.NotFound, want: "no such thing", hint: "{Pod.Image}"},
 		"start": {change: func(c *fakecluster.Cluster, _ *Spec) { c.Before = waitingFor("CreateContainerError", "no") }, kind: fault.Failure, want: "CreateContainerError"},
 		"no node": {change: func(c *fakecluster.Cluster, s *Spec) {
 			s.StartWithin = 20 * time.Millisecond
 			c.Before = &corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Message: "0/3 nodes"}}}
-		}, kind: fault.Timeout, want: "no node takes it: 0/3 nodes", hint: "--builder-resources"},
+		}, kind: fault.Timeout, want: "no node takes it: 0/3 nodes", hint: "{Pod.Resources}"},
 		"no pod": {change: func(c *fakecluster.Cluster, _ *Spec) {
 			c.Events = []corev1.Event{{Reason: "FailedCreate", Message: "exceeded quota"}}
-		}, kind: fault.Auth, want: "exceeded quota", hint: "--builder-namespace"},
+		}, kind: fault.Auth, want: "exceeded quota", hint: "{Pod.Namespace}"},
 		"admission": {change: func(c *fakecluster.Cluster, _ *Spec) {
 			c.Admit = func(*corev1.Pod) (bool, error) {
 				return true, fault.New(fault.Conflict, "", "", "violates PodSecurity")
 			}
-		}, kind: fault.Auth, want: "violates PodSecurity", hint: "--builder dockerfile"},
+		}, kind: fault.Auth, want: "violates PodSecurity", hint: "{Builder} dockerfile"},
 		"no right":  {change: func(c *fakecluster.Cluster, _ *Spec) { c.Errors["CheckPod"] = forbidden }, kind: fault.Auth, want: "not permitted"},
 		"resources": {change: func(_ *fakecluster.Cluster, s *Spec) { s.Resources = map[string]string{"memory": "many"} }, kind: fault.Usage, want: "memory=many: not an amount"},
 		"gpu":       {change: func(_ *fakecluster.Cluster, s *Spec) { s.Resources = map[string]string{"gpu": "1"} }, kind: fault.Usage, want: "unknown resource"},
@@ -234,7 +234,7 @@ func TestRunOverItsDeadline(t *testing.T) {
 	defer cancel()
 	cluster := fakecluster.New(builder(t, func(ctx context.Context, _ string, _ *Order, _ *Log) error { <-ctx.Done(); return ctx.Err() }))
 	_, err := Run(ctx, cluster, request(), &progresstest.Recorder{})
-	if fault.KindOf(err) != fault.Timeout || !strings.Contains(fault.HintOf(err), "--timeout") {
+	if fault.KindOf(err) != fault.Timeout || !strings.Contains(fault.HintOf(err), "{Timeout}") {
 		t.Errorf("got %v", err)
 	}
 	if left := cluster.Left(); len(left) > 0 {

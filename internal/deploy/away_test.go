@@ -47,7 +47,7 @@ func TestAwayAtTheDeadline(t *testing.T) {
 					t.Fatalf("error %v", err)
 				}
 				hint := fault.HintOf(err)
-				if !strings.Contains(hint, "is the cluster running?") || !strings.Contains(hint, "run the same command again") || strings.Contains(hint, "--abort") == first {
+				if !strings.Contains(hint, "is the cluster running?") || !strings.Contains(hint, "run the same command again") || strings.Contains(hint, "{Abort}") == first {
 					t.Errorf("hint %q", hint)
 				}
 				if c.writes != writes {

@@ -135,7 +135,7 @@ func (d *deployer) interrupted(ctx context.Context, f *Finding) error {
 	if r := recordOf(s.svc); d.p.fresh {
 		lines = append(lines, "or remove it with `"+d.command("delete "+name)+"`")
 	} else if r == nil || r.Template != nil {
-		lines = append(lines, "or go back to what was before with `"+d.command("deploy --abort -s "+name)+"`")
+		lines = append(lines, "or go back to what was before with `"+d.command("deploy {Abort} -s "+name)+"`")
 	}
 	return d.stopped(strings.Join(lines, "\n"))
 }
@@ -148,7 +148,7 @@ func (d *deployer) stopped(hint string) error {
 func (d *deployer) unknown(err error) error {
 	return &fault.Error{
 		Op: "deploy.wait", Kind: fault.KindOf(err), Subject: "revision/" + d.p.revision, Err: fmt.Errorf("cannot be waited for: %w", err),
-		Hint: strings.TrimLeft(fault.HintOf(err)+"\n"+d.p.revision+" was created; run the same command again to go on, or `"+d.command("deploy --abort -s "+d.spec.Service)+"` to undo it", "\n"),
+		Hint: strings.TrimLeft(fault.HintOf(err)+"\n"+d.p.revision+" was created; run the same command again to go on, or `"+d.command("deploy {Abort} -s "+d.spec.Service)+"` to undo it", "\n"),
 	}
 }
 
@@ -157,7 +157,7 @@ func (d *deployer) unknown(err error) error {
 func (d *deployer) noAnswer(away error, stands string) error {
 	next := "once it answers, run the same command again to go on"
 	if d.p.former != nil {
-		next += ", or `" + d.command("deploy --abort -s "+d.spec.Service) + "` to undo it"
+		next += ", or `" + d.command("deploy {Abort} -s "+d.spec.Service) + "` to undo it"
 	}
 	return &fault.Error{
 		Op: "deploy.wait", Kind: fault.Timeout, Subject: "revision/" + d.p.revision, Err: fmt.Errorf("%s after %s: %w", stands, d.timeout(), away),

@@ -80,7 +80,7 @@ func TestLargeTemplate(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer time.AfterFunc(3*time.Second, cancel).Stop()
 			_, err := Run(ctx, c, spec("2"), options())
-			if hint := fault.HintOf(err); !strings.Contains(hint, "run the same command again") || strings.Contains(hint, "--abort") {
+			if hint := fault.HintOf(err); !strings.Contains(hint, "run the same command again") || strings.Contains(hint, "{Abort}") {
 				t.Errorf("hint %q", hint)
 			}
 			if _, err := Abort(t.Context(), c, "fn", &progresstest.Recorder{}); fault.KindOf(err) != fault.Conflict {

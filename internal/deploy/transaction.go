@@ -39,7 +39,7 @@ func Run(ctx context.Context, cluster Cluster, spec Spec, opts Options) (*Result
 		return d.result(p.live, p.live), nil
 	}
 	if r := recordOf(p.live); r != nil && r.Template == nil && p.former != nil && p.former.Template != nil {
-		d.opts.Report.Warn("the annotations of " + d.spec.Service + " have no space for its former template: should this deploy be killed, --abort cannot bring it back")
+		d.opts.Report.Warn("the annotations of " + d.spec.Service + " have no space for its former template: should this deploy be killed, it cannot be undone")
 	}
 	d.unname(ctx, false)
 	if p.revision == "" {

@@ -317,7 +317,7 @@ func TestInterruptResumeAbort(t *testing.T) {
 		_, err := Run(ctx, c, spec("2"), options())
 		cancel()
 		hint := fault.HintOf(err)
-		for _, want := range []string{"fn-v2 was created", "traffic stays as it was: fn-v1=100", "run the same command again", "deploy --abort"} {
+		for _, want := range []string{"fn-v2 was created", "traffic stays as it was: fn-v1=100", "run the same command again", "deploy {Abort}"} {
 			if err == nil || !strings.Contains(hint, want) {
 				t.Errorf("hint %q does not say %q (%v)", hint, want, err)
 			}

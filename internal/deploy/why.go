@@ -133,7 +133,7 @@ func notCreated(e Evidence) *Finding {
 				Cause: "the revision could not be created: " + words(c.Reason, c.Message),
 			}
 			if c.Reason == "RevisionNameTaken" {
-				f.Code, f.Fix = NameTaken, "another revision has this name; leave --revision out to get the next free number"
+				f.Code, f.Fix = NameTaken, "another revision has this name; omit {Revision} to get the next free number"
 			}
 			return f
 		}
@@ -219,7 +219,7 @@ func waiting(e Evidence) Finding {
 		}
 	}
 	f.Cause = "it is still on its way: " + f.Waiting
-	f.Fix = "give it longer with --timeout, or see `kubectl describe revision " + e.Revision + "`"
+	f.Fix = "give it longer with {Timeout}, or see `kubectl describe revision " + e.Revision + "`"
 	return f
 }
 

@@ -150,7 +150,7 @@ func waitingTrouble(e Evidence, pod *corev1.Pod, s corev1.ContainerStatus, w *co
 	return nil
 }
 
-const architectureFix = "build it for the nodes' architecture, e.g. `kn-lite deploy --platform linux/amd64`,\nor for several: --platform linux/amd64,linux/arm64"
+const architectureFix = "build it for the nodes' architecture, e.g. `kn-lite deploy {Platforms} linux/amd64`,\nor for several: {Platforms} linux/amd64,linux/arm64"
 
 // startTrouble knows what the kernel says of a program it cannot run. Only the
 // words of the runtime or the log tell these apart.
@@ -278,7 +278,7 @@ func silent(e Evidence, pod *corev1.Pod) *Finding {
 		Code: WrongPort, Settle: settleShort, Log: e.Log,
 		Waiting: fmt.Sprintf("its container runs, and does not answer on port %d yet", want),
 		Cause:   fmt.Sprintf("its container runs, and nothing answers on port %d", want),
-		Fix:     fmt.Sprintf("listen on $PORT (%d) on all addresses, or say where it listens with --port;\nif it needs longer to start, give it longer with --timeout", want),
+		Fix:     fmt.Sprintf("listen on $PORT (%d) on all addresses, or say where it listens with {Port};\nif it needs longer to start, give it longer with {Timeout}", want),
 	}
 	if path := readinessPath(e); path != "" {
 		f.Code = NotReady
@@ -289,7 +289,7 @@ func silent(e Evidence, pod *corev1.Pod) *Finding {
 	if other := listening(e.Log); other != 0 && other != want {
 		f.Code, f.Terminal = WrongPort, true
 		f.Cause = fmt.Sprintf("its container listens on port %d, and Knative sends requests to port %d", other, want)
-		f.Fix = fmt.Sprintf("let it listen on $PORT (%d), or deploy with --port %d", want, other)
+		f.Fix = fmt.Sprintf("let it listen on $PORT (%d), or deploy with {Port} %d", want, other)
 	}
 	return f
 }

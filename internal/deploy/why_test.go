@@ -95,7 +95,7 @@ func TestDiagnose(t *testing.T) {
 		{"nothing yet", Evidence{}, Pending, false, "still on its way"},
 		{"deleted service", Evidence{ServiceGone: true}, Deleted, true, "service was deleted"},
 		{"deleted revision", Evidence{RevisionGone: true}, Deleted, true, "revision was deleted"},
-		{"name taken", Evidence{Service: taken}, NameTaken, true, "--revision"},
+		{"name taken", Evidence{Service: taken}, NameTaken, true, "{Revision}"},
 		{"pulling", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: waits("ContainerCreating", "")})}}, Pending, false, "pulling the image"},
 		{"pull: not found", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: waits("ErrImagePull", "rpc error: reg/fn: not found")})}}, ImagePull, true, "does the image exist"},
 		{"pull: no credentials", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: waits("ErrImagePull", "pull access denied")})}}, ImagePull, true, "kubectl create secret docker-registry"},
@@ -103,7 +103,7 @@ func TestDiagnose(t *testing.T) {
 		{"pull: certificate", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: waits("ErrImagePull", "x509: certificate signed by unknown authority")})}}, ImagePull, true, "do not trust"},
 		{"pull: plain HTTP", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: waits("ErrImagePull", "http: server gave HTTP response to HTTPS client")})}}, ImagePull, true, "plain HTTP"},
 		{"pull: unreachable", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: waits("ErrImagePull", "dial tcp: lookup reg: no such host")})}}, ImagePull, true, "do not reach"},
-		{"pull: no such platform", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: waits("ErrImagePull", "no match for platform in manifest")})}}, WrongArchitecture, true, "--platform"},
+		{"pull: no such platform", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: waits("ErrImagePull", "no match for platform in manifest")})}}, WrongArchitecture, true, "{Platforms}"},
 		{"pull: back-off, event tells", Evidence{
 			Pods:   []*corev1.Pod{pod(corev1.ContainerStatus{State: waits("ImagePullBackOff", `Back-off pulling image "reg/fn"`)})},
 			Events: []corev1.Event{{Reason: "Failed", Message: "Failed to pull image: 403 Forbidden", InvolvedObject: corev1.ObjectReference{Name: "fn-v2-pod"}}},
@@ -117,8 +117,8 @@ func TestDiagnose(t *testing.T) {
 		}, ImagePull, true, "does the image exist"},
 		{"pull: digits of a digest are no status", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: waits("ErrImagePull", "reg/fn@sha256:"+strings.Repeat("4011", 16)+": not found")})}}, ImagePull, true, "does the image exist"},
 		{"secret missing", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: waits("CreateContainerConfigError", `secret "db" not found`)})}}, ConfigMissing, true, `secret "db"`},
-		{"architecture, from the log", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: ended(255, "Error")})}, Log: []string{"exec /app: exec format error"}}, WrongArchitecture, true, "--platform"},
-		{"architecture, from the runtime", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: waits("RunContainerError", `exec: "/app": exec format error`)})}}, WrongArchitecture, true, "--platform"},
+		{"architecture, from the log", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: ended(255, "Error")})}, Log: []string{"exec /app: exec format error"}}, WrongArchitecture, true, "{Platforms}"},
+		{"architecture, from the runtime", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: waits("RunContainerError", `exec: "/app": exec format error`)})}}, WrongArchitecture, true, "{Platforms}"},
 		// Knative asks for the end of the log as the termination message.
 		{"a library is missing, says the program", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{RestartCount: 1, State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
 			ExitCode: 1, Reason: "Error", Message: "ImportError: libGL.so.1: cannot open shared object file: No such file or directory",
@@ -142,8 +142,8 @@ func TestDiagnose(t *testing.T) {
 		{"queue-proxy's end is not the user's", Evidence{Now: noon, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{Name: knative.QueueProxy, RestartCount: 3, State: ended(1, "Error")})}}, Crash, false, "queue-proxy"},
 		{"not ready for 5 s", Evidence{Now: noon, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(5 * time.Second)})}}, Pending, false, "not ready yet"},
 		{"silent for 20 s", Evidence{Now: noon, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(20 * time.Second)})}}, WrongPort, false, "port 8080"},
-		{"a slow starter is not given up", Evidence{Now: noon, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(4 * time.Minute)})}}, WrongPort, false, "--port"},
-		{"says another port", Evidence{Now: noon, Log: []string{"Listening on http://0.0.0.0:3000"}, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(11 * time.Second)})}}, WrongPort, true, "--port 3000"},
+		{"a slow starter is not given up", Evidence{Now: noon, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(4 * time.Minute)})}}, WrongPort, false, "{Port}"},
+		{"says another port", Evidence{Now: noon, Log: []string{"Listening on http://0.0.0.0:3000"}, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(11 * time.Second)})}}, WrongPort, true, "{Port} 3000"},
 		{"says the right port", Evidence{Now: noon, Object: ported, Log: []string{"listening on :9999"}, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(11 * time.Second)})}}, WrongPort, false, "port 9999"},
 		{"readiness probe", Evidence{Now: noon, Object: probed, Pods: []*corev1.Pod{pod(corev1.ContainerStatus{State: running(2 * time.Minute)})}}, NotReady, false, "/health/readiness"},
 		{"startup probe", Evidence{Pods: []*corev1.Pod{pod(corev1.ContainerStatus{RestartCount: 1, State: ended(137, "Error")})}, Events: []corev1.Event{

@@ -32,9 +32,9 @@ func Listen(ctx context.Context, port int, exact bool) (listeners []net.Listener
 	subject := "port " + strconv.Itoa(port)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, 0, fault.New(fault.Conflict, "run.listen", subject, "something listens there already").
-			WithHint("stop that, or take another port: --port %d; without --port the next free one is taken", min(port+1, 65535))
+			WithHint("stop that, or take another port: {Port} %d; without {Port} the next free one is taken", min(port+1, 65535))
 	}
-	return nil, 0, fault.New(fault.KindOf(err), "run.listen", subject, "%w", err).WithHint("take another one: --port 8080")
+	return nil, 0, fault.New(fault.KindOf(err), "run.listen", subject, "%w", err).WithHint("take another one: {Port} 8080")
 }
 
 func listenAt(ctx context.Context, port int) ([]net.Listener, int, error) {

@@ -27,7 +27,7 @@ func (d *decoder) warnWithoutEffect(f *Function, at func(path string) *yaml.Node
 		{"run.kafka", f.Run.Kafka != Kafka{}, "create a KafkaSource that sends to the service"},
 		{"run.podSecurityContext.FSGroup", f.Run.PodSecurityContext.FSGroup != nil, "Knative has no place for it in a service"},
 		{"deploy.subscriptions", len(f.Deploy.Subscriptions) > 0, "create them with `kn trigger create --broker SOURCE --sink ksvc:NAME`"},
-		{"deploy.remote", f.Deploy.Remote, "use --builder cluster"},
+		{"deploy.remote", f.Deploy.Remote, "use the builder cluster"},
 	} {
 		if !s.set {
 			continue

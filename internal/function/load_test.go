@@ -354,7 +354,7 @@ func TestWarnings(t *testing.T) {
 			"func.yaml:2:35: build.pvcSize: has no effect in kn-lite (a build in the cluster needs no claim)",
 			"func.yaml:3:14: run.kafka: has no effect in kn-lite (create a KafkaSource that sends to the service)",
 			`func.yaml:4:18: deploy.expose: "gateway" has no effect in kn-lite (it knows cluster and public)`,
-			"func.yaml:4:35: deploy.remote: has no effect in kn-lite (use --builder cluster)",
+			"func.yaml:4:35: deploy.remote: has no effect in kn-lite (use the builder cluster)",
 		}, false},
 		{"settings without effect, where they stood before", "name: a\nbuildpacks: [b]\n", []string{
 			"func.yaml:2:13: buildpacks: has no effect in kn-lite (no buildpack takes part in a build)",

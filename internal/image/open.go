@@ -59,7 +59,7 @@ func OpenLayout(dir string) (*Artifact, error) {
 }
 
 // OpenTar opens the one image of a tarball as `docker save` and
-// `kn-lite build --output tar:FILE` write it.
+// kn-lite build write it.
 func OpenTar(file string) (*Artifact, error) {
 	const op = "image.tar"
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
@@ -68,7 +68,7 @@ func OpenTar(file string) (*Artifact, error) {
 	image, err := tarball.ImageFromPath(file, nil)
 	if err != nil {
 		return nil, fault.New(fault.Usage, op, file, "not an image tarball: %w", err).
-			WithHint("it must be what `docker save` or `kn-lite build --output tar:FILE` writes, with one image in it")
+			WithHint("it must be what `docker save` or `kn-lite build {Outputs} tar:FILE` writes, with one image in it")
 	}
 	return &Artifact{Top: image}, nil
 }

@@ -41,12 +41,12 @@ func Up(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	front, err := listen(ctx, "--port", o.Port)
+	front, err := listen(ctx, "{Port}", o.Port)
 	if err != nil {
 		return err
 	}
 	defer front.Close()
-	api, err := listen(ctx, "--api-port", o.APIPort)
+	api, err := listen(ctx, "{APIPort}", o.APIPort)
 	if err != nil {
 		return err
 	}
@@ -135,14 +135,14 @@ func serveUntil(ctx context.Context, server *http.Server, serve func() error) er
 	return errors.Join(ctx.Err(), err)
 }
 
-func listen(ctx context.Context, flag string, port int) (net.Listener, error) {
+func listen(ctx context.Context, option string, port int) (net.Listener, error) {
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fault.New(fault.Conflict, "local.up", address, "the port is taken").WithHint("choose another one: %s PORT, or 0 for any free one", flag)
+		return nil, fault.New(fault.Conflict, "local.up", address, "the port is taken").WithHint("choose another one: %s PORT, or 0 for any free one", option)
 	case errors.Is(err, syscall.EACCES):
-		return nil, fault.New(fault.Auth, "local.up", address, "ports below 1024 are for root here").WithHint("choose another one: %s PORT, or 0 for any free one", flag)
+		return nil, fault.New(fault.Auth, "local.up", address, "ports below 1024 are for root here").WithHint("choose another one: %s PORT, or 0 for any free one", option)
 	case err != nil:
 		return nil, fault.New(fault.Failure, "local.up", address, "%w", err)
 	}

@@ -210,7 +210,7 @@ func (s *session) refused(err error) error {
 	}
 	return &fault.Error{
 		Op: "registry.attach", Kind: fault.Failure, Subject: s.host + "/" + s.repository, Err: status,
-		Hint: "the registry does not take what belongs to the image, and the tag is where it was; to push the image alone: --sbom=false --provenance=false, and no --sign-key",
+		Hint: "the registry does not take what belongs to the image, and the tag is where it was; to push the image alone: {NoSBOM} {NoProvenance}, and no {SignKey}",
 	}
 }
 

@@ -170,11 +170,11 @@ func TestAttachFails(t *testing.T) {
 		hint  string
 	}{
 		// The image's manifest is the first.
-		"refused":       {regtest.Fault{On: regtest.PutManifest, Nth: 2, Times: -1, Do: regtest.Status(400)}, nil, false, fault.Failure, "--sbom=false"},
+		"refused":       {regtest.Fault{On: regtest.PutManifest, Nth: 2, Times: -1, Do: regtest.Status(400)}, nil, false, fault.Failure, "{NoSBOM}"},
 		"in trouble":    {regtest.Fault{On: regtest.PutManifest, Nth: 2, Times: -1, Do: regtest.Status(503)}, nil, false, fault.Transient, "try again"},
 		"not permitted": {regtest.Fault{On: regtest.PutManifest, Nth: 2, Times: -1, Do: regtest.Status(403)}, nil, false, fault.Auth, "permission"},
-		"signature":     {regtest.Fault{On: regtest.PutTag, Times: -1, Do: regtest.Status(400)}, nil, true, fault.Failure, "--sign-key"},
-		"list":          {regtest.Fault{On: regtest.PutTag, Times: -1, Do: regtest.Status(400)}, old, false, fault.Failure, "--sbom=false"},
+		"signature":     {regtest.Fault{On: regtest.PutTag, Times: -1, Do: regtest.Status(400)}, nil, true, fault.Failure, "{SignKey}"},
+		"list":          {regtest.Fault{On: regtest.PutTag, Times: -1, Do: regtest.Status(400)}, old, false, fault.Failure, "{NoSBOM}"},
 		"blob":          {regtest.Fault{On: regtest.PutUpload, Nth: 3, Times: -1, Do: regtest.Status(403)}, nil, false, fault.Auth, "permission"},
 	}
 	for label, test := range tests {

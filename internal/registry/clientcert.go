@@ -115,7 +115,7 @@ func (c *Client) explainRefused(e *fault.Error, host string, missing bool, err e
 	_, byName := c.opts.Certificates[loopback.Hostname(host)]
 	if missing || !byHost && !byName {
 		e.Err = reason{host + " wants a client certificate", err}
-		return e.WithHint("name yours: --registry-cert %s=CERT,KEY, KN_LITE_REGISTRY_CERT or registryCerts in the config file", host)
+		return e.WithHint("name yours: {Certificates} %s=CERT,KEY, KN_LITE_REGISTRY_CERT or registryCerts in the config file", host)
 	}
 	e.Err = reason{host + " does not accept the client certificate: " + strings.TrimPrefix(plainAlert(err), "tls: "), err}
 	return e.WithHint("has it run out? is it of an authority that the registry trusts?")

@@ -219,13 +219,13 @@ func (c *Client) explain(ctx context.Context, op, subject, host string, err erro
 		return e
 	case errors.Is(err, context.DeadlineExceeded), ctx.Err() != nil:
 		e.Kind, e.Err = fault.Timeout, reason{"timed out, last: " + e.Err.Error(), err}
-		return e.WithHint("give it longer with --timeout")
+		return e.WithHint("give it longer with {Timeout}")
 	case errors.As(err, &damage):
 		return e.WithHint("several attempts ended so: the registry, or a proxy in front of it, damages what it passes on")
 	case errors.As(err, &status):
 		return c.explainStatus(e, host, status)
 	case errors.Is(err, errRefusedTarget):
-		return e.WithHint("if that is a host of yours, name it: --insecure-registry HOST[:PORT]")
+		return e.WithHint("if that is a host of yours, name it: {Insecure} HOST[:PORT]")
 	case isCertificate(err):
 		return explainCertificate(e, host, err)
 	case isUnknownHost(err):
@@ -233,7 +233,7 @@ func (c *Client) explain(ctx context.Context, op, subject, host string, err erro
 		return e.WithHint("check the registry's name; behind a proxy set HTTPS_PROXY")
 	case errors.Is(err, http.ErrSchemeMismatch):
 		e.Err = reason{"the registry speaks plain HTTP, which kn-lite does to loopback only", err}
-		return e.WithHint("if nobody between here and %s can read along: --insecure-registry %s", host, host)
+		return e.WithHint("if nobody between here and %s can read along: {Insecure} %s", host, host)
 	case isRefused(err) && isProxy(err):
 		e.Kind, e.Err = fault.Transient, reason{"the proxy on the way to " + host + " refuses connections", err}
 		return e.WithHint("check HTTPS_PROXY; hosts that are reached without it belong in NO_PROXY")
@@ -291,7 +291,7 @@ func explainCertificate(e *fault.Error, host string, err error) error {
 		return e.WithHint("use the name that the certificate was made for")
 	}
 	e.Err = reason{"the certificate of " + host + " is signed by an unknown authority", err}
-	return e.WithHint("give the authority's certificate (PEM) with --registry-ca FILE, KN_LITE_REGISTRY_CA or registryCA in the config file")
+	return e.WithHint("give the authority's certificate (PEM) with {CAFile} FILE, KN_LITE_REGISTRY_CA or registryCA in the config file")
 }
 
 // plainCause strips what http.Client wraps around a cause: the URL with its

@@ -36,7 +36,7 @@ import (
 // certificates.
 type Options struct {
 	AuthFile     string              // docker config.json or podman auth.json to use instead of all others
-	AuthFileFrom string              // where AuthFile was named, for messages; default --authfile
+	AuthFileFrom string              // where AuthFile was named, for messages; "" leaves it out
 	Auths        [][]byte            // contents of docker config.json files that come before all others; no helper in them is run
 	Env          func(string) string // environment, for credentials and proxies; nil is an empty one
 	Insecure     []string            // host or host:port that may be spoken to in plain HTTP, besides loopback
@@ -110,9 +110,6 @@ func New(opts Options) (*Client, error) {
 	}
 	if opts.UserAgent == "" {
 		opts.UserAgent = "kn-lite"
-	}
-	if opts.AuthFileFrom == "" {
-		opts.AuthFileFrom = "--authfile"
 	}
 	opts.Policy = opts.Policy.withDefaults()
 	c := &Client{

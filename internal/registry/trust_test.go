@@ -32,7 +32,7 @@ func TestPlainHTTPOnlyWhereAllowed(t *testing.T) {
 			if allowed != (err == nil) {
 				t.Errorf("%s: allowed %v, got %v", address, allowed, err)
 			}
-			if !allowed && (!strings.Contains(fault.HintOf(err), "--insecure-registry "+address) || len(l.server.Log()) > 0) {
+			if !allowed && (!strings.Contains(fault.HintOf(err), "{Insecure} "+address) || len(l.server.Log()) > 0) {
 				t.Errorf("%s: hint %q, requests in the clear %v", address, fault.HintOf(err), l.server.Log())
 			}
 		})

@@ -28,7 +28,7 @@ func (e *ExitError) Error() string { return fmt.Sprintf("exit code %d", e.Code) 
 // Open fails: there are no namespaces.
 func Open(context.Context, Options) (*Box, error) {
 	return nil, fault.New(fault.Conflict, "sandbox.open", "", "a Dockerfile's RUN needs Linux, and this is %s", runtime.GOOS).
-		WithHint("have the cluster build it: --builder cluster\nor build without a Dockerfile what has a language of its own: --builder layers")
+		WithHint("have the cluster build it: {Builder} cluster\nor build without a Dockerfile what has a language of its own: {Builder} layers")
 }
 
 // LeaveTerminal leaves it as it is: there are no pods.

@@ -39,5 +39,5 @@ func refused(err error) error {
 		return &fault.Error{Op: "sandbox.start", Err: err}
 	}
 	return fault.New(fault.Conflict, "sandbox.start", "", "this machine gives no sandbox: %s: %w", why, err).
-		WithHint("%s\nor have the cluster build it: --builder cluster\nor build without a Dockerfile what has a language of its own: --builder layers", hint)
+		WithHint("%s\nor have the cluster build it: {Builder} cluster\nor build without a Dockerfile what has a language of its own: {Builder} layers", hint)
 }

@@ -196,7 +196,7 @@ func TestTypedNameDoesNothing(t *testing.T) {
 func TestRefusedExplains(t *testing.T) {
 	for _, err := range []error{syscall.ENOSPC, syscall.EPERM, syscall.EINVAL} {
 		got := refused(&os.PathError{Op: "fork/exec", Path: "/proc/self/exe", Err: err})
-		if fault.KindOf(got) != fault.Conflict || !strings.Contains(fault.HintOf(got), "--builder cluster") || !errors.Is(got, err) {
+		if fault.KindOf(got) != fault.Conflict || !strings.Contains(fault.HintOf(got), "{Builder} cluster") || !errors.Is(got, err) {
 			t.Errorf("%v: %v (%q)", err, got, fault.HintOf(got))
 		}
 	}

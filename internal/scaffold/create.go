@@ -118,7 +118,7 @@ func vacant(spec Spec) error {
 		names = append(names, fmt.Sprintf("%d more", more))
 	}
 	return fault.New(fault.Conflict, "scaffold.create", spec.Dir, "the folder is not empty: it has %s", strings.Join(names, ", ")).
-		WithHint("choose another name, or use --force to write into it; files of the same names would be replaced")
+		WithHint("choose another name, or use {Force} to write into it; files of the same names would be replaced")
 }
 
 // makeDirs makes dir with its parents and lists those that were not there.

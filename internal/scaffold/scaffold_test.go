@@ -185,7 +185,7 @@ func TestCreateRefuses(t *testing.T) {
 		message  string
 		hintPart string
 	}{
-		{"a full folder", func(s *Spec) { s.Dir = filepath.Join(dir, "full") }, fault.Conflict, "the folder is not empty: it has mine.txt", "--force"},
+		{"a full folder", func(s *Spec) { s.Dir = filepath.Join(dir, "full") }, fault.Conflict, "the folder is not empty: it has mine.txt", "{Force}"},
 		{"a file in its place", func(s *Spec) { s.Dir = filepath.Join(dir, "file") }, fault.Conflict, "there is a file of that name", "another name"},
 		{"a file as parent", func(s *Spec) { s.Dir = filepath.Join(dir, "file", "hello") }, fault.Failure, "not a directory", ""},
 		{"a bad name", func(s *Spec) { s.Name = "Hello" }, fault.Usage, `"Hello" is not a valid name`, "for example: hello"},

@@ -86,7 +86,7 @@ func (k *PublicKey) Verify(want Statement, digest string, candidates []attest.Bl
 		return e.WithHint(format, args...)
 	}
 	if len(candidates) == 0 {
-		return refuse(ErrUnsigned, "sign it: kn-lite build --push --sign-key KEY, or cosign sign --key KEY")
+		return refuse(ErrUnsigned, "sign it: kn-lite build {Push} {SignKey} KEY, or cosign sign --key KEY")
 	}
 	// What is closest to a good signature tells the most.
 	worst := refuse(ErrNoMatch, "the key is %s; it has to be the public half of the one that signed", k.Fingerprint())

@@ -97,7 +97,7 @@ func (r Request) explain(err error, snap *Snapshot) error {
 		return err
 	}
 	return (&fault.Error{Op: "traffic.undo", Kind: fault.KindOf(err), Err: err}).
-		WithHint("nothing was changed; `kn-lite traffic history %s` has older splits, for --steps or --to", snap.Name)
+		WithHint("nothing was changed; `kn-lite traffic history %s` has older splits, for {Steps} or {To}", snap.Name)
 }
 
 // rescale gives some targets their shares, and the others what they leave, in the

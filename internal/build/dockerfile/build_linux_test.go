@@ -535,7 +535,7 @@ MAINTAINER ada
 	if diff := cmp.Diff(want, file.Config); diff != "" {
 		t.Errorf("config (-want +got):\n%s", diff)
 	}
-	if file.Author != "ada" || !strings.Contains(strings.Join(p.told.warnings, "\n"), "--build-arg TYPO") {
+	if file.Author != "ada" || !strings.Contains(strings.Join(p.told.warnings, "\n"), "build argument TYPO") {
 		t.Errorf("author %q, warnings %q", file.Author, p.told.warnings)
 	}
 	filled := 0

@@ -19,7 +19,7 @@ func TestMessages(t *testing.T) {
 		{"spelling of the parser", "FROM scratch\nCOPY a\n", "Dockerfile:2: COPY requires at least two arguments", ""},
 		{"no arguments", "FROM\n", "Dockerfile:1: FROM requires either one or three arguments", ""},
 		{"no value", "FROM scratch\nENV\n", "Dockerfile:2: ENV requires at least one argument", ""},
-		{"unset variable in FROM", "FROM busybox:${TAG}\n", "Dockerfile:1: FROM busybox:${TAG}: the variable TAG has no value", "--build-arg TAG=VALUE"},
+		{"unset variable in FROM", "FROM busybox:${TAG}\n", "Dockerfile:1: FROM busybox:${TAG}: the variable TAG has no value", "{Dockerfile.Args} TAG=VALUE"},
 		{"misspelt stage", two + "FROM scratch\nCOPY --from=biuld /bin /bin\n", `Dockerfile:3: there is no stage "biuld" above`, `did you mean the stage "build" of line 1?`},
 		{"stage below", "FROM runtime\nFROM busybox AS runtime\nRUN true\nFROM scratch\nCOPY --from=0 / /\n", `Dockerfile:1: no image "runtime" can be had, and the stage of that name is defined below, in line 2`, "move it up"},
 		{"parents", "FROM scratch\nCOPY --parents a /\n", "Dockerfile:2: COPY --parents is not supported", "COPY a/b a/b"},

@@ -147,7 +147,7 @@ func (b *builder) secret(m *instructions.Mount, out *sandbox.Mount) (*sandbox.Mo
 	content, ok := b.Secrets[id]
 	if !ok {
 		if m.Required {
-			return nil, fault.New(fault.Build, "dockerfile.secret", "", "secret %q is required", id).WithHint("hand it over: --secret id=%s,src=FILE", id)
+			return nil, fault.New(fault.Build, "dockerfile.secret", "", "secret %q is required", id).WithHint("hand it over: {Dockerfile.Secrets} id=%s,src=FILE", id)
 		}
 		return nil, nil
 	}

@@ -53,7 +53,7 @@ func (b *builder) readFile() ([]byte, error) {
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.NotFound, "dockerfile.read", filepath.Join(b.Dir, b.file), "there is no such file").
-			WithHint("name the Dockerfile with --file, or its folder: kn-lite build DIR")
+			WithHint("name the Dockerfile with {Dockerfile.File}, or its folder: kn-lite build DIR")
 	}
 	if err != nil {
 		return nil, &fault.Error{Op: "dockerfile.read", Kind: fault.Usage, Subject: b.file, Err: regular.Cause(err)}
@@ -238,7 +238,7 @@ func (p *plan) find(target string) (int, error) {
 			names = append(names, s.Name)
 		}
 	}
-	e := fault.Usagef("--target %s: there is no such stage", target)
+	e := fault.New(fault.Usage, "dockerfile.target", target, "there is no such stage")
 	if near := fault.Nearest(target, names); near != "" {
 		return 0, e.WithHint("did you mean %q?", near)
 	}
@@ -268,7 +268,7 @@ func (p *plan) expand(word string, env map[string]string) (string, error) {
 func (p *plan) warnUnused(args map[string]string, report progress.Reporter) {
 	for _, name := range slices.Sorted(maps.Keys(args)) {
 		if !p.used[name] && !isProxy(name) {
-			report.Warn(fmt.Sprintf("--build-arg %s: no ARG in the stages that were built asks for it", name))
+			report.Warn(fmt.Sprintf("build argument %s: no ARG in the stages that were built asks for it", name))
 		}
 	}
 }

@@ -88,7 +88,7 @@ func (p *plan) checkBase(b *builder, stage instructions.Stage) error {
 	}
 	unset := slices.Sorted(maps.Keys(result.Unmatched))[0]
 	return b.at(stage.Location, "FROM %s: the variable %s has no value", stage.BaseName, unset).
-		WithHint("give it one with --build-arg %s=VALUE, or a default with ARG %s=VALUE before the first FROM", unset, unset)
+		WithHint("give it one with {Dockerfile.Args} %s=VALUE, or a default with ARG %s=VALUE before the first FROM", unset, unset)
 }
 
 // suggestStage explains an image that cannot be had when its name is almost that of

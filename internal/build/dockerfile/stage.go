@@ -121,7 +121,7 @@ func (b *builder) from(ctx context.Context, i int, def instructions.Stage) (*sta
 		return nil, b.at(def.Location, "FROM %s: %w", def.BaseName, err)
 	}
 	if name == "" {
-		return nil, b.at(def.Location, "FROM %s: the name is empty", def.BaseName).WithHint("give the ARG a default, or a value: --build-arg NAME=VALUE")
+		return nil, b.at(def.Location, "FROM %s: the name is empty", def.BaseName).WithHint("give the ARG a default, or a value: {Dockerfile.Args} NAME=VALUE")
 	}
 	if at, ok := findStage(b.plan.stages[:i], name); ok {
 		below, err := b.stage(ctx, at)

@@ -13,8 +13,8 @@ import (
 )
 
 // WithoutToolchain are the other ways to an image.
-const WithoutToolchain = "or with nothing but a Dockerfile: --builder dockerfile here, --builder cluster in the cluster\n" +
-	"or deploy an image that is built already: kn-lite deploy --image REF"
+const WithoutToolchain = "or with nothing but a Dockerfile: {Builder} dockerfile here, {Builder} cluster in the cluster\n" +
+	"or deploy an image that is built already: kn-lite deploy {Image} REF"
 
 // FindTool finds a program of the host's toolchain. When it is not there, the
 // hint is how to get it, such as "install Go from https://go.dev/dl", and the

@@ -13,7 +13,7 @@ func TestFindToolSaysTheOtherRoads(t *testing.T) {
 	if fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), `the program "cobc" is needed`) {
 		t.Errorf("got %v (%v)", err, fault.KindOf(err))
 	}
-	for _, want := range []string{"install GnuCOBOL\n", "--builder dockerfile", "--builder cluster", "deploy --image REF"} {
+	for _, want := range []string{"install GnuCOBOL\n", "{Builder} dockerfile", "{Builder} cluster", "deploy {Image} REF"} {
 		if hint := fault.HintOf(err); !strings.Contains(hint, want) {
 			t.Errorf("the hint has no %q: %s", want, hint)
 		}

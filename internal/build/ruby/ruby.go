@@ -156,7 +156,7 @@ func (a *App) Advice() []string {
 	if !a.Rails {
 		return nil
 	}
-	return []string{"Rails needs a secret in production: kn-lite deploy --env SECRET_KEY_BASE=VALUE, or RAILS_MASTER_KEY with what is in config/master.key"}
+	return []string{"Rails needs a secret in production: kn-lite deploy {Env} SECRET_KEY_BASE=VALUE, or RAILS_MASTER_KEY with what is in config/master.key"}
 }
 
 func quoted(words []string) string {

@@ -76,7 +76,7 @@ func New(ctx context.Context, options Options) (*Runtime, error) {
 	r := &Runtime{options: options, platform: v1.Platform{OS: "linux", Architecture: goruntime.GOARCH}}
 	if goruntime.GOOS != "linux" {
 		return nil, fault.New(fault.Conflict, "local.runtime", "", "the embedded platform runs containers on Linux only, and this is %s", goruntime.GOOS).
-			WithHint("use a cluster: --context NAME\nor run a function as a process of this machine: kn-lite run\nor start the platform in a Linux virtual machine")
+			WithHint("use a cluster: {Context} NAME\nor run a function as a process of this machine: kn-lite run\nor start the platform in a Linux virtual machine")
 	}
 	r.life, r.end = context.WithCancel(context.WithoutCancel(ctx))
 	var err error

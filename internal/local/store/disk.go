@@ -73,7 +73,7 @@ func damaged(path string, err *error) {
 
 func damage(path string, cause error) error {
 	return fault.New(fault.Failure, "local.store", path, "the file is damaged: %w", cause).
-		WithHint("`kn-lite local down --purge` removes it, with all services; or put a copy in its place")
+		WithHint("`kn-lite local down {Purge}` removes it, with all services; or put a copy in its place")
 }
 
 func newBatch() *batch { return &batch{done: make(chan struct{})} }

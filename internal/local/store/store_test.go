@@ -247,7 +247,7 @@ func TestDamagedFile(t *testing.T) {
 		if s, err := store.Open(path); err == nil {
 			_ = s.Close()
 			t.Logf("%s: it opens", name)
-		} else if !strings.Contains(err.Error(), "damaged") || !strings.Contains(fault.HintOf(err), "local down --purge") {
+		} else if !strings.Contains(err.Error(), "damaged") || !strings.Contains(fault.HintOf(err), "local down {Purge}") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -53,7 +53,7 @@ type Keychain struct {
 type Options struct {
 	Env      func(string) string // must not be nil
 	File     string              // docker config.json or podman auth.json to use instead of all others
-	FileFrom string              // where File was named, for messages
+	FileFrom string              // where File was named, for messages; "" leaves it out
 	Configs  [][]byte            // contents of docker config.json files that come before all others; no helper in them is run
 }
 
@@ -70,7 +70,11 @@ type place struct {
 // places in the order in which they count.
 func (k *Keychain) places() []place {
 	if k.opts.File != "" {
-		return []place{{k.opts.File, k.opts.File + " (" + k.opts.FileFrom + ")", true}}
+		label := k.opts.File
+		if k.opts.FileFrom != "" {
+			label += " (" + k.opts.FileFrom + ")"
+		}
+		return []place{{k.opts.File, label, true}}
 	}
 	for _, variable := range []string{"KN_LITE_AUTHFILE", "REGISTRY_AUTH_FILE"} {
 		if path := k.opts.Env(variable); path != "" {

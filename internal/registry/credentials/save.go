@@ -84,7 +84,7 @@ func (k *Keychain) writable() (place, *dockerConfig, error) {
 	places := k.places()
 	if len(places) == 0 {
 		return place{}, nil, fault.New(fault.Usage, "registry.credentials", "", "there is no home directory to keep credentials in").
-			WithHint("name a file with --authfile")
+			WithHint("name a file with {AuthFile}")
 	}
 	p := places[0]
 	p.named = false // it will be there afterwards

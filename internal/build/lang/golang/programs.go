@@ -123,14 +123,14 @@ func noFiles(dir, label string, found *build.Package, v view) error {
 	name := found.IgnoredGoFiles[0]
 	if at := slices.IndexFunc(found.IgnoredGoFiles, func(name string) bool { return usesC(filepath.Join(dir, name)) }); at >= 0 {
 		return refuse("%s uses cgo (import \"C\"), and the image has no C library", found.IgnoredGoFiles[at]).
-			WithHint("use a package in Go alone, or write a Dockerfile: --builder dockerfile")
+			WithHint("use a package in Go alone, or write a Dockerfile: {Builder} dockerfile")
 	}
 	if constraint := constraintOf(filepath.Join(dir, name)); constraint != "" {
 		return refuse("%s is left out: it is for builds with %s, and this one is for linux/%s%s", name, constraint, v.context().GOARCH, withTags(v.tags)).
-			WithHint("give the build its tags in func.yaml's build.buildEnvs: GOFLAGS with the value -tags=NAME\nor another --platform")
+			WithHint("give the build its tags in func.yaml's build.buildEnvs: GOFLAGS with the value -tags=NAME\nor another {Platforms}")
 	}
 	return refuse("%s is left out: its name says that it is for another system than linux/%s", name, v.context().GOARCH).
-		WithHint("rename it, or build for another --platform")
+		WithHint("rename it, or build for another {Platforms}")
 }
 
 func withTags(tags []string) string {

@@ -89,7 +89,7 @@ func TestToolsAreMissing(t *testing.T) {
 	}
 	t.Setenv("PATH", t.TempDir())
 	_, _, err = layers[0].Files(context.Background())
-	if fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), `"mvn"`) || !strings.Contains(fault.HintOf(err), "--builder dockerfile") {
+	if fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), `"mvn"`) || !strings.Contains(fault.HintOf(err), "{Builder} dockerfile") {
 		t.Errorf("%v", err)
 	}
 	// A JRE has no compiler.

@@ -218,7 +218,7 @@ func (f *project) buildable(dir string) error {
 	root := f.poms[0].root
 	if root.text("packaging") == "war" {
 		return fault.New(fault.Usage, "build.java", pomFile, "the packaging is war, and a war needs a server to run it").
-			WithHint("make it jar, which Spring Boot starts by itself; or write a Dockerfile: --builder dockerfile")
+			WithHint("make it jar, which Spring Boot starts by itself; or write a Dockerfile: {Builder} dockerfile")
 	}
 	if root.text("parent", "artifactId") == "" {
 		return nil

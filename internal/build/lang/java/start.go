@@ -54,7 +54,7 @@ func (a *app) suits(target lang.Target) error {
 		return nil
 	}
 	return fault.New(fault.Build, "build.java", target.BaseRef, "the classes are for Java %d, and the base image has Java %d", need, has).
-		WithHint("name another base with --base-image, or set the property maven.compiler.release of %s to %d", pomFile, has)
+		WithHint("name another base with {BaseImage}, or set the property maven.compiler.release of %s to %d", pomFile, has)
 }
 
 // javaOf is the release in JAVA_VERSION, which images of Java set: jdk-21.0.5+11,

@@ -51,7 +51,7 @@ func (p *project) checkPython(files fs.FS, version string, target lang.Target) e
 		}
 		if !wanted.Allows(version) {
 			return fault.New(fault.Usage, "build.python", wanted.file, "%s is %q, and %s has Python %s", wanted.key, wanted.Text, target.BaseRef, version).
-				WithHint("choose a base image with such a Python: --base-image docker.io/library/python:VERSION-slim")
+				WithHint("choose a base image with such a Python: {BaseImage} docker.io/library/python:VERSION-slim")
 		}
 	}
 	return nil

@@ -54,7 +54,7 @@ func TestTargetFor(t *testing.T) {
 		{name: "a bare linker that is set", arch: "arm64", std: []string{armMusl}, set: []string{"CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld"}, want: target{triple: armMusl, bare: true}},
 		{name: "no linker", arch: "arm64", std: []string{gnu, arm}, wrong: "linux/arm64: there is no linker for " + arm, hint: "gcc-aarch64-linux-gnu"},
 		{name: "no library", arch: "arm64", std: []string{gnu}, wrong: "linux/arm64: this machine's Rust cannot compile for " + armMusl + " or " + arm, hint: "rustup target add " + armMusl},
-		{name: "no name", arch: "loong64", wrong: "Rust has no name for this platform", hint: "--builder dockerfile"},
+		{name: "no name", arch: "loong64", wrong: "Rust has no name for this platform", hint: "{Builder} dockerfile"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

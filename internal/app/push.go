@@ -25,8 +25,8 @@ type PushRequest struct {
 
 // PushResult is an image in its registry.
 type PushResult struct {
-	Image string // REGISTRY/NAME@sha256:…
-	Tag   string // REGISTRY/NAME:TAG
+	Image string `json:"image"` // REGISTRY/NAME@sha256:…
+	Tag   string `json:"tag"`   // REGISTRY/NAME:TAG
 }
 
 // Push writes an image that has been built to a registry: its layers first, then the

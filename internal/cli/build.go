@@ -164,7 +164,7 @@ func runBuild(ctx context.Context, f *Factory, o *buildOptions) error {
 		if err != nil {
 			return err
 		}
-		return printPlan(f, plan)
+		return printPlan(f, plan.Summarize())
 	}
 	build := use.Build
 	if o.Verify {

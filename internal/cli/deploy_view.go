@@ -23,17 +23,17 @@ func printService(f *Factory, name string, manifest map[string]any) error {
 }
 
 type deployAnswer struct {
-	APIVersion string       `json:"apiVersion"`
-	Kind       string       `json:"kind"`
-	Outcome    string       `json:"outcome"` // created, updated, moved, unchanged
-	Service    string       `json:"service"`
-	Namespace  string       `json:"namespace"`
-	Revision   string       `json:"revision"`
-	Image      string       `json:"image"`
-	URL        string       `json:"url,omitempty"`
-	TagURL     string       `json:"tagURL,omitempty"`
-	Ready      bool         `json:"ready"`
-	Traffic    []targetInfo `json:"traffic"`
+	APIVersion string           `json:"apiVersion"`
+	Kind       string           `json:"kind"`
+	Outcome    string           `json:"outcome"` // created, updated, moved, unchanged
+	Service    string           `json:"service"`
+	Namespace  string           `json:"namespace"`
+	Revision   string           `json:"revision"`
+	Image      string           `json:"image"`
+	URL        string           `json:"url,omitempty"`
+	TagURL     string           `json:"tagURL,omitempty"`
+	Ready      bool             `json:"ready"`
+	Traffic    []app.TargetInfo `json:"traffic"`
 }
 
 func printDeploy(f *Factory, r *app.DeployResult) error {
@@ -54,7 +54,7 @@ func printDeploy(f *Factory, r *app.DeployResult) error {
 		Object: deployAnswer{
 			APIVersion: apiVersion, Kind: "Deployment", Outcome: string(r.Outcome),
 			Service: r.Service, Namespace: r.Namespace, Revision: r.Revision, Image: r.Image,
-			URL: r.URL, TagURL: r.TagURL, Ready: r.Ready, Traffic: targetInfos(r.Split, r.Revision, nil),
+			URL: r.URL, TagURL: r.TagURL, Ready: r.Ready, Traffic: app.SummarizeSplit(r.Split, r.Revision, nil),
 		},
 		Names: []string{serviceResource + r.Service},
 		Table: func() error {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kn-lite/kn-lite/internal/cluster"
+	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/term"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
@@ -22,47 +22,10 @@ type describeOptions struct {
 // describeAtMost is how many revisions the text shows that get no traffic.
 const describeAtMost = 10
 
-// serviceDetail is what describe prints as JSON.
-type serviceDetail struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	serviceInfo
-	Spec       []targetInfo    `json:"spec"`
-	Settled    bool            `json:"settled"`
-	Domains    []domainInfo    `json:"domains"` // that lead to it by a DomainMapping
-	Conditions []conditionInfo `json:"conditions"`
-	Revisions  []revisionInfo  `json:"revisions"` // the newest first
-}
-
-type domainInfo struct {
-	Name    string `json:"name"`
-	URL     string `json:"url,omitempty"`
-	Ready   string `json:"ready"`
-	Reason  string `json:"reason,omitempty"`
-	Message string `json:"message,omitempty"`
-}
-
-type conditionInfo struct {
-	Type    string    `json:"type"`
-	Status  string    `json:"status"`
-	Reason  string    `json:"reason,omitempty"`
-	Message string    `json:"message,omitempty"`
-	Since   time.Time `json:"since"`
-}
-
-type revisionInfo struct {
-	Name       string          `json:"name"`
-	Generation int64           `json:"generation"`
-	Ready      string          `json:"ready"`
-	Reason     string          `json:"reason,omitempty"`
-	Message    string          `json:"message,omitempty"`
-	Percent    int             `json:"percent"` // of the traffic, as routed
-	Tags       []string        `json:"tags,omitempty"`
-	Replicas   int             `json:"replicas"`
-	Image      string          `json:"image"`
-	Commit     string          `json:"commit,omitempty"`
-	Created    time.Time       `json:"created"`
-	Conditions []conditionInfo `json:"conditions"`
+// serviceAnswer is what describe prints as JSON.
+type serviceAnswer struct {
+	header
+	app.ServiceDetail
 }
 
 func newDescribeCmd(f *Factory, runF func(context.Context, *describeOptions) error) *cobra.Command {
@@ -100,59 +63,16 @@ func runDescribe(ctx context.Context, f *Factory, o *describeOptions) error {
 	if err != nil {
 		return err
 	}
-	detail := detailOf(view)
+	detail := app.SummarizeView(view)
 	return f.print(answer{
-		Object: detail,
+		Object: serviceAnswer{head("Service"), detail},
 		Names:  []string{serviceResource + detail.Name},
-		Table:  func() error { return describeText(f, detail, o.All) },
+		Table:  func() error { return f.IO.Lines(describeText(&detail, o.All, f.Sys.Now())) },
 	})
 }
 
-func detailOf(view *cluster.View) serviceDetail {
-	detail := serviceDetail{
-		APIVersion: apiVersion, Kind: "Service",
-		serviceInfo: serviceInfoOf(view.Snapshot),
-		Spec:        targetInfos(view.Spec.Normal(), view.LatestReady, nil),
-		Settled:     view.Routes(),
-		Domains:     make([]domainInfo, len(view.Domains)),
-		Conditions:  conditionInfos(view.Conditions),
-		Revisions:   make([]revisionInfo, len(view.Revisions)),
-	}
-	for i, d := range view.Domains {
-		detail.Domains[i] = domainInfo{Name: d.Name, URL: d.URL, Ready: string(d.Ready), Reason: d.Reason, Message: d.Message}
-	}
-	for i, r := range view.Revisions {
-		detail.Revisions[i] = revisionInfo{
-			Name: r.Name, Generation: r.Generation, Ready: string(r.State), Reason: r.Reason, Message: r.Message,
-			Percent: view.Observed.Percent(r.Name, view.LatestReady), Tags: tagsOf(view.Observed, r.Name, view.LatestReady),
-			Replicas: r.Replicas, Image: r.Image, Commit: r.Commit, Created: r.Created.UTC(),
-			Conditions: conditionInfos(r.Conditions),
-		}
-	}
-	return detail
-}
-
-func conditionInfos(conditions []cluster.Condition) []conditionInfo {
-	out := make([]conditionInfo, len(conditions))
-	for i, c := range conditions {
-		out[i] = conditionInfo{Type: c.Type, Status: string(c.State), Reason: c.Reason, Message: c.Message, Since: c.Since.UTC()}
-	}
-	return out
-}
-
-func tagsOf(split traffic.Split, revision, latest string) []string {
-	var out []string
-	for _, t := range split {
-		if t.Tag != "" && t.Pin(latest) == revision {
-			out = append(out, t.Tag)
-		}
-	}
-	return out
-}
-
 // describeText is the service as a tree.
-func describeText(f *Factory, d serviceDetail, all bool) error {
-	now := f.Sys.Now()
+func describeText(d *app.ServiceDetail, all bool, now time.Time) string {
 	var b strings.Builder
 	line := func(format string, args ...any) {
 		for i, arg := range args {
@@ -209,13 +129,13 @@ func describeText(f *Factory, d serviceDetail, all bool) error {
 	if hidden > 0 {
 		line("  └─ and %s without traffic: --all shows them", plural(hidden, "older revision"))
 	}
-	return f.IO.Lines(strings.TrimSuffix(b.String(), "\n"))
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // recentRevisions returns those that get traffic or have a tag, and the newest of the
 // others.
-func recentRevisions(all []revisionInfo) []revisionInfo {
-	var out []revisionInfo
+func recentRevisions(all []app.RevisionInfo) []app.RevisionInfo {
+	var out []app.RevisionInfo
 	idle := 0
 	for _, r := range all {
 		if r.Percent == 0 && len(r.Tags) == 0 {
@@ -239,7 +159,7 @@ func stateText(state, reason, message string) string {
 // oneLine keeps a container's last words from breaking the tree.
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-func conditionText(c conditionInfo) string {
+func conditionText(c app.ConditionInfo) string {
 	text := c.Type
 	if c.Reason != "" {
 		text += ": " + c.Reason

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,24 +24,9 @@ type listOptions struct {
 }
 
 type serviceList struct {
-	APIVersion string        `json:"apiVersion"`
-	Kind       string        `json:"kind"`
-	Items      []serviceInfo `json:"items"`
-}
-
-// serviceInfo is a service as list shows it; describe adds to it.
-type serviceInfo struct {
-	Name          string       `json:"name"`
-	Namespace     string       `json:"namespace"`
-	URL           string       `json:"url,omitempty"`
-	Ready         string       `json:"ready"` // True, False or Unknown
-	Reason        string       `json:"reason,omitempty"`
-	Message       string       `json:"message,omitempty"`
-	LatestReady   string       `json:"latestReadyRevision,omitempty"`
-	LatestCreated string       `json:"latestCreatedRevision,omitempty"`
-	Generation    int64        `json:"generation"`
-	Created       time.Time    `json:"created"`
-	Traffic       []targetInfo `json:"traffic"` // as routed
+	APIVersion string            `json:"apiVersion"`
+	Kind       string            `json:"kind"`
+	Items      []app.ServiceInfo `json:"items"`
 }
 
 func newListCmd(f *Factory, runF func(context.Context, *listOptions) error) *cobra.Command {
@@ -81,21 +65,11 @@ func runList(ctx context.Context, f *Factory, o *listOptions) error {
 }
 
 func listInfo(snaps []*traffic.Snapshot) serviceList {
-	list := serviceList{APIVersion: apiVersion, Kind: "ServiceList", Items: make([]serviceInfo, len(snaps))}
+	list := serviceList{APIVersion: apiVersion, Kind: "ServiceList", Items: make([]app.ServiceInfo, len(snaps))}
 	for i, snap := range snaps {
-		list.Items[i] = serviceInfoOf(snap)
+		list.Items[i] = app.SummarizeService(snap)
 	}
 	return list
-}
-
-func serviceInfoOf(snap *traffic.Snapshot) serviceInfo {
-	return serviceInfo{
-		Name: snap.Name, Namespace: snap.Namespace, URL: snap.URL,
-		Ready: string(snap.Ready), Reason: snap.Reason, Message: snap.Message,
-		LatestReady: snap.LatestReady, LatestCreated: snap.LatestCreated,
-		Generation: snap.Generation, Created: snap.Created.UTC(),
-		Traffic: targetInfos(snap.Observed, snap.LatestReady, nil),
-	}
 }
 
 func serviceNames(snaps []*traffic.Snapshot) []string {

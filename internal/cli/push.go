@@ -15,10 +15,8 @@ type pushOptions struct {
 }
 
 type pushAnswer struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	Image      string `json:"image"` // REGISTRY/NAME@sha256:…
-	Tag        string `json:"tag"`   // REGISTRY/NAME:TAG
+	header
+	*app.PushResult
 }
 
 func newPushCmd(f *Factory, runF func(context.Context, *pushOptions) error) *cobra.Command {
@@ -72,7 +70,7 @@ func runPush(ctx context.Context, f *Factory, o *pushOptions) error {
 		return err
 	}
 	return f.print(answer{
-		Object: pushAnswer{APIVersion: apiVersion, Kind: "PushedImage", Image: result.Image, Tag: result.Tag},
+		Object: pushAnswer{head("PushedImage"), result},
 		Names:  []string{result.Image},
 		Table:  func() error { return f.IO.Answer("%s", result.Image) },
 	})

@@ -23,7 +23,7 @@ type revisionDetail struct {
 	Kind       string `json:"kind"`
 	Service    string `json:"service"`
 	Namespace  string `json:"namespace"`
-	revisionInfo
+	app.RevisionInfo
 	Uses  []useInfo  `json:"uses"`            // what stands against deleting it
 	Cause *causeInfo `json:"cause,omitempty"` // why it is not ready
 }
@@ -81,13 +81,13 @@ func runRevisionDescribe(ctx context.Context, f *Factory, o *revisionDescribeOpt
 
 func revisionDetailOf(found *app.RevisionDetail) revisionDetail {
 	out := revisionDetail{APIVersion: apiVersion, Kind: "Revision", Service: found.Service.Name, Namespace: found.Service.Namespace, Uses: useInfos(found.Uses)}
-	for _, r := range detailOf(found.Service).Revisions {
+	for _, r := range app.SummarizeView(found.Service).Revisions {
 		if r.Name == found.Name {
-			out.revisionInfo = r
+			out.RevisionInfo = r
 		}
 	}
 	if f := found.Finding; f != nil {
-		out.Cause = &causeInfo{Code: string(f.Code), Cause: f.Cause, Fix: f.Fix, Log: f.Log}
+		out.Cause = &causeInfo{Code: string(f.Code), Cause: f.Cause, Fix: nameFlags(f.Fix), Log: f.Log}
 	}
 	return out
 }

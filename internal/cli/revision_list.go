@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kn-lite/kn-lite/internal/app"
 	"github.com/kn-lite/kn-lite/internal/term"
 )
 
@@ -16,11 +17,11 @@ type revisionListOptions struct {
 
 // revisionList is what `revision list` prints as JSON.
 type revisionList struct {
-	APIVersion string         `json:"apiVersion"`
-	Kind       string         `json:"kind"`
-	Service    string         `json:"service"`
-	Namespace  string         `json:"namespace"`
-	Items      []revisionInfo `json:"items"` // the newest first
+	APIVersion string             `json:"apiVersion"`
+	Kind       string             `json:"kind"`
+	Service    string             `json:"service"`
+	Namespace  string             `json:"namespace"`
+	Items      []app.RevisionInfo `json:"items"` // the newest first
 }
 
 func newRevisionListCmd(f *Factory, runF func(context.Context, *revisionListOptions) error) *cobra.Command {
@@ -60,7 +61,7 @@ func runRevisionList(ctx context.Context, f *Factory, o *revisionListOptions) er
 	if err != nil {
 		return err
 	}
-	detail := detailOf(view)
+	detail := app.SummarizeView(view)
 	list := revisionList{APIVersion: apiVersion, Kind: "RevisionList", Service: detail.Name, Namespace: detail.Namespace, Items: detail.Revisions}
 	names := make([]string, len(list.Items))
 	for i, r := range list.Items {

@@ -63,38 +63,38 @@ func who(f *Factory) string {
 
 // rolloutInfo is a rollout as JSON.
 type rolloutInfo struct {
-	APIVersion string       `json:"apiVersion"`
-	Kind       string       `json:"kind"`
-	Service    string       `json:"service"`
-	Namespace  string       `json:"namespace"`
-	Phase      string       `json:"phase"`
-	Candidate  string       `json:"candidate"`
-	Stable     string       `json:"stable,omitempty"`
-	Step       int          `json:"step"` // from 1
-	Steps      []int        `json:"steps"`
-	Percent    int          `json:"percent"` // of the candidate, in the spec
-	Since      string       `json:"since,omitempty"`
-	Signal     string       `json:"signal,omitempty"`
-	Figures    string       `json:"figures,omitempty"`
-	Reason     string       `json:"reason,omitempty"`
-	Holder     string       `json:"holder,omitempty"`
-	Changed    string       `json:"changed,omitempty"` // what somebody else has done to the service meanwhile
-	Before     []targetInfo `json:"before"`
-	Spec       []targetInfo `json:"spec,omitempty"`
+	APIVersion string           `json:"apiVersion"`
+	Kind       string           `json:"kind"`
+	Service    string           `json:"service"`
+	Namespace  string           `json:"namespace"`
+	Phase      string           `json:"phase"`
+	Candidate  string           `json:"candidate"`
+	Stable     string           `json:"stable,omitempty"`
+	Step       int              `json:"step"` // from 1
+	Steps      []int            `json:"steps"`
+	Percent    int              `json:"percent"` // of the candidate, in the spec
+	Since      string           `json:"since,omitempty"`
+	Signal     string           `json:"signal,omitempty"`
+	Figures    string           `json:"figures,omitempty"`
+	Reason     string           `json:"reason,omitempty"`
+	Holder     string           `json:"holder,omitempty"`
+	Changed    string           `json:"changed,omitempty"` // what somebody else has done to the service meanwhile
+	Before     []app.TargetInfo `json:"before"`
+	Spec       []app.TargetInfo `json:"spec,omitempty"`
 }
 
 func describeRollout(r *app.Rollout, now time.Time) rolloutInfo {
 	info := rolloutInfo{
 		APIVersion: apiVersion, Kind: "Rollout", Service: r.Snap.Name, Namespace: r.Snap.Namespace,
 		Phase: phaseOf(r, now), Candidate: r.Candidate, Stable: r.Stable, Step: r.Step + 1, Steps: r.Plan.Steps,
-		Signal: r.Signal, Figures: r.Figures, Reason: r.Reason, Before: targetInfos(r.Before, r.Snap.LatestReady, nil),
+		Signal: r.Signal, Figures: r.Figures, Reason: r.Reason, Before: app.SummarizeSplit(r.Before, r.Snap.LatestReady, nil),
 	}
 	if !r.Since.IsZero() {
 		info.Since = r.Since.UTC().Format(time.RFC3339)
 	}
 	if r.Snap.Generation > 0 {
 		spec := r.Snap.Spec.Normal()
-		info.Percent, info.Spec = spec.Percent(r.Candidate, r.Snap.LatestReady), targetInfos(spec, r.Snap.LatestReady, nil)
+		info.Percent, info.Spec = spec.Percent(r.Candidate, r.Snap.LatestReady), app.SummarizeSplit(spec, r.Snap.LatestReady, nil)
 		if r.Active() {
 			info.Changed = r.State.Changed(r.Snap)
 		}

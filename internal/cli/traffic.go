@@ -26,30 +26,20 @@ func newTrafficCmd(f *Factory) *cobra.Command {
 
 // trafficInfo is what the commands that show or change a split print as JSON.
 type trafficInfo struct {
-	APIVersion string        `json:"apiVersion"`
-	Kind       string        `json:"kind"`
-	Service    string        `json:"service"`
-	Namespace  string        `json:"namespace"`
-	URL        string        `json:"url,omitempty"`
-	Generation int64         `json:"generation"`
-	Settled    bool          `json:"settled"` // the cluster routes as the spec says
-	Reason     string        `json:"reason,omitempty"`
-	DryRun     bool          `json:"dryRun,omitempty"`
-	Changed    *bool         `json:"changed,omitempty"`  // of commands that change it
-	Before     []targetInfo  `json:"before,omitempty"`   // the spec that was changed
-	Verified   *verifiedInfo `json:"verified,omitempty"` // with --verify
-	Spec       []targetInfo  `json:"spec"`
-	Targets    []targetInfo  `json:"targets"` // status.traffic: where requests go now
-}
-
-type targetInfo struct {
-	Revision string `json:"revision,omitempty"` // none in a spec that follows the latest
-	Latest   bool   `json:"latestRevision"`
-	Percent  int    `json:"percent"`
-	Tag      string `json:"tag,omitempty"`
-	URL      string `json:"url,omitempty"`
-	Ready    string `json:"ready,omitempty"`
-	Reason   string `json:"reason,omitempty"`
+	APIVersion string           `json:"apiVersion"`
+	Kind       string           `json:"kind"`
+	Service    string           `json:"service"`
+	Namespace  string           `json:"namespace"`
+	URL        string           `json:"url,omitempty"`
+	Generation int64            `json:"generation"`
+	Settled    bool             `json:"settled"` // the cluster routes as the spec says
+	Reason     string           `json:"reason,omitempty"`
+	DryRun     bool             `json:"dryRun,omitempty"`
+	Changed    *bool            `json:"changed,omitempty"`  // of commands that change it
+	Before     []app.TargetInfo `json:"before,omitempty"`   // the spec that was changed
+	Verified   *verifiedInfo    `json:"verified,omitempty"` // with --verify
+	Spec       []app.TargetInfo `json:"spec"`
+	Targets    []app.TargetInfo `json:"targets"` // status.traffic: where requests go now
 }
 
 // describeTraffic puts a service's traffic and its revisions' states together.
@@ -58,32 +48,13 @@ func describeTraffic(shown *app.Traffic) trafficInfo {
 		APIVersion: apiVersion, Kind: "Traffic",
 		Service: shown.Name, Namespace: shown.Namespace, URL: shown.URL, Generation: shown.Generation,
 		Settled: shown.Routes(),
-		Spec:    targetInfos(shown.Spec.Normal(), shown.LatestReady, shown.Revisions),
-		Targets: targetInfos(shown.Observed, shown.LatestReady, shown.Revisions),
+		Spec:    app.SummarizeSplit(shown.Spec.Normal(), shown.LatestReady, shown.Revisions),
+		Targets: app.SummarizeSplit(shown.Observed, shown.LatestReady, shown.Revisions),
 	}
 	if !info.Settled {
 		info.Reason = shown.WhyNot()
 	}
 	return info
-}
-
-func targetInfos(split traffic.Split, latest string, revisions []traffic.Revision) []targetInfo {
-	out := make([]targetInfo, len(split))
-	for i, t := range split {
-		out[i] = targetInfo{Revision: t.Revision, Latest: t.Latest, Percent: t.Percent, Tag: t.Tag, URL: t.URL}
-		if r := findRevision(revisions, t.Pin(latest)); r != nil {
-			out[i].Ready, out[i].Reason = string(r.State), r.Reason
-		}
-	}
-	return out
-}
-
-func findRevision(revisions []traffic.Revision, name string) *traffic.Revision {
-	i := slices.IndexFunc(revisions, func(r traffic.Revision) bool { return r.Name == name })
-	if i < 0 {
-		return nil
-	}
-	return &revisions[i]
 }
 
 // trafficTable shows what is wanted beside what is routed.
@@ -111,7 +82,7 @@ func trafficTable(snap *traffic.Snapshot, revisions []traffic.Revision, now time
 
 // stateAndAge returns both of a revision for a table.
 func stateAndAge(revisions []traffic.Revision, name string, now time.Time) (state, age string) {
-	if r := findRevision(revisions, name); r != nil {
+	if r := app.FindRevision(revisions, name); r != nil {
 		return readiness(r.State, r.Reason), ageOf(r.Created, now)
 	}
 	if name == traffic.Latest {

@@ -119,7 +119,7 @@ func previewSplit(streams *term.IO, service string, r traffic.Result) {
 func printChange(f *Factory, result *app.SplitResult, dryRun bool) error {
 	info := describeTraffic(&result.Traffic)
 	info.Changed, info.DryRun = &result.Changed, dryRun
-	info.Before = targetInfos(result.Before, result.LatestReady, result.Revisions)
+	info.Before = app.SummarizeSplit(result.Before, result.LatestReady, result.Revisions)
 	info.Verified = describeVerified(result.Verified)
 	return f.print(answer{
 		Object: info,

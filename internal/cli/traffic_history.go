@@ -18,20 +18,20 @@ type trafficHistoryOptions struct {
 
 // historyInfo is what `traffic history` prints as JSON.
 type historyInfo struct {
-	APIVersion string        `json:"apiVersion"`
-	Kind       string        `json:"kind"`
-	Service    string        `json:"service"`
-	Namespace  string        `json:"namespace"`
-	Generation int64         `json:"generation"`
-	Spec       []targetInfo  `json:"spec"`  // the present split
-	Items      []historyItem `json:"items"` // the last one first
+	APIVersion string           `json:"apiVersion"`
+	Kind       string           `json:"kind"`
+	Service    string           `json:"service"`
+	Namespace  string           `json:"namespace"`
+	Generation int64            `json:"generation"`
+	Spec       []app.TargetInfo `json:"spec"`  // the present split
+	Items      []historyItem    `json:"items"` // the last one first
 }
 
 type historyItem struct {
-	Steps      int          `json:"steps"`                // of traffic undo --steps
-	Generation int64        `json:"generation,omitempty"` // of traffic undo --to
-	Until      string       `json:"until"`
-	Split      []targetInfo `json:"split"`
+	Steps      int              `json:"steps"`                // of traffic undo --steps
+	Generation int64            `json:"generation,omitempty"` // of traffic undo --to
+	Until      string           `json:"until"`
+	Split      []app.TargetInfo `json:"split"`
 }
 
 func newTrafficHistoryCmd(f *Factory, runF func(context.Context, *trafficHistoryOptions) error) *cobra.Command {
@@ -91,14 +91,14 @@ func describeHistory(history *app.TrafficHistory) historyInfo {
 	info := historyInfo{
 		APIVersion: apiVersion, Kind: "TrafficHistory",
 		Service: history.Name, Namespace: history.Namespace, Generation: history.Generation,
-		Spec:  targetInfos(history.Spec.Normal(), history.LatestReady, nil),
+		Spec:  app.SummarizeSplit(history.Spec.Normal(), history.LatestReady, nil),
 		Items: make([]historyItem, 0, len(history.Past)),
 	}
 	for i := len(history.Past) - 1; i >= 0; i-- {
 		past := history.Past[i]
 		info.Items = append(info.Items, historyItem{
 			Steps: len(history.Past) - i, Generation: past.Generation,
-			Until: past.Until.UTC().Format(time.RFC3339), Split: targetInfos(past.Split, history.LatestReady, nil),
+			Until: past.Until.UTC().Format(time.RFC3339), Split: app.SummarizeSplit(past.Split, history.LatestReady, nil),
 		})
 	}
 	return info

@@ -96,7 +96,7 @@ func printTraffic(f *Factory, shown *app.Traffic, info trafficInfo) error {
 	})
 }
 
-func targetNames(targets []targetInfo) []string {
+func targetNames(targets []app.TargetInfo) []string {
 	var out []string
 	for _, t := range targets {
 		if t.Percent > 0 {

@@ -15,7 +15,7 @@ const elfInterp = 3
 // container would only say "no such file or directory".
 func rejectDynamicallyLinked(files []layer.File) []layer.File {
 	// Linkers put the program headers first.
-	return examined(files, 4096, func(f layer.File, head []byte) error {
+	return withHeaderCheck(files, 4096, func(f layer.File, head []byte) error {
 		if !interpreted(head) {
 			return nil
 		}

@@ -43,7 +43,7 @@ func (p *Prepared) NoteWithheld(ctx context.Context) {
 	if !b.variables.RunsCode || len(b.withheld) == 0 {
 		return
 	}
-	names := b.mentioned(ctx)
+	names := b.requestedVariables(ctx)
 	if len(names) == 0 {
 		return
 	}
@@ -74,8 +74,8 @@ func askedFor(code []byte) []string {
 	return out
 }
 
-// mentioned are the withheld variables that a file of the project asks for.
-func (b *builder) mentioned(ctx context.Context) []string {
+// requestedVariables returns the withheld variables that a file of the project asks for.
+func (b *builder) requestedVariables(ctx context.Context) []string {
 	var found []string
 	budget := int64(maxSearched)
 	// What cannot be read is the build's to complain about.

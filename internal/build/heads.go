@@ -9,9 +9,9 @@ import (
 	"github.com/kn-lite/kn-lite/internal/build/layer"
 )
 
-// examined is files that turn out an error when they are read and look finds
-// fault with their first bytes, at most size of them.
-func examined(files []layer.File, size int, look func(f layer.File, head []byte) error) []layer.File {
+// withHeaderCheck returns files whose reading fails when look finds fault with their
+// first bytes, at most size of them.
+func withHeaderCheck(files []layer.File, size int, look func(f layer.File, head []byte) error) []layer.File {
 	out := slices.Clone(files)
 	for i, f := range out {
 		if !f.Mode.IsRegular() || f.Size < elfHead {

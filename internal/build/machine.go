@@ -54,7 +54,7 @@ func verified(files []layer.File, platform v1.Platform) []layer.File {
 		names = append(names, f.Path)
 	}
 	slices.Sort(names)
-	return examined(files, elfHead, func(f layer.File, head []byte) error {
+	return withHeaderCheck(files, elfHead, func(f layer.File, head []byte) error {
 		has, foreign := foreign(head, want.number)
 		if !foreign || isPrebuiltSibling(f.Path, has, want, names) {
 			return nil

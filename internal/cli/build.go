@@ -23,28 +23,8 @@ type buildOptions struct {
 
 // buildAnswer is an image as -o json shows it.
 type buildAnswer struct {
-	APIVersion string          `json:"apiVersion"`
-	Kind       string          `json:"kind"`
-	Image      string          `json:"image"` // REGISTRY/NAME@sha256:…
-	Tag        string          `json:"tag"`   // REGISTRY/NAME:TAG
-	Digest     string          `json:"digest"`
-	Language   string          `json:"language"`
-	Pushed     bool            `json:"pushed"`
-	Unchanged  bool            `json:"unchanged"` // an earlier build made it; nothing was built now
-	Platforms  []builtPlatform `json:"platforms"`
-}
-
-type builtPlatform struct {
-	Platform string       `json:"platform"`
-	Base     string       `json:"base,omitempty"` // "" is the built-in base
-	Layers   []builtLayer `json:"layers"`
-}
-
-type builtLayer struct {
-	Name   string `json:"name"`
-	Digest string `json:"digest"`
-	Size   int64  `json:"size"`
-	Cached bool   `json:"cached"`
+	header
+	app.BuildSummary
 }
 
 func newBuildCmd(f *Factory, runF func(context.Context, *buildOptions) error) *cobra.Command {
@@ -178,7 +158,7 @@ func runBuild(ctx context.Context, f *Factory, o *buildOptions) error {
 		noteNotPushed(f, o.Dir, result)
 	}
 	return f.print(answer{
-		Object: describeBuild(result),
+		Object: buildAnswer{head("BuiltImage"), result.Summarize()},
 		Names:  []string{result.Image},
 		Table:  func() error { return f.IO.Answer("%s", result.Image) },
 	})
@@ -199,19 +179,4 @@ func dirSuffix(dir string) string {
 		return ""
 	}
 	return " " + dir
-}
-
-func describeBuild(r *app.BuildResult) buildAnswer {
-	out := buildAnswer{
-		APIVersion: apiVersion, Kind: "BuiltImage", Image: r.Image, Tag: r.Tag,
-		Digest: r.Digest, Language: r.Language, Pushed: r.Pushed, Unchanged: r.Unchanged,
-	}
-	for _, b := range r.Platforms {
-		platform := builtPlatform{Platform: b.Platform.String(), Base: b.Base, Layers: []builtLayer{}}
-		for _, l := range b.Layers {
-			platform.Layers = append(platform.Layers, builtLayer{Name: l.Name, Digest: l.Digest.String(), Size: l.Size, Cached: l.Cached})
-		}
-		out.Platforms = append(out.Platforms, platform)
-	}
-	return out
 }

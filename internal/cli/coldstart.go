@@ -126,7 +126,7 @@ func runColdStart(ctx context.Context, f *Factory, o *coldStartOptions) error {
 		return err
 	}
 	r := app.ColdStartRequest{Target: target, Refs: o.Revisions, Rounds: o.Rounds}
-	if r.Path, err = parsePath(o.Path); err != nil {
+	if r.Path, err = app.ParsePath(o.Path); err != nil {
 		return err
 	}
 	if o.Ingress != "" {

@@ -22,18 +22,10 @@ func printService(f *Factory, name string, manifest map[string]any) error {
 	})
 }
 
+// deployAnswer is a deploy as -o json shows it.
 type deployAnswer struct {
-	APIVersion string           `json:"apiVersion"`
-	Kind       string           `json:"kind"`
-	Outcome    string           `json:"outcome"` // created, updated, moved, unchanged
-	Service    string           `json:"service"`
-	Namespace  string           `json:"namespace"`
-	Revision   string           `json:"revision"`
-	Image      string           `json:"image"`
-	URL        string           `json:"url,omitempty"`
-	TagURL     string           `json:"tagURL,omitempty"`
-	Ready      bool             `json:"ready"`
-	Traffic    []app.TargetInfo `json:"traffic"`
+	header
+	app.DeploySummary
 }
 
 func printDeploy(f *Factory, r *app.DeployResult) error {
@@ -51,12 +43,8 @@ func printDeploy(f *Factory, r *app.DeployResult) error {
 		f.IO.Note("%s is also at %s", r.Revision, r.TagURL)
 	}
 	return f.print(answer{
-		Object: deployAnswer{
-			APIVersion: apiVersion, Kind: "Deployment", Outcome: string(r.Outcome),
-			Service: r.Service, Namespace: r.Namespace, Revision: r.Revision, Image: r.Image,
-			URL: r.URL, TagURL: r.TagURL, Ready: r.Ready, Traffic: app.SummarizeSplit(r.Split, r.Revision, nil),
-		},
-		Names: []string{serviceResource + r.Service},
+		Object: deployAnswer{head("Deployment"), r.Summarize()},
+		Names:  []string{serviceResource + r.Service},
 		Table: func() error {
 			if r.URL == "" {
 				return nil

@@ -89,14 +89,8 @@ func (f *Factory) report(ctx context.Context, err error) int {
 
 // errorReport is an error for pipelines that asked for JSON.
 type errorReport struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	Reason     string `json:"reason"`
-	Op         string `json:"op,omitempty"`
-	Subject    string `json:"subject,omitempty"`
-	Message    string `json:"message"`
-	Hint       string `json:"hint,omitempty"`
-	ExitCode   int    `json:"exitCode"`
+	header
+	progress.Failure
 }
 
 // outputGone reports whether who reads our output has gone (`kn-lite list | head -1`),
@@ -115,11 +109,11 @@ func reportJSON(streams *term.IO, err error, code int) {
 }
 
 func errorReportOf(err error, code int) errorReport {
-	object := errorReport{APIVersion: apiVersion, Kind: "Error", Reason: fault.KindOf(err).String(), Message: err.Error(), Hint: hintOf(err), ExitCode: code}
+	failure := progress.Failure{Reason: fault.KindOf(err).String(), Message: err.Error(), Hint: hintOf(err), ExitCode: code}
 	if e, ok := errors.AsType[*fault.Error](err); ok {
-		object.Op, object.Subject = e.Op, e.Subject
+		failure.Op, failure.Subject = e.Op, e.Subject
 	}
-	return object
+	return errorReport{head("Error"), failure}
 }
 
 // reportEvent writes the error as the last event.
@@ -127,11 +121,7 @@ func reportEvent(f *Factory, err error, code int) {
 	if !f.IO.Events() { // the command line could not be read
 		f.IO.UseEvents(f.Sys.Now)
 	}
-	failure := progress.Failure{Reason: fault.KindOf(err).String(), Message: err.Error(), Hint: hintOf(err), ExitCode: code}
-	if e, ok := errors.AsType[*fault.Error](err); ok {
-		failure.Op, failure.Subject = e.Op, e.Subject
-	}
-	f.IO.Fail(failure)
+	f.IO.Fail(errorReportOf(err, code).Failure)
 }
 
 // errorFormat returns how a program wants to read the error: json or events; "" is

@@ -74,6 +74,7 @@ func optionFlags() map[string]string {
 		"NoSBOM":                "--sbom=false",
 		"Outputs":               "--output",
 		"PasswordStdin":         "--password-stdin",
+		"Path":                  "--path",
 		"Platforms":             "--platform",
 		"Pod.Image":             "--builder-image",
 		"Pod.Namespace":         "--builder-namespace",
@@ -96,6 +97,7 @@ func subjectOptions() map[string]string {
 		"builder.choose":         "Builder",
 		"clusterbuild.resources": "Pod.Resources",
 		"dockerfile.target":      "Dockerfile.Target",
+		"invoke.path":            "Path",
 	}
 }
 

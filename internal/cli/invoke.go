@@ -113,7 +113,7 @@ func runInvoke(ctx context.Context, f *Factory, o *invokeOptions) error {
 	if err != nil {
 		return err
 	}
-	path, err := parsePath(o.Path)
+	path, err := app.ParsePath(o.Path)
 	if err != nil {
 		return err
 	}

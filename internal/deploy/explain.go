@@ -32,9 +32,9 @@ func Explain(ctx context.Context, cluster Cluster, service, revision string, now
 	}
 	err = cluster.WatchPods(ctx, revisionLabel+revision, func(pods []*corev1.Pod) error {
 		e.Pods = pods
-		return errEnough
+		return errStopWatch
 	})
-	if err != nil && !errors.Is(err, errEnough) && fault.KindOf(err) != fault.Auth {
+	if err != nil && !errors.Is(err, errStopWatch) && fault.KindOf(err) != fault.Auth {
 		return nil, err
 	}
 	d := &deployer{cluster: cluster}

@@ -21,8 +21,8 @@ const reconsider = time.Second
 // revisionLabel selects the pods and deployments of one revision.
 const revisionLabel = serving + "revision="
 
-// errEnough ends a watch from inside.
-var errEnough = errors.New("seen enough")
+// errStopWatch ends a watch from inside.
+var errStopWatch = errors.New("seen enough")
 
 // watched is what the watches have seen so far.
 type watched struct {
@@ -115,7 +115,7 @@ func (d *deployer) startWatches(ctx context.Context, updates chan<- func(*watche
 		case updates <- change:
 			return nil
 		case <-ctx.Done():
-			return errEnough
+			return errStopWatch
 		}
 	}
 	run := func(watch func() error) {
@@ -180,12 +180,12 @@ func (d *deployer) becomeRouted(ctx context.Context, written *servingv1.Service)
 		last = svc
 		if now := knative.Spec(svc); !now.Equal(want) {
 			d.opts.Report.Note("somebody else has changed the split meanwhile: " + now.String())
-			return errEnough
+			return errStopWatch
 		}
 		status, reason := d.routed(svc)
 		switch {
 		case status == corev1.ConditionTrue:
-			return errEnough
+			return errStopWatch
 		case status != corev1.ConditionFalse:
 			calm()
 		case doubt == nil:
@@ -194,7 +194,7 @@ func (d *deployer) becomeRouted(ctx context.Context, written *servingv1.Service)
 		task.Update("route: " + reason)
 		return nil
 	})
-	if errors.Is(err, errEnough) {
+	if errors.Is(err, errStopWatch) {
 		task.Done("traffic: " + d.serves(last).String())
 		return last, nil
 	}

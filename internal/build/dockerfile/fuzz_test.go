@@ -49,6 +49,6 @@ func FuzzDockerfile(f *testing.F) {
 			_, _ = b.context.match("a")
 			b.context.leaveOut("src/.env", false)
 		}
-		b.mentioned()
+		b.references()
 	})
 }

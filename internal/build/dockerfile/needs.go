@@ -89,9 +89,9 @@ func Needs(ctx context.Context, spec Spec) (*Needed, error) {
 	} else {
 		needed.Ignore = b.context.beside
 	}
-	sources, images := b.mentioned()
+	sources, images := b.references()
 	needed.Images, needed.Demands = images, b.demands()
-	if needed.Files, err = b.sent(ctx, sources); err != nil {
+	if needed.Files, err = b.filesToSend(ctx, sources); err != nil {
 		return nil, errors.Join(err, b.tree.Close())
 	}
 	return needed, nil
@@ -103,8 +103,8 @@ func (b *builder) inContext(name string) bool {
 	return err == nil && filepath.ToSlash(rel) == name
 }
 
-// sent is the context without what stays at home.
-func (b *builder) sent(ctx context.Context, sources []string) ([]layer.File, error) {
+// filesToSend returns the files of the context that the build needs.
+func (b *builder) filesToSend(ctx context.Context, sources []string) ([]layer.File, error) {
 	all := found{name: ".", base: ".", dir: true}
 	files, err := b.context.filesUnless(ctx, all, nil, func(name string) bool {
 		// Nobody may ever copy such a link; only a COPY that meets it is an error.
@@ -165,9 +165,9 @@ func (b *builder) sent(ctx context.Context, sources []string) ([]layer.File, err
 	return files, nil
 }
 
-// mentioned are the sources in the context and the images that the stages up to
+// references returns the sources in the context and the images that the stages up to
 // the target name.
-func (b *builder) mentioned() (sources, images []string) {
+func (b *builder) references() (sources, images []string) {
 	stages, needed := b.plan.stages[:b.plan.target+1], b.plan.needed()
 	image := func(i int, name string, env map[string]string) {
 		name, err := b.plan.expand(name, env)

@@ -23,6 +23,7 @@ import (
 	"github.com/kn-lite/kn-lite/internal/clusterbuild"
 	"github.com/kn-lite/kn-lite/internal/clusterbuild/fakecluster"
 	"github.com/kn-lite/kn-lite/internal/fault"
+	"github.com/kn-lite/kn-lite/internal/function"
 	"github.com/kn-lite/kn-lite/internal/progress/progresstest"
 )
 
@@ -72,10 +73,14 @@ func TestArguments(t *testing.T) {
 
 func TestCheckRefuses(t *testing.T) {
 	for field, change := range map[string]func(r *builder.Request){
-		"Dockerfile.Secrets":  func(r *builder.Request) { r.Dockerfile.Secrets = map[string][]byte{"a": nil} },
-		"Dockerfile.Offline":  func(r *builder.Request) { r.Dockerfile.Offline = true },
-		"Platforms":           func(r *builder.Request) { r.Platforms = make([]v1.Platform, 2) },
-		"BaseImage":           func(r *builder.Request) { r.BaseImage = "base" },
+		"Dockerfile.Secrets": func(r *builder.Request) { r.Dockerfile.Secrets = map[string][]byte{"a": nil} },
+		"Dockerfile.Offline": func(r *builder.Request) { r.Dockerfile.Offline = true },
+		"Platforms":          func(r *builder.Request) { r.Platforms = make([]v1.Platform, 2) },
+		"BaseImage":          func(r *builder.Request) { r.BaseImage = "base" },
+		// The subject alone: func.yaml's is the same option.
+		"BaseImage: it has no": func(r *builder.Request) {
+			r.Project = &function.Function{Build: function.Build{BaseImage: "base"}}
+		},
 		"AllowMissingCommand": func(r *builder.Request) { r.AllowMissingCommand = true },
 	} {
 		r := builder.Request{Dir: t.TempDir()}

@@ -21,10 +21,11 @@ func (*Builder) Check(r builder.Request) error {
 		return refuse("Dockerfile.Offline", "kaniko cannot cut RUN off from the network: the builders \"dockerfile\" and \"cluster\" can")
 	case len(r.Platforms) > 1:
 		return refuse("Platforms", "kaniko builds for one platform at a time: the builders \"dockerfile\" and \"cluster\" make an index of several")
-	case r.BaseImage != "":
-		return refuse("BaseImage", "a Dockerfile names its base itself")
 	case r.AllowMissingCommand:
 		return refuse("AllowMissingCommand", "it has no effect with kaniko, which does not look at what an image starts")
+	}
+	if err := r.RefuseBaseImage(); err != nil {
+		return err
 	}
 	return r.RequireDockerfile("builder.kaniko", "kaniko")
 }

@@ -1,4 +1,4 @@
-package cli
+package app
 
 import (
 	"net/url"
@@ -24,7 +24,7 @@ func TestPathIsSentAsGiven(t *testing.T) {
 		"/a;b=c:@!$&'()*": "/a;b=c:@!$&'()*",
 		"http://other/x":  "/http://other/x",
 	} {
-		u, err := parsePath(given)
+		u, err := ParsePath(given)
 		if err != nil {
 			t.Errorf("%q: %v", given, err)
 			continue
@@ -39,7 +39,7 @@ func TestPathIsSentAsGiven(t *testing.T) {
 			t.Errorf("%q is sent as %q, want %q", given, got, sent)
 		}
 	}
-	if _, err := parsePath("/100%"); fault.KindOf(err) != fault.Usage {
+	if _, err := ParsePath("/100%"); fault.KindOf(err) != fault.Usage {
 		t.Errorf("half an escape: %v", err)
 	}
 }

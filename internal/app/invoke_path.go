@@ -1,4 +1,4 @@
-package cli
+package app
 
 import (
 	"fmt"
@@ -8,16 +8,16 @@ import (
 	"github.com/kn-lite/kn-lite/internal/fault"
 )
 
-// parsePath reads --path so that it is sent as it is given: an escaped slash stays
+// ParsePath reads the path and query of a request so that they are sent as they are given: an escaped slash stays
 // escaped and a doubled one doubled. Only what HTTP cannot carry is escaped.
-func parsePath(text string) (*url.URL, error) {
+func ParsePath(text string) (*url.URL, error) {
 	text, query, _ := strings.Cut(escapeUnsendable(text), "?")
 	if !strings.HasPrefix(text, "/") {
 		text = "/" + text
 	}
 	path, err := url.PathUnescape(text)
 	if err != nil {
-		return nil, fault.Usagef("--path %s: %w", text, err).WithHint("a percent sign is written %%25")
+		return nil, fault.New(fault.Usage, "invoke.path", text, "%w", err).WithHint("a percent sign is written %%25")
 	}
 	return &url.URL{Path: path, RawPath: text, RawQuery: query}, nil
 }

@@ -72,7 +72,7 @@ first file that does, and exits with 7.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Dir = dirArg(args)
-			return runner(f, runF, runBuild)(cmd.Context(), o)
+			return runner(f, runF, bounded(runBuild))(cmd.Context(), o)
 		},
 	}
 	flags := cmd.Flags()
@@ -131,8 +131,6 @@ func (o *buildOptions) request() (app.BuildRequest, error) {
 }
 
 func runBuild(ctx context.Context, f *Factory, o *buildOptions) error {
-	ctx, cancel := f.withTimeout(ctx, 0)
-	defer cancel()
 	request, err := o.request()
 	if err != nil {
 		return err

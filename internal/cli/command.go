@@ -17,6 +17,15 @@ func runner[O any](f *Factory, runF func(context.Context, *O) error, run func(co
 	return func(ctx context.Context, o *O) error { return run(ctx, f, o) }
 }
 
+// bounded runs a command for --timeout at most.
+func bounded[O any](run func(context.Context, *Factory, *O) error) func(context.Context, *Factory, *O) error {
+	return func(ctx context.Context, f *Factory, o *O) error {
+		ctx, cancel := f.withTimeout(ctx, 0)
+		defer cancel()
+		return run(ctx, f, o)
+	}
+}
+
 // target returns the service that a command is about, the one that was named on the
 // command line (an argument or --service), else the working folder's, and the
 // namespace to look for it.

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
 	"github.com/kn-lite/kn-lite/internal/app"
@@ -10,7 +8,7 @@ import (
 
 func newImageCmd(f *Factory) *cobra.Command {
 	cmd := newGroupCmd("image", "Look into images, compare them, and check who signed them", groupDayTwo,
-		newImageInspectCmd(f, nil), newImageDiffCmd(f, nil), newImageVerifyCmd(f), newImageKeygenCmd(f))
+		newImageInspectCmd(f, nil), newImageDiffCmd(f, nil), newImageVerifyCmd(f, nil), newImageKeygenCmd(f, nil))
 	cmd.Long = `An image is named by its reference in a registry, by oci:DIR for an OCI layout, by
 tar:FILE for what docker save or kn-lite build -o tar:FILE writes, or by the folder
 of a function for what kn-lite build has left there. A folder comes before an
@@ -38,13 +36,4 @@ func (o *lookOptions) add(f *Factory, cmd *cobra.Command) {
 // request returns what the flags say about the image of that name.
 func (o *lookOptions) request(name string) app.ImageRequest {
 	return app.ImageRequest{Image: name, Platform: o.Platform}
-}
-
-// bounded runs a command for --timeout at most.
-func bounded[O any](run func(context.Context, *Factory, *O) error) func(context.Context, *Factory, *O) error {
-	return func(ctx context.Context, f *Factory, o *O) error {
-		ctx, cancel := f.withTimeout(ctx, 0)
-		defer cancel()
-		return run(ctx, f, o)
-	}
 }

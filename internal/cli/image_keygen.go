@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +16,11 @@ type keyAnswer struct {
 	*app.KeyPair
 }
 
-func newImageKeygenCmd(f *Factory) *cobra.Command {
+type keygenOptions struct {
+	Name string // of the files, without their endings
+}
+
+func newImageKeygenCmd(f *Factory, runF func(context.Context, *keygenOptions) error) *cobra.Command {
 	return &cobra.Command{
 		Use:   "keygen [NAME]",
 		Short: "Make a pair of keys to sign images with",
@@ -30,17 +36,13 @@ on stdout is the name of the public key's file.`,
   kn-lite deploy --sign-key kn-lite.key --verify-key kn-lite.pub`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			name := "kn-lite"
-			if len(args) > 0 {
-				name = args[0]
-			}
-			return runImageKeygen(cmd.Context(), f, name)
+			return runner(f, runF, runImageKeygen)(cmd.Context(), &keygenOptions{Name: cmp.Or(strings.Join(args, ""), "kn-lite")})
 		},
 	}
 }
 
-func runImageKeygen(ctx context.Context, f *Factory, name string) error {
-	pair, err := f.App().NewKeyPair(ctx, name)
+func runImageKeygen(ctx context.Context, f *Factory, o *keygenOptions) error {
+	pair, err := f.App().NewKeyPair(ctx, o.Name)
 	if err != nil {
 		return err
 	}

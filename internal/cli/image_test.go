@@ -25,6 +25,14 @@ func TestImageOptions(t *testing.T) {
 		optionsCase[diffOptions]{args: "a . --platform linux/amd64", want: diffOptions{A: "a", B: ".", lookOptions: lookOptions{Platform: "linux/amd64"}}},
 		optionsCase[diffOptions]{args: "a", says: "accepts 2 arg"},
 	)
+	checkOptions(t, newImageVerifyCmd,
+		optionsCase[verifyOptions]{args: "a/b --key k.pub", want: verifyOptions{Image: "a/b", Key: "k.pub"}},
+		optionsCase[verifyOptions]{args: "", says: "accepts 1 arg"},
+	)
+	checkOptions(t, newImageKeygenCmd,
+		optionsCase[keygenOptions]{args: "", want: keygenOptions{Name: "kn-lite"}},
+		optionsCase[keygenOptions]{args: "keys/release", want: keygenOptions{Name: "keys/release"}},
+	)
 }
 
 func TestRegistryOptions(t *testing.T) {
@@ -38,6 +46,15 @@ func TestRegistryOptions(t *testing.T) {
 		optionsCase[registryCheckOptions]{args: ""},
 		optionsCase[registryCheckOptions]{args: "ghcr.io/me/hello", want: registryCheckOptions{Name: "ghcr.io/me/hello"}},
 		optionsCase[registryCheckOptions]{args: "a b", says: "accepts at most 1"},
+	)
+	checkOptions(t, newRegistryLogoutCmd,
+		optionsCase[registryLogoutOptions]{args: "ghcr.io", want: registryLogoutOptions{Host: "ghcr.io"}},
+		optionsCase[registryLogoutOptions]{args: "", says: "accepts 1 arg"},
+	)
+	checkOptions(t, newRegistryServeCmd,
+		optionsCase[registryServeOptions]{args: "", want: registryServeOptions{Address: "127.0.0.1:5000"}},
+		optionsCase[registryServeOptions]{args: "--address :0 --name a,b --name c", want: registryServeOptions{Address: ":0", Names: []string{"a", "b", "c"}}},
+		optionsCase[registryServeOptions]{args: "x", says: "takes no arguments"},
 	)
 }
 

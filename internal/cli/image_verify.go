@@ -15,8 +15,13 @@ type verifyAnswer struct {
 	*app.VerifiedImage
 }
 
-func newImageVerifyCmd(f *Factory) *cobra.Command {
-	file := ""
+type verifyOptions struct {
+	Image string
+	Key   string // file; "" is the settings'
+}
+
+func newImageVerifyCmd(f *Factory, runF func(context.Context, *verifyOptions) error) *cobra.Command {
+	o := &verifyOptions{}
 	cmd := &cobra.Command{
 		Use:   "verify REF",
 		Short: "Check that an image is signed with a key",
@@ -31,20 +36,19 @@ that does is for another image or another name. Nobody but the registry is asked
   docker run "$(kn-lite image verify registry.example/me/hello:v1 --key kn-lite.pub)"`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := f.withTimeout(cmd.Context(), 0)
-			defer cancel()
-			return runImageVerify(ctx, f, args[0], file)
+			o.Image = args[0]
+			return runner(f, runF, bounded(runImageVerify))(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().StringVar(&file, "key", "", "public key `FILE` (default: $KN_LITE_VERIFY_KEY, then verifyKey in the settings)")
+	cmd.Flags().StringVar(&o.Key, "key", "", "public key `FILE` (default: $KN_LITE_VERIFY_KEY, then verifyKey in the settings)")
 	addRegistryFlags(f, cmd)
 	// The flag is registered above, so an error here cannot happen.
 	_ = cmd.MarkFlagFilename("key", "pub", "pem")
 	return cmd
 }
 
-func runImageVerify(ctx context.Context, f *Factory, image, file string) error {
-	verified, err := f.App().VerifyImage(ctx, app.VerifyImageRequest{Image: image, Key: file})
+func runImageVerify(ctx context.Context, f *Factory, o *verifyOptions) error {
+	verified, err := f.App().VerifyImage(ctx, app.VerifyImageRequest{Image: o.Image, Key: o.Key})
 	if err != nil {
 		return err
 	}

@@ -24,9 +24,8 @@ type listOptions struct {
 }
 
 type serviceList struct {
-	APIVersion string            `json:"apiVersion"`
-	Kind       string            `json:"kind"`
-	Items      []app.ServiceInfo `json:"items"`
+	header
+	Items []app.ServiceInfo `json:"items"`
 }
 
 func newListCmd(f *Factory, runF func(context.Context, *listOptions) error) *cobra.Command {
@@ -65,7 +64,7 @@ func runList(ctx context.Context, f *Factory, o *listOptions) error {
 }
 
 func listInfo(snaps []*traffic.Snapshot) serviceList {
-	list := serviceList{APIVersion: apiVersion, Kind: "ServiceList", Items: make([]app.ServiceInfo, len(snaps))}
+	list := serviceList{header: head("ServiceList"), Items: make([]app.ServiceInfo, len(snaps))}
 	for i, snap := range snaps {
 		list.Items[i] = app.SummarizeService(snap)
 	}

@@ -50,7 +50,7 @@ keep them.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Source = dirArg(args)
-			return runner(f, runF, runPush)(cmd.Context(), o)
+			return runner(f, runF, bounded(runPush))(cmd.Context(), o)
 		},
 	}
 	cmd.Flags().StringVar(&o.Image, "image", "", "where to push to: `REGISTRY/NAME[:TAG]` (default: func.yaml's)")
@@ -60,8 +60,6 @@ keep them.`,
 }
 
 func runPush(ctx context.Context, f *Factory, o *pushOptions) error {
-	ctx, cancel := f.withTimeout(ctx, 0)
-	defer cancel()
 	result, err := f.App().Push(ctx, app.PushRequest{
 		Source: o.Source, Image: o.Image, Namespace: f.Flags.Namespace,
 		NoSBOM: !o.Attest.SBOM, NoProvenance: !o.Attest.Provenance, SignKey: o.Attest.SignKey,

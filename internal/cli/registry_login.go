@@ -13,7 +13,7 @@ import (
 
 func newRegistryCmd(f *Factory) *cobra.Command {
 	return newGroupCmd("registry", "Log in to registries, check them, run one", groupDayTwo,
-		newRegistryCheckCmd(f, nil), newRegistryLoginCmd(f, nil), newRegistryLogoutCmd(f), newRegistryServeCmd(f))
+		newRegistryCheckCmd(f, nil), newRegistryLoginCmd(f, nil), newRegistryLogoutCmd(f, nil), newRegistryServeCmd(f, nil))
 }
 
 type registryLoginOptions struct {
@@ -92,7 +92,11 @@ func readPassword(in io.Reader) (string, error) {
 	return password, nil
 }
 
-func newRegistryLogoutCmd(f *Factory) *cobra.Command {
+type registryLogoutOptions struct {
+	Host string
+}
+
+func newRegistryLogoutCmd(f *Factory, runF func(context.Context, *registryLogoutOptions) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logout REGISTRY",
 		Short: "Forget the credentials for a registry",
@@ -102,15 +106,15 @@ login would write to. Everything else in the file stays as it is.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeRegistries(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runRegistryLogout(cmd.Context(), f, args[0])
+			return runner(f, runF, runRegistryLogout)(cmd.Context(), &registryLogoutOptions{Host: args[0]})
 		},
 	}
 	addRegistryFlags(f, cmd)
 	return cmd
 }
 
-func runRegistryLogout(ctx context.Context, f *Factory, name string) error {
-	login, err := f.App().Logout(ctx, name)
+func runRegistryLogout(ctx context.Context, f *Factory, o *registryLogoutOptions) error {
+	login, err := f.App().Logout(ctx, o.Host)
 	if err != nil {
 		return err
 	}

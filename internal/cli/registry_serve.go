@@ -13,14 +13,17 @@ import (
 
 // registryServed is what -o json shows, once the registry listens.
 type registryServed struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	Address    string `json:"address"` // host:port
+	header
+	Address string `json:"address"` // host:port
 }
 
-func newRegistryServeCmd(f *Factory) *cobra.Command {
-	var address string
-	var names []string
+type registryServeOptions struct {
+	Address string
+	Names   []string
+}
+
+func newRegistryServeCmd(f *Factory, runF func(context.Context, *registryServeOptions) error) *cobra.Command {
+	o := &registryServeOptions{}
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run a registry on this machine, to try things out",
@@ -35,22 +38,22 @@ page of another origin. Its address is the answer on stdout, as soon as it liste
   kn-lite build --push --image 127.0.0.1:5000/hello`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runRegistryServe(cmd.Context(), f, address, names)
+			return runner(f, runF, bounded(runRegistryServe))(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().StringVar(&address, "address", "127.0.0.1:5000", "`HOST:PORT` to listen at; port 0 is any free one")
-	cmd.Flags().StringSliceVar(&names, "name", nil, "another host `NAME` that it answers to, besides localhost and addresses in numbers (repeatable)")
+	cmd.Flags().StringVar(&o.Address, "address", "127.0.0.1:5000", "`HOST:PORT` to listen at; port 0 is any free one")
+	cmd.Flags().StringSliceVar(&o.Names, "name", nil, "another host `NAME` that it answers to, besides localhost and addresses in numbers (repeatable)")
 	return cmd
 }
 
-func runRegistryServe(ctx context.Context, f *Factory, address string, names []string) error {
-	host, _, err := net.SplitHostPort(address)
+func runRegistryServe(ctx context.Context, f *Factory, o *registryServeOptions) error {
+	host, _, err := net.SplitHostPort(o.Address)
 	if err != nil {
-		return fault.Usagef("--address %s: %v", address, err).WithHint("it is HOST:PORT, e.g. 127.0.0.1:5000")
+		return fault.Usagef("--address %s: %v", o.Address, err).WithHint("it is HOST:PORT, e.g. 127.0.0.1:5000")
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.Address)
 	if err != nil {
-		return fault.New(fault.Failure, "registry.serve", address, "%w", err).WithHint("another port: --address %s", net.JoinHostPort(host, "0"))
+		return fault.New(fault.Failure, "registry.serve", o.Address, "%w", err).WithHint("another port: --address %s", net.JoinHostPort(host, "0"))
 	}
 	at := listener.Addr().String()
 	if !loopback.IsHost(at) {
@@ -58,17 +61,12 @@ func runRegistryServe(ctx context.Context, f *Factory, address string, names []s
 	}
 	f.IO.Note("a registry listens at %s until Ctrl-C", at)
 	err = f.print(answer{
-		Object: registryServed{APIVersion: apiVersion, Kind: "RegistryServed", Address: at},
+		Object: registryServed{head("RegistryServed"), at},
 		Names:  []string{at},
 		Table:  func() error { return f.IO.Answer("%s", at) },
 	})
 	if err != nil {
 		return err
 	}
-	if f.Flags.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, f.Flags.Timeout)
-		defer cancel()
-	}
-	return server.Serve(ctx, listener, server.Options{Temp: f.Sys.Env("TMPDIR"), Names: names})
+	return server.Serve(ctx, listener, server.Options{Temp: f.Sys.Env("TMPDIR"), Names: o.Names})
 }

@@ -187,7 +187,7 @@ func (s *signals) queueProxies(ctx context.Context, state *rollout.State) (rollo
 	}
 	if pods == 0 {
 		return nil, "", signalError(SignalQueue, "no pod of %s or %s runs, so whether they count requests is not known", state.Candidate, state.Stable).
-			WithHint("send a request first, or choose another --signal")
+			WithHint("send a request first, or choose another {Signal}")
 	}
 	return source, "", nil
 }

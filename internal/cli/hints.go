@@ -85,6 +85,7 @@ func optionFlags() map[string]string {
 		"Revision":              "--revision",
 		"Scale.Min":             "--scale-min",
 		"SignKey":               "--sign-key",
+		"Signal":                "--signal",
 		"Steps":                 "--steps",
 		"Timeout":               "--timeout",
 		"To":                    "--to",

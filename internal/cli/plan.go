@@ -99,8 +99,8 @@ type planChange struct {
 }
 
 type planTraffic struct {
-	Before []targetInfo `json:"before"`
-	After  []targetInfo `json:"after"`
+	Before []app.TargetInfo `json:"before"`
+	After  []app.TargetInfo `json:"after"`
 }
 
 func printDeployPlan(f *Factory, r *app.DeployResult) error {
@@ -110,8 +110,8 @@ func printDeployPlan(f *Factory, r *app.DeployResult) error {
 		Revision: foreseen.Revision, NewRevision: foreseen.Forecast.NewRevision, Image: foreseen.Image,
 		Changes: make([]planChange, 0, len(foreseen.Forecast.Changes)),
 		Traffic: planTraffic{
-			Before: targetInfos(foreseen.Forecast.Before, foreseen.Revision, nil),
-			After:  targetInfos(foreseen.Forecast.After, foreseen.Revision, nil),
+			Before: app.SummarizeSplit(foreseen.Forecast.Before, foreseen.Revision, nil),
+			After:  app.SummarizeSplit(foreseen.Forecast.After, foreseen.Revision, nil),
 		},
 	}
 	for _, c := range foreseen.Forecast.Changes {

@@ -61,7 +61,7 @@ func refusedPods() []knownCause {
 	return []knownCause{
 		{
 			at: atAdmission, phrases: []string{"exceeded quota"}, code: Quota, cause: notCreated, waiting: "the namespace's quota is used up",
-			fix:      "see `kubectl describe resourcequota`; lower deploy.options.resources in func.yaml or --scale-min, remove old revisions, or ask for more",
+			fix:      "see `kubectl describe resourcequota`; lower deploy.options.resources in func.yaml or {Scale.Min}, remove old revisions, or ask for more",
 			terminal: true, settle: settleLong,
 		},
 		{

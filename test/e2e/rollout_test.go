@@ -280,14 +280,21 @@ func rolloutResumed(c *canary) {
 		c.t.Error("an interrupt does not say how to go on")
 	}
 	c.phase("paused")
-	if !strings.Contains(c.split(), "-v2()=10") {
-		c.t.Errorf("the split is %s", c.split())
-	}
+	c.candidateHas(10)
 	r := c.knLite(0, "rollout", "start", "-s", c.service, "--interval", "2s")
 	if !strings.Contains(r.Stderr, "step 1 of 3") || !strings.Contains(r.Stderr, "step 3 of 3") {
 		c.t.Error("the rollout is not gone on with from its first step to its last")
 	}
 	c.phase("done")
+}
+
+// candidateHas asks for the share of the revision that is rolled out. It has a tag while
+// the rollout sends requests of its own.
+func (c *canary) candidateHas(percent int) {
+	c.t.Helper()
+	if got := c.split(); !strings.Contains(got, fmt.Sprintf("-v2()=%d ", percent)) && !strings.Contains(got, fmt.Sprintf("-v2(rollout)=%d ", percent)) {
+		c.t.Errorf("the split is %s", got)
+	}
 }
 
 func rolloutKilled(c *canary) {
@@ -331,9 +338,7 @@ func rolloutDisturbed(c *canary) {
 	if fmt.Sprint(codes) != "[0 6]" {
 		c.t.Errorf("two rollouts at once end with %v", codes)
 	}
-	if !strings.Contains(c.split(), "-v2()=40") {
-		c.t.Errorf("the split is %s", c.split())
-	}
+	c.candidateHas(40)
 }
 
 func rolloutProbed(c *canary) {

@@ -121,7 +121,7 @@ func TestRefusedPod(t *testing.T) {
 	inner := errors.New(`violates PodSecurity "restricted:latest"`)
 	for _, cause := range []error{inner, &fault.Error{Op: "cluster.create", Kind: fault.Conflict, Subject: "pod", Err: inner, Hint: "of the cluster"}} {
 		err := refusedPod("team", cause)
-		if fault.KindOf(err) != fault.Auth || !errors.Is(err, inner) || err.Error() != "namespace/team: "+inner.Error() || !strings.Contains(fault.HintOf(err), "--builder-namespace") {
+		if fault.KindOf(err) != fault.Auth || !errors.Is(err, inner) || err.Error() != "namespace/team: "+inner.Error() || !strings.Contains(fault.HintOf(err), "{Pod.Namespace}") {
 			t.Errorf("of %v: %v, hint %q", cause, err, fault.HintOf(err))
 		}
 	}

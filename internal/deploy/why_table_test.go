@@ -69,8 +69,8 @@ func TestDiagnoseByWords(t *testing.T) {
 		{"key of a volume", creating("FailedMount", `MountVolume.SetUp failed for volume "db" : references non-existent secret key: password`), ConfigMissing, true, "password", "add the key"},
 		{"volume in use", creating("FailedAttachVolume", `Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) other`), VolumeClaim, false, "Multi-Attach", "in use by another node"},
 		{"network plugin", creating("FailedCreatePodSandBox", `Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox "1f": plugin type="bridge" failed (add): no IP addresses available`), NoSandbox, false, "no IP addresses", "network plugin"},
-		{"the secret came later", cured, Pending, false, "on its way", "--timeout"},
-		{"created, no event", creating("Pulling", "Pulling image"), Pending, false, "on its way", "--timeout"},
+		{"the secret came later", cured, Pending, false, "on its way", "{Timeout}"},
+		{"created, no event", creating("Pulling", "Pulling image"), Pending, false, "on its way", "{Timeout}"},
 
 		{"evicted", Evidence{Pods: []*corev1.Pod{evicted}}, NodePressure, false, "ephemeral-storage", "requests"},
 		{"pull limit", Evidence{Pods: []*corev1.Pod{limited}}, ImagePull, true, "429 Too Many Requests", "limits how often"},

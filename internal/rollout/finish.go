@@ -50,7 +50,7 @@ func (r *run) rollBack(ctx context.Context, f *failure) (*State, error) {
 	}
 	r.settle(ctx)
 	err = fault.New(fault.RolledBack, "rollout."+f.Gate, "revision/"+r.state.Candidate, "at %d %%: %s", share, f.Reason).
-		WithHint("the former split serves again: %s\nsee `kn-lite logs %s --revision %s` and `kn-lite rollout status %s`", r.state.Before, r.service, r.state.Candidate, r.service)
+		WithHint("the former split serves again: %s\nsee `kn-lite logs %s {Revision} %s` and `kn-lite rollout status %s`", r.state.Before, r.service, r.state.Candidate, r.service)
 	return &r.state, err
 }
 

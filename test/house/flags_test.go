@@ -17,10 +17,10 @@ import (
 // foreignFlags matches flags that are not kn-lite's own: those of other programs and of
 // instructions in a Dockerfile, each up to the end of its command.
 var foreignFlags = []*regexp.Regexp{
-	regexp.MustCompile(`(\b(FROM|COPY|ADD|RUN|HEALTHCHECK)|%s) --[^\n]*`),
+	regexp.MustCompile(`(\b(FROM|COPY|ADD|RUN|HEALTHCHECK) --[^\n]*|%s --(exclude|parents)\b)`),
 	regexp.MustCompile(`\b(npm|pnpm|yarn|uv|pdm|bundle|bundle exec bootsnap|apt-get|mvn|cosign|kubectl|kn trigger|kn:)\b[^;\n]* --[a-z][^;\n]*`),
 	regexp.MustCompile(`--(security-opt|hash|find-links|link|silent|chown)\b`), // of docker run, pip's files, npm's scripts, COPY
-	regexp.MustCompile(`--force-conflicts`),                                    // of kubectl apply
+	regexp.MustCompile(`--force-conflicts`), // of kubectl apply
 }
 
 // TestLibrariesNameNoFlag holds that what is said below internal/cli is for everybody

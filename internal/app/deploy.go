@@ -21,6 +21,7 @@ const (
 	DryRunNone   DryRun = iota // none: it is a deploy
 	DryRunClient               // no cluster is asked: the service that a first deploy would create
 	DryRunServer               // the API server checks it and returns what it would store
+	DryRunPlan                 // like DryRunServer, but who may only read gets an answer too, without that check
 )
 
 // DeployRequest says what is to be live.
@@ -67,7 +68,12 @@ func (a *App) Deploy(ctx context.Context, r DeployRequest) (*DeployResult, error
 		return nil, err
 	}
 	// Whatever is wrong with the cluster is better known before the build.
-	blind, err := a.checkCluster(ctx, d.client, d.spec, &r)
+	var blind []string
+	if r.DryRun == DryRunPlan {
+		d.unchecked, err = a.checkPlan(ctx, d.client, d.spec)
+	} else {
+		blind, err = a.checkCluster(ctx, d.client, d.spec, &r)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -75,13 +81,14 @@ func (a *App) Deploy(ctx context.Context, r DeployRequest) (*DeployResult, error
 		return nil, err
 	}
 	result, err := deploy.Run(ctx, d.client, d.spec, deploy.Options{
-		NoWait: r.NoWait, DryRun: r.DryRun == DryRunServer, Timeout: r.Timeout, Blind: blind, Now: a.Now, Report: a.report(),
+		NoWait: r.NoWait, DryRun: r.DryRun != DryRunNone, Unchecked: d.unchecked, Hidden: localVariables(d.project),
+		Timeout: r.Timeout, Blind: blind, Now: a.Now, Report: a.report(),
 	})
 	if err != nil {
 		return nil, err
 	}
 	out := &DeployResult{Namespace: d.client.Namespace(), Service: d.spec.Service}
-	if r.DryRun == DryRunServer {
+	if r.DryRun != DryRunNone {
 		out.Manifest, out.Foreseen = deploy.Manifest(result.Service), result
 		return out, nil
 	}
@@ -101,6 +108,7 @@ type deployment struct {
 	namespace string
 	wanted    *sign.PublicKey // that has to have signed the image; nil: nobody has to
 	client    *cluster.Client // nil: no cluster is asked
+	unchecked bool            // the API server cannot be asked whether it would take the service
 }
 
 // prepare finds everything that can be wrong with the request without asking anybody.

@@ -16,18 +16,11 @@ import (
 // what does not exist. It returns what this user may not look at, so that a failure
 // can be said to be explained without it.
 func (a *App) checkCluster(ctx context.Context, client *cluster.Client, spec deploy.Spec, r *DeployRequest) ([]string, error) {
-	svc, err := client.FindService(ctx, spec.Service)
+	write, err := writeVerb(ctx, client, spec.Service)
 	if err != nil {
 		return nil, err
 	}
-	write := "update"
-	if svc == nil {
-		if err := client.CheckNamespace(ctx); err != nil {
-			return nil, err
-		}
-		write = "create"
-	}
-	const services, revisions = "services.serving.knative.dev", "revisions.serving.knative.dev"
+	const revisions = "revisions.serving.knative.dev"
 	needed := []cluster.Right{{Verb: write, Resource: services}, {Verb: "get", Resource: revisions}, {Verb: "list", Resource: revisions}}
 	if write == "create" && !r.NoWait {
 		needed = append(needed, cluster.Right{Verb: "update", Resource: services})
@@ -59,6 +52,38 @@ func (a *App) checkCluster(ctx context.Context, client *cluster.Client, spec dep
 		a.report().Note("not permitted to look at " + strings.Join(blind, ", ") + ": if the revision does not become ready, the cause may stay unknown")
 	}
 	return blind, nil
+}
+
+const services = "services.serving.knative.dev"
+
+// writeVerb returns what a deploy of a service has to be permitted: to create it or to
+// update it. Where there is neither service nor namespace it is NotFound.
+func writeVerb(ctx context.Context, client *cluster.Client, service string) (string, error) {
+	svc, err := client.FindService(ctx, service)
+	switch {
+	case err != nil:
+		return "", err
+	case svc == nil:
+		return "create", client.CheckNamespace(ctx)
+	}
+	return "update", nil
+}
+
+// checkPlan finds out what a deploy would fail at for want of objects, and whether the
+// API server cannot be asked about the service because this user may not write it.
+func (a *App) checkPlan(ctx context.Context, client *cluster.Client, spec deploy.Spec) (unchecked bool, err error) {
+	write, err := writeVerb(ctx, client, spec.Service)
+	if err != nil {
+		return false, err
+	}
+	if err := deploy.Preflight(ctx, client, spec, a.report().Warn); err != nil {
+		return false, err
+	}
+	missing := client.MissingRights(ctx, []cluster.Right{{Verb: write, Resource: services}})
+	if len(missing) > 0 {
+		a.report().Note("not permitted to " + write + " services: the API server is not asked whether it would take this one")
+	}
+	return len(missing) > 0, nil
 }
 
 // checkArchitecture warns of an image that no node can run. It is a warning

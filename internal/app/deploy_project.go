@@ -103,3 +103,18 @@ func quantities(cpu, memory string) map[string]string {
 	}
 	return out
 }
+
+// localVariables are those whose values come from the environment here, which are often
+// secrets of a pipeline.
+func localVariables(project *function.Function) map[string]bool {
+	out := make(map[string]bool)
+	if project == nil {
+		return out
+	}
+	for _, env := range project.Run.Envs {
+		if env.Value.Origin == function.LocalEnv {
+			out[env.Name] = true
+		}
+	}
+	return out
+}

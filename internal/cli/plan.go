@@ -24,9 +24,11 @@ const planLong = `Plan shows what the deploy with the same flags would change, a
 each setting as it is and as it would be, the revision that would be made, and
 where the traffic would go. The image is built, as its digest is part of the
 answer, and not pushed. The API server checks the result, so what Knative or a
-policy would refuse is refused here too.
+policy would refuse is refused here too. Who may only read gets the answer
+without that check.
 
-Passwords in URLs and variables whose name looks like a secret's are not shown.
+Not shown are passwords in URLs, variables whose name looks like a secret's, and
+what func.yaml takes from the environment here ({{ env:NAME }}).
 
 With --detailed-exitcode the exit code is 0 when nothing would change and 10 when
 something would; errors have their own codes.`
@@ -63,11 +65,11 @@ func newPlanCmd(f *Factory, runF func(context.Context, *planOptions) error) *cob
 }
 
 func runPlan(ctx context.Context, f *Factory, o *planOptions) error {
-	o.DryRun = "server"
 	request, err := o.request()
 	if err != nil {
 		return err
 	}
+	request.DryRun = app.DryRunPlan
 	request.Namespace, request.Timeout, request.NoCluster = f.Flags.Namespace, f.Flags.Timeout, offerLocal(f)
 	result, err := f.App().Deploy(ctx, request)
 	if err != nil {
@@ -87,6 +89,7 @@ type deployPlan struct {
 	Revision    string       `json:"revision,omitempty"` // none: Knative will name it
 	NewRevision bool         `json:"newRevision"`
 	Image       string       `json:"image"`
+	Checked     bool         `json:"checked"` // the API server would take it
 	Changes     []planChange `json:"changes"`
 	Traffic     planTraffic  `json:"traffic"`
 }
@@ -107,7 +110,7 @@ func printDeployPlan(f *Factory, r *app.DeployResult) error {
 	foreseen := r.Foreseen
 	object := deployPlan{
 		header: head("Plan"), Outcome: string(foreseen.Outcome), Service: r.Service, Namespace: r.Namespace,
-		Revision: foreseen.Revision, NewRevision: foreseen.Forecast.NewRevision, Image: foreseen.Image,
+		Revision: foreseen.Revision, NewRevision: foreseen.Forecast.NewRevision, Image: foreseen.Image, Checked: foreseen.Forecast.Checked,
 		Changes: make([]planChange, 0, len(foreseen.Forecast.Changes)),
 		Traffic: planTraffic{
 			Before: app.SummarizeSplit(foreseen.Forecast.Before, foreseen.Revision, nil),

@@ -65,6 +65,9 @@ type Cluster interface {
 type Options struct {
 	NoWait bool
 	DryRun bool // ask the API server what it would store
+	// Unchecked leaves out that question on a dry run: who may only read cannot ask it.
+	Unchecked bool
+	Hidden    map[string]bool // variables whose values a forecast does not show
 	// Timeout bounds becoming ready, and again the route. Zero: 5 minutes, or
 	// longer where a startup probe allows more.
 	Timeout time.Duration

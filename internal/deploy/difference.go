@@ -27,8 +27,8 @@ type Difference struct {
 // Differences returns what turns the settings of live into those of next, sorted
 // by name. What an API server fills in by itself is no difference, nor are the
 // split, kn-lite's own notes and a revision's name. Live may be nil. Values that
-// look like secrets are replaced.
-func Differences(live, next *servingv1.Service) []Difference {
+// look like secrets are replaced, and so are those of the variables in hidden.
+func Differences(live, next *servingv1.Service, hidden map[string]bool) []Difference {
 	var out []Difference
 	before, after := settingsOf(live), settingsOf(next)
 	if live == nil {
@@ -48,7 +48,7 @@ func Differences(live, next *servingv1.Service) []Difference {
 		if was == is {
 			continue
 		}
-		if secretName.MatchString(at.name) && strings.HasPrefix(at.name, "env ") {
+		if name, ok := strings.CutPrefix(at.name, "env "); ok && (hidden[name] || secretName.MatchString(name)) {
 			was, is = hide(was), hide(is)
 		}
 		out = append(out, Difference{Setting: at.name, Before: withoutPassword(was), After: withoutPassword(is), Revision: at.revision})

@@ -23,6 +23,7 @@ func TestDifferences(t *testing.T) {
 			{Name: "API_TOKEN", Value: "first"},
 			{Name: "URL", Value: "postgres://me:open@db/x"},
 			{Name: "EMPTY", Value: "full"},
+			{Name: "FROM_CI", Value: "first"},
 			{Name: "SAME", Value: "same"},
 		},
 		Ports: []corev1.ContainerPort{{ContainerPort: 8080}},
@@ -44,13 +45,14 @@ func TestDifferences(t *testing.T) {
 		{Name: "API_TOKEN", Value: "second"},
 		{Name: "URL", Value: "postgres://me:sesame@db/y"},
 		{Name: "EMPTY", Value: ""},
+		{Name: "FROM_CI", Value: "second"},
 		{Name: "LOGIN", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: "db"}, Key: "login"}}},
 	}
 	c.EnvFrom = []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "settings"}}}}
 	c.Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("128Mi")}
 
 	var got []string
-	for _, d := range Differences(live, next) {
+	for _, d := range Differences(live, next, map[string]bool{"FROM_CI": true}) {
 		where := "service"
 		if d.Revision {
 			where = "revision"
@@ -60,6 +62,7 @@ func TestDifferences(t *testing.T) {
 	want := []string{
 		`revision: env API_TOKEN: (hidden) → (hidden)`,
 		`revision: env EMPTY: "full" → ""`,
+		`revision: env FROM_CI: (hidden) → (hidden)`,
 		`revision: env LOGIN:  → secret db, key login`,
 		`revision: env OLD: "x" → `,
 		`revision: env URL: "postgres://me:***@db/x" → "postgres://me:***@db/y"`,
@@ -74,7 +77,7 @@ func TestDifferences(t *testing.T) {
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if again := Differences(next, next); len(again) != 0 {
+	if again := Differences(next, next, nil); len(again) != 0 {
 		t.Errorf("a service differs from itself: %v", again)
 	}
 }
@@ -86,7 +89,7 @@ func TestDifferencesOfANewService(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, d := range Differences(nil, svc) {
+	for _, d := range Differences(nil, svc, nil) {
 		got = append(got, d.Setting)
 	}
 	if strings.Join(got, "|") != "image|label app.kubernetes.io/managed-by" {

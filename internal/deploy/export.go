@@ -3,6 +3,8 @@ package deploy
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+
+	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
 // lastApplied is kubectl's note of what it has applied.
@@ -21,8 +23,12 @@ func Export(svc *servingv1.Service, withTraffic bool) map[string]any {
 	clean.DeletionTimestamp, clean.DeletionGracePeriodSeconds = nil, nil
 	clean.OwnerReferences, clean.Finalizers, clean.GenerateName = nil, nil, ""
 	clean.Spec.Template.Name = ""
-	for _, key := range []string{lastApplied, serving + "creator", serving + "lastModifier"} {
+	for _, key := range []string{lastApplied, serving + "creator", serving + "lastModifier", traffic.ProjectKey} {
 		delete(clean.Annotations, key)
+	}
+	delete(clean.Spec.Template.Annotations, UserImageKey)
+	if clean.Labels[managedByKey] == "kn-lite" {
+		delete(clean.Labels, managedByKey) // who applies the file manages it
 	}
 	if !withTraffic {
 		clean.Spec.Traffic = nil

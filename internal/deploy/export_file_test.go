@@ -7,6 +7,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
 // TestExport: nothing that a server or a tool has noted is in the file, and the service
@@ -21,8 +23,10 @@ func TestExport(t *testing.T) {
 			"kn-lite.dev/history": "[]", "serving.knative.dev/rollout-duration": "2m", "example.com/team": "a",
 		},
 	}}
+	svc.Annotations[traffic.ProjectKey] = "[]"
+	svc.Labels = map[string]string{managedByKey: "kn-lite", "team": "a"}
 	svc.Spec.Template.Name = "fn-v3"
-	svc.Spec.Template.Annotations = map[string]string{"autoscaling.knative.dev/max-scale": "3"}
+	svc.Spec.Template.Annotations = map[string]string{"autoscaling.knative.dev/max-scale": "3", UserImageKey: "fn:latest"}
 	svc.Spec.Traffic = []servingv1.TrafficTarget{{RevisionName: "fn-v2"}}
 	before := svc.DeepCopy()
 	for _, tt := range []struct {
@@ -42,6 +46,8 @@ metadata:
   annotations:
     example.com/team: a
     serving.knative.dev/rollout-duration: 2m
+  labels:
+    team: a
   name: fn
   namespace: demo
 spec:

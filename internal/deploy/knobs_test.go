@@ -39,13 +39,13 @@ func TestKnobs(t *testing.T) {
 		s := spec("1")
 		s.Knobs = tt.set
 		next := desired(t, live, s)
-		if got := lines(Differences(live, next)); !slices.Equal(got, tt.want) {
+		if got := lines(Differences(live, next, nil)); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
-		if again := Differences(next, desired(t, next, s)); again != nil {
+		if again := Differences(next, desired(t, next, s), nil); again != nil {
 			t.Errorf("%s again: %q", tt.name, lines(again))
 		}
-		if plain := Differences(next, desired(t, next, spec("1"))); plain != nil {
+		if plain := Differences(next, desired(t, next, spec("1")), nil); plain != nil {
 			t.Errorf("%s does not stay: %q", tt.name, lines(plain))
 		}
 	}
@@ -62,7 +62,7 @@ func TestKnobsRemove(t *testing.T) {
 		Labels: []EnvEdit{{Name: "team", Remove: true}}, Annotations: []EnvEdit{{Name: "example.com/x", Remove: true}},
 		Requests: []EnvEdit{{Name: "cpu", Remove: true}}, Limits: []EnvEdit{{Name: "cpu", Remove: true}}, ClusterLocal: want(false),
 	}
-	if got := Differences(live, desired(t, desired(t, live, set), unset)); got != nil {
+	if got := Differences(live, desired(t, desired(t, live, set), unset), nil); got != nil {
 		t.Errorf("left: %q", lines(got))
 	}
 }

@@ -114,7 +114,7 @@ func (d *deployer) write(ctx context.Context) (*plan, error) {
 		if d.opts.DryRun {
 			d.foreseen = d.forecast(p)
 		}
-		if p.next == nil {
+		if p.next == nil || d.opts.DryRun && d.opts.Unchecked {
 			d.last = p.live
 			return p, nil
 		}

@@ -78,12 +78,24 @@ func (r *runner) platforms() int {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	count := 0
+	parents := map[string]string{} // of the processes that count, by number
 	for _, file := range found {
-		if raw, err := os.ReadFile(file); err != nil || !bytes.Contains(raw, []byte(r.mark)) {
+		dir := filepath.Dir(file)
+		if raw, err := os.ReadFile(file); err != nil || !bytes.Contains(raw, []byte(r.mark+"\x00")) {
 			continue
 		}
-		if args, err := os.ReadFile(filepath.Join(filepath.Dir(file), "cmdline")); err == nil && bytes.Contains(args, []byte("local\x00up\x00--port")) {
+		if args, err := os.ReadFile(filepath.Join(dir, "cmdline")); err != nil || !bytes.Contains(args, []byte("local\x00up\x00--port")) {
+			continue
+		}
+		stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+		if _, fields, ok := strings.Cut(string(stat), ") "); err == nil && ok {
+			parents[filepath.Base(dir)] = strings.Fields(fields)[1]
+		}
+	}
+	count := 0
+	for _, parent := range parents {
+		// Between fork and exec a platform's child looks as the platform does.
+		if _, child := parents[parent]; !child {
 			count++
 		}
 	}

@@ -148,7 +148,8 @@ func describeVerified(v *app.Verified) *verifiedInfo {
 // changeTable shows the split before and after a change, with what is routed.
 func changeTable(result *app.SplitResult, now time.Time) func(*term.Table) {
 	return func(t *term.Table) {
-		snap, before, after := result.Snapshot, result.Before, result.Spec.Normal()
+		snap, after := result.Snapshot, result.Spec.Normal()
+		before := alike(result.Before, after, snap.LatestReady)
 		for _, target := range slices.Concat(after, before.Missing(after)) {
 			name := target.Pin(snap.LatestReady)
 			shown := name
@@ -159,6 +160,21 @@ func changeTable(result *app.SplitResult, now time.Time) func(*term.Table) {
 			t.Row(shown, dash(target.Tag), shareIn(before, target), shareIn(after, target), observedPercent(snap, target), state, age, dash(targetURL(snap, target)))
 		}
 	}
+}
+
+// alike returns before with each target that leads to a revision under another name than
+// after has for it (@latest, or its own) named as there, so that it is one line.
+func alike(before, after traffic.Split, latest string) traffic.Split {
+	out := slices.Clone(before)
+	for i, t := range out {
+		if slices.ContainsFunc(after, t.Same) {
+			continue
+		}
+		if at := slices.IndexFunc(after, func(a traffic.Target) bool { return a.Tag == t.Tag && a.Pin(latest) == t.Pin(latest) }); at >= 0 {
+			out[i].Latest, out[i].Revision = after[at].Latest, after[at].Revision
+		}
+	}
+	return out
 }
 
 // shareIn is a target's share of a split, for a table.

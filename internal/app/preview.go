@@ -34,7 +34,7 @@ type PreviewResult struct {
 // takes the place of the former.
 func (a *App) CreatePreview(ctx context.Context, r PreviewRequest) (*PreviewResult, error) {
 	tag := preview.Tag(r.Number)
-	r.Deploy.Spec.Tag, r.Deploy.Spec.Traffic = tag, traffic.Shift{Keep: true}
+	r.Deploy.Spec.Tag, r.Deploy.Spec.Traffic, r.Deploy.Spec.Aside = tag, traffic.Shift{Keep: true}, true
 	if err := a.requireService(ctx, r.Deploy); err != nil {
 		return nil, err
 	}

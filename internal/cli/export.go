@@ -25,7 +25,8 @@ revisions, so that it can be applied here and elsewhere. A deploy after that
 finds nothing changed.
 
 The split is left out: it names revisions, and where a file does not speak of
-it, who applies the file leaves it alone. --traffic prints it too.`,
+it, who applies the file leaves it alone, unless an earlier one had it.
+--traffic prints it too.`,
 		Example: `  kn-lite export hello > hello.yaml
   kn-lite export hello -n staging | kubectl apply -n production -f -`,
 		Args:              cobra.MaximumNArgs(1),

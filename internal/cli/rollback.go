@@ -27,7 +27,7 @@ give all of the traffic to REVISION. A rollout that is under way ends, here or o
 another machine, and the split from before it comes back.
 
 The split that is left does not join the history: going back twice goes further back,
-and never forward to what has just been left. traffic undo is for that.
+and never forward to what has just been left. Name the revision for that.
 
 The image and settings of the service stay as they are: the next deploy goes on from
 there.`,

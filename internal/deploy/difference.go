@@ -48,7 +48,7 @@ func Differences(live, next *servingv1.Service, hidden map[string]bool) []Differ
 		if was == is {
 			continue
 		}
-		if name, ok := strings.CutPrefix(at.name, "env "); ok && (hidden[name] || secretName.MatchString(name)) {
+		if name, ok := strings.CutPrefix(at.name, "env "); ok && (hidden[name] || is == "" || secretName.MatchString(name)) {
 			was, is = hide(was), hide(is)
 		}
 		out = append(out, Difference{Setting: at.name, Before: withoutPassword(was), After: withoutPassword(is), Revision: at.revision})
@@ -236,7 +236,8 @@ func filledIn(key string) bool {
 }
 
 var (
-	secretName = regexp.MustCompile(`(?i)secret|token|passw|credential|private|api_?key|_key$|_pat$|dsn`)
+	secretName = regexp.MustCompile(`(?i)secret|token|pass|pwd|credential|private|auth|api_?key|_key$|_pat$|dsn`)
+	parameter  = regexp.MustCompile(`(?i)((?:secret|token|pass\w*|pwd|\w*key)=|bearer )[^&;\s"\\]+`)
 	password   = regexp.MustCompile(`(://[^/\s:@]*:)[^/\s@]+@`)
 )
 
@@ -248,4 +249,6 @@ func hide(value string) string {
 	return value
 }
 
-func withoutPassword(value string) string { return password.ReplaceAllString(value, "${1}***@") }
+func withoutPassword(value string) string {
+	return parameter.ReplaceAllString(password.ReplaceAllString(value, "${1}***@"), "${1}***")
+}

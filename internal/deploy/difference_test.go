@@ -64,7 +64,7 @@ func TestDifferences(t *testing.T) {
 		`revision: env EMPTY: "full" → ""`,
 		`revision: env FROM_CI: (hidden) → (hidden)`,
 		`revision: env LOGIN:  → secret db, key login`,
-		`revision: env OLD: "x" → `,
+		`revision: env OLD: (hidden) → `,
 		`revision: env URL: "postgres://me:***@db/x" → "postgres://me:***@db/y"`,
 		`revision: env from config map settings:  → all keys`,
 		`revision: image: r.example/fn@sha256:1 → r.example/fn@sha256:2`,
@@ -94,5 +94,26 @@ func TestDifferencesOfANewService(t *testing.T) {
 	}
 	if strings.Join(got, "|") != "image|label app.kubernetes.io/managed-by" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestSecretsInValues: what looks like a secret inside of a value is not shown.
+func TestSecretsInValues(t *testing.T) {
+	for value, want := range map[string]string{
+		"https://x/?token=abc&page=2":          "https://x/?token=***&page=2",
+		"Server=db;Password=abc;Timeout=3":     "Server=db;Password=***;Timeout=3",
+		"--api-key=abc -v":                     "--api-key=*** -v",
+		"Bearer abc.def":                       "Bearer ***",
+		"postgres://me:abc@db/x":               "postgres://me:***@db/x",
+		"monkey business, keys and passengers": "monkey business, keys and passengers",
+	} {
+		if got := withoutPassword(value); got != want {
+			t.Errorf("%q is shown as %q, want %q", value, got, want)
+		}
+	}
+	for _, name := range []string{"DB_PASS", "PASSPHRASE", "PWD_X", "AUTH", "API_KEY", "GITHUB_PAT"} {
+		if !secretName.MatchString(name) {
+			t.Errorf("%s is shown", name)
+		}
 	}
 }

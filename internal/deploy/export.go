@@ -19,7 +19,7 @@ const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 // does not speak of it, who applies the file leaves it alone.
 func Export(svc *servingv1.Service, withTraffic bool) map[string]any {
 	clean := svc.DeepCopy()
-	clean.CreationTimestamp = metav1.Time{}
+	clean.CreationTimestamp, clean.Namespace = metav1.Time{}, ""
 	clean.DeletionTimestamp, clean.DeletionGracePeriodSeconds = nil, nil
 	clean.OwnerReferences, clean.Finalizers, clean.GenerateName = nil, nil, ""
 	clean.Spec.Template.Name = ""

@@ -49,7 +49,6 @@ metadata:
   labels:
     team: a
   name: fn
-  namespace: demo
 spec:
   template:
     metadata:

@@ -30,7 +30,8 @@ func (d *deployer) forecast(p *plan) *Forecast {
 	if next == nil {
 		next = p.live
 	}
-	f.Changes = Differences(p.live, next, d.opts.Hidden)
+	// What a preview has set is nothing that a deploy takes away.
+	f.Changes = Differences(p.aside.under(p.live), next, d.opts.Hidden)
 	after := d.splitAfter(p, next)
 	if p.live != nil {
 		f.Before, _ = knative.Snapshot(p.live).Pinned()

@@ -84,3 +84,62 @@ func settings(r *Result) (names []string) {
 	}
 	return names
 }
+
+// TestPreviewsLeaveTheSettings: what a preview sets is not the next deploy's, a second
+// preview does not have it either, and the content of one goes live when it is deployed.
+func TestPreviewsLeaveTheSettings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		preview := func(n, tag, value string) Spec {
+			s := spec(n)
+			s.Aside, s.Tag, s.Traffic = true, tag, traffic.Shift{Keep: true}
+			s.Env = []EnvEdit{{Name: "STAGE", Value: value}}
+			return s
+		}
+		c := newCluster()
+		first := spec("0")
+		first.Env, first.Project = []EnvEdit{{Name: "OWN", Value: "1"}}, &Project{Labels: map[string]string{"team": "a"}}
+		run(t, c, first)
+		run(t, c, preview("1", "pr-1", "one"))
+		if got := env(c.service); !slices.Equal(got, []string{"OWN=1", "STAGE=one"}) {
+			t.Errorf("the first preview has %q", got)
+		}
+		second := preview("2", "pr-2", "two")
+		second.Env = second.Env[:0]
+		second.Project = &Project{} // its func.yaml has no label
+		run(t, c, second)
+		if got := env(c.service); !slices.Equal(got, []string{"OWN=1"}) {
+			t.Errorf("the second preview has %q", got)
+		}
+
+		next := spec("3")
+		next.Project = &Project{}
+		done := run(t, c, next)
+		if got := env(c.service); !slices.Equal(got, []string{"OWN=1"}) || done.Split.Percent(done.Revision, done.Revision) != 100 {
+			t.Errorf("the next deploy has %q, traffic %s", got, done.Split)
+		}
+		if got := c.service.Spec.Template.Labels["team"]; got != "" {
+			t.Errorf("the label that func.yaml has no longer is %q", got)
+		}
+		if _, noted := c.service.Annotations[traffic.ReleasedKey]; noted {
+			t.Error("the note is left on a service whose template is released")
+		}
+
+		// The same content as a preview's: it is taken as it is, and goes live.
+		last := preview("4", "pr-4", "x")
+		last.Env = nil
+		made := run(t, c, last)
+		if share := made.Split.Percent(made.Revision, made.Revision); share != 0 {
+			t.Fatalf("a preview has %d %%", share)
+		}
+		merged := spec("4")
+		merged.Project = &Project{}
+		live := run(t, c, merged)
+		if live.Revision != made.Revision || live.Split.Percent(live.Revision, live.Revision) != 100 {
+			t.Errorf("merged: %s of %s, traffic %s", live.Revision, made.Revision, live.Split)
+		}
+		again := run(t, c, merged)
+		if again.Outcome != Unchanged {
+			t.Errorf("and once more: %s", again.Outcome)
+		}
+	})
+}

@@ -23,6 +23,7 @@ type plan struct {
 	newTag   bool               // the tag that is asked for has no URL yet
 	traffic  traffic.Shift      // what to do once the revision is ready
 	former   *record            // to go back to; nil: nothing worth it
+	aside    *released          // the live template is a preview's; nil: it is not
 	outcome  Outcome
 }
 
@@ -36,17 +37,20 @@ func (d *deployer) plan(ctx context.Context) (*plan, error) {
 		return nil, fault.New(fault.Conflict, "deploy.plan", "service/"+live.Name, "it is being deleted").
 			WithHint("wait until it is gone and deploy again")
 	}
-	desired, err := Desired(live, d.spec)
-	if err != nil {
-		return nil, err
-	}
-	p := &plan{live: live, traffic: d.spec.Traffic, fresh: live == nil || live.Status.LatestReadyRevisionName == ""}
 	var current *servingv1.Revision // of the live template
 	if live != nil {
-		p.newTag = d.spec.Tag != "" && knative.Split(live.Spec.Traffic).Tagged(d.spec.Tag) < 0
 		if current, err = currentRevision(ctx, d.cluster, live); err != nil {
 			return nil, err
 		}
+	}
+	aside := releasedBefore(live, current)
+	desired, err := Desired(aside.under(live), d.spec)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{live: live, aside: aside, traffic: d.spec.Traffic, fresh: live == nil || live.Status.LatestReadyRevisionName == ""}
+	if live != nil {
+		p.newTag = d.spec.Tag != "" && knative.Split(live.Spec.Traffic).Tagged(d.spec.Tag) < 0
 	}
 	if err := d.decide(ctx, p, current, desired); err != nil {
 		return nil, err
@@ -95,7 +99,7 @@ func (d *deployer) planSame(p *plan, current *servingv1.Revision, desired *servi
 	if interrupted {
 		p.outcome, p.former, p.names = Updated, r, true
 	}
-	if !interrupted && !d.spec.Traffic.Partial {
+	if !interrupted && !d.spec.Traffic.Partial && !d.takesPreview(p) {
 		// What was decided about the traffic since then stays decided.
 		p.traffic = traffic.Shift{Keep: true}
 	}
@@ -131,6 +135,7 @@ func (d *deployer) planNew(ctx context.Context, p *plan, current *servingv1.Revi
 		return err
 	}
 	p.revision, p.isNew, p.names, p.outcome, p.next = name, true, name != "", Updated, desired
+	d.noteReleased(p, desired)
 	desired.Spec.Template.Name = name
 	if p.live == nil {
 		p.outcome = Created

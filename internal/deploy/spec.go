@@ -27,6 +27,7 @@ type Spec struct {
 
 	Traffic traffic.Shift
 	Tag     string // gives the revision a URL of its own
+	Aside   bool   // a preview: the next deploy starts from the settings before it
 }
 
 // Scale bounds the pods of a revision. nil and zero values: not said.

@@ -19,7 +19,7 @@ import (
 const Key = traffic.Prefix + "previews"
 
 // tagPrefix begins the tags of previews.
-const tagPrefix = "pr-"
+const tagPrefix = traffic.PreviewTag
 
 // Tag returns the tag of the preview of a pull request.
 func Tag(number int) string { return tagPrefix + strconv.Itoa(number) }

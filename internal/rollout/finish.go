@@ -121,6 +121,9 @@ func (r *run) pause(ctx context.Context, cause error) (*State, error) {
 	if _, ended := errors.AsType[*endError](err); ended {
 		return r.finish(late, err)
 	}
+	if errors.Is(cause, context.Canceled) {
+		cause = interruptError{cause}
+	}
 	hint := fmt.Sprintf("traffic stays as it is; go on with `kn-lite rollout start -s %s`, or bring the former split back with `kn-lite rollout abort %s`", r.service, r.service)
 	if err != nil {
 		hint += fmt.Sprintf("\nthat it is paused could not be written (%v): others may go on with it after %s", err, lease)
@@ -133,3 +136,10 @@ func (r *run) pause(ctx context.Context, cause error) (*State, error) {
 		Err: fmt.Errorf("the rollout of %s is paused at %d %%: %w", r.state.Candidate, r.state.Share(), cause),
 	}).WithHint("%s", hint)
 }
+
+// interruptError says in a person's words that the rollout was interrupted.
+type interruptError struct{ error }
+
+func (interruptError) Error() string { return "interrupted" }
+
+func (e interruptError) Unwrap() error { return e.error }

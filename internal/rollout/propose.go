@@ -71,7 +71,15 @@ func (r Request) candidate(snap *traffic.Snapshot, known traffic.Known) (string,
 	if err != nil {
 		return "", err
 	}
-	return found[0].Target.Pin(snap.LatestReady), nil
+	name := found[0].Target.Pin(snap.LatestReady)
+	if r.Target == "" {
+		for _, t := range snap.Spec {
+			if t.Pin(snap.LatestReady) == name && traffic.IsPreview(t.Tag) {
+				return "", r.conflict("the newest ready revision, %s, is a preview (%s)", name, t.Tag).WithHint("name the revision that is to be rolled out")
+			}
+		}
+	}
+	return name, nil
 }
 
 func (r Request) begin(snap *traffic.Snapshot, known traffic.Known) (Proposal, error) {

@@ -68,12 +68,12 @@ func (r Rollback) find(snap *traffic.Snapshot, known traffic.Known) (traffic.Spl
 	var reasons []string
 	for i := len(past) - 1; i >= 0; i-- {
 		split := past[i].Split.Normal()
-		if split.Equal(now) {
-			continue
+		if sameShares(split, now) {
+			continue // only tags were changed since
 		}
 		err := traffic.CheckReady(known, split)
 		if err == nil {
-			return split, i, nil
+			return withTags(split, now), i, nil
 		}
 		reasons = append(reasons, fmt.Sprintf("%s: %v", split, err))
 	}
@@ -84,6 +84,33 @@ func (r Rollback) find(snap *traffic.Snapshot, known traffic.Known) (traffic.Spl
 	}
 	return nil, 0, fault.New(fault.NotFound, "rollback", subject, "no former split of it is known").
 		WithHint("nothing was changed; name a revision: `kn-lite rollback %s REVISION`", r.Service)
+}
+
+// sameShares reports whether two splits give every revision the same share, whatever
+// their tags.
+func sameShares(a, b traffic.Split) bool {
+	bare := func(s traffic.Split) (out traffic.Split) {
+		for _, t := range s {
+			if t.Percent > 0 {
+				t.Tag, t.URL = "", ""
+				out = append(out, t)
+			}
+		}
+		return out.Merge()
+	}
+	return bare(a).Equal(bare(b))
+}
+
+// withTags returns the split with the tags of now that it does not have: a rollback is
+// about shares, and takes no URL away.
+func withTags(split, now traffic.Split) traffic.Split {
+	for _, t := range now {
+		if t.Tag != "" && split.Tagged(t.Tag) < 0 {
+			t.Percent, t.URL = 0, ""
+			split = append(split, t)
+		}
+	}
+	return split
 }
 
 func (r Rollback) toRevision(known traffic.Known, past []traffic.Past) (traffic.Split, int, error) {

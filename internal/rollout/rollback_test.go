@@ -54,6 +54,7 @@ func TestRollback(t *testing.T) {
 		{"over one that is not ready", withHistory(only("fn-v3"), only("fn-v1"), only("fn-v2")), broken, "", "fn-v1=100", "", 0},
 		{"over one that is gone", withHistory(only("fn-v3"), only("fn-v1"), only("fn-v0")), nil, "", "fn-v1=100", "", 0},
 		{"to what follows the latest", withHistory(only("fn-v1"), traffic.Split{{Latest: true, Percent: 100}}), nil, "", "@latest=100", "", 0},
+		{"over changes of tags, which stay", withHistory(traffic.Split{{Revision: "fn-v3", Percent: 100}, {Revision: "fn-v2", Tag: "pr-7"}}, only("fn-v1"), only("fn-v3")), nil, "", "fn-v1=100 fn-v2(pr-7)=0", "", 0},
 		{"none is good", withHistory(only("fn-v3"), only("fn-v2")), broken, "", "fn-v3=100", "fn-v2=100", fault.Conflict},
 		{"none is known", withHistory(only("fn-v3")), nil, "", "fn-v3=100", "", fault.NotFound},
 		{"to a revision", withHistory(only("fn-v3"), only("fn-v1"), only("fn-v2")), nil, "v1", "fn-v1=100", "", 0},

@@ -16,11 +16,22 @@ const (
 	DeployKey = Prefix + "deploy"
 	// RolloutKey is on a service: the rollout that is under way, or the last one.
 	RolloutKey = Prefix + "rollout"
+	// ReleasedKey is on a service whose template is a preview's: the template before it.
+	ReleasedKey = Prefix + "released"
 	// ProjectKey is on a service: what of it came from func.yaml.
 	ProjectKey = Prefix + "from-project"
 	// CommitKey is on a revision: the commit that it was built from.
 	CommitKey = Prefix + "commit"
 )
+
+// PreviewTag begins the tags of previews: pr-N for a pull request.
+const PreviewTag = "pr-"
+
+// IsPreview reports whether a tag is that of a preview.
+func IsPreview(tag string) bool {
+	digits, ok := strings.CutPrefix(tag, PreviewTag)
+	return ok && digits != "" && strings.Trim(digits, "0123456789") == ""
+}
 
 // IsState reports whether an annotation is bookkeeping of kn-lite: it says how a
 // service came to be as it is, and no deploy asks for it. It is no part of what

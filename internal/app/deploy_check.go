@@ -20,14 +20,7 @@ func (a *App) checkCluster(ctx context.Context, client *cluster.Client, spec dep
 	if err != nil {
 		return nil, err
 	}
-	const revisions = "revisions.serving.knative.dev"
-	needed := []cluster.Right{{Verb: write, Resource: services}, {Verb: "get", Resource: revisions}, {Verb: "list", Resource: revisions}}
-	if write == "create" && !r.NoWait {
-		needed = append(needed, cluster.Right{Verb: "update", Resource: services})
-	}
-	if !r.NoWait {
-		needed = append(needed, cluster.Right{Verb: "list", Resource: services})
-	}
+	needed := deployRights(write, !r.NoWait)
 	if err := client.RequireRights(ctx, "deploy.preflight", "service/"+spec.Service, needed); err != nil {
 		return nil, err
 	}
@@ -40,12 +33,7 @@ func (a *App) checkCluster(ctx context.Context, client *cluster.Client, spec dep
 		return nil, nil
 	}
 	var blind []string
-	for _, right := range client.MissingRights(ctx, []cluster.Right{
-		{Verb: "list", Resource: "pods"},
-		{Verb: "get", Resource: "pods/log"},
-		{Verb: "list", Resource: "events"},
-		{Verb: "list", Resource: "deployments.apps"},
-	}) {
+	for _, right := range client.MissingRights(ctx, explainingRights()) {
 		blind = append(blind, strings.TrimSuffix(strings.Replace(right.Resource, "pods/log", "logs", 1), ".apps"))
 	}
 	if len(blind) > 0 {
@@ -84,6 +72,30 @@ func (a *App) checkPlan(ctx context.Context, client *cluster.Client, spec deploy
 		a.report().Note("not permitted to " + write + " services: the API server is not asked whether it would take this one")
 	}
 	return len(missing) > 0, nil
+}
+
+// deployRights returns what a deploy has to be permitted that will create or update
+// (write) its service.
+func deployRights(write string, wait bool) []cluster.Right {
+	const revisions = "revisions.serving.knative.dev"
+	needed := []cluster.Right{{Verb: write, Resource: services}, {Verb: "get", Resource: revisions}, {Verb: "list", Resource: revisions}}
+	if write == "create" && wait {
+		needed = append(needed, cluster.Right{Verb: "update", Resource: services})
+	}
+	if wait {
+		needed = append(needed, cluster.Right{Verb: "list", Resource: services})
+	}
+	return needed
+}
+
+// explainingRights returns what the cause of a failure is found with.
+func explainingRights() []cluster.Right {
+	return []cluster.Right{
+		{Verb: "list", Resource: "pods"},
+		{Verb: "get", Resource: "pods/log"},
+		{Verb: "list", Resource: "events"},
+		{Verb: "list", Resource: "deployments.apps"},
+	}
 }
 
 // checkArchitecture warns of an image that no node can run. It is a warning

@@ -88,6 +88,7 @@ func newRootCmd(f *Factory) *cobra.Command {
 		newLogsCmd(f, nil),
 		newInvokeCmd(f, nil),
 		newRegistryCmd(f),
+		newDoctorCmd(f, nil),
 		newConfigCmd(f),
 		newFuncCmd(f),
 		newBuilderCmd(f),

@@ -172,7 +172,7 @@ func (d *diagnosis) toolchain(context.Context) doctor.Finding {
 		return doctor.Skipped("func.yaml names no runtime that has one")
 	}
 	language := d.project.Runtime
-	if language == "springboot" || language == "quarkus" {
+	if language == "springboot" {
 		language = "java"
 	}
 	return doctor.Toolchain(language, has)
@@ -233,7 +233,11 @@ func (d *diagnosis) registry(ctx context.Context) doctor.Finding {
 		if prefix == "" {
 			return doctor.Skipped("no function in this folder, and no registry in the settings")
 		}
-		request.Name, _, _ = strings.Cut(prefix, "/")
+		ref, err := registry.ParseTag(prefix + "/function")
+		if err != nil {
+			return doctor.Failed(err, "see `kn-lite config explain registry`")
+		}
+		request.Name = ref.Registry
 	} else {
 		tag, err := d.ImageTag("", d.project, d.r.Namespace)
 		if err != nil {

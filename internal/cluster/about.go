@@ -3,8 +3,10 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,12 +27,8 @@ type About struct {
 
 // About asks the API server for its version, with the user's credentials.
 func (c *Client) About(ctx context.Context) (*About, error) {
-	asked := call{verb: "get", resource: resource{name: "/version", singular: "version"}, everywhere: true}
+	asked := call{verb: "get", resource: resource{name: "/version", singular: "GET "}, name: "version", everywhere: true}
 	base, _, err := rest.DefaultServerUrlFor(c.config)
-	if err != nil {
-		return nil, c.explain(asked, err)
-	}
-	client, err := rest.HTTPClientFor(c.config)
 	if err != nil {
 		return nil, c.explain(asked, err)
 	}
@@ -39,7 +37,10 @@ func (c *Client) About(ctx context.Context) (*About, error) {
 		return nil, c.explain(asked, err)
 	}
 	about := &About{Sent: time.Now()}
-	response, err := client.Do(request)
+	response, err := c.http.Do(request)
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err // the method and the URL are in the subject
+	}
 	if err != nil {
 		return nil, c.explain(asked, err)
 	}

@@ -6,6 +6,8 @@
 package cluster
 
 import (
+	"net/http"
+
 	"k8s.io/client-go/rest"
 
 	servingv1 "knative.dev/serving/pkg/client/clientset/versioned/typed/serving/v1"
@@ -39,6 +41,7 @@ type Client struct {
 	batch   batchGroup
 	rest    rest.Interface // for groups without a typed client
 	config  *rest.Config   // for connections of another kind
+	http    *http.Client   // of all groups
 	reach   *reach
 }
 
@@ -56,29 +59,29 @@ func New(o Options) (*Client, error) {
 
 // newFor makes the typed clients; they share one connection pool.
 func newFor(t target, report progress.Reporter) (*Client, error) {
-	http, err := rest.HTTPClientFor(t.config)
+	connections, err := rest.HTTPClientFor(t.config)
 	if err != nil {
 		return nil, badConfig(t, err)
 	}
-	boundPlugin(http, t)
-	c := &Client{namespace: t.namespace, server: t.config.Host, context: t.context, reach: newReach(t, http, report)}
-	serving, err := servingv1.NewForConfigAndClient(t.config, http)
+	boundPlugin(connections, t)
+	c := &Client{namespace: t.namespace, server: t.config.Host, context: t.context, reach: newReach(t, connections, report)}
+	serving, err := servingv1.NewForConfigAndClient(t.config, connections)
 	if err != nil {
 		return nil, badConfig(t, err)
 	}
-	core, err := newCore(t.config, http)
+	core, err := newCore(t.config, connections)
 	if err != nil {
 		return nil, badConfig(t, err)
 	}
-	apps, err := newApps(t.config, http)
+	apps, err := newApps(t.config, connections)
 	if err != nil {
 		return nil, badConfig(t, err)
 	}
-	batch, err := newBatch(t.config, http)
+	batch, err := newBatch(t.config, connections)
 	if err != nil {
 		return nil, badConfig(t, err)
 	}
-	c.serving, c.core, c.apps, c.batch, c.rest, c.config = serving, core, apps, batch, core.rest, t.config
+	c.serving, c.core, c.apps, c.batch, c.rest, c.config, c.http = serving, core, apps, batch, core.rest, t.config, connections
 	return c, nil
 }
 

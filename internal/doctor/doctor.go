@@ -80,7 +80,7 @@ func Run(ctx context.Context, checks []Check, limit time.Duration) ([]Finding, e
 		return nil, err
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return nil, context.Cause(ctx)
+		return nil, ctx.Err()
 	}
 	return findings, nil
 }
@@ -104,11 +104,27 @@ func ask(ctx context.Context, c Check, limit time.Duration) Finding {
 	var found Finding
 	select {
 	case found = <-answer:
-	case <-ctx.Done():
+	case <-gone(ctx):
 		found = Failed(fault.New(fault.Timeout, "doctor.run", "", "no answer in time"), "check the network between this machine and what was asked: a proxy, a firewall, the VPN")
 	}
 	found.Name = c.Name
 	return found
+}
+
+// grace is how long a check whose time is over has to say so itself: it knows best who
+// has not answered.
+const grace = 500 * time.Millisecond
+
+// gone returns a channel that is closed when nobody waits for a check any longer.
+func gone(ctx context.Context) <-chan struct{} {
+	over := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			<-time.After(grace)
+		}
+		close(over)
+	})
+	return over
 }
 
 // Passed is a finding that all is well.

@@ -76,14 +76,15 @@ func TestRunLimit(t *testing.T) {
 			{Name: "deaf", Ask: func(context.Context) Finding { <-stop; return Passed("") }},
 			{Name: "long", Ask: func(context.Context) Finding { <-time.After(4 * time.Second); return Passed("") }},
 			{Name: "then", After: "long", Ask: func(context.Context) Finding { <-time.After(4 * time.Second); return Passed("") }},
+			{Name: "says so", Ask: func(ctx context.Context) Finding { <-ctx.Done(); return Failed(ctx.Err(), "mine") }},
 			{Name: "panics", Ask: func(context.Context) Finding { panic("boom") }},
 		}, 5*time.Second)
 		close(stop)
-		want := []string{"deaf fail", "long ok", "then ok", "panics fail"}
+		want := []string{"deaf fail", "long ok", "then ok", "says so fail", "panics fail"}
 		if diff := cmp.Diff(want, results(got)); diff != "" || err != nil {
 			t.Error(diff, err)
 		}
-		if took := time.Since(began); took != 8*time.Second || got[0].Fix == "" || got[3].Fix == "" {
+		if took := time.Since(began); took != 8*time.Second || got[0].Fix == "" || got[3].Fix != "mine" || got[4].Fix == "" {
 			t.Errorf("took %s; %+v", took, got)
 		}
 	})

@@ -77,11 +77,18 @@ func (s scenario) play(t *testing.T) (wrong string) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var theirs traffic.Split // that somebody else has written
-		timer := time.AfterFunc(s.at, func() { theirs = s.interfere(b, cancel) })
+		done := make(chan struct{})
+		timer := time.AfterFunc(s.at, func() {
+			defer close(done)
+			theirs = s.interfere(b, cancel)
+		})
 		plan := Defaults()
 		plan.Steps = s.steps
 		state, err := b.runner.Run(ctx, Request{Service: "fn", Target: "v3", Plan: plan})
 		happened := !timer.Stop()
+		if happened {
+			<-done
+		}
 		if state != nil && state.Phase == Paused {
 			if got := b.store.snap.Spec; !got.Equal(state.Split()) {
 				wrong = fmt.Sprintf("paused with %s, and not %s", got, state.Split())

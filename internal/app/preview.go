@@ -107,11 +107,7 @@ type Previews struct {
 
 // ListPreviews returns the previews of a service.
 func (a *App) ListPreviews(ctx context.Context, t Target) (*Previews, error) {
-	client, err := a.Cluster(t.Namespace)
-	if err != nil {
-		return nil, err
-	}
-	snap, err := client.Traffic().Snapshot(ctx, t.Service)
+	snap, err := a.snapshot(ctx, t)
 	if err != nil {
 		return nil, err
 	}

@@ -31,20 +31,8 @@ func (a *App) Rollback(ctx context.Context, r RollbackRequest) (*SplitResult, er
 	if err != nil {
 		return nil, err
 	}
-	out := &SplitResult{
-		Traffic: Traffic{Snapshot: result.Before, Revisions: result.Known.Revisions},
-		Before:  result.Before.Spec.Normal(), Changed: len(result.Changes) > 0,
-	}
-	switch {
-	case r.DryRun:
-		asked := *result.Before
-		asked.Spec = result.Next
-		out.Snapshot = &asked
-		return out, nil
-	case result.After != nil:
-		out.Snapshot = result.After
-	}
-	if r.NoWait {
+	out := splitResult(result, r.DryRun)
+	if r.DryRun || r.NoWait {
 		return out, nil
 	}
 	if out.Snapshot, err = a.awaitRoute(ctx, store, out.Snapshot); err != nil || result.After == nil {

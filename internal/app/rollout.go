@@ -77,11 +77,7 @@ func restartCounts(client *cluster.Client) func(context.Context, string) (map[st
 // RolloutStatus returns the rollout that a service has, or had last. NotFound when
 // there was none.
 func (a *App) RolloutStatus(ctx context.Context, t Target) (*Rollout, error) {
-	client, err := a.Cluster(t.Namespace)
-	if err != nil {
-		return nil, err
-	}
-	snap, err := client.Traffic().Snapshot(ctx, t.Service)
+	snap, err := a.snapshot(ctx, t)
 	if err != nil {
 		return nil, err
 	}

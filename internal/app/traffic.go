@@ -34,6 +34,15 @@ func (a *App) ShowTraffic(ctx context.Context, t Target) (*Traffic, error) {
 	return &Traffic{Snapshot: snap, Revisions: known.Revisions}, nil
 }
 
+// snapshot returns a service as far as its traffic goes.
+func (a *App) snapshot(ctx context.Context, t Target) (*traffic.Snapshot, error) {
+	client, err := a.Cluster(t.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	return client.Traffic().Snapshot(ctx, t.Service)
+}
+
 // TrafficHistory is a service's split and those that it had before.
 type TrafficHistory struct {
 	*traffic.Snapshot
@@ -42,11 +51,7 @@ type TrafficHistory struct {
 
 // TrafficHistory returns the former splits of a service.
 func (a *App) TrafficHistory(ctx context.Context, t Target) (*TrafficHistory, error) {
-	client, err := a.Cluster(t.Namespace)
-	if err != nil {
-		return nil, err
-	}
-	snap, err := client.Traffic().Snapshot(ctx, t.Service)
+	snap, err := a.snapshot(ctx, t)
 	if err != nil {
 		return nil, err
 	}
@@ -105,20 +110,8 @@ func (a *App) Split(ctx context.Context, r SplitRequest) (*SplitResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &SplitResult{
-		Traffic: Traffic{Snapshot: result.Before, Revisions: result.Known.Revisions},
-		Before:  result.Before.Spec.Normal(), Changed: len(result.Changes) > 0,
-	}
-	switch {
-	case r.DryRun:
-		asked := *result.Before
-		asked.Spec = result.Next
-		out.Snapshot = &asked
-		return out, nil
-	case result.After != nil:
-		out.Snapshot = result.After
-	}
-	if r.NoWait {
+	out := splitResult(result, r.DryRun)
+	if r.DryRun || r.NoWait {
 		return out, nil
 	}
 	if out.Snapshot, err = a.awaitSplit(ctx, client, r, result); err != nil {
@@ -128,6 +121,23 @@ func (a *App) Split(ctx context.Context, r SplitRequest) (*SplitResult, error) {
 		out.Verified, err = a.verify(ctx, client, out.Snapshot, r)
 	}
 	return out, err
+}
+
+// splitResult returns what a change of a split has led to, or would lead to on a dry run.
+func splitResult(result traffic.Result, dryRun bool) *SplitResult {
+	out := &SplitResult{
+		Traffic: Traffic{Snapshot: result.Before, Revisions: result.Known.Revisions},
+		Before:  result.Before.Spec.Normal(), Changed: len(result.Changes) > 0,
+	}
+	switch {
+	case dryRun:
+		asked := *result.Before
+		asked.Spec = result.Next
+		out.Snapshot = &asked
+	case result.After != nil:
+		out.Snapshot = result.After
+	}
+	return out
 }
 
 // awaitSplit waits until the cluster and its ingress route what a change has led to.

@@ -24,6 +24,9 @@ type Options struct {
 	// FollowLink replaces the target of a symbolic link and leaves the link: people
 	// keep their settings in a repository. Else the link is what is replaced.
 	FollowLink bool
+	// Given is for a path that a person gave: a device, a pipe, or by /dev/stdout the
+	// program's own output, is written into and not replaced.
+	Given bool
 	// ReplaceFolder removes a folder that stands in the file's place.
 	ReplaceFolder bool
 	// TempPrefix begins the temporary file's name where something that sweeps the
@@ -41,6 +44,9 @@ func Write(file string, content []byte, opts Options) error {
 
 // WriteTo replaces file with what write writes.
 func WriteTo(file string, opts Options, write func(*os.File) error) error {
+	if opts.Given && special(file) {
+		return writeInto(file, write)
+	}
 	if opts.FollowLink {
 		if target, err := filepath.EvalSymlinks(file); err == nil {
 			file = target

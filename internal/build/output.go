@@ -140,7 +140,7 @@ func (r *Result) WriteTarball(file, tag string) (err error) {
 		sweep(folder, time.Now())
 		_ = folder.Close() // nothing was written through it
 	}
-	err = atomicfile.WriteTo(file, atomicfile.Options{Mode: 0o644, Disposable: true}, func(f *os.File) error { return tarball.Write(ref, r.Image, f) })
+	err = atomicfile.WriteTo(file, atomicfile.Options{Mode: 0o644, Disposable: true, Given: true}, func(f *os.File) error { return tarball.Write(ref, r.Image, f) })
 	if err != nil {
 		return &fault.Error{Op: "build.write", Kind: fault.KindOf(err), Subject: file, Err: err}
 	}

@@ -83,32 +83,12 @@ func writeResult(f *Factory, command string, err error, code int) error {
 	}
 	raw, err := json.MarshalIndent(result, "", "  ")
 	if err == nil {
-		err = writeFile(file, append(raw, '\n'))
+		err = atomicfile.Write(file, append(raw, '\n'), atomicfile.Options{Mode: 0o644, FollowLink: true, Given: true})
 	}
 	if err != nil {
 		return fault.New(fault.Failure, "result.write", file, "the result cannot be written: %w", pathCause(err)).WithHint("the folder of --result-file has to exist")
 	}
 	return nil
-}
-
-// writeFile writes a file in one step, and into what is there already where that is no
-// plain file: a device or a pipe, or this process's own output, is not replaced.
-func writeFile(file string, content []byte) error {
-	path, err := filepath.Abs(file)
-	if err != nil {
-		return err
-	}
-	info, err := os.Stat(path)
-	own := strings.HasPrefix(path, "/dev/") || strings.HasPrefix(path, "/proc/")
-	if err != nil || info.Mode().IsRegular() && !own {
-		return atomicfile.Write(file, content, atomicfile.Options{Mode: 0o644, FollowLink: true})
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	return errors.Join(err, f.Close())
 }
 
 // pathCause is an error without the name of a temporary file.

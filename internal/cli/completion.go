@@ -39,6 +39,21 @@ func fromCluster(f *Factory, cmd *cobra.Command, ask func(context.Context, *clus
 	return visibleCompletions(found), cobra.ShellCompDirectiveNoFileComp
 }
 
+// fromSnapshot offers what list finds in the service of a command line.
+func fromSnapshot(f *Factory, cmd *cobra.Command, args []string, list func(*traffic.Snapshot) ([]string, error)) ([]string, cobra.ShellCompDirective) {
+	return fromCluster(f, cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
+		service, err := completionService(f, cmd, args)
+		if err != nil {
+			return nil, err
+		}
+		snap, err := client.Traffic().Snapshot(ctx, service)
+		if err != nil {
+			return nil, err
+		}
+		return list(snap)
+	})
+}
+
 // visibleCompletions keeps what the cluster says from being more than one candidate a
 // line: the shell puts candidates on the command line.
 func visibleCompletions(found []string) []string {

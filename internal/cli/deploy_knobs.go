@@ -60,11 +60,6 @@ func (k *knobFlags) apply(s *deploy.Spec, changed func(string) bool) error {
 	if changed("request-timeout") && (k.RequestTimeout < time.Second || k.RequestTimeout%time.Second != 0) {
 		return fault.Usagef("--request-timeout %s: use whole seconds, at least one", k.RequestTimeout)
 	}
-	for flag, value := range map[string]string{"scale-metric": k.Metric, "service-account": k.ServiceAccount} {
-		if changed(flag) && value == "" {
-			return fault.Usagef("--%s: the value is empty", flag).WithHint("is a variable unset? Omit the flag for its default")
-		}
-	}
 	s.Scale.Metric, s.Scale.Utilization = k.Metric, given(changed, "scale-utilization", k.Utilization)
 	s.Knobs = deploy.Knobs{
 		ServiceAccount: k.ServiceAccount, RequestTimeout: k.RequestTimeout, ClusterLocal: given(changed, "cluster-local", k.ClusterLocal),

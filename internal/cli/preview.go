@@ -9,10 +9,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kn-lite/kn-lite/internal/app"
-	"github.com/kn-lite/kn-lite/internal/cluster"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/preview"
 	"github.com/kn-lite/kn-lite/internal/term"
+	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
 func newPreviewCmd(f *Factory) *cobra.Command {
@@ -165,15 +165,7 @@ Their revisions stay until Knative or revision gc removes them, or go at once wi
 // completePreviews offers the numbers of the service's previews.
 func completePreviews(f *Factory) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		return fromCluster(f, cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
-			service, err := completionService(f, cmd, args)
-			if err != nil {
-				return nil, err
-			}
-			snap, err := client.Traffic().Snapshot(ctx, service)
-			if err != nil {
-				return nil, err
-			}
+		return fromSnapshot(f, cmd, args, func(snap *traffic.Snapshot) ([]string, error) {
 			var out []string
 			for _, p := range preview.List(snap) {
 				out = append(out, cobra.CompletionWithDesc(strconv.Itoa(p.Number), p.Target.Pin(snap.LatestReady)))

@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kn-lite/kn-lite/internal/cluster"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
@@ -72,15 +71,7 @@ func completeGenerations(f *Factory, cmd *cobra.Command) {
 	} {
 		// The flags are registered by the caller, so an error here cannot happen.
 		_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			return fromCluster(f, cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
-				service, err := completionService(f, cmd, args)
-				if err != nil {
-					return nil, err
-				}
-				snap, err := client.Traffic().Snapshot(ctx, service)
-				if err != nil {
-					return nil, err
-				}
+			return fromSnapshot(f, cmd, args, func(snap *traffic.Snapshot) ([]string, error) {
 				past, err := snap.Past()
 				var out []string
 				for i := len(past) - 1; i >= 0; i-- {

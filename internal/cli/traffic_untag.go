@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kn-lite/kn-lite/internal/cluster"
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/traffic"
 )
@@ -63,15 +62,7 @@ func completeTags(f *Factory) cobra.CompletionFunc {
 
 // tagCompletions offers the tags of the service of a command line.
 func tagCompletions(f *Factory, cmd *cobra.Command, args []string) ([]string, cobra.ShellCompDirective) {
-	return fromCluster(f, cmd, func(ctx context.Context, client *cluster.Client) ([]string, error) {
-		service, err := completionService(f, cmd, args)
-		if err != nil {
-			return nil, err
-		}
-		snap, err := client.Traffic().Snapshot(ctx, service)
-		if err != nil {
-			return nil, err
-		}
+	return fromSnapshot(f, cmd, args, func(snap *traffic.Snapshot) ([]string, error) {
 		var tags []string
 		for _, t := range snap.Spec {
 			if t.Tag != "" {

@@ -18,21 +18,8 @@ import (
 // Key is the annotation of the service.
 const Key = traffic.Prefix + "previews"
 
-// tagPrefix begins the tags of previews.
-const tagPrefix = traffic.PreviewTag
-
 // Tag returns the tag of the preview of a pull request.
-func Tag(number int) string { return tagPrefix + strconv.Itoa(number) }
-
-// number returns N of pr-N; 0 for another tag.
-func number(tag string) int {
-	digits, ok := strings.CutPrefix(tag, tagPrefix)
-	n, err := strconv.Atoi(digits)
-	if !ok || err != nil || n < 1 || digits != strconv.Itoa(n) {
-		return 0
-	}
-	return n
-}
+func Tag(number int) string { return traffic.PreviewPrefix + strconv.Itoa(number) }
 
 // Times say since when there is a preview and until when.
 type Times struct {
@@ -101,7 +88,7 @@ func List(snap *traffic.Snapshot) []Preview {
 	all := read(snap.Annotations[Key])
 	var out []Preview
 	for _, t := range snap.Spec.Normal() {
-		n := number(t.Tag)
+		n := traffic.PreviewNumber(t.Tag)
 		if n == 0 {
 			continue
 		}
@@ -135,7 +122,7 @@ func Select(all []Preview, named []int, now time.Time) (gone []Preview, unknown 
 func FromCI(env func(string) string) int {
 	if ref, ok := strings.CutPrefix(env("GITHUB_REF"), "refs/pull/"); ok {
 		digits, _, _ := strings.Cut(ref, "/")
-		return number(tagPrefix + digits)
+		return traffic.PreviewNumber(traffic.PreviewPrefix + digits)
 	}
-	return number(tagPrefix + env("CI_MERGE_REQUEST_IID"))
+	return traffic.PreviewNumber(traffic.PreviewPrefix + env("CI_MERGE_REQUEST_IID"))
 }

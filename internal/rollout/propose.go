@@ -74,7 +74,7 @@ func (r Request) candidate(snap *traffic.Snapshot, known traffic.Known) (string,
 	name := found[0].Target.Pin(snap.LatestReady)
 	if r.Target == "" {
 		for _, t := range snap.Spec {
-			if t.Pin(snap.LatestReady) == name && traffic.IsPreview(t.Tag) {
+			if t.Pin(snap.LatestReady) == name && traffic.PreviewNumber(t.Tag) > 0 {
 				return "", r.conflict("the newest ready revision, %s, is a preview (%s)", name, t.Tag).WithHint("name the revision that is to be rolled out")
 			}
 		}

@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"maps"
+	"strconv"
 	"strings"
 )
 
@@ -24,13 +25,17 @@ const (
 	CommitKey = Prefix + "commit"
 )
 
-// PreviewTag begins the tags of previews: pr-N for a pull request.
-const PreviewTag = "pr-"
+// PreviewPrefix begins the tags of previews.
+const PreviewPrefix = "pr-"
 
-// IsPreview reports whether a tag is that of a preview.
-func IsPreview(tag string) bool {
-	digits, ok := strings.CutPrefix(tag, PreviewTag)
-	return ok && digits != "" && strings.Trim(digits, "0123456789") == ""
+// PreviewNumber returns N of the preview's tag pr-N; 0 for another tag.
+func PreviewNumber(tag string) int {
+	digits, ok := strings.CutPrefix(tag, PreviewPrefix)
+	n, err := strconv.Atoi(digits)
+	if !ok || err != nil || n < 1 || digits != strconv.Itoa(n) {
+		return 0
+	}
+	return n
 }
 
 // IsState reports whether an annotation is bookkeeping of kn-lite: it says how a

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 
 	"github.com/kn-lite/kn-lite/internal/knative"
+	"github.com/kn-lite/kn-lite/internal/traffic"
 )
 
 // Difference is one setting that a deploy changes, in the words of who deploys.
@@ -30,6 +30,7 @@ type Difference struct {
 // look like secrets are replaced, and so are those of the variables in hidden.
 func Differences(live, next *servingv1.Service, hidden map[string]bool) []Difference {
 	var out []Difference
+	secrets := newSecrets()
 	before, after := settingsOf(live), settingsOf(next)
 	if live == nil {
 		// What every new service gets is not news.
@@ -48,10 +49,10 @@ func Differences(live, next *servingv1.Service, hidden map[string]bool) []Differ
 		if was == is {
 			continue
 		}
-		if name, ok := strings.CutPrefix(at.name, "env "); ok && (hidden[name] || is == "" || secretName.MatchString(name)) {
+		if at.variable != "" && (hidden[at.variable] || is == "" || secrets.names(at.variable)) {
 			was, is = hide(was), hide(is)
 		}
-		out = append(out, Difference{Setting: at.name, Before: withoutPassword(was), After: withoutPassword(is), Revision: at.revision})
+		out = append(out, Difference{Setting: at.name, Before: secrets.masked(was), After: secrets.masked(is), Revision: at.revision})
 	}
 	return out
 }
@@ -60,6 +61,7 @@ func Differences(live, next *servingv1.Service, hidden map[string]bool) []Differ
 type setting struct {
 	revision bool
 	name     string
+	variable string // of the environment; "" is something else
 }
 
 // compareSettings puts what makes a revision first.
@@ -82,14 +84,14 @@ func settingsOf(svc *servingv1.Service) map[setting]string {
 	flatten(out, false, "label", own[0])
 	for key, value := range own[1] {
 		if !filledIn(key) {
-			out[setting{false, annotationWord(key)}] = value
+			out[setting{revision: false, name: annotationWord(key)}] = value
 		}
 	}
 	template := essence(svc.Spec.Template)
 	flatten(out, true, "revision label", template.Labels)
 	for key, value := range template.Annotations {
 		if !filledIn(key) {
-			out[setting{true, annotationWord(key)}] = value
+			out[setting{revision: true, name: annotationWord(key)}] = value
 		}
 	}
 	user := knative.UserContainer(template.Spec.Containers)
@@ -108,39 +110,39 @@ func settingsOf(svc *servingv1.Service) map[setting]string {
 	rest := asMap(template.Spec)
 	delete(rest, "containers")
 	delete(rest, "initContainers")
-	walk(rest, "", func(path, value string) { out[setting{true, specWord(path)}] = value })
+	walk(rest, "", func(path, value string) { out[setting{revision: true, name: specWord(path)}] = value })
 	return out
 }
 
 func flatten(out map[setting]string, revision bool, word string, values map[string]string) {
 	for key, value := range values {
-		out[setting{revision, word + " " + key}] = value
+		out[setting{revision: revision, name: word + " " + key}] = value
 	}
 }
 
 func flattenContainer(out map[setting]string, prefix string, c *corev1.Container) {
 	for _, v := range c.Env {
-		out[setting{true, prefix + "env " + v.Name}] = envText(v)
+		out[setting{revision: true, name: prefix + "env " + v.Name, variable: v.Name}] = envText(v)
 	}
 	for _, from := range c.EnvFrom {
 		switch {
 		case from.SecretRef != nil:
-			out[setting{true, prefix + "env from secret " + from.SecretRef.Name}] = "all keys" + withPrefix(from.Prefix)
+			out[setting{revision: true, name: prefix + "env from secret " + from.SecretRef.Name}] = "all keys" + withPrefix(from.Prefix)
 		case from.ConfigMapRef != nil:
-			out[setting{true, prefix + "env from config map " + from.ConfigMapRef.Name}] = "all keys" + withPrefix(from.Prefix)
+			out[setting{revision: true, name: prefix + "env from config map " + from.ConfigMapRef.Name}] = "all keys" + withPrefix(from.Prefix)
 		}
 	}
 	for _, m := range c.VolumeMounts {
-		out[setting{true, prefix + "mount " + m.MountPath}] = "volume " + m.Name
+		out[setting{revision: true, name: prefix + "mount " + m.MountPath}] = "volume " + m.Name
 	}
 	for _, port := range c.Ports {
-		out[setting{true, prefix + "port"}] = strings.TrimSpace(fmt.Sprint(port.ContainerPort, " ", port.Name))
+		out[setting{revision: true, name: prefix + "port"}] = strings.TrimSpace(fmt.Sprint(port.ContainerPort, " ", port.Name))
 	}
 	rest := asMap(c)
 	for _, done := range []string{"env", "envFrom", "volumeMounts", "ports", "name"} {
 		delete(rest, done)
 	}
-	walk(rest, "", func(path, value string) { out[setting{true, prefix + specWord(path)}] = value })
+	walk(rest, "", func(path, value string) { out[setting{revision: true, name: prefix + specWord(path)}] = value })
 }
 
 func withPrefix(prefix string) string {
@@ -232,23 +234,5 @@ func annotationWord(key string) string {
 
 // filledIn reports whether no user writes an annotation, but the webhook or kn-lite.
 func filledIn(key string) bool {
-	return strings.HasPrefix(key, "kn-lite.dev/") || key == serving+"creator" || key == serving+"lastModifier" || key == UserImageKey
-}
-
-var (
-	secretName = regexp.MustCompile(`(?i)secret|token|pass|pwd|credential|private|auth|api_?key|_key$|_pat$|dsn`)
-	parameter  = regexp.MustCompile(`(?i)((?:secret|token|pass\w*|pwd|\w*key)=|bearer )[^&;\s"\\]+`)
-	password   = regexp.MustCompile(`(://[^/\s:@]*:)[^/\s@]+@`)
-)
-
-// hide replaces a literal value; a reference to a secret is no secret.
-func hide(value string) string {
-	if strings.HasPrefix(value, `"`) && value != `""` {
-		return "(hidden)"
-	}
-	return value
-}
-
-func withoutPassword(value string) string {
-	return parameter.ReplaceAllString(password.ReplaceAllString(value, "${1}***@"), "${1}***")
+	return strings.HasPrefix(key, traffic.Prefix) || key == serving+"creator" || key == serving+"lastModifier" || key == UserImageKey
 }

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,6 +78,14 @@ func TestDifferences(t *testing.T) {
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+	// A container beside the user's has secrets, too.
+	beside := next.DeepCopy()
+	beside.Spec.Template.Spec.Containers = append(beside.Spec.Template.Spec.Containers, corev1.Container{Name: "proxy", Image: "r.example/proxy", Env: []corev1.EnvVar{{Name: "API_TOKEN", Value: "sesame"}}})
+	if added := Differences(next, beside, nil); !slices.ContainsFunc(added, func(d Difference) bool {
+		return d == Difference{Setting: "container proxy: env API_TOKEN", After: "(hidden)", Revision: true}
+	}) {
+		t.Errorf("of another container: %+v", added)
+	}
 	if again := Differences(next, next, nil); len(again) != 0 {
 		t.Errorf("a service differs from itself: %v", again)
 	}
@@ -107,12 +116,12 @@ func TestSecretsInValues(t *testing.T) {
 		"postgres://me:abc@db/x":               "postgres://me:***@db/x",
 		"monkey business, keys and passengers": "monkey business, keys and passengers",
 	} {
-		if got := withoutPassword(value); got != want {
+		if got := newSecrets().masked(value); got != want {
 			t.Errorf("%q is shown as %q, want %q", value, got, want)
 		}
 	}
 	for _, name := range []string{"DB_PASS", "PASSPHRASE", "PWD_X", "AUTH", "API_KEY", "GITHUB_PAT"} {
-		if !secretName.MatchString(name) {
+		if !newSecrets().names(name) {
 			t.Errorf("%s is shown", name)
 		}
 	}

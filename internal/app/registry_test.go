@@ -135,3 +135,18 @@ func TestCheckedRegistry(t *testing.T) {
 		}
 	}
 }
+
+// testRegistry returns the address of an empty registry, and a client of it.
+func testRegistry(t *testing.T) (host string, client *registry.Client) {
+	t.Helper()
+	host, stop, err := regtest.Listen(regtest.New(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	if client, err = registry.New(registry.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return host, client
+}

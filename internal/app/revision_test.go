@@ -14,7 +14,6 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/fault"
 	"github.com/kn-lite/kn-lite/internal/registry"
-	"github.com/kn-lite/kn-lite/internal/registry/regtest"
 	"github.com/kn-lite/kn-lite/internal/revision"
 )
 
@@ -77,16 +76,7 @@ status: {observedGeneration: 1, conditions: [{type: Ready, status: "True"}]}
 // Images go with their revisions when nothing else uses them: not another revision,
 // in whatever namespace, and not as a platform of another image.
 func TestImagesOfDeletedRevisions(t *testing.T) {
-	host, stop, err := regtest.Listen(regtest.New(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stop()
-	client, err := registry.New(registry.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
+	host, client := testRegistry(t)
 	push := func(artifact registry.Artifact, name string) string {
 		t.Helper()
 		ref, err := client.Push(t.Context(), artifact, host+"/team/"+name)

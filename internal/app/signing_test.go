@@ -9,24 +9,13 @@ import (
 
 	"github.com/kn-lite/kn-lite/internal/attest"
 	"github.com/kn-lite/kn-lite/internal/builder/dockerfile"
-	"github.com/kn-lite/kn-lite/internal/registry"
-	"github.com/kn-lite/kn-lite/internal/registry/regtest"
 	"github.com/kn-lite/kn-lite/internal/sign"
 )
 
 // Layers of steps that other machines have left are taken when a trusted key has
 // signed them as that step's.
 func TestStepsAreVouchedFor(t *testing.T) {
-	host, stop, err := regtest.Listen(regtest.New(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stop()
-	client, err := registry.New(registry.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
+	host, client := testRegistry(t)
 	key, err := sign.Generate()
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -81,11 +82,10 @@ type podWatch struct {
 	stop    func()
 }
 
-func (s *sandbox) watchPods(service string) *podWatch {
+// watch starts `kubectl get --watch`, which ends with ctx, and returns what it prints.
+func (s *sandbox) watch(ctx context.Context, args ...string) (*exec.Cmd, io.Reader) {
 	s.t.Helper()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
-	cmd := exec.CommandContext(ctx, s.program(s.t, "kubectl"), "-n", s.Namespace, "get", "pods",
-		"-l", "serving.knative.dev/service="+service, "--watch", "--output-watch-events", "-o", "json")
+	cmd := exec.CommandContext(ctx, s.program(s.t, "kubectl"), append([]string{"-n", s.Namespace, "get", "--watch"}, args...)...)
 	cmd.Env = s.env
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -94,6 +94,13 @@ func (s *sandbox) watchPods(service string) *podWatch {
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
+	return cmd, out
+}
+
+func (s *sandbox) watchPods(service string) *podWatch {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
+	cmd, out := s.watch(ctx, "pods", "-l", "serving.knative.dev/service="+service, "--output-watch-events", "-o", "json")
 	w := &podWatch{exist: map[string]bool{}, live: map[string]bool{}, changed: make(chan struct{})}
 	read := make(chan struct{})
 	go func() {

@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -139,15 +138,7 @@ func (s *sandbox) watchSums(name string) func() (seen int, wrong []string) {
 	s.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	s.t.Cleanup(stop)
-	cmd := exec.CommandContext(ctx, s.program(s.t, "kubectl"), "-n", s.Namespace, "get", "ksvc", name, "--watch", "-o", `jsonpath={.spec.traffic[*].percent}{"\n"}`)
-	cmd.Env = s.env
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
+	cmd, out := s.watch(ctx, "ksvc", name, "-o", `jsonpath={.spec.traffic[*].percent}{"\n"}`)
 	lines := bufio.NewScanner(out)
 	if !lines.Scan() {
 		s.t.Fatalf("kubectl get --watch ended: %v", cmd.Wait())

@@ -171,11 +171,7 @@ func (d *diagnosis) toolchain(context.Context) doctor.Finding {
 	case !build.Knows(d.project.Runtime):
 		return doctor.Skipped("func.yaml names no runtime that has one")
 	}
-	language := d.project.Runtime
-	if language == "springboot" {
-		language = "java"
-	}
-	return doctor.Toolchain(language, has)
+	return doctor.Toolchain(build.LanguageOf(d.project.Runtime), has)
 }
 
 // sandbox tries what builds of Dockerfiles and the embedded platform do first.

@@ -37,18 +37,18 @@ func Languages() []string {
 }
 
 // Knows reports whether Spec.Language accepts name.
-func Knows(name string) bool { return slices.Contains(Languages(), fromFuncRuntime(name)) }
+func Knows(name string) bool { return slices.Contains(Languages(), LanguageOf(name)) }
 
-// fromFuncRuntime returns the name of what knative/func calls by another one: its Java functions
-// are named after their framework.
-func fromFuncRuntime(runtime string) string {
+// LanguageOf returns the language of a runtime in func.yaml, which knative/func may call by
+// another name: its Java functions are named after their framework.
+func LanguageOf(runtime string) string {
 	if runtime == "springboot" {
 		return "java"
 	}
 	return runtime
 }
 
-// toFuncRuntime is the opposite of fromFuncRuntime.
+// toFuncRuntime is the opposite of LanguageOf.
 func toFuncRuntime(language string) string {
 	if language == "java" {
 		return "springboot"
@@ -63,7 +63,7 @@ func choose(spec Spec) (lang.Language, error) {
 	}
 	if spec.Language != "" {
 		for _, l := range table() {
-			if l.Name() == fromFuncRuntime(spec.Language) {
+			if l.Name() == LanguageOf(spec.Language) {
 				return l, nil
 			}
 		}

@@ -16,8 +16,8 @@ func TestKnows(t *testing.T) {
 		if got := Knows(name); got != want {
 			t.Errorf("%q: %v", name, got)
 		}
-		if toFuncRuntime(fromFuncRuntime(name)) != name && name != "java" {
-			t.Errorf("%q comes back as %q", name, toFuncRuntime(fromFuncRuntime(name)))
+		if toFuncRuntime(LanguageOf(name)) != name && name != "java" {
+			t.Errorf("%q comes back as %q", name, toFuncRuntime(LanguageOf(name)))
 		}
 	}
 	for _, name := range []string{"java", "springboot"} {

@@ -97,8 +97,7 @@ func (l Limits) compare(w Window) Verdict {
 		return failed("p95", "its p95 is %s over %s requests, and %s is the most", duration(took), number(w.Candidate.Timed()), l.MaxP95)
 	}
 	stable, stableKnown := w.Stable.Quantile(p95)
-	if known && stableKnown && comparable && l.MaxSlowdown >= 0 && w.Candidate.Timed() >= float64(l.MinRequests) &&
-		took-stable > leastSlowdown && float64(took) > float64(stable)*(1+l.MaxSlowdown) {
+	if stableKnown && comparable && l.MaxSlowdown >= 0 && w.Candidate.Timed() >= float64(l.MinRequests) && l.surelySlower(w.Candidate, stable) {
 		return failed("p95", "its p95 is %s, the stable revision's %s, and %s longer is the most", duration(took), duration(stable), percent(l.MaxSlowdown))
 	}
 	return Verdict{Outcome: Pass}
@@ -106,15 +105,28 @@ func (l Limits) compare(w Window) Verdict {
 
 // surelyFails reports whether the error rate is beyond the limit so clearly that no
 // further request need be put at risk: there are enough of them, and chance explains
-// it in fewer than one case of twenty (the lower end of Wilson's interval).
+// it in fewer than one case of twenty.
 func (l Limits) surelyFails(t Totals) bool {
 	n, p := t.Requests(), t.ErrorRate()
 	if n == 0 || p <= l.MaxErrorRate || n < float64(l.MinRequests) && t.Failed < certainErrors {
 		return false
 	}
+	return atLeast(p, n) > l.MaxErrorRate
+}
+
+// surelySlower reports whether more requests than p95 allows took longer than the
+// stable revision's p95 may grow to, and more than chance explains: of twenty, the p95
+// is that of a single one.
+func (l Limits) surelySlower(t Totals, stable time.Duration) bool {
+	longest := max(stable+leastSlowdown, time.Duration(float64(stable)*(1+l.MaxSlowdown)))
+	return atLeast(t.ShareAbove(longest), t.Timed()) > 1-p95
+}
+
+// atLeast returns the lower end of Wilson's interval for a share p that was seen in n
+// samples: in 95 of 100 cases the true share is not below it.
+func atLeast(p, n float64) float64 {
 	const z = confidence
-	lower := (p + z*z/(2*n) - z*math.Sqrt(p*(1-p)/n+z*z/(4*n*n))) / (1 + z*z/n)
-	return lower > l.MaxErrorRate
+	return (p + z*z/(2*n) - z*math.Sqrt(p*(1-p)/n+z*z/(4*n*n))) / (1 + z*z/n)
 }
 
 func errorRate(l Limits, t Totals) Verdict {

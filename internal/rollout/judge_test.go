@@ -21,6 +21,16 @@ func served(n, failed float64, took time.Duration) Totals {
 	return t
 }
 
+// mixed returns totals of requests of which some took 5 ms and some 400 ms.
+func mixed(fast, slow float64) Totals {
+	t := served(fast, 0, 5*time.Millisecond)
+	for bound, n := range served(slow, 0, 400*time.Millisecond).Buckets {
+		t.Buckets[bound] += n
+	}
+	t.Served += slow
+	return t
+}
+
 func TestJudge(t *testing.T) {
 	const ms = time.Millisecond
 	plan := Defaults()
@@ -55,6 +65,12 @@ func TestJudge(t *testing.T) {
 		{"no times, and no limit", plan, Window{Elapsed: plan.Interval, Candidate: Totals{Served: 100}, Stable: served(100, 0, ms)}, Pass, "", ""},
 		{"300 ms slower than the stable one", plan, Window{Elapsed: plan.Interval, Candidate: served(100, 0, 305*ms), Stable: served(900, 0, 5*ms)}, Fail, "p95", "the stable revision's"},
 		{"slower by less than can be told", plan, Window{Elapsed: plan.Interval, Candidate: served(100, 0, 30*ms), Stable: served(900, 0, 2*ms)}, Pass, "", ""},
+		{"one of twenty was slow, which is chance", plan, Window{Elapsed: plan.Interval, Candidate: mixed(19, 1), Stable: served(900, 0, 5*ms)}, Pass, "", ""},
+		{"so were two", plan, Window{Elapsed: plan.Interval, Candidate: mixed(18, 2), Stable: served(900, 0, 5*ms)}, Pass, "", ""},
+		{"three of twenty are no chance", plan, Window{Elapsed: plan.Interval, Candidate: mixed(17, 3), Stable: served(900, 0, 5*ms)}, Fail, "p95", "100 % longer is the most"},
+		{"one in ten is slow", plan, Window{Elapsed: plan.Interval, Candidate: mixed(180, 20), Stable: served(900, 0, 5*ms)}, Fail, "p95", "the stable revision's"},
+		{"the stable one is as uneven", plan, Window{Elapsed: plan.Interval, Candidate: mixed(180, 20), Stable: mixed(900, 100)}, Pass, "", ""},
+		{"both slower than can be measured", plan, Window{Elapsed: plan.Interval, Candidate: served(100, 0, time.Hour), Stable: served(900, 0, time.Hour)}, Pass, "", ""},
 		{"slower, and nobody minds", with(plan, func(l *Limits) { l.MaxSlowdown = -1 }), Window{Elapsed: plan.Interval, Candidate: served(100, 0, 305*ms), Stable: served(900, 0, 5*ms)}, Pass, "", ""},
 		{"restarted", strict, Window{Candidate: served(100, 0, 5*ms), Restarts: 2}, Fail, "restarts", "restarted 2 times, and 1 is the most"},
 		{"restarted once", strict, Window{Elapsed: plan.Interval, Candidate: served(100, 0, 5*ms), Restarts: 1}, Pass, "", ""},

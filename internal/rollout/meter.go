@@ -97,6 +97,25 @@ func (t Totals) Quantile(q float64) (time.Duration, bool) {
 	return seconds(below), true
 }
 
+// ShareAbove estimates the share of requests that took longer than d, by a straight line
+// within the bucket that d falls into. It is 0 when no times are known, and when d is
+// beyond the last bound: which of those above that took longer is not known.
+func (t Totals) ShareAbove(d time.Duration) float64 {
+	total := t.Timed()
+	below, under := 0.0, 0.0
+	for _, bound := range slices.Sorted(maps.Keys(t.Buckets)) {
+		n := t.Buckets[bound]
+		switch {
+		case total <= 0 || math.IsInf(bound, 1):
+			return 0
+		case bound >= d.Seconds():
+			return 1 - (under+(n-under)*(d.Seconds()-below)/(bound-below))/total
+		}
+		below, under = bound, n
+	}
+	return 0
+}
+
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // Meter adds up what counters have grown by since it was made. Counters that begin

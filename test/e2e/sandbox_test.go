@@ -39,6 +39,15 @@ type result struct {
 	Took           time.Duration
 }
 
+// reason returns the error that a command has ended with, in one line.
+func (r result) reason() string {
+	_, message, found := strings.Cut("\n"+r.Stderr, "\nerror: ")
+	if !found {
+		return "it has given no error"
+	}
+	return strings.Join(strings.Fields(message), " ")
+}
+
 func newSandbox(t *testing.T) *sandbox {
 	t.Helper()
 	c := findTarget(t)
@@ -117,7 +126,8 @@ func (s *sandbox) knLiteEnds(codes []int, args ...string) result {
 	r := s.runWith(s.knLiteEnv, s.program(s.t, "kn-lite"), append([]string{"--namespace", s.Namespace}, args...)...)
 	s.t.Logf("kn-lite %s: exit %d after %s\n%s%s", strings.Join(args, " "), r.Code, r.Took.Round(time.Millisecond), r.Stdout, r.Stderr)
 	if !slices.Contains(codes, r.Code) {
-		s.t.Fatalf("kn-lite %s exited with %d, want %v", strings.Join(args, " "), r.Code, codes)
+		// The reason in the same line, for whoever has only that.
+		s.t.Fatalf("kn-lite %s exited with %d, want %v: %s", strings.Join(args, " "), r.Code, codes, r.reason())
 	}
 	return r
 }

@@ -68,7 +68,7 @@ func (r Rollback) find(snap *traffic.Snapshot, known traffic.Known) (traffic.Spl
 	var reasons []string
 	for i := len(past) - 1; i >= 0; i-- {
 		split := past[i].Split.Normal()
-		if sameShares(split, now) {
+		if split.SameShares(now) {
 			continue // only tags were changed since
 		}
 		err := traffic.CheckReady(known, split)
@@ -84,21 +84,6 @@ func (r Rollback) find(snap *traffic.Snapshot, known traffic.Known) (traffic.Spl
 	}
 	return nil, 0, fault.New(fault.NotFound, "rollback", subject, "no former split of it is known").
 		WithHint("nothing was changed; name a revision: `kn-lite rollback %s REVISION`", r.Service)
-}
-
-// sameShares reports whether two splits give every revision the same share, whatever
-// their tags.
-func sameShares(a, b traffic.Split) bool {
-	bare := func(s traffic.Split) (out traffic.Split) {
-		for _, t := range s {
-			if t.Percent > 0 {
-				t.Tag, t.URL = "", ""
-				out = append(out, t)
-			}
-		}
-		return out.Merge()
-	}
-	return bare(a).Equal(bare(b))
 }
 
 // withTags returns the split with the tags of now that it does not have: a rollback is

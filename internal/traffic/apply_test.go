@@ -2,6 +2,8 @@ package traffic
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -219,6 +221,46 @@ func TestApplyKeepsItsPromises(t *testing.T) {
 	})
 }
 
+// kept returns what a history holds of splits that were replaced one after another.
+func kept(all []Split) []Split {
+	var out []Split
+	for _, split := range all {
+		out = append(out, split)
+		if len(out) <= historyLength {
+			continue
+		}
+		drop := 0
+		for i := range out[1:] {
+			if out[i].SameShares(out[i+1]) {
+				drop = i
+				break
+			}
+		}
+		out = slices.Delete(out, drop, drop+1)
+	}
+	return out
+}
+
+func TestHistoryForgetsTagsBeforeShares(t *testing.T) {
+	split := Split{{Revision: "hello-v1", Percent: 90}, {Revision: "hello-v2", Percent: 10}}
+	text := Remember("", Split{{Revision: "hello-v1", Percent: 100}}, clock)
+	for i := range 40 { // as previews come and go
+		split = append(split[:2:2], Target{Revision: "hello-v2", Tag: "pr-" + strconv.Itoa(i)})
+		text = Remember(text, split, clock)
+	}
+	text = Remember(text, Split{{Revision: "hello-v2", Percent: 100}}, clock)
+	past, err := History(text)
+	if err != nil || len(past) != historyLength {
+		t.Fatalf("%d remembered, %v", len(past), err)
+	}
+	if got := past[0].Split.String(); got != "hello-v1=100" {
+		t.Errorf("the oldest is %s", got)
+	}
+	if got := past[historyLength-2].Split; got.Tagged("pr-39") < 0 {
+		t.Errorf("the one before the last is %s", got)
+	}
+}
+
 func TestHistoryRemembersTheLastOnesOnly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var text string
@@ -232,7 +274,7 @@ func TestHistoryRemembersTheLastOnesOnly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := all[max(0, len(all)-historyLength):]
+		want := kept(all)
 		if len(past) != len(want) {
 			t.Fatalf("%d remembered, want %d", len(past), len(want))
 		}

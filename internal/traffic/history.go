@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -46,14 +47,28 @@ func remember(annotation string, replaced Past) string {
 	}
 	replaced.Until = replaced.Until.UTC().Truncate(time.Second)
 	past = append(past, replaced)
-	past = past[max(0, len(past)-historyLength):]
+	for len(past) > historyLength {
+		past = forget(past)
+	}
 	for {
 		text := encode(past)
 		if len(text) <= historySize {
 			return text
 		}
-		past = past[1:]
+		past = forget(past)
 	}
+}
+
+// forget drops the oldest split after which only tags were changed, or else the oldest:
+// a dozen previews, each of which is a tag, must not drive out the splits that a
+// rollback goes to.
+func forget(past []Past) []Past {
+	for i := range len(past) - 1 {
+		if past[i].Split.SameShares(past[i+1].Split) {
+			return slices.Delete(past, i, i+1)
+		}
+	}
+	return past[1:]
 }
 
 func encode(past []Past) string {

@@ -136,12 +136,13 @@ func (m *modelled) look(s Split) {
 	}
 }
 
-// back returns the split of so many steps ago; the history holds twelve.
+// back returns the split of so many steps ago that the history holds.
 func (m *modelled) back(steps int) (Split, bool) {
-	if steps > min(len(m.past), historyLength) {
+	past := kept(m.past)
+	if steps > len(past) {
 		return nil, false
 	}
-	return m.past[len(m.past)-steps], true
+	return past[len(past)-steps], true
 }
 
 func (m *modelled) differs(s Split) string {

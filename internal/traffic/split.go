@@ -121,6 +121,20 @@ func (s Split) Equal(other Split) bool {
 	return true
 }
 
+// SameShares reports whether both give every revision the same share, whatever their tags.
+func (s Split) SameShares(other Split) bool {
+	bare := func(s Split) (out Split) {
+		for _, t := range s {
+			if t.Percent > 0 {
+				t.Tag, t.URL = "", ""
+				out = append(out, t)
+			}
+		}
+		return out.Merge()
+	}
+	return bare(s).Equal(bare(other))
+}
+
 // place is where requests go, apart from how many.
 type place struct {
 	revision string

@@ -395,6 +395,12 @@ func TestLogsOfWhichContainer(t *testing.T) {
 	pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "sidecar", Image: "reg.example/sidecar:1", Args: []string{"say=two", "wait=0"}})
 	p.create(pod)
 	p.until("ready", isReady)
+	// The sidecar has no probe: the pod may be ready before it has written.
+	for until := time.Now().Add(30 * time.Second); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
+		if text, _ := p.logs(corev1.PodLogOptions{Container: "sidecar"}); text == "two\n" {
+			break
+		}
+	}
 	tests := []struct {
 		o     corev1.PodLogOptions
 		text  string

@@ -118,7 +118,7 @@ func (l Limits) surelyFails(t Totals) bool {
 // stable revision's p95 may grow to, and more than chance explains: of twenty, the p95
 // is that of a single one.
 func (l Limits) surelySlower(t Totals, stable time.Duration) bool {
-	longest := max(stable+leastSlowdown, time.Duration(float64(stable)*(1+l.MaxSlowdown)))
+	longest := max((stable + leastSlowdown).Seconds(), stable.Seconds()*(1+l.MaxSlowdown))
 	return atLeast(t.ShareAbove(longest), t.Timed()) > 1-p95
 }
 

@@ -71,6 +71,7 @@ func TestJudge(t *testing.T) {
 		{"one in ten is slow", plan, Window{Elapsed: plan.Interval, Candidate: mixed(180, 20), Stable: served(900, 0, 5*ms)}, Fail, "p95", "the stable revision's"},
 		{"the stable one is as uneven", plan, Window{Elapsed: plan.Interval, Candidate: mixed(180, 20), Stable: mixed(900, 100)}, Pass, "", ""},
 		{"both slower than can be measured", plan, Window{Elapsed: plan.Interval, Candidate: served(100, 0, time.Hour), Stable: served(900, 0, time.Hour)}, Pass, "", ""},
+		{"slower by less than a limit beyond all time", with(plan, func(l *Limits) { l.MaxSlowdown = 1e18 }), Window{Elapsed: plan.Interval, Candidate: served(100, 0, 305*ms), Stable: served(900, 0, 5*ms)}, Pass, "", ""},
 		{"slower, and nobody minds", with(plan, func(l *Limits) { l.MaxSlowdown = -1 }), Window{Elapsed: plan.Interval, Candidate: served(100, 0, 305*ms), Stable: served(900, 0, 5*ms)}, Pass, "", ""},
 		{"restarted", strict, Window{Candidate: served(100, 0, 5*ms), Restarts: 2}, Fail, "restarts", "restarted 2 times, and 1 is the most"},
 		{"restarted once", strict, Window{Elapsed: plan.Interval, Candidate: served(100, 0, 5*ms), Restarts: 1}, Pass, "", ""},

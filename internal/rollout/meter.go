@@ -97,10 +97,11 @@ func (t Totals) Quantile(q float64) (time.Duration, bool) {
 	return seconds(below), true
 }
 
-// ShareAbove estimates the share of requests that took longer than d, by a straight line
-// within the bucket that d falls into. It is 0 when no times are known, and when d is
-// beyond the last bound: which of those above that took longer is not known.
-func (t Totals) ShareAbove(d time.Duration) float64 {
+// ShareAbove estimates the share of requests that took longer than a limit in seconds, by
+// a straight line within the bucket that it falls into. It is 0 when no times are known,
+// and when the limit is beyond the last bound: which of those above that took longer is
+// not known.
+func (t Totals) ShareAbove(limit float64) float64 {
 	total := t.Timed()
 	below, under := 0.0, 0.0
 	for _, bound := range slices.Sorted(maps.Keys(t.Buckets)) {
@@ -108,8 +109,8 @@ func (t Totals) ShareAbove(d time.Duration) float64 {
 		switch {
 		case total <= 0 || math.IsInf(bound, 1):
 			return 0
-		case bound >= d.Seconds():
-			return 1 - (under+(n-under)*(d.Seconds()-below)/(bound-below))/total
+		case bound >= limit:
+			return 1 - (under+(n-under)*(limit-below)/(bound-below))/total
 		}
 		below, under = bound, n
 	}

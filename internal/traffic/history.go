@@ -47,16 +47,12 @@ func remember(annotation string, replaced Past) string {
 	}
 	replaced.Until = replaced.Until.UTC().Truncate(time.Second)
 	past = append(past, replaced)
-	for len(past) > historyLength {
+	text := encode(past)
+	for len(past) > historyLength || len(text) > historySize {
 		past = forget(past)
+		text = encode(past)
 	}
-	for {
-		text := encode(past)
-		if len(text) <= historySize {
-			return text
-		}
-		past = forget(past)
-	}
+	return text
 }
 
 // forget drops the oldest split after which only tags were changed, or else the oldest:

@@ -396,11 +396,10 @@ func TestLogsOfWhichContainer(t *testing.T) {
 	p.create(pod)
 	p.until("ready", isReady)
 	// The sidecar has no probe: the pod may be ready before it has written.
-	for until := time.Now().Add(30 * time.Second); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
-		if text, _ := p.logs(corev1.PodLogOptions{Container: "sidecar"}); text == "two\n" {
-			break
-		}
-	}
+	eventually(t, "the sidecar's line", func() bool {
+		text, _ := p.logs(corev1.PodLogOptions{Container: "sidecar"})
+		return text == "two\n"
+	})
 	tests := []struct {
 		o     corev1.PodLogOptions
 		text  string
